@@ -1,0 +1,71 @@
+"""What can go wrong, and whose turn it is to mend it.
+
+TunerError
+├── UserMistake             one line on stderr, exit status 2, no traceback
+│   ├── UnknownName         a model, strategy, space or parameter that nobody registered
+│   ├── InvalidValue        a known setting with a value that it can't take
+│   ├── DataProblem         the image folder, its groups, or a split that can't be made
+│   ├── WeightsUnavailable  pretrained weights that are neither cached, nor given, nor downloadable
+│   └── RunProblem          a run directory that is missing, taken, unreadable or of another version
+└── TrialFailed             one trial ends as a failed row; the run goes on
+    └── Diverged            its loss became infinite or NaN
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataProblem",
+    "Diverged",
+    "InvalidValue",
+    "RunProblem",
+    "TrialFailed",
+    "TunerError",
+    "UnknownName",
+    "UserMistake",
+    "WeightsUnavailable",
+]
+
+
+class TunerError(Exception):
+    """Everything that tuner raises on purpose."""
+
+
+class UserMistake(TunerError):
+    """A person can mend this; the message names the value, what is wrong and what would be right."""
+
+
+class UnknownName(UserMistake):
+    """A name that nobody registered."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownName":
+        """The error for `name`, with the nearest known names."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        return cls(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")
+
+
+class InvalidValue(UserMistake):
+    """A known setting with a value that it can't take."""
+
+
+class DataProblem(UserMistake):
+    """The image folder, its groups, or a split that can't be made."""
+
+
+class WeightsUnavailable(UserMistake):
+    """Pretrained weights are neither cached, nor given, nor downloadable."""
+
+
+class RunProblem(UserMistake):
+    """A run directory is missing, taken, unreadable or of another version."""
+
+
+class TrialFailed(TunerError):
+    """One trial can't go on."""
+
+
+class Diverged(TrialFailed):
+    """A loss became infinite or NaN."""
