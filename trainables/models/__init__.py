@@ -1,0 +1,189 @@
+"""Models by name: torchvision's with one file a family, and any of timm's as `timm:NAME`.
+
+A family file registers functions that return a `Source`; it imports torch inside them only, so that names can be
+listed and checked without torch.
+"""
+
+import difflib
+import functools
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainables.errors import InvalidValue, UnknownName, UserMistake
+from trainables.models.source import Source
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.models.classifier import Classifier
+
+__all__ = [
+    "Source",
+    "check",
+    "create",
+    "has_auxiliary",
+    "names",
+    "num_stages",
+    "register",
+    "source",
+    "weights_available",
+]
+
+TIMM_PREFIX = "timm:"
+TIMM_MAX_STAGES = 6
+_SUPPORT = {"classifier", "source", "torchvision_weights", "timm_models", "weights"}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    make: Callable[[], Source]
+    num_stages: int
+    auxiliary: bool
+
+
+_ENTRIES: dict[str, _Entry] = {}
+
+
+def register(
+    name: str, *, num_stages: int, auxiliary: bool = False
+) -> Callable[[Callable[[], Source]], Callable[[], Source]]:
+    """A decorator that registers a function returning the `Source` of `name`, and returns the function.
+
+    `num_stages` is stated so that a space can be checked without building the network.
+    """
+
+    def remember(make: Callable[[], Source]) -> Callable[[], Source]:
+        _ENTRIES[name] = _Entry(make, num_stages, auxiliary)
+        return make
+
+    return remember
+
+
+def names() -> tuple[str, ...]:
+    """Every registered model, sorted; timm's are not among them. Imports no torch."""
+    return tuple(sorted(_entries()))
+
+
+def num_stages(name: str) -> int:
+    """How many stages the backbone of `name` has; for a timm model, how many it has at most. Imports no torch."""
+    return TIMM_MAX_STAGES if name.startswith(TIMM_PREFIX) else _entry(name).num_stages
+
+
+def has_auxiliary(name: str) -> bool:
+    """Whether `name` has auxiliary heads to train. Imports no torch."""
+    return not name.startswith(TIMM_PREFIX) and _entry(name).auxiliary
+
+
+def check(name: str) -> None:
+    """Raise UnknownName for a model that nobody has, UserMistake for a timm model without timm."""
+    if not name.startswith(TIMM_PREFIX):
+        _entry(name)
+        return
+    wanted = name.removeprefix(TIMM_PREFIX)
+    if importlib.util.find_spec("timm") is None:
+        raise UserMistake(f"model {name!r} needs timm: pip install 'tuner[timm]'")
+    import timm
+
+    if not timm.is_model(wanted):
+        near = difflib.get_close_matches(wanted, timm.list_models(), n=3)
+        hint = f"did you mean {', '.join(map(repr, near))}?" if near else "see timm.list_models()"
+        raise UnknownName(f"unknown timm model {wanted!r}; {hint}")
+
+
+def source(name: str) -> Source:
+    """How the network of `name` is built and taken apart; raises what `check` raises."""
+    check(name)
+    if name.startswith(TIMM_PREFIX):
+        from trainables.models.timm_models import timm_source
+
+        return timm_source(name.removeprefix(TIMM_PREFIX))
+    return _entry(name).make()
+
+
+def weights_available(name: str) -> bool:
+    """Whether ImageNet weights of `name` are cached, or can be downloaded right now (asked for a few seconds)."""
+    return source(name).available()
+
+
+def create(
+    name: str,
+    num_classes: int,
+    *,
+    weights: str = "none",
+    dropout: float = 0.2,
+    auxiliary: bool = False,
+    seed: int = 0,
+) -> "Classifier":
+    """A classifier on the backbone of `name`, its heads new.
+
+    `weights` is "imagenet", "none" or a file: a plain state dict of this network, or one of a Classifier, heads included.
+    Random weights of the backbone follow from `seed` alone, so that trials of a run share them (and a bank of
+    frozen features); those of the heads come from torch's global generator. Raises UnknownName, InvalidValue
+    (auxiliary heads where there are none), WeightsUnavailable.
+    """
+    from trainables.models import weights as files
+    from trainables.models.classifier import Classifier
+
+    origin = source(name)
+    if auxiliary and origin.auxiliary is None:
+        raise InvalidValue(f"model {name!r} has no auxiliary heads; only googlenet has")
+    state = None
+    if weights == "imagenet":
+        state = files.download(name, origin.pretrained)
+    elif weights != "none":
+        state = files.read(Path(weights).expanduser())
+    own = state is not None and any(key.startswith(files.OWN_PREFIX) for key in state)
+    network = _build(origin, seed, on_meta=state is not None and origin.on_meta)
+    if state is not None and not own:
+        files.load_network(network, state, origin.heads, f"--weights {weights!r} for {name}")
+    width = origin.width if isinstance(origin.width, int) else origin.width(network)
+    backbone = origin.trunk(network)
+    # The heads before the auxiliary ones: full and full_aux of one seed start from the same head.
+    classifier = Classifier(
+        backbone, width, num_classes, (), dropout=dropout, mean=origin.mean, std=origin.std, taps=origin.taps
+    )
+    if auxiliary and origin.auxiliary is not None:
+        classifier.auxiliary.extend(origin.auxiliary(num_classes))
+    if state is not None and own:
+        files.load_classifier(
+            classifier, state, f"--weights {weights!r} for {name} with {num_classes} classes"
+        )
+    classifier.stages = origin.stages(backbone)
+    return classifier
+
+
+def _build(origin: Source, seed: int, on_meta: bool) -> "torch.nn.Module":
+    """The network with random weights of its own seed, or with none at all on the meta device."""
+    import torch
+
+    if on_meta:
+        with torch.device("meta"):
+            return origin.build()
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: that would reseed the GPUs' generators, which the fork does not restore.
+        torch.default_generator.manual_seed(seed)
+        return origin.build()
+
+
+def _entry(name: str) -> _Entry:
+    entries = _entries()
+    if name not in entries:
+        raise UnknownName.of("model", name, [*entries, TIMM_PREFIX + "NAME"])
+    return entries[name]
+
+
+def _entries() -> dict[str, _Entry]:
+    _discover()
+    return _ENTRIES
+
+
+@functools.cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        if module.name not in _SUPPORT:
+            importlib.import_module(f"{__name__}.{module.name}")

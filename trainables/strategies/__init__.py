@@ -1,0 +1,141 @@
+"""Strategies: which parts of a network train from which epoch, and how fast.
+
+A strategy is a function from a config and a number of stages to one `Thaw` a stage of the backbone, that next to the
+head first. The heads always train. No torch at import.
+"""
+
+import functools
+import importlib
+import itertools
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainables import models
+from trainables.config import TrialConfig
+from trainables.errors import InvalidValue, UnknownName
+from trainables.strategies.groups import (
+    AUXILIARY,
+    HEAD,
+    ParamGroup,
+    apply_freeze,
+    full_epochs,
+    is_backbone_frozen,
+)
+
+if TYPE_CHECKING:
+    from trainables.models.classifier import Classifier, Stage
+
+__all__ = [
+    "ParamGroup",
+    "Thaw",
+    "apply_freeze",
+    "check",
+    "full_epochs",
+    "is_backbone_frozen",
+    "last_thaw",
+    "names",
+    "plan",
+    "register",
+    "wants_auxiliary",
+]
+
+
+@dataclass(frozen=True)
+class Thaw:
+    """When a stage of the backbone starts to train (1-based epoch; None: never), and its learning rate then."""
+
+    from_epoch: int | None
+    learning_rate: float
+
+
+Strategy = Callable[[TrialConfig, int], list[Thaw]]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    thaws: Strategy
+    auxiliary: bool
+
+
+_ENTRIES: dict[str, _Entry] = {}
+
+
+def register(name: str, *, auxiliary: bool = False) -> Callable[[Strategy], Strategy]:
+    """A decorator that registers a strategy under `name` and returns it; `auxiliary`: it trains auxiliary heads."""
+
+    def remember(strategy: Strategy) -> Strategy:
+        _ENTRIES[name] = _Entry(strategy, auxiliary)
+        return strategy
+
+    return remember
+
+
+def names() -> tuple[str, ...]:
+    """Every registered strategy, sorted. Imports no torch."""
+    _discover()
+    return tuple(sorted(_ENTRIES))
+
+
+def check(name: str, model: str) -> None:
+    """Raise UnknownName for an unknown strategy, InvalidValue for one that `model` can't follow. Imports no torch."""
+    if _entry(name).auxiliary and not models.has_auxiliary(model):
+        able = ", ".join(known for known in models.names() if models.has_auxiliary(known))
+        raise InvalidValue(
+            f"strategy {name!r} trains auxiliary heads, which {model!r} does not have; it belongs to {able}"
+        )
+
+
+def wants_auxiliary(name: str) -> bool:
+    """Whether the model is to be created with auxiliary heads for this strategy. Imports no torch."""
+    return _entry(name).auxiliary
+
+
+def last_thaw(config: TrialConfig, num_stages: int) -> int:
+    """The epoch in which the last part that will ever train starts, 1-based. Imports no torch."""
+    thaws = _entry(config.strategy).thaws(config, num_stages)
+    return max([1, *(thaw.from_epoch for thaw in thaws if thaw.from_epoch is not None)])
+
+
+def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...]:
+    """Disjoint groups that cover every parameter of `classifier`, from the input up, the heads last.
+
+    Neighbouring stages that start together at one learning rate are one group, named "backbone" if it is all of them.
+    """
+    check(config.strategy, config.model)
+    stages = list(reversed(classifier.stages))
+    thaws = _entry(config.strategy).thaws(config, len(stages))
+    pairs = zip(thaws, stages, strict=True)
+    runs = [
+        (thaw, [stage for _, stage in pair])
+        for thaw, pair in itertools.groupby(pairs, key=lambda pair: pair[0])
+    ]
+    groups = [_backbone_group(thaw, members[::-1], classifier) for thaw, members in reversed(runs)]
+    head = classifier.head
+    groups.append(ParamGroup(HEAD, (head,), tuple(head.parameters()), 1, config.learning_rate))
+    if len(classifier.auxiliary):
+        extra = classifier.auxiliary
+        groups.append(ParamGroup(AUXILIARY, (extra,), tuple(extra.parameters()), 1, config.learning_rate))
+    return tuple(groups)
+
+
+def _backbone_group(thaw: Thaw, members: "list[Stage]", classifier: "Classifier") -> ParamGroup:
+    whole = len(members) == len(classifier.stages)
+    # The backbone itself, not its stages: what it does on its own while training must stop as well.
+    modules = (classifier.backbone,) if whole else tuple(m for stage in members for m in stage.modules)
+    parameters = tuple(p for stage in members for p in stage.parameters)
+    name = "backbone" if whole else members[0].name
+    return ParamGroup(name, modules, parameters, thaw.from_epoch, thaw.learning_rate)
+
+
+def _entry(name: str) -> _Entry:
+    if name not in names():
+        raise UnknownName.of("strategy", name, names())
+    return _ENTRIES[name]
+
+
+@functools.cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")

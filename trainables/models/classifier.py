@@ -1,0 +1,116 @@
+"""The one shape that all models have here: a backbone in stages, a new head, perhaps auxiliary heads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TAP_SIZE = 4
+"""Side of what an auxiliary head reads; torchvision/models/googlenet.py, InceptionAux.forward."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Neighbouring modules of a backbone that thaw together, and their parameters (loose ones included)."""
+
+    name: str
+    modules: tuple[nn.Module, ...]
+    parameters: tuple[nn.Parameter, ...]
+
+
+class Classifier(nn.Module):
+    """Images to logits, with the seam between what may be frozen and what always trains.
+
+    `stages` are those of the backbone only, from the input up. `mean` and `std` are what the images are to be normalised with.
+    `auxiliary` heads read the backbone's children `taps`; there are none but for GoogLeNet built with them.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        width: int,
+        num_classes: int,
+        stages: tuple[Stage, ...],
+        *,
+        dropout: float,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        auxiliary: Sequence[nn.Module] = (),
+        taps: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
+        self.auxiliary = nn.ModuleList(auxiliary)
+        self.stages = stages
+        self.mean = mean
+        self.std = std
+        self.num_classes = num_classes
+        self.taps = taps
+
+    def features(self, images: Tensor, taps: bool = False) -> tuple[Tensor, ...]:
+        """Pooled features [b, d] of normalised `images` [b, 3, s, s].
+
+        With `taps`, the auxiliary heads' inputs follow, each [b, c, 4, 4], lowest first; none for models without.
+        """
+        if not taps or not self.taps:
+            return (self.backbone(images),)
+        x, tapped = images, []
+        for name, module in self.backbone.named_children():
+            x = module(x)
+            if name in self.taps:
+                tapped.append(F.adaptive_avg_pool2d(x, TAP_SIZE))
+        return (x, *tapped)
+
+    def classify(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Logits [b, num_classes] in fp32, then those of each auxiliary head whose input is in `features`."""
+        pooled, *tapped = features
+        heads = [self.head(pooled)]
+        # One may be handed taps that a bank keeps for others while this model has no heads for them.
+        heads += [head(tap) for head, tap in zip(self.auxiliary, tapped, strict=False)]
+        return tuple(logits.float() for logits in heads)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [b, num_classes] in fp32; the auxiliary heads never run here."""
+        return self.classify(self.features(images))[0]
+
+
+def named_stages(backbone: nn.Module, members: Mapping[str, Sequence[str]]) -> tuple[Stage, ...]:
+    """One stage a key of `members`, made of the backbone's submodules of those dotted names."""
+    return tuple(
+        stage_of(name, [backbone.get_submodule(path) for path in paths]) for name, paths in members.items()
+    )
+
+
+def stage_of(name: str, modules: Sequence[nn.Module], loose: Sequence[nn.Parameter] = ()) -> Stage:
+    """The stage of `modules` and of `loose` parameters that belong to none of them."""
+    return Stage(name, tuple(modules), (*loose, *(p for module in modules for p in module.parameters())))
+
+
+@torch.no_grad()
+def stage_shapes(classifier: Classifier, image_size: int = 224) -> dict[str, tuple[int, ...]]:
+    """Shape of what each stage puts out for one image of `image_size` pixels, without the batch, by stage name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, output: object) -> None:
+        tensor = output[0] if isinstance(output, (tuple, list)) else output
+        if isinstance(tensor, Tensor):
+            shapes[name] = tuple(tensor.shape[1:])
+
+    handles = [
+        module.register_forward_hook(lambda _m, _i, output, name=stage.name: note(name, output))
+        for stage in classifier.stages
+        for module in stage.modules
+    ]
+    training = classifier.training
+    classifier.eval()
+    try:
+        parameter = next(classifier.parameters())
+        classifier(torch.zeros(1, 3, image_size, image_size, device=parameter.device))
+    finally:
+        classifier.train(training)
+        for handle in handles:
+            handle.remove()
+    return shapes

@@ -1,0 +1,105 @@
+"""Any model of timm, by its name there."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from trainables.models import TIMM_MAX_STAGES, weights
+from trainables.models.classifier import Stage, stage_of
+from trainables.models.source import Source
+
+
+def timm_source(name: str) -> Source:
+    """How timm's `name` is built and taken apart."""
+    import timm
+
+    settings = timm.get_pretrained_cfg(name)
+    heads = settings.classifier or ()
+    return Source(
+        build=partial(_build, name),
+        trunk=_trunk,
+        width=_width,
+        stages=_stages,
+        heads=tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads)),
+        pretrained=partial(_pretrained, name),
+        available=partial(_available, settings),
+        mean=settings.mean,
+        std=settings.std,
+        on_meta=False,
+    )
+
+
+def _build(name: str, pretrained: bool = False) -> nn.Module:
+    import timm
+
+    if timm.get_pretrained_cfg(name).fixed_input_size:
+        # Transformers then take images of any size that their patches divide; those that can't, say so.
+        try:
+            network: nn.Module = timm.create_model(name, pretrained=pretrained, dynamic_img_size=True)
+            return network
+        except TypeError:
+            logging.getLogger(__name__).debug("%s takes images of its own size only", name)
+    network = timm.create_model(name, pretrained=pretrained)
+    return network
+
+
+def _pretrained(name: str) -> Mapping[str, Tensor]:
+    return _build(name, pretrained=True).state_dict()
+
+
+def _available(settings: Any) -> bool:
+    if settings.hf_hub_id:
+        from huggingface_hub import try_to_load_from_cache
+
+        files = ("model.safetensors", "pytorch_model.bin")
+        if any(isinstance(try_to_load_from_cache(settings.hf_hub_id, file), str) for file in files):
+            return True
+        return weights.reachable(f"https://huggingface.co/{settings.hf_hub_id}/resolve/main/{files[0]}")
+    if settings.url:
+        return weights.cached(settings.url.rpartition("/")[2]) or weights.reachable(settings.url)
+    return False
+
+
+def _trunk(network: nn.Module) -> nn.Module:
+    reset: Any = network.reset_classifier
+    reset(0)
+    return network
+
+
+def _width(network: nn.Module) -> int:
+    """Features per image once the classifier is gone; some models have a hidden layer after pooling."""
+    settings: Any = network
+    return int(getattr(settings, "head_hidden_size", None) or settings.num_features)
+
+
+def _stages(network: nn.Module) -> tuple[Stage, ...]:
+    """At most six stages from the children in their order, neighbours merged so that sizes in parameters are alike."""
+    children = list(_children(network, ""))
+    sizes = [sum(p.numel() for p in module.parameters()) for _, module in children]
+    bins: list[list[tuple[str, nn.Module]]] = []
+    share, before, last = sum(sizes) / TIMM_MAX_STAGES or 1.0, 0, -1
+    for child, size in zip(children, sizes, strict=True):
+        index = int(before / share)
+        # A child without parameters never opens a stage: there would be nothing to thaw in it.
+        if not bins or (size and index > last):
+            bins.append([])
+            last = index
+        bins[-1].append(child)
+        before += size
+    inside = {id(p) for _, module in children for p in module.parameters()}
+    loose = [p for p in network.parameters() if id(p) not in inside]
+    return tuple(
+        stage_of(members[0][0], [module for _, module in members], loose if number == 0 else ())
+        for number, members in enumerate(bins)
+    )
+
+
+def _children(network: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in network.named_children():
+        if isinstance(child, (nn.Sequential, nn.ModuleList)):
+            yield from _children(child, f"{prefix}{name}.")
+        else:
+            yield prefix + name, child

@@ -1,0 +1,17 @@
+"""Pretrained weights through torchvision's weights API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainables.models import weights
+
+
+def fetch(enum: Any) -> Mapping[str, Any]:
+    """The state dict of a torchvision weights enum's member, from torch.hub's cache or downloaded without a bar."""
+    state: Mapping[str, Any] = enum.get_state_dict(progress=False, check_hash=True)
+    return state
+
+
+def available(enum: Any) -> bool:
+    """Whether the file of a torchvision weights enum's member is cached, or its address answers."""
+    return weights.cached(enum.url.rpartition("/")[2]) or weights.reachable(enum.url)

@@ -1,0 +1,133 @@
+"""Pretrained weights: where they come from, and whether a file of them fits. No torchvision or timm here."""
+
+import contextlib
+import io
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.errors import WeightsUnavailable
+
+OWN_PREFIX = "backbone."
+"""A state dict with such keys is that of a Classifier."""
+
+PROBE_TIMEOUT_S = 3.0
+_SHOWN = 4
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The state dict in `path` (.pt, .pth or .safetensors), floating-point tensors in fp32.
+
+    Pickles are read with weights_only=True. Raises WeightsUnavailable for a file that is missing or holds no state dict.
+    """
+    if not path.is_file():
+        raise WeightsUnavailable(f"--weights {str(path)!r}: no such file; give a file, 'imagenet' or 'none'")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch, pickle, zip and safetensors each raise kinds of their own
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsUnavailable(
+            f"{path} can't be read as weights ({reason}); give a state dict saved as .pt, .pth or .safetensors"
+        ) from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise WeightsUnavailable(f"{path} holds no state dict; save model.state_dict(), not the model")
+    return {key: value.float() if value.is_floating_point() else value for key, value in content.items()}
+
+
+def load_network(
+    network: nn.Module, state: Mapping[str, Tensor], heads: tuple[str, ...], origin: str
+) -> None:
+    """Put a plain `state` into `network`, but for the `heads`, which are made anew whatever their classes.
+
+    Raises WeightsUnavailable naming the keys that are missing, unknown or of another shape.
+    """
+    given = {key: value for key, value in state.items() if not key.startswith(heads)}
+    expected = {key: value for key, value in network.state_dict().items() if not key.startswith(heads)}
+    _fill_counters(expected, given)
+    _check_keys(expected, given, origin)
+    network.load_state_dict(given, strict=False, assign=True)
+
+
+def load_classifier(classifier: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
+    """Put one of our own states into `classifier`.
+
+    Auxiliary heads that only one side has are passed over: the file's are not wanted, or ours start afresh.
+    Raises WeightsUnavailable naming the keys that are missing, unknown or of another shape.
+    """
+    expected = classifier.state_dict()
+    ours, theirs = (any(key.startswith("auxiliary.") for key in keys) for keys in (expected, state))
+    if ours != theirs:
+        expected = {key: value for key, value in expected.items() if not key.startswith("auxiliary.")}
+        state = {key: value for key, value in state.items() if not key.startswith("auxiliary.")}
+    given = dict(state)
+    _fill_counters(expected, given)
+    _check_keys(expected, given, origin)
+    classifier.load_state_dict(given, strict=False, assign=True)
+
+
+def _fill_counters(expected: Mapping[str, Tensor], given: dict[str, Tensor]) -> None:
+    # Files older than torch 0.4.1 lack BatchNorm's counter, which nothing here reads.
+    for key in expected:
+        if key.endswith("num_batches_tracked"):
+            given.setdefault(key, torch.zeros((), dtype=torch.long))
+
+
+def _check_keys(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], origin: str) -> None:
+    problems = [
+        *_listed("missing", [key for key in expected if key not in given]),
+        *_listed("unexpected", [key for key in given if key not in expected]),
+        *_listed(
+            "of another shape",
+            [
+                f"{key} {tuple(given[key].shape)} instead of {tuple(value.shape)}"
+                for key, value in expected.items()
+                if key in given and given[key].shape != value.shape
+            ],
+        ),
+    ]
+    if problems:
+        raise WeightsUnavailable(f"{origin} does not fit the model: {'; '.join(problems)}")
+
+
+def _listed(what: str, keys: list[str]) -> Iterable[str]:
+    if keys:
+        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        yield f"{len(keys)} {what}: {', '.join(keys[:_SHOWN])}{more}"
+
+
+def download(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """What `fetch` returns; raises WeightsUnavailable with the ways out if it can't."""
+    try:
+        # torch.hub announces a download on stdout, where tables and records go.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return fetch()
+    except Exception as error:  # urllib, http, ssl, huggingface_hub and hash checks raise kinds of their own
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise WeightsUnavailable(
+            f"pretrained weights of {name} are neither cached nor downloadable ({type(error).__name__}: {reason});"
+            " use --weights none, --weights FILE, or set TORCH_HOME to a folder that has them under hub/checkpoints"
+        ) from error
+
+
+def cached(file_name: str) -> bool:
+    """Whether torch.hub has `file_name` already; TORCH_HOME is respected."""
+    return (Path(torch.hub.get_dir()) / "checkpoints" / file_name).is_file()
+
+
+def reachable(url: str) -> bool:
+    """Whether `url` answers right now, within a few seconds."""
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S) as answer:
+            return bool(answer.status == 200)
+    except (OSError, ValueError):  # URLError, timeouts and refused connections are OSErrors
+        return False

@@ -1,0 +1,57 @@
+"""Parameter groups: what trains from which epoch. No torch at import."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HEAD = "head"
+AUXILIARY = "auxiliary"
+
+
+@dataclass(frozen=True)
+class ParamGroup:
+    """Modules that thaw together, with the learning rate they start from.
+
+    `from_epoch` is the 1-based epoch in which they first train; None: never.
+    """
+
+    name: str
+    modules: "tuple[nn.Module, ...]"
+    parameters: "tuple[nn.Parameter, ...]"
+    from_epoch: int | None
+    learning_rate: float
+
+    def trains_in(self, epoch: int) -> bool:
+        """Whether these parameters move in `epoch`."""
+        return self.from_epoch is not None and epoch >= self.from_epoch
+
+
+def apply_freeze(groups: Sequence[ParamGroup], epoch: int) -> int:
+    """The number of trainable parameters in `epoch`, after freezing what does not train in it.
+
+    Call it after every `model.train()`: a frozen module is put into eval mode wholly, so that its BatchNorm
+    statistics stay and its dropout is off, which requires_grad alone does not do.
+    """
+    trainable = 0
+    for group in groups:
+        trains = group.trains_in(epoch)
+        for module in group.modules:
+            module.train(trains)
+        for parameter in group.parameters:
+            parameter.requires_grad_(trains)
+            trainable += parameter.numel() if trains else 0
+    return trainable
+
+
+def full_epochs(groups: Sequence[ParamGroup], epoch: int) -> int:
+    """Epochs up to and with `epoch` in which everything that will ever train has trained; 0 before the last thaw."""
+    last = max(group.from_epoch for group in groups if group.from_epoch is not None)
+    return max(0, epoch - last + 1)
+
+
+def is_backbone_frozen(groups: Sequence[ParamGroup], epoch: int) -> bool:
+    """Whether no part of the backbone trains in `epoch`."""
+    return not any(group.trains_in(epoch) for group in groups if group.name not in (HEAD, AUXILIARY))
