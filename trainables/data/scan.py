@@ -1,0 +1,186 @@
+"""What is in an image folder: classes, images, and everything that was passed over, with the reason."""
+
+import hashlib
+import json
+import re
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.data import cache_home
+from trainables.data.decode import (
+    Pixels,
+    UnreadableImage,
+    quiet_decoding,
+    read_rgb,
+)
+from trainables.data.parallel import in_threads, num_workers
+from trainables.data.walk import EXPECTED, Found, walk
+from trainables.errors import DataProblem
+
+__all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and of all images."""
+
+MAX_CORRUPT = 0.05
+"""Share of corrupt images from which a folder is refused."""
+
+_MEMO_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One readable image.
+
+    `path` is relative to the folder, with forward slashes; `part` is train, val or test where the folder
+    is split already; `width` and `height` are those of the upright picture; `pixels` is its hash.
+    """
+
+    path: str
+    label: str
+    part: str | None
+    width: int
+    height: int
+    pixels: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The content of an image folder.
+
+    `classes` are those with images, in natural order; `images` are ordered by path. `passed_over` and
+    `corrupt` are pairs of path and reason.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    images: tuple[ImageFile, ...]
+    passed_over: tuple[tuple[str, str], ...]
+    corrupt: tuple[tuple[str, str], ...]
+    empty_classes: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of every image's path, label and pixels, wherever the folder lies; 16 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for image in self.images:
+            digest.update("\0".join((image.path, image.label, image.part or "", image.pixels, "")).encode())
+        return digest.hexdigest()[:16]
+
+
+def scan(
+    folder: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    memo: bool = True,
+    max_corrupt: float = MAX_CORRUPT,
+) -> Scan:
+    """What is in `folder`, every image decoded once.
+
+    With `memo` the results are kept under the user's cache directory, so that unchanged files (by path, size
+    and time) need no second look. Raises DataProblem if there is no such folder, if fewer than two classes
+    have images, or if more than the share `max_corrupt` of the images can't be read.
+    """
+    folder = folder.expanduser().absolute()
+    walked = walk(folder)
+    found = walked.found
+    looks = _look_at_all(folder, found, num_workers(workers), progress, memo)
+    images, corrupt = [], []
+    for file, look in zip(found, looks, strict=True):
+        if isinstance(look, str):
+            corrupt.append((file.path, look))
+        else:
+            images.append(ImageFile(file.path, file.label, file.part, *look))
+    _check_corrupt(folder, len(found), corrupt, max_corrupt)
+    counts = Counter(image.label for image in images)
+    classes = tuple(sorted(counts, key=_natural))
+    if len(classes) < 2:
+        only = f"only {classes[0]!r} holds images" if classes else "no class folder holds an image"
+        raise DataProblem(f"{folder}: {only}; {EXPECTED}, at least two classes")
+    empty = tuple(sorted((label for label in walked.labels if label not in counts), key=_natural))
+    return Scan(folder, classes, tuple(images), walked.passed_over, tuple(corrupt), empty)
+
+
+def pixel_hash(pixels: Pixels) -> str:
+    """Hash of an image's size and RGB values, 32 hexadecimal digits."""
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
+
+
+def _check_corrupt(folder: Path, total: int, corrupt: list[tuple[str, str]], limit: float) -> None:
+    if len(corrupt) > limit * total:
+        first = "; ".join(reason for _, reason in corrupt[:3])
+        raise DataProblem(
+            f"{folder}: {len(corrupt)} of {total} images can't be read, more than {limit:.0%};"
+            f" mend or remove them. The first: {first}"
+        )
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    pieces = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, int(p), "") if p[0] in "0123456789" else (1, 0, p) for p in pieces], name
+
+
+_Look = tuple[int, int, str]
+"""Width, height and pixel hash."""
+
+
+def _look(path: Path) -> _Look | str:
+    """What decoding says, or why it can't be done."""
+    try:
+        pixels = read_rgb(path)
+    except UnreadableImage as error:
+        return str(error)
+    return pixels.shape[1], pixels.shape[0], pixel_hash(pixels)
+
+
+def _look_at_all(
+    folder: Path, found: Sequence[Found], workers: int, progress: Progress | None, memo: bool
+) -> list[_Look | str]:
+    store = cache_home() / "scans" / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:24]}.json"
+    known = _read_memo(store) if memo else {}
+    looks: dict[str, _Look | str] = {}
+    for file in found:
+        if (kept := known.get(f"{file.size}:{file.mtime_ns}:{file.path}")) is not None:
+            looks[file.path] = kept
+    rest = [file.path for file in found if file.path not in looks]
+    with quiet_decoding():
+        done = in_threads(lambda path: _look(folder / path), rest, workers)
+        for count, (path, look) in enumerate(zip(rest, done, strict=True), start=len(looks) + 1):
+            looks[path] = look
+            if progress:
+                progress(count, len(found))
+    if memo and rest:
+        _write_memo(store, found, looks)
+    return [looks[file.path] for file in found]
+
+
+def _read_memo(store: Path) -> dict[str, _Look]:
+    try:
+        content = json.loads(store.read_text(encoding="utf-8"))
+        if content["version"] != _MEMO_VERSION:
+            return {}
+        return {key: (int(w), int(h), str(pixels)) for key, (w, h, pixels) in content["looks"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write_memo(store: Path, found: Sequence[Found], looks: Mapping[str, _Look | str]) -> None:
+    kept = {
+        f"{f.size}:{f.mtime_ns}:{f.path}": looks[f.path] for f in found if not isinstance(looks[f.path], str)
+    }
+    temporary = store.with_name(f".{store.name}.{uuid.uuid4().hex[:8]}.tmp")
+    # a memo is a convenience: a full or read-only disk costs the next scan time and nothing else
+    with suppress(OSError):
+        store.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_text(json.dumps({"version": _MEMO_VERSION, "looks": kept}), encoding="utf-8")
+            temporary.replace(store)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,259 @@
+"""Which image trains, which validates, which tests: whole groups only, every class in every part."""
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from trainables.data.allocate import Group, allocate
+from trainables.data.scan import ImageFile, Scan
+from trainables.errors import DataProblem, InvalidValue
+
+__all__ = [
+    "PARTS",
+    "Fractions",
+    "fingerprint",
+    "leaks",
+    "make_split",
+    "parse_fractions",
+    "random_split_leak",
+    "read_groups",
+]
+
+Fractions = tuple[float, float, float]
+
+PARTS = ("train", "val", "test")
+
+
+def parse_fractions(text: str) -> Fractions:
+    """Shares of train, val and test in "0.8,0.1,0.1"; raises InvalidValue."""
+    try:
+        values = [float(piece) for piece in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 3 or not all(math.isfinite(v) and v > 0 for v in values):
+        raise InvalidValue(f"split {text!r} is not three positive shares of train,val,test, as 0.8,0.1,0.1")
+    if abs(sum(values) - 1) > 1e-6:
+        raise InvalidValue(f"split {text!r} sums to {sum(values):g}, not to 1, as 0.8,0.1,0.1 does")
+    return values[0], values[1], values[2]
+
+
+def read_groups(scan: Scan, csv: Path | None, regex: str | None) -> dict[str, str]:
+    """The group of every image by path; empty if neither a file nor a pattern is given.
+
+    `csv` has the columns path (relative to the folder) and group; rows of other files are ignored. `regex`
+    is searched in the path: its one parenthesis is the group, else the whole match. Raises DataProblem for
+    images without a group, InvalidValue for a pattern that is none.
+    """
+    if csv is not None and regex is not None:
+        raise InvalidValue(f"groups come from a file ({csv}) or from a pattern ({regex!r}), not from both")
+    if csv is not None:
+        groups, source = _groups_of_file(csv), str(csv)
+    elif regex is not None:
+        groups, source = _groups_of_pattern(scan, regex), f"the pattern {regex!r}"
+    else:
+        return {}
+    missing = [image.path for image in scan.images if image.path not in groups]
+    if missing:
+        named = ", ".join(repr(path) for path in missing[:3])
+        more = ", ..." if len(missing) > 3 else ""
+        raise DataProblem(
+            f"{source} gives no group to {len(missing)} of {len(scan.images)} images: {named}{more};"
+            f" every image needs one, paths are relative to {scan.folder}"
+        )
+    return {image.path: groups[image.path] for image in scan.images}
+
+
+def make_split(
+    scan: Scan, groups: Mapping[str, str] | None, fractions: Fractions = (0.8, 0.1, 0.1), seed: int = 0
+) -> pd.DataFrame:
+    """Path, label, group and split (train, val, test) of every image, ordered by path.
+
+    Each class is divided as near to `fractions` as whole groups allow; images with equal pixels share a
+    group. A folder with train/, val/ and test/ keeps its parts, and a missing one is carved out of train.
+    Raises DataProblem if a class can't be in every part, or if given parts share a group.
+    """
+    empty = [f"class {label!r} has no image" for label in scan.empty_classes]
+    if empty:
+        raise DataProblem(f"{'; '.join(empty)}: add images, or remove the folder")
+    names = merged_groups(scan.images, groups or {})
+    given = [image.part for image in scan.images]
+    parts = _given_parts(scan, names) if any(given) else {}
+    missing = [part for part in PARTS if part not in set(parts.values())]
+    if missing:
+        free = [image for image in scan.images if parts.get(names[image.path], "train") == "train"]
+        targets = PARTS if not parts else ("train", *missing)
+        shares = [fractions[PARTS.index(part)] for part in targets]
+        parts |= _allocated(free, names, targets, shares, seed, bool(groups))
+    split = pd.DataFrame(
+        {
+            "path": [image.path for image in scan.images],
+            "label": [image.label for image in scan.images],
+            "group": [names[image.path] for image in scan.images],
+            "split": [parts[names[image.path]] for image in scan.images],
+        }
+    )
+    _check_presence(split)
+    return split
+
+
+def merged_groups(images: Sequence[ImageFile], groups: Mapping[str, str]) -> dict[str, str]:
+    """The group of every image once equal pixels join groups; named as the first of those joined.
+
+    An image without a given group is a group of its own, named by its path.
+    """
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    own = {image.path: groups.get(image.path, image.path) for image in images}
+    first: dict[str, str] = {}
+    for image in images:
+        here, there = root(own[image.path]), root(first.setdefault(image.pixels, own[image.path]))
+        parent[max(here, there)] = min(here, there)
+    return {path: root(name) for path, name in own.items()}
+
+
+def fingerprint(split: pd.DataFrame) -> str:
+    """Hash of which image is where, 16 hexadecimal digits, whatever the order of rows."""
+    rows = split[["path", "label", "group", "split"]].sort_values("path").itertuples(index=False)
+    text = "\n".join("\0".join(row) for row in rows)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def leaks(split: pd.DataFrame) -> int:
+    """How many test images have another image of their group in training."""
+    trained = set(split.loc[split["split"] == "train", "group"])
+    return int(split.loc[split["split"] == "test", "group"].isin(trained).sum())
+
+
+def random_split_leak(scan: Scan, groups: Mapping[str, str] | None, fractions: Fractions) -> float:
+    """Expected share of test images, under a random split by image, with one of their group in training.
+
+    Exact, not drawn: of the other N - 1 images a random n are trained on, and all k of the same group are
+    spared with probability C(N-1-k, n) / C(N-1, n).
+    """
+    names = merged_groups(scan.images, groups or {})
+    _, sizes = np.unique(list(names.values()), return_counts=True)
+    others = len(names) - 1
+    trained = min(round(fractions[0] * len(names)), others)
+    spared = {int(size): _spared(others, trained, int(size) - 1) for size in np.unique(sizes)}
+    return float(sum(size * (1.0 - spared[int(size)]) for size in sizes) / len(names))
+
+
+def _spared(others: int, trained: int, relatives: int) -> float:
+    chance = 1.0
+    for i in range(relatives):
+        chance *= max(others - trained - i, 0) / (others - i)
+    return chance
+
+
+def _groups_of_file(csv: Path) -> dict[str, str]:
+    try:
+        table = pd.read_csv(csv, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataProblem(f"groups file {csv} can't be read: {error}") from error
+    if not {"path", "group"} <= set(table.columns):
+        raise DataProblem(
+            f"groups file {csv} needs the columns path and group; it has {', '.join(table.columns)}"
+        )
+    groups: dict[str, str] = {}
+    for raw, group in zip(table["path"], table["group"], strict=True):
+        path = PurePosixPath(raw.replace("\\", "/")).as_posix()
+        if group and groups.setdefault(path, group) != group:
+            raise DataProblem(f"groups file {csv} gives {path!r} two groups: {groups[path]!r} and {group!r}")
+    return groups
+
+
+def _groups_of_pattern(scan: Scan, regex: str) -> dict[str, str]:
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise InvalidValue(f"group pattern {regex!r} is no regular expression: {error}") from error
+    if pattern.groups > 1:
+        raise InvalidValue(
+            f"group pattern {regex!r} has {pattern.groups} parentheses; one is the group,"
+            " write (?:...) for the rest"
+        )
+    groups = {}
+    for image in scan.images:
+        match = pattern.search(image.path)
+        if match and (group := match.group(pattern.groups)):
+            groups[image.path] = group
+    if not groups:
+        raise DataProblem(
+            f"group pattern {regex!r} matches none of {len(scan.images)} paths,"
+            f" such as {scan.images[0].path!r}"
+        )
+    return groups
+
+
+def _given_parts(scan: Scan, names: Mapping[str, str]) -> dict[str, str]:
+    """The part of every group of a folder that is split already."""
+    first: dict[str, ImageFile] = {}
+    for image in scan.images:
+        other = first.setdefault(names[image.path], image)
+        if other.part != image.part:
+            why = "the same pixels" if other.pixels == image.pixels else f"the group {names[image.path]!r}"
+            raise DataProblem(
+                f"{other.path!r} and {image.path!r} share {why}, but not their part of the split;"
+                " move whole groups into one part, or merge the parts and let tuner split"
+            )
+    return {name: str(image.part) for name, image in first.items()}
+
+
+def _allocated(
+    images: Sequence[ImageFile],
+    names: Mapping[str, str],
+    parts: Sequence[str],
+    shares: Sequence[float],
+    seed: int,
+    grouped: bool,
+) -> dict[str, str]:
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for image in images:
+        counts[names[image.path]][image.label] += 1
+    groups = [Group(name, dict(counts[name])) for name in sorted(counts)]
+    _check_enough(groups, parts, grouped)
+    return allocate(groups, parts, [share / sum(shares) for share in shares], seed)
+
+
+def _check_enough(groups: Sequence[Group], parts: Sequence[str], grouped: bool) -> None:
+    held: dict[str, list[int]] = defaultdict(list)
+    for group in groups:
+        for label, count in group.counts.items():
+            held[label].append(count)
+    unit = "group" if grouped else "image"
+    few = [
+        f"class {label!r} has {len(sizes)} {unit}{'s' * (len(sizes) != 1)}"
+        + (f" ({sum(sizes)} images)" if grouped else "")
+        for label, sizes in sorted(held.items())
+        if len(sizes) < len(parts)
+    ]
+    if few:
+        kind = f"{unit}s" if grouped else "different images"
+        raise DataProblem(
+            f"{'; '.join(few)}: a class needs at least {len(parts)} {kind}, one each for {', '.join(parts)};"
+            " add photographs, or remove the class"
+        )
+
+
+def _check_presence(split: pd.DataFrame) -> None:
+    table = pd.crosstab(split["label"], split["split"]).reindex(columns=list(PARTS), fill_value=0)
+    lacking = [(str(label), part) for label in table.index for part in PARTS if table.loc[label, part] == 0]
+    if lacking:
+        label, part = lacking[0]
+        groups = split.loc[split["label"] == label, "group"].nunique()
+        raise DataProblem(
+            f"class {label!r} has no image in {part}: its {groups} groups can't be in {', '.join(PARTS)}"
+            " all at once; add photographs, or remove the class"
+        )
