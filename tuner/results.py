@@ -2,6 +2,7 @@
 
     run.yaml                 all that defines the run: space, data fingerprint, seeds, versions, hardware
     split.parquet            path, label, group, split (train, val, test)
+    images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
     trials.parquet           one row a trial
@@ -120,15 +121,22 @@ class Run:
         """Bind to `path` without touching the disk."""
         self.path = path
 
+    @staticmethod
+    def require_free(path: Path) -> None:
+        """Raise RunProblem if `path` is taken."""
+        if path.exists():
+            raise RunProblem(
+                f"{path} exists already; choose another --name, or go on with: tuner resume {path}"
+            )
+
     @classmethod
     def create(cls, path: Path, record: Mapping[str, Any]) -> "Run":
         """A new run directory with its `run.yaml`; raises RunProblem if `path` is taken."""
         try:
             path.mkdir(parents=True)
         except FileExistsError:
-            raise RunProblem(
-                f"{path} exists already; choose another --name, or go on with: tuner resume {path}"
-            ) from None
+            cls.require_free(path)
+            raise
         run = cls(path)
         for folder in ("epochs", "weights", "alive", "failures"):
             (path / folder).mkdir()
@@ -182,9 +190,25 @@ class Run:
         frame: pd.DataFrame = pa.concat_tables([epochs_schema().empty_table(), *tables]).to_pandas()
         return frame
 
+    def update_record(self, **changes: Any) -> None:
+        """Change entries of `run.yaml`."""
+        self.write_yaml("run.yaml", {**self.record, **changes})
+
     def write_split(self, split: "pd.DataFrame") -> None:
         """Write `split.parquet`."""
         write_atomically(self.path / "split.parquet", lambda file: split.to_parquet(file, index=False))
+
+    def images(self) -> dict[str, str]:
+        """The hash of every image's pixels, by path."""
+        frame = self._read("images.parquet")
+        return dict(zip(frame["path"], frame["pixels"], strict=True))
+
+    def write_images(self, hashes: Mapping[str, str]) -> None:
+        """Write `images.parquet`."""
+        import pyarrow as pa
+
+        schema = pa.schema([("path", pa.string()), ("pixels", pa.string())])
+        self._write_rows("images.parquet", [{"path": p, "pixels": h} for p, h in hashes.items()], schema)
 
     def write_epochs(self, trial_id: str, epochs: Sequence[Mapping[str, Any]]) -> None:
         """Replace the part of `trial_id` by `epochs`, one mapping of EpochMetrics each."""

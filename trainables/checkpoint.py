@@ -1,0 +1,119 @@
+"""A trial's files while it lives: resume state and best weights, written beside the training.
+
+    alive/<trial>/state.pt                resume state after the last written epoch
+    alive/<trial>/best-00007.safetensors  weights of the best epoch so far
+    alive/<trial>/split                   in how many parts a batch is computed, after an out-of-memory
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+STATE = "state.pt"
+
+
+def best_name(epoch: int) -> str:
+    """File name of the best weights when `epoch` is the best."""
+    return f"best-{epoch:05d}.safetensors"
+
+
+class CheckpointWriter:
+    """Writes one trial's files in a background thread, at most one job behind the training.
+
+    A folder that has disappeared means that the trial is over: nothing is written then.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def write(self, state: Mapping[str, Any], best: "tuple[int, Mapping[str, Tensor]] | None") -> None:
+        """Write `state`, and `best` as (epoch, weights) if given, once the job before is done."""
+        self.wait()
+        snapshot = _on_cpu(state)
+        weights = None if best is None else (best[0], _on_cpu(best[1]))
+        self._thread = threading.Thread(target=self._work, args=(snapshot, weights), daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when everything given so far is on disk; raises what the writing raised."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _work(self, state: Mapping[str, Any], best: "tuple[int, Mapping[str, Tensor]] | None") -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        try:
+            if best is not None:
+                name = best_name(best[0])
+                _replace(self.folder / name, lambda file: save_file(dict(best[1]), file))
+                for old in self.folder.glob("best-*.safetensors"):
+                    if old.name != name:
+                        old.unlink(missing_ok=True)
+            _replace(self.folder / STATE, lambda file: torch.save(dict(state), file))
+        except FileNotFoundError:
+            return
+        except (OSError, RuntimeError) as error:
+            self._error = error
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """The resume state in `folder`, or None before the first epoch."""
+    if not (folder / STATE).exists():
+        return None
+    import torch
+
+    state: dict[str, Any] = torch.load(folder / STATE, weights_only=True, map_location="cpu")
+    return state
+
+
+def read_split(folder: Path) -> int:
+    """In how many parts a batch of this trial is to be computed; 1 unless memory ran out."""
+    try:
+        return int((folder / "split").read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return 1
+
+
+def write_split(folder: Path, parts: int) -> None:
+    """Note in how many parts a batch of this trial is to be computed from now on."""
+    temporary = folder / ".split"
+    temporary.write_text(str(parts), encoding="ascii")
+    temporary.replace(folder / "split")
+
+
+def weights_of(model: "nn.Module") -> "dict[str, Tensor]":
+    """The model's state_dict, detached, in the default memory layout."""
+    return {name: tensor.detach() for name, tensor in model.state_dict().items()}
+
+
+def _replace(path: Path, write: Callable[[str], None]) -> None:
+    temporary = path.with_name(f".{path.name}")
+    write(str(temporary))
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _on_cpu(value: Any) -> Any:
+    """A deep copy of `value` with every tensor contiguous on the CPU, so that training may go on."""
+    from torch import Tensor
+
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True).contiguous()
+    if isinstance(value, Mapping):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_on_cpu(item) for item in value)
+    return value

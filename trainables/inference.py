@@ -1,0 +1,147 @@
+"""Scoring a model without training it: precision, logits of stored images, plain metrics."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainables import strategies
+from trainables.config import TrialConfig
+from trainables.data.batches import eval_batches, normalise
+from trainables.data.cache import ImageCache, build_cache
+from trainables.errors import InvalidValue, RunProblem
+from trainables.models import create
+from trainables.models.classifier import Classifier
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Plain scores of one model on one set of images.
+
+    `loss` is cross-entropy in nats per image without smoothing or class weights. Balanced accuracy
+    is the mean recall, and macro-F1 the mean F1, over the classes that occur among the labels.
+    """
+
+    loss: float
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+
+
+def score_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Scores:
+    """Scores of `logits` [n, classes] against `labels` [n]; sums over images, so short batches weigh what they should."""
+    loss = F.cross_entropy(logits.double(), labels, reduction="sum").item() / len(labels)
+    confusion = torch.bincount(labels * num_classes + logits.argmax(1), minlength=num_classes**2)
+    confusion = confusion.reshape(num_classes, num_classes).double()
+    hits, actual, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    present = actual > 0
+    recall = hits[present] / actual[present]
+    f1 = 2 * hits[present] / (actual + said)[present]
+    return Scores(
+        loss=loss,
+        accuracy=(hits.sum() / len(labels)).item(),
+        balanced_accuracy=recall.mean().item(),
+        macro_f1=f1.mean().item(),
+    )
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[None]:
+    """The context in which a forward pass runs at `precision` (fp32, bf16, fp16)."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def best_device() -> torch.device:
+    """The GPU that this process may use, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """The precision for `wanted` on `device`: auto takes bf16 where it is native, fp16 on older GPUs, else fp32.
+
+    Raises InvalidValue for fp16 on a CPU.
+    """
+    if wanted == "fp16" and device.type == "cpu":
+        raise InvalidValue("--precision fp16 needs a GPU; on a CPU use bf16 or fp32")
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    return "bf16" if native_bf16() else "fp32"
+
+
+def native_bf16() -> bool:
+    """Whether this processor multiplies bf16 in hardware (AVX512-BF16 or AMX)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def load_classifier(config: TrialConfig, num_classes: int, weights: Path) -> Classifier:
+    """The model of `config` with the trained `weights` of one of our files, in eval mode.
+
+    Raises RunProblem if the file is missing or does not fit.
+    """
+    from safetensors.torch import load_file
+
+    classifier = create(
+        config.model,
+        num_classes,
+        dropout=config.dropout,
+        auxiliary=strategies.wants_auxiliary(config.strategy),
+    )
+    try:
+        classifier.load_state_dict(load_file(weights))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RunProblem(f"{weights} does not hold the weights of {config.model}: {error}") from error
+    return classifier.eval()
+
+
+@torch.inference_mode()
+def compute_logits(
+    classifier: Classifier,
+    cache: ImageCache,
+    rows: np.ndarray,
+    image_size: int,
+    precision: str,
+    device: torch.device,
+    batch_size: int = 64,
+) -> Tensor:
+    """Logits float32 [n, classes] of the cached images `rows`, in their order."""
+    classifier = classifier.to(device, memory_format=torch.channels_last).eval()
+    parts = []
+    for images in eval_batches(cache, rows, batch_size=batch_size, image_size=image_size, device=device):
+        with autocast(device, precision):
+            parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
+    return torch.cat(parts)
+
+
+def score_images(
+    config: TrialConfig,
+    classes: Sequence[str],
+    weights: Path,
+    folder: Path,
+    images: Sequence[tuple[str, str]],
+    image_size: int,
+    precision: str,
+    num_threads: int,
+) -> np.ndarray:
+    """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
+    torch.set_num_threads(num_threads)
+    device = best_device()
+    paths, hashes = [path for path, _ in images], [pixels for _, pixels in images]
+    cache = ImageCache.open(build_cache(folder, paths, hashes, image_size))
+    classifier = load_classifier(config, len(classes), weights)
+    logits = compute_logits(classifier, cache, cache.rows(paths), image_size, precision, device)
+    scores: np.ndarray = logits.double().numpy()
+    return scores

@@ -1,0 +1,188 @@
+"""A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray."""
+
+import functools
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import pandas as pd
+import torch
+from ray import tune
+
+from trainables import models, strategies
+from trainables.checkpoint import (
+    CheckpointWriter,
+    read_split,
+    read_state,
+    weights_of,
+    write_split,
+)
+from trainables.config import EpochMetrics, RunContext, TrialConfig
+from trainables.data.cache import ImageCache
+from trainables.errors import Diverged
+from trainables.inference import best_device, choose_precision
+from trainables.training import Setting, TrainingRun, TrialData, load_trial_data
+
+
+class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+    """One trial on one worker; workers outlive trials and keep torch and the images in memory.
+
+    Ray's config holds `trial_id` and the fields of TrialConfig; the RunContext comes through
+    `tune.with_parameters(..., context=...)`. A trial that left resume state goes on from it: it
+    reports its earlier epochs again at once, and whoever knows them already passes over them. An exception of the
+    training ends the trial as a result with `reason` and `error`, since trying again would raise it again;
+    Ray's retries are left for workers that die.
+    """
+
+    fixed: ClassVar[Mapping[str, str]] = {}
+
+    def setup(self, config: dict[str, Any], context: RunContext | None = None) -> None:
+        """Prepare the worker, then the first trial; called by Ray."""
+        if context is None:
+            raise ValueError("give the RunContext with tune.with_parameters(trainable, context=...)")
+        self.context = context
+        torch.set_num_threads(context.num_threads)
+        cv2.setNumThreads(1)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+        self._prepare(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take over the next trial in the same process; called by Ray under reuse_actors."""
+        self._prepare(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One epoch's metrics with `done` and `reason`; called by Ray."""
+        try:
+            self._start()
+            if self._replayed < len(self._known):
+                metrics = self._known[self._replayed]
+                self._replayed += 1
+            else:
+                metrics = self._train_epoch()
+            return self._report(metrics)
+        except Diverged as error:
+            return self._failure("diverged", str(error))
+        except Exception:
+            return self._failure("error", traceback.format_exc())
+
+    def cleanup(self) -> None:
+        """Let the last files reach the disk; called by Ray."""
+        if self._writer is not None:
+            self._writer.wait()
+        self._run = None
+
+    def _prepare(self, config: dict[str, Any]) -> None:
+        values = {**config, **self.fixed}
+        self.trial_name_here = str(values.pop("trial_id"))
+        self._config = TrialConfig.resolve(values)
+        self._run: TrainingRun | None = None
+        self._writer: CheckpointWriter | None = None
+        self._known: list[EpochMetrics] = []
+        self._replayed = 0
+
+    def _start(self) -> None:
+        """Build the model and continue from resume state; inside `step`, so that a failure is the trial's."""
+        if self._run is not None:
+            return
+        folder = Path(self.context.run_dir) / "alive" / self.trial_name_here
+        folder.mkdir(parents=True, exist_ok=True)
+        self._writer = CheckpointWriter(folder)
+        self._run = self._fresh_run()
+        state = read_state(folder)
+        if state is not None:
+            self._run.load_state_dict(state)
+            self._known = list(self._run.history)
+        self._run.accumulation = max(self._run.accumulation, read_split(folder))
+
+    def _fresh_run(self) -> TrainingRun:
+        device = best_device()
+        context = self.context
+        setting = Setting(
+            image_size=context.image_size,
+            weights=context.weights,
+            precision=choose_precision(context.precision, device),
+            run_seed=context.seed,
+            metric=context.metric,
+            device=device,
+        )
+        return TrainingRun(self._config, _trial_data(context), setting)
+
+    def _train_epoch(self) -> EpochMetrics:
+        """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""
+        while True:
+            run, writer = self._running()
+            try:
+                metrics = run.step()
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error) or not run.halve_batch():
+                    raise
+                self._retreat(run.accumulation)
+                continue
+            best = (run.epoch, weights_of(run.classifier)) if run.best_epoch == run.epoch else None
+            writer.write(run.state_dict(), best)
+            if run.finished:
+                writer.wait()
+            return metrics
+
+    def _retreat(self, parts: int) -> None:
+        """Go back to the last epoch's state with batches in `parts` parts."""
+        _, writer = self._running()
+        writer.wait()
+        write_split(writer.folder, parts)
+        self._run = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        known, replayed = self._known, self._replayed
+        self._start()
+        self._known, self._replayed = known, replayed
+
+    def _running(self) -> tuple[TrainingRun, CheckpointWriter]:
+        if self._run is None or self._writer is None:
+            raise RuntimeError("the trial has not started")
+        return self._run, self._writer
+
+    def _report(self, metrics: EpochMetrics) -> dict[str, Any]:
+        run, _ = self._running()
+        last = run.finished is not None and metrics.epoch == run.epoch
+        return {
+            **asdict(metrics),
+            "done": last,
+            "reason": run.finished if last else None,
+            "applied": run.applied(),
+        }
+
+    def _failure(self, reason: str, error: str) -> dict[str, Any]:
+        self._run = None
+        return {"done": True, "reason": reason, "error": error}
+
+
+@functools.lru_cache(maxsize=2)
+def _trial_data(context: RunContext) -> TrialData:
+    """The run's images, opened once a worker."""
+    split = pd.read_parquet(Path(context.run_dir) / "split.parquet")
+    rows = list(zip(split["path"], split["label"], split["split"], strict=True))
+    return load_trial_data(ImageCache.open(Path(context.cache)), rows, context.classes)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is CUDA's or the host's out-of-memory, which torch may raise as a RuntimeError."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text
+
+
+def get(model: str, strategy: str) -> type[TrialTrainable]:
+    """The Ray trainable of one model x strategy combination, named `model-strategy`.
+
+    Its config needs `trial_id` and may hold any other field of TrialConfig. Raises UnknownName.
+    """
+    models.check(model)
+    strategies.check(strategy, model)
+    fixed = {"model": model, "strategy": strategy}
+    return type(f"{model}-{strategy}", (TrialTrainable,), {"fixed": fixed, "__module__": __name__})

@@ -1,0 +1,180 @@
+"""The commands: parse, call, print. Nothing heavy is imported before a command needs it."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from trainables.errors import InvalidValue, UserMistake
+
+if TYPE_CHECKING:
+    from tuner.search import SearchResult
+
+METRIC_CHOICES = click.Choice(["val_loss", "val_macro_f1", "val_balanced_accuracy", "val_accuracy"])
+FOLDER = click.Path(path_type=Path)
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Seconds(click.ParamType):
+    """A duration such as 90s, 20m, 1h30m or 2h, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of `value`."""
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value))
+        rest = re.sub(r"(\d+(?:\.\d+)?)\s*([smhd])", "", str(value)).strip()
+        if not parts or rest:
+            self.fail(f"{value!r} is no duration; write it as 90s, 20m or 1h30m", param, ctx)
+        return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tuner")
+def commands() -> None:
+    """Find which model, fine-tuned how, classifies your images best; say how sure that is; get the model."""
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name the images and how they are split."""
+    for option in (
+        click.option("--split", default="0.8,0.1,0.1", show_default=True, help="Shares of train, val and test."),
+        click.option("--group-regex", help="Regular expression whose first group, found in a path, is its group."),
+        click.option("--groups", type=FOLDER, help="CSV with columns path and group: what shows the same object."),
+    ):
+        command = option(command)
+    return command
+
+
+@commands.command()
+@click.option("--space", required=True, help="A space's name (see `tuner spaces`) or the path of your own .py file.")
+@click.option("--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures.")
+@data_options
+@click.option("--samples", type=int, help="How many trials. [default: the space's]")
+@click.option("--max-epochs", type=int, help="Epochs of a trial that nobody stops. [default: the space's]")
+@click.option("--grace-period", type=int, help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]")
+@click.option("--reduction-factor", type=float, default=3.0, show_default=True, help="ASHA keeps the best 1 of this many.")
+@click.option("--concurrent", type=int, help="Trials at once. [default: as many as fit]")
+@click.option("--cpus-per-trial", type=float, help="Cores of a trial. [default: 1, or a GPU's share]")
+@click.option("--gpus-per-trial", type=float, help="GPUs of a trial, may be a fraction. [default: 1 if there are any]")
+@click.option("--image-size", type=int, help="Side in pixels. [default: 224; sample pictures 96]")
+@click.option("--batch-size", type=int, help="Images a step. [default: the space's]")
+@click.option("--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option("--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised.")
+@click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of split, augmentation and proposals.")
+@click.option("--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]")
+@click.option("--keep", type=int, default=3, show_default=True, help="Top trials whose weights are kept.")
+@click.option("--max-failures", type=int, default=2, show_default=True, help="Retries of a trial whose worker dies.")
+@click.option("--name", help="Name of the run directory. [default: space and time]")
+@click.option("--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go.")
+@click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+@click.option("--models", help="Only these of the space's models, comma-separated.")
+@click.option("--strategies", help="Only these of the space's strategies, comma-separated.")
+def run(time_budget: float | None, models: str | None, strategies: str | None, **options: Any) -> None:
+    """Search a space on your images and keep everything in a run directory."""
+    from tuner.prepare import SearchConfig
+    from tuner.search import search
+    from tuner.show import Show
+
+    config = SearchConfig(
+        time_budget_s=time_budget, models=_names(models), strategies=_names(strategies), **options
+    )
+    console = _console()
+    _finish(search(config, Show(console)), console)
+
+
+@commands.command()
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@click.option("--most", type=int, default=20, show_default=True, help="Rows to show.")
+def leaderboard(run_dir: Path, most: int) -> None:
+    """Show the best trials of a finished or running search."""
+    from tuner.leaderboard import leaderboard as table
+
+    _console().print(table(run_dir, most))
+
+
+@commands.command()
+@click.argument("name", required=False)
+def spaces(name: str | None) -> None:
+    """List the spaces, or show one: its parameters, ranges, conditions and first trials."""
+    from tuner import describe
+
+    _console().print(describe.spaces() if name is None else describe.space(name))
+
+
+@commands.command("models")
+@click.argument("name", required=False)
+def list_models(name: str | None) -> None:
+    """List the models, or show one: its stages and what trains under each strategy."""
+    from tuner import describe
+
+    _console().print(describe.models() if name is None else describe.model(name))
+
+
+@commands.command()
+@click.argument("folder", type=FOLDER)
+@data_options
+@click.option("--seed", type=int, default=0, show_default=True)
+def inspect(folder: Path, groups: Path | None, group_regex: str | None, split: str, seed: int) -> None:
+    """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split. Writes nothing."""
+    from trainables.data.split import parse_fractions
+    from tuner import inspection
+
+    found = inspection.inspect(folder, groups, group_regex, parse_fractions(split), seed)
+    _console().print(inspection.render(found))
+
+
+def main() -> None:
+    """Run the command line; a person's mistake is one line and exit status 2."""
+    try:
+        commands.main(standalone_mode=False, prog_name="tuner")
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except UserMistake as error:
+        click.echo(f"tuner: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("tuner: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # Redirected output is read by programs and editors: a row is one line, however long.
+        console = Console(highlight=False, width=max(console.width, 160))
+    return console
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise InvalidValue(f"{text!r} names nothing; write names with commas between")
+    return names
+
+
+def _finish(result: "SearchResult", console: Console) -> None:
+    """Tell how a search ended and what to type next; exits with its status."""
+    from tuner.leaderboard import ending
+
+    for line in ending(result):
+        console.print(line, soft_wrap=True)
+    sys.exit(result.exit_status)

@@ -1,0 +1,130 @@
+"""A Ray Tune Searcher that asks and tells Optuna the truth, and the callback that feeds it.
+
+Ray's OptunaSearch tells a trial that ASHA stopped as COMPLETE with its last value. Here: stopped by ASHA -> PRUNED with
+all intermediate values; finished or out of patience -> COMPLETE with its best epoch; non-finite or raised -> FAIL.
+All state is in the run directory (see `ledger`), so Ray's snapshots carry none of it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from tuner.ledger import Ledger
+from tuner.scheduler import FairASHA
+
+
+class OptunaBridge(Searcher):  # type: ignore[misc]
+    """Proposes trials from `ledger` while fewer than `slots()` live, and tells it how they end.
+
+    `scheduler` knows why it stopped a trial. After `interrupted` is set nothing more is told: the trials that
+    live stay as they are, for a resume. Pickles to an empty shell.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None = None,
+        scheduler: FairASHA | None = None,
+        slots: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.ledger, self.scheduler, self.slots = ledger, scheduler, slots
+        self.interrupted = False
+        self._names: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        OptunaBridge.__init__(self)
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Accept Ray's call; metric, direction and space are known already."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's config, None while every slot is taken, FINISHED at the end; called by Ray."""
+        if self.ledger is None or self.slots is None:
+            return str(Searcher.FINISHED)
+        if self.interrupted or self._over_budget():
+            return str(Searcher.FINISHED)
+        started = len(self.ledger.live) - len(self.ledger.unfinished)
+        if started >= self.slots():
+            return None
+        config = self.ledger.next()
+        if config is None:
+            return str(Searcher.FINISHED)
+        self._names[trial_id] = config["trial_id"]
+        return config
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass one epoch on; called by Ray."""
+        if self.ledger is not None and not self.interrupted:
+            self.ledger.report(self._names[trial_id], result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell how the trial ended; called by Ray."""
+        name = self._names.get(trial_id)
+        if self.ledger is None or name is None or self.interrupted:
+            return
+        if result is not None:
+            self.ledger.report(name, result)
+        status, reason, text = self._ending(name, result or {}, error)
+        self.ledger.finish(name, status, reason, text)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the run directory holds it; called by Ray."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore; called by Ray."""
+
+    def _ending(self, name: str, result: Mapping[str, Any], error: bool) -> tuple[str, str, str | None]:
+        """Status, reason and traceback of a trial that ended."""
+        if error:
+            errors = self.scheduler.errors if self.scheduler else {}
+            return "failed", "worker died", errors.get(name, "the worker process died")
+        reason = result.get("reason")
+        if reason in ("completed", "patience"):
+            return "completed", str(reason), None
+        if reason in ("diverged", "error"):
+            return "failed", str(reason), result.get("error")
+        verdict = self.scheduler.verdicts.get(name) if self.scheduler else None
+        return "stopped", verdict or "stopped", None
+
+    def _over_budget(self) -> bool:
+        deadline = self.scheduler.deadline if self.scheduler else None
+        return deadline is not None and time.time() >= deadline
+
+
+class BridgeCallback(tune.Callback):  # type: ignore[misc]
+    """Hands the bridge what Ray tells callbacks only: last epochs, retries, and why a worker died."""
+
+    def __init__(self, bridge: OptunaBridge | None = None) -> None:
+        self.bridge = bridge
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.bridge = None
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        """Report an epoch that ended its trial too; called by Ray."""
+        if self.bridge is not None:
+            self.bridge.on_trial_result(trial.trial_id, result)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a retry; called by Ray."""
+        if self.bridge is not None and self.bridge.ledger is not None:
+            name = trial.config["trial_id"]
+            self.bridge.ledger.retried(name, str(trial.get_error() or ""))

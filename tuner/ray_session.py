@@ -1,0 +1,100 @@
+"""A Ray of one's own, or a running one joined: started quietly, left clean."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from trainables.errors import InvalidValue
+from tuner.prepare import Prepared
+
+SECONDS_BETWEEN_COUNTS = 5.0
+
+
+@dataclass(frozen=True)
+class RaySession:
+    """What one trial gets, and how many trials fit the cluster right now."""
+
+    resources: dict[str, float]
+    slots: Callable[[], int]
+
+
+@contextlib.contextmanager
+def ray_session(prepared: Prepared) -> Iterator[RaySession]:
+    """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
+
+    Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
+    """
+    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    already = ray.is_initialized()
+    if not already:
+        _init(prepared)
+    try:
+        yield _session(prepared)
+    finally:
+        if not already:
+            ray.shutdown()
+
+
+def _init(prepared: Prepared) -> None:
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": False,
+        "namespace": "tuner",
+    }
+    if prepared.address is None:
+        ray.init(address="local", _node_ip_address="127.0.0.1", include_dashboard=False, **common)
+        return
+    try:
+        ray.init(address=prepared.address, **common)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
+
+
+def _session(prepared: Prepared) -> RaySession:
+    resources = trial_resources(prepared, ray.cluster_resources())
+    counted = [0.0, 0]
+
+    def slots() -> int:
+        if prepared.concurrent is not None:
+            return prepared.concurrent
+        if time.monotonic() - counted[0] > SECONDS_BETWEEN_COUNTS:
+            counted[:] = time.monotonic(), _fitting(resources)
+        return int(counted[1])
+
+    if _fitting(resources) < 1:
+        have = {kind: ray.cluster_resources().get(kind, 0.0) for kind in ("CPU", "GPU")}
+        raise InvalidValue(
+            f"one trial needs {resources}, but the machine has {have};"
+            " lower --cpus-per-trial or --gpus-per-trial"
+        )
+    return RaySession(resources, slots)
+
+
+def trial_resources(prepared: Prepared, have: Mapping[str, float]) -> dict[str, float]:
+    """What one trial gets: as told, else a whole GPU and its share of the cores, else one core."""
+    gpus = have.get("GPU", 0.0)
+    per_trial = prepared.gpus_per_trial if prepared.gpus_per_trial is not None else min(1.0, gpus)
+    if prepared.cpus_per_trial is not None:
+        cores = prepared.cpus_per_trial
+    else:
+        cores = max(1.0, have.get("CPU", 1.0) * per_trial // gpus) if gpus and per_trial else 1.0
+    return {"cpu": cores, "gpu": per_trial} if per_trial else {"cpu": cores}
+
+
+def _fitting(resources: dict[str, float]) -> int:
+    """How many trials with `resources` fit all nodes that are alive now."""
+    total = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            have = node["Resources"]
+            total += int(
+                min(have.get(kind.upper(), 0.0) / amount + 1e-9 for kind, amount in resources.items() if amount)
+            )
+    return total

@@ -1,0 +1,134 @@
+"""ASHA with a fair clock: Ray's stopping kind, but nobody is judged while part of them is still frozen.
+
+Rungs stand at grace_period * reduction_factor ** k epochs, as in Li et al. 2020 (A System for Massively
+Parallel Hyperparameter Tuning) and Ray's ASHAScheduler. A trial that reaches a rung is stopped when its best value
+so far is outside the best 1 / reduction_factor of those who reached it before.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from trainables.config import METRICS
+
+BUDGET_OVER = "time budget"
+STOPPED_BY_HAND = "stopped by hand"
+
+
+class Rungs:
+    """The scores at every rung and the verdicts that follow; plain Python, no Ray.
+
+    `mode` is "min" or "max". Scores are values of the metric, smaller or larger being better.
+    """
+
+    def __init__(self, mode: str, max_epochs: int, grace_period: int, reduction_factor: float) -> None:
+        self.mode, self.grace_period, self.reduction_factor = mode, grace_period, reduction_factor
+        self.milestones: tuple[int, ...] = tuple(_milestones(grace_period, reduction_factor, max_epochs))
+        self.scores: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
+        self._best: dict[str, tuple[int, float]] = {}
+
+    def enter(self, trial_id: str, epoch: int, full_epochs: int, value: float) -> float | None:
+        """Note `value`; the cutoff that the trial fails at this epoch's rung, or None where it may go on.
+
+        An epoch that is already known changes nothing, so a resumed trial may report its past again.
+        No score is left and no verdict made before everything that the strategy trains has trained for
+        `grace_period` epochs: a frozen trial's score would make the rung lenient for others.
+        """
+        known, best = self._best.get(trial_id, (0, value))
+        if epoch <= known:
+            return None
+        best = min(best, value) if self.mode == "min" else max(best, value)
+        self._best[trial_id] = (epoch, best)
+        if epoch not in self.scores or full_epochs < self.grace_period:
+            return None
+        earlier = list(self.scores[epoch].values())
+        self.scores[epoch][trial_id] = best
+        if not earlier:
+            return None
+        sign = 1 if self.mode == "min" else -1
+        cutoff = sign * float(np.quantile([sign * score for score in earlier], 1 / self.reduction_factor))
+        return cutoff if sign * best > sign * cutoff else None
+
+    def replay(self, trial_id: str, epochs: Iterable[tuple[int, int, float]]) -> None:
+        """Fill in what a trial had reported before a restart, as (epoch, full_epochs, value); no verdicts."""
+        for epoch, full_epochs, value in epochs:
+            self.enter(trial_id, epoch, full_epochs, value)
+
+
+def _milestones(grace_period: int, reduction_factor: float, max_epochs: int) -> Iterable[int]:
+    rung = float(grace_period)
+    while round(rung) < max_epochs:
+        yield round(rung)
+        rung *= reduction_factor
+
+
+class FairASHA(FIFOScheduler):  # type: ignore[misc]
+    """Ray's view of `Rungs`: stops a trial at a rung, at the end of the time budget, or when told to by hand.
+
+    Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
+    stops nobody early. `deadline` is in seconds of `time.time()`. A file `<stop_folder>/<trial id>` stops that trial after its epoch.
+    """
+
+    def __init__(
+        self,
+        metric: str,
+        rungs: Rungs | None,
+        deadline: float | None = None,
+        stop_folder: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.value_name, self.rungs, self.deadline, self.stop_folder = metric, rungs, deadline, stop_folder
+        self.verdicts: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        """Accept Ray's call; metric and direction are known already."""
+        return True
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        """STOP or CONTINUE for one epoch's result; called by Ray."""
+        verdict = self.verdict(trial.config["trial_id"], result)
+        if verdict is None:
+            return str(TrialScheduler.CONTINUE)
+        self.verdicts[trial.config["trial_id"]] = verdict
+        return str(TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Keep what killed a trial's worker for good; called by Ray."""
+        self.errors[trial.config["trial_id"]] = str(trial.get_error() or "the worker process died")
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
+        """Leave the score of a trial that ended by itself on a rung; called by Ray."""
+        if self.value_name in result:
+            self._enter(trial.config["trial_id"], result)
+
+    def verdict(self, trial_id: str, result: Mapping[str, Any]) -> str | None:
+        """Why the trial is to stop after this result, or None."""
+        if self.value_name not in result:
+            return None
+        cutoff = self._enter(trial_id, result)
+        if cutoff is not None:
+            return f"ASHA, epoch {result['epoch']}: {self.value_name} behind {cutoff:.4g}"
+        if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
+            return STOPPED_BY_HAND
+        if self.deadline is not None and time.time() >= self.deadline:
+            return BUDGET_OVER
+        return None
+
+    def _enter(self, trial_id: str, result: Mapping[str, Any]) -> float | None:
+        if self.rungs is None:
+            return None
+        return self.rungs.enter(trial_id, result["epoch"], result["full_epochs"], result[self.value_name])
+
+
+def make_rungs(
+    metric: str, max_epochs: int, grace_period: int, reduction_factor: float, early_stopping: bool
+) -> Rungs | None:
+    """The rungs of a run, or None for one that stops nobody early."""
+    if not early_stopping:
+        return None
+    return Rungs(METRICS[metric], max_epochs, grace_period, reduction_factor)

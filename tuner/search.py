@@ -1,0 +1,190 @@
+"""SearchConfig -> Ray Tune -> run directory."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.config import RunContext
+from tuner.ledger import Ledger, Proposals
+from tuner.prepare import Prepared, SearchConfig, prepare
+from tuner.show import Show
+from tuner.results import Run
+
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # tuner resumes from its own run directory, so Ray's snapshots of the experiment serve nobody.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search leaves: its run directory, the best trial's row, and how it ended."""
+
+    run: Run
+    best: dict[str, Any] | None
+    interrupted: bool
+
+    @property
+    def exit_status(self) -> int:
+        """0 when a trial finished, 1 when none did, 130 when interrupted."""
+        if self.interrupted:
+            return 130
+        return 0 if self.best is not None else 1
+
+
+def search(config: SearchConfig, show: Show | None = None) -> SearchResult:
+    """Search as `config` says and return the result; `show` displays progress.
+
+    Raises UserMistake for whatever a person can mend, before any trial starts.
+    """
+    return execute(prepare(config, show), show)
+
+
+def execute(prepared: Prepared, show: Show | None = None) -> SearchResult:
+    """Run the trials of a prepared (new or reopened) run until none is left."""
+    os.environ.update(QUIET)
+    from tuner.ray_session import ray_session
+
+    with ray_session(prepared) as session:
+        return _fit(prepared, session.slots, session.resources, show)
+
+
+def _fit(
+    prepared: Prepared, slots: Callable[[], int], resources: dict[str, float], show: Show | None
+) -> SearchResult:
+    from ray import tune
+
+    from trainables.ray_trainable import TrialTrainable
+    from tuner.optuna_bridge import BridgeCallback, OptunaBridge
+    from tuner.progress import Progress
+    from tuner.scheduler import FairASHA
+
+    ledger = open_ledger(prepared)
+    started = time.time()
+    deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
+    rungs = _rungs(prepared, ledger)
+    scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop")
+    bridge = OptunaBridge(ledger, scheduler, slots)
+    progress = Progress(ledger, show, slots)
+    context = run_context(prepared, max(1, int(resources["cpu"])))
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(TrialTrainable, context=context), resources),
+        tune_config=tune.TuneConfig(
+            search_alg=bridge,
+            scheduler=scheduler,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=str(prepared.run.path.resolve() / "alive"),
+            callbacks=[BridgeCallback(bridge), progress],
+            failure_config=tune.FailureConfig(max_failures=prepared.max_failures),
+            verbose=0,
+        ),
+    )
+    with _signals(bridge), progress:
+        tuner.fit()
+    return close(prepared.run, ledger, interrupted=bridge.interrupted)
+
+
+def open_ledger(prepared: Prepared) -> Ledger:
+    """The book of a prepared run, with whatever its journal holds already."""
+    proposals = Proposals(
+        prepared.space, prepared.overrides, prepared.allowed, prepared.sampler, prepared.seed
+    )
+    return Ledger(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep)
+
+
+def run_context(prepared: Prepared, num_threads: int) -> RunContext:
+    """What every trial of the run shares; `num_threads` is one trial's share of the cores."""
+    return RunContext(
+        run_dir=str(prepared.run.path.resolve()),
+        cache=str(prepared.cache),
+        classes=prepared.classes,
+        image_size=prepared.image_size,
+        weights=prepared.weights,
+        precision=prepared.precision,
+        metric=prepared.metric,
+        seed=prepared.seed,
+        num_threads=num_threads,
+    )
+
+
+def close(run: Run, ledger: Ledger, *, interrupted: bool) -> SearchResult:
+    """Write what stands at the end; the result."""
+    from tuner.best import write_best
+
+    ledger.write_table()
+    best = ledger.best()
+    if best is not None:
+        write_best(run, best)
+    if not interrupted and not ledger.live:
+        run.update_record(finished=_now())
+    return SearchResult(run, best, interrupted)
+
+
+def _rungs(prepared: Prepared, ledger: Ledger) -> Any:
+    """The rungs with the scores of all that was reported before a restart."""
+    from tuner.scheduler import make_rungs
+
+    rungs = make_rungs(
+        prepared.metric,
+        prepared.max_epochs,
+        prepared.grace_period,
+        prepared.reduction_factor,
+        not prepared.space.grid,
+    )
+    if rungs is not None and (ledger.rows or ledger.live):
+        epochs = prepared.run.epochs()
+        for trial_id, part in epochs.groupby("trial_id", sort=True):
+            columns = (part["epoch"], part["full_epochs"], part[prepared.metric])
+            rungs.replay(str(trial_id), zip(*(column.tolist() for column in columns), strict=True))
+    return rungs
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.config["trial_id"])
+
+
+@contextlib.contextmanager
+def _signals(bridge: Any) -> Iterator[None]:
+    """SIGINT and SIGTERM end the run properly once, at once the second time.
+
+    Ray ends its loop on SIGUSR1; the trials that live keep their resume state and stay unfinished in the journal.
+    """
+
+    def handle(number: int, frame: Any) -> None:
+        if bridge.interrupted:
+            os._exit(130)
+        bridge.interrupted = True
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    try:
+        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever called owns the signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,0 +1,147 @@
+"""Optuna's side of a run: the journal that records the truth, and the sampler that proposes.
+
+The journal is written in whole records: a trial appears in it with all its parameters at once, so a process that
+dies leaves no half-asked trial. Proposals are made on a mirror of it in memory, which costs no disk access, and in
+which a proposal that repeats an earlier configuration can be dropped before anyone sees it.
+"""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+
+from trainables.config import METRICS
+from trainables.errors import InvalidValue, RunProblem
+
+STUDY_NAME = "tuner"
+
+SAMPLERS = ("tpe", "random", "gp", "cmaes", "auto")
+
+STARTUP_TRIALS = 10
+"""Trials proposed at random before a model-based sampler takes over, Optuna's default."""
+
+
+def open_storage(journal: Path) -> JournalStorage:
+    """Optuna's storage in the file `journal`, made if it is absent."""
+    lock = JournalFileOpenLock(str(journal))
+    return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+
+
+def repair(journal: Path) -> None:
+    """Make the journal of a dead process usable: cut off a torn last line and remove its lock.
+
+    Call it only while no other process may have the journal open for writing.
+    """
+    for lock in journal.parent.glob(f"{journal.name}.lock*"):
+        lock.unlink(missing_ok=True)
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with journal.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def create_study(journal: Path, metric: str) -> tuple[optuna.Study, JournalStorage]:
+    """The run's study, made or reopened, with its storage."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = open_storage(journal)
+    study = optuna.create_study(
+        storage=storage,
+        study_name=STUDY_NAME,
+        direction=direction(metric),
+        load_if_exists=True,
+    )
+    return study, storage
+
+
+def load_study(journal: Path) -> optuna.Study:
+    """The study of a run, to be read; raises RunProblem if there is none."""
+    if not journal.exists():
+        raise RunProblem(f"{journal} is missing; was the run ever started?")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.load_study(storage=open_storage(journal), study_name=STUDY_NAME)
+
+
+def direction(metric: str) -> str:
+    """Optuna's word for what is to be done with `metric`."""
+    return {"min": "minimize", "max": "maximize"}[METRICS[metric]]
+
+
+def make_sampler(name: str, seed: int, number: int, fixed: Mapping[str, Any] | None = None) -> BaseSampler:
+    """A fresh sampler for trial `number`, a function of (seed, number), so that a resumed run proposes alike.
+
+    `fixed` parameters keep their value wherever the space asks for them. Raises InvalidValue for an
+    unknown name or a sampler whose package is missing.
+    """
+    state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        base = _sampler(name, state)
+        return PartialFixedSampler(dict(fixed), base) if fixed else base
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    if name == "tpe":
+        return TPESampler(
+            seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True, group=True, constant_liar=True
+        )
+    if name == "random":
+        return RandomSampler(seed=seed)
+    try:
+        if name == "gp":
+            return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+        if name == "cmaes":
+            import cmaes  # noqa: F401
+
+            return CmaEsSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, warn_independent_sampling=False)
+        if name == "auto":
+            import optunahub
+
+            auto: BaseSampler = optunahub.load_module("samplers/auto_sampler").AutoSampler(seed=seed)
+            return auto
+    except ImportError as error:
+        raise InvalidValue(f"--sampler {name} needs the package {error.name}: pip install {error.name}") from error
+    raise InvalidValue(f"--sampler {name!r} is none of {', '.join(SAMPLERS)}")
+
+
+class Mirror:
+    """A copy of the study in memory, on which proposals are made."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._study = optuna.create_study(direction=study.direction.name.lower())
+        self._trials: dict[int, int] = {}
+        for trial in study.get_trials(deepcopy=False):
+            self._study.add_trial(trial)
+            self._trials[trial.number] = len(self._trials)
+
+    def ask(self, sampler: BaseSampler) -> optuna.Trial:
+        """A trial whose parameters `sampler` proposes."""
+        self._study.sampler = sampler
+        return self._study.ask()
+
+    def drop(self, trial: optuna.Trial) -> None:
+        """Forget a proposal that nobody is going to try."""
+        self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def accept(self, trial: optuna.Trial, number: int) -> None:
+        """Note that `trial` is number `number` of the study."""
+        self._trials[number] = trial.number
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """An intermediate value of trial `number`."""
+        storage = self._study._storage
+        identity = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, self._trials[number])
+        storage.set_trial_intermediate_value(identity, epoch, value)
+
+    def tell(self, number: int, state: TrialState, value: float | None) -> None:
+        """The end of trial `number`."""
+        self._study.tell(self._trials[number], value if state is TrialState.COMPLETE else None, state=state)
