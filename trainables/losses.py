@@ -12,8 +12,8 @@ from trainables.errors import InvalidValue
 def class_weights(counts: Sequence[int], power: float) -> Tensor:
     """One weight a class, count ** -power, fp32, scaled so that their mean over the *images* is 1.
 
-    So the sum of weights over an epoch is the number of images at every power, and power 0 weighs every class 1.
-    Raises InvalidValue for a class without images.
+    So the sum of weights over an epoch is the number of images at every power, and power 0 weighs every class
+    1. Raises InvalidValue for a class without images.
     """
     if min(counts) < 1:
         raise InvalidValue(f"class counts {list(counts)} hold an empty class, which can't be weighted")
@@ -32,8 +32,9 @@ def training_loss(
 ) -> Tensor:
     """Cross-entropy of the first of `outputs`, plus `auxiliary_weight` times the sum of the others', in fp32.
 
-    Logits [b, classes] each, labels [b] whole numbers. With `weight`, a batch's mean is over the weights of its
-    images, as torch.nn.functional.cross_entropy has it, smoothing included. Auxiliary outputs without a weight do not count.
+    Logits [b, classes] each, labels [b] whole numbers. With `weight`, a batch's mean is over the weights of
+    its images, as torch.nn.functional.cross_entropy has it, smoothing included. Auxiliary outputs without a
+    weight do not count.
     """
     losses = [
         F.cross_entropy(logits.float(), labels, weight=weight, label_smoothing=label_smoothing)

@@ -24,8 +24,8 @@ _PLATEAU_EPS = 1e-8
 def build_optimizer(groups: Sequence[ParamGroup], config: TrialConfig) -> torch.optim.Optimizer:
     """Adam or AdamW over every group that will ever train, thawed or not, each under its name.
 
-    A frozen group's parameters have no gradients, so the optimizer passes them over and keeps no state for them. Move the
-    model to its device first. Rates are 0 until `Schedule.set_rates`.
+    A frozen group's parameters have no gradients, so the optimizer passes them over and keeps no state for
+    them. Move the model to its device first. Rates are 0 until `Schedule.set_rates`.
     """
     trained = [group for group in groups if group.from_epoch is not None]
     devices = {parameter.device.type for group in trained for parameter in group.parameters}
@@ -40,9 +40,10 @@ def build_optimizer(groups: Sequence[ParamGroup], config: TrialConfig) -> torch.
 class Schedule:
     """Learning rates of all groups; each group's clock starts in the epoch that it thaws in.
 
-    `step`: times gamma every step_size epochs. `cosine`: up over warmup_epochs (at most half of the group's time), then
-    down to 0 at the end of max_epochs. `plateau`: times plateau_factor after more than plateau_patience epochs whose
-    validation loss is not better; a thaw starts the waiting anew, since what follows is another model.
+    `step`: times gamma every step_size epochs. `cosine`: up over warmup_epochs (at most half of the group's
+    time), then down to 0 at the end of max_epochs. `plateau`: times plateau_factor after more than
+    plateau_patience epochs whose validation loss is not better; a thaw starts the waiting anew, since what
+    follows is another model.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Schedule:
         self._waited = 0
 
     def set_rates(self, epoch: int, progress: float = 0.0) -> None:
-        """Set every group's learning rate for a batch of `epoch` (1-based), `progress` of it done (0 to below 1)."""
+        """Set every group's learning rate for a batch of `epoch`, of which `progress` in [0, 1) is done."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(group["name"], epoch, progress)
 
@@ -74,7 +75,7 @@ class Schedule:
             self._waited = 0
 
     def rates(self) -> dict[str, float]:
-        """The learning rates in force by group name, read off the optimizer; 0 for a group that is still frozen."""
+        """The learning rates in force by group name, read off the optimizer; 0 while a group is frozen."""
         return {group["name"]: float(group["lr"]) for group in self._optimizer.param_groups}
 
     def state_dict(self) -> dict[str, Any]:
@@ -107,7 +108,7 @@ class Schedule:
 
 
 def cosine_factor(time: float, warmup: float, length: float) -> float:
-    """Share of the learning rate at `time` of `length` epochs: linear to 1 at `warmup`, then half a cosine to 0."""
+    """Share of the rate at `time` of `length` epochs: linear to 1 at `warmup`, then half a cosine to 0."""
     if time < warmup:
         return WARMUP_START + (1 - WARMUP_START) * time / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (time - warmup) / (length - warmup))))

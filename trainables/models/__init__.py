@@ -1,7 +1,7 @@
 """Models by name: torchvision's with one file a family, and any of timm's as `timm:NAME`.
 
-A family file registers functions that return a `Source`; it imports torch inside them only, so that names can be
-listed and checked without torch.
+A family file registers functions that return a `Source`; it imports torch inside them only, so that names can
+be listed and checked without torch.
 """
 
 import difflib
@@ -70,7 +70,7 @@ def names() -> tuple[str, ...]:
 
 
 def num_stages(name: str) -> int:
-    """How many stages the backbone of `name` has; for a timm model, how many it has at most. Imports no torch."""
+    """How many stages the backbone of `name` has (a timm model: at most). Imports no torch."""
     return TIMM_MAX_STAGES if name.startswith(TIMM_PREFIX) else _entry(name).num_stages
 
 
@@ -106,7 +106,7 @@ def source(name: str) -> Source:
 
 
 def weights_available(name: str) -> bool:
-    """Whether ImageNet weights of `name` are cached, or can be downloaded right now (asked for a few seconds)."""
+    """Whether ImageNet weights of `name` are cached, or can be downloaded right now (asks for 3 s)."""
     return source(name).available()
 
 
@@ -121,10 +121,10 @@ def create(
 ) -> "Classifier":
     """A classifier on the backbone of `name`, its heads new.
 
-    `weights` is "imagenet", "none" or a file: a plain state dict of this network, or one of a Classifier, heads included.
-    Random weights of the backbone follow from `seed` alone, so that trials of a run share them (and a bank of
-    frozen features); those of the heads come from torch's global generator. Raises UnknownName, InvalidValue
-    (auxiliary heads where there are none), WeightsUnavailable.
+    `weights` is "imagenet", "none" or a file: a plain state dict of this network, or one of a Classifier,
+    heads included. Random weights of the backbone follow from `seed` alone, so that trials of a run share
+    them (and a bank of frozen features); those of the heads come from torch's global generator. Raises
+    UnknownName, InvalidValue (auxiliary heads where there are none), WeightsUnavailable.
     """
     from trainables.models import weights as files
     from trainables.models.classifier import Classifier

@@ -23,8 +23,9 @@ class Stage:
 class Classifier(nn.Module):
     """Images to logits, with the seam between what may be frozen and what always trains.
 
-    `stages` are those of the backbone only, from the input up. `mean` and `std` are what the images are to be normalised with.
-    `auxiliary` heads read the backbone's children `taps`; there are none but for GoogLeNet built with them.
+    `stages` are those of the backbone only, from the input up. `mean` and `std` are what the images are to be
+    normalised with. `auxiliary` heads read the backbone's children `taps`; there are none but for GoogLeNet
+    built with them.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Classifier(nn.Module):
     def features(self, images: Tensor, taps: bool = False) -> tuple[Tensor, ...]:
         """Pooled features [b, d] of normalised `images` [b, 3, s, s].
 
-        With `taps`, the auxiliary heads' inputs follow, each [b, c, 4, 4], lowest first; none for models without.
+        With `taps`, the auxiliary heads' inputs follow, each [b, c, 4, 4], lowest first; none for models
+        without.
         """
         if not taps or not self.taps:
             return (self.backbone(images),)
@@ -91,7 +93,7 @@ def stage_of(name: str, modules: Sequence[nn.Module], loose: Sequence[nn.Paramet
 
 @torch.no_grad()
 def stage_shapes(classifier: Classifier, image_size: int = 224) -> dict[str, tuple[int, ...]]:
-    """Shape of what each stage puts out for one image of `image_size` pixels, without the batch, by stage name."""
+    """Shape of what each stage puts out for one image of `image_size` pixels, by stage name."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str, output: object) -> None:

@@ -17,11 +17,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Source:
     """How a network is had and taken apart.
 
-    `build` makes it with random weights and a 1000-class head. `trunk` is what is left of it without the head,
-    a module from images to pooled features [b, width]; parameters keep their names. `heads` are the prefixes of the
-    keys that a file of weights may have, lack or have for other classes, since they are made anew. `mean` and `std`
-    belong to the network, whatever its weights, so that a file of weights is always read with what it was made for.
-    `auxiliary` makes the auxiliary heads for a number of classes, which read the trunk's children `taps`.
+    `build` makes it with random weights and a 1000-class head. `trunk` is what is left of it without the
+    head, a module from images to pooled features [b, width]; parameters keep their names. `heads` are the
+    prefixes of the keys that a file of weights may have, lack or have for other classes, since they are made
+    anew. `mean` and `std` belong to the network, whatever its weights, so that a file of weights is always
+    read with what it was made for. `auxiliary` makes the auxiliary heads for a number of classes, which read
+    the trunk's children `taps`.
     """
 
     build: Callable[[], "nn.Module"]

@@ -12,11 +12,15 @@ from trainables.models.classifier import Stage, stage_of
 from trainables.models.source import Source
 
 
+_WORTH_A_STAGE = 0.001
+"""Share of the backbone's parameters below which a child never opens a stage."""
+
+
 def timm_source(name: str) -> Source:
     """How timm's `name` is built and taken apart."""
     import timm
 
-    settings = timm.get_pretrained_cfg(name)
+    settings: Any = timm.get_pretrained_cfg(name)
     heads = settings.classifier or ()
     return Source(
         build=partial(_build, name),
@@ -24,7 +28,7 @@ def timm_source(name: str) -> Source:
         width=_width,
         stages=_stages,
         heads=tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads)),
-        pretrained=partial(_pretrained, name),
+        pretrained=partial(_pretrained, name, settings),
         available=partial(_available, settings),
         mean=settings.mean,
         std=settings.std,
@@ -35,18 +39,22 @@ def timm_source(name: str) -> Source:
 def _build(name: str, pretrained: bool = False) -> nn.Module:
     import timm
 
-    if timm.get_pretrained_cfg(name).fixed_input_size:
+    settings: Any = timm.get_pretrained_cfg(name)
+    if settings.fixed_input_size:
         # Transformers then take images of any size that their patches divide; those that can't, say so.
         try:
             network: nn.Module = timm.create_model(name, pretrained=pretrained, dynamic_img_size=True)
             return network
         except TypeError:
             logging.getLogger(__name__).debug("%s takes images of its own size only", name)
-    network = timm.create_model(name, pretrained=pretrained)
-    return network
+    plain: nn.Module = timm.create_model(name, pretrained=pretrained)
+    return plain
 
 
-def _pretrained(name: str) -> Mapping[str, Tensor]:
+def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
+    # huggingface_hub would retry for most of a minute, talking to stderr all the while.
+    if not _available(settings):
+        raise ConnectionError(f"{settings.hf_hub_id or settings.url} does not answer")
     return _build(name, pretrained=True).state_dict()
 
 
@@ -76,19 +84,20 @@ def _width(network: nn.Module) -> int:
 
 
 def _stages(network: nn.Module) -> tuple[Stage, ...]:
-    """At most six stages from the children in their order, neighbours merged so that sizes in parameters are alike."""
+    """At most six stages: the children in their order, neighbours merged to like numbers of children."""
     children = list(_children(network, ""))
     sizes = [sum(p.numel() for p in module.parameters()) for _, module in children]
-    bins: list[list[tuple[str, nn.Module]]] = []
-    share, before, last = sum(sizes) / TIMM_MAX_STAGES or 1.0, 0, -1
-    for child, size in zip(children, sizes, strict=True):
-        index = int(before / share)
-        # A child without parameters never opens a stage: there would be nothing to thaw in it.
-        if not bins or (size and index > last):
+    # Something too small to be worth a thaw of its own (a last norm, a pooling) goes with what is below it.
+    weighty = [size > sum(sizes) * _WORTH_A_STAGE for size in sizes]
+    bins: list[list[tuple[str, nn.Module]]] = [[]]
+    seen, index = 0, 0
+    for child, counts in zip(children, weighty, strict=True):
+        wanted = seen * TIMM_MAX_STAGES // max(1, sum(weighty))
+        if counts and wanted > index and bins[-1]:
             bins.append([])
-            last = index
+            index = wanted
         bins[-1].append(child)
-        before += size
+        seen += counts
     inside = {id(p) for _, module in children for p in module.parameters()}
     loose = [p for p in network.parameters() if id(p) not in inside]
     return tuple(

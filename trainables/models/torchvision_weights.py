@@ -7,7 +7,7 @@ from trainables.models import weights
 
 
 def fetch(enum: Any) -> Mapping[str, Any]:
-    """The state dict of a torchvision weights enum's member, from torch.hub's cache or downloaded without a bar."""
+    """The state dict of a torchvision weights enum's member, from torch.hub's cache or downloaded."""
     state: Mapping[str, Any] = enum.get_state_dict(progress=False, check_hash=True)
     return state
 

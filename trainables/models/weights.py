@@ -22,7 +22,8 @@ _SHOWN = 4
 def read(path: Path) -> dict[str, Tensor]:
     """The state dict in `path` (.pt, .pth or .safetensors), floating-point tensors in fp32.
 
-    Pickles are read with weights_only=True. Raises WeightsUnavailable for a file that is missing or holds no state dict.
+    Pickles are read with weights_only=True. Raises WeightsUnavailable for a file that is missing or holds no
+    state dict.
     """
     if not path.is_file():
         raise WeightsUnavailable(f"--weights {str(path)!r}: no such file; give a file, 'imagenet' or 'none'")
@@ -36,7 +37,8 @@ def read(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch, pickle, zip and safetensors each raise kinds of their own
         reason = str(error).strip().partition("\n")[0]
         raise WeightsUnavailable(
-            f"{path} can't be read as weights ({reason}); give a state dict saved as .pt, .pth or .safetensors"
+            f"{path} can't be read as weights ({reason});"
+            " give a state dict saved as .pt, .pth or .safetensors"
         ) from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsUnavailable(f"{path} holds no state dict; save model.state_dict(), not the model")
@@ -113,8 +115,9 @@ def download(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[st
     except Exception as error:  # urllib, http, ssl, huggingface_hub and hash checks raise kinds of their own
         reason = str(error).strip().partition("\n")[0][:200]
         raise WeightsUnavailable(
-            f"pretrained weights of {name} are neither cached nor downloadable ({type(error).__name__}: {reason});"
-            " use --weights none, --weights FILE, or set TORCH_HOME to a folder that has them under hub/checkpoints"
+            f"pretrained weights of {name} are neither cached nor downloadable"
+            f" ({type(error).__name__}: {reason}); use --weights none, --weights FILE,"
+            " or set TORCH_HOME to a folder that has them under hub/checkpoints"
         ) from error
 
 

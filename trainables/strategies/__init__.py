@@ -1,7 +1,7 @@
 """Strategies: which parts of a network train from which epoch, and how fast.
 
-A strategy is a function from a config and a number of stages to one `Thaw` a stage of the backbone, that next to the
-head first. The heads always train. No torch at import.
+A strategy is a function from a config and a number of stages to one `Thaw` a stage of the backbone, that next
+to the head first. The heads always train. No torch at import.
 """
 
 import functools
@@ -44,7 +44,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Thaw:
-    """When a stage of the backbone starts to train (1-based epoch; None: never), and its learning rate then."""
+    """When a stage of the backbone starts to train (1-based epoch; None: never), and how fast."""
 
     from_epoch: int | None
     learning_rate: float
@@ -63,7 +63,7 @@ _ENTRIES: dict[str, _Entry] = {}
 
 
 def register(name: str, *, auxiliary: bool = False) -> Callable[[Strategy], Strategy]:
-    """A decorator that registers a strategy under `name` and returns it; `auxiliary`: it trains auxiliary heads."""
+    """A decorator that registers a strategy and returns it; `auxiliary`: it trains auxiliary heads."""
 
     def remember(strategy: Strategy) -> Strategy:
         _ENTRIES[name] = _Entry(strategy, auxiliary)
@@ -79,7 +79,7 @@ def names() -> tuple[str, ...]:
 
 
 def check(name: str, model: str) -> None:
-    """Raise UnknownName for an unknown strategy, InvalidValue for one that `model` can't follow. Imports no torch."""
+    """Raise UnknownName for an unknown strategy, InvalidValue for one that `model` can't follow."""
     if _entry(name).auxiliary and not models.has_auxiliary(model):
         able = ", ".join(known for known in models.names() if models.has_auxiliary(known))
         raise InvalidValue(
@@ -101,7 +101,8 @@ def last_thaw(config: TrialConfig, num_stages: int) -> int:
 def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...]:
     """Disjoint groups that cover every parameter of `classifier`, from the input up, the heads last.
 
-    Neighbouring stages that start together at one learning rate are one group, named "backbone" if it is all of them.
+    Neighbouring stages that start together at one learning rate are one group, named "backbone" if it is all
+    of them.
     """
     check(config.strategy, config.model)
     stages = list(reversed(classifier.stages))
