@@ -205,7 +205,7 @@ def _open(path: Path) -> tuple[ImageCache, npt.NDArray[np.uint32]]:
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether there is a cache with its pixels as written; of a large one, images all over it are looked at."""
+    """Whether there is a cache with its pixels as written; of a large one a sample is checked."""
     if not path.exists():
         return False
     try:

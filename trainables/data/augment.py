@@ -1,0 +1,247 @@
+"""The study's augmentation as one warp, one colour matrix and one blur; the same picture on CPU and GPU.
+
+Random resized crop, flip, rotation and affine compose into one matrix, so the picture is interpolated once
+and not four times, and sees what lies outside the crop instead of black wedges. Brightness, contrast,
+saturation and hue compose into one affine map of colours.
+"""
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from trainables.data.decode import Pixels
+from trainables.errors import InvalidValue
+
+__all__ = ["NUMBERS", "augment", "augment_on_device", "centre_crop", "draw"]
+
+Floats = npt.NDArray[np.float64]
+
+CROP_SCALE = (0.5, 1.0)
+CROP_RATIO = (3 / 4, 4 / 3)
+FLIP = 0.5
+ROTATION = 15.0
+AFFINE_ROTATION = 15.0
+TRANSLATE = 0.1
+AFFINE_SCALE = (0.9, 1.1)
+JITTER = 0.5
+BRIGHTNESS = CONTRAST = SATURATION = 0.2
+HUE = 0.05
+SIGMA = (0.1, 2.0)
+
+NUMBERS = (
+    "crop_scale",
+    "crop_ratio",
+    "crop_x",
+    "crop_y",
+    "flip",
+    "rotation",
+    "affine_rotation",
+    "translate_x",
+    "translate_y",
+    "affine_scale",
+    "jitter",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "sigma",
+)
+"""What each column of the drawn numbers decides."""
+
+MAX_OCCURRENCES = 32
+"""From here on a repeated image meets its augmentations again: a rare class must not cost endless drawing."""
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+_TO_YIQ = np.array([_LUMA, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
+
+# a constant border would show the angle and the shift; a mirrored one looks like more of the same picture
+_BORDER = cv2.BORDER_REFLECT_101
+
+
+def draw(num_images: int, seed: int, epoch: int, occurrence: int = 0) -> Floats:
+    """Uniform numbers in [0, 1), [num_images, 16], a row of which depends on the seeds and its place only.
+
+    `occurrence` counts how often an image was drawn before in this epoch (weighted sampling repeats images).
+    """
+    key = np.random.SeedSequence((seed, epoch, occurrence % MAX_OCCURRENCES))
+    return np.random.Generator(np.random.Philox(key)).random((num_images, len(NUMBERS)))
+
+
+def augment(images: Sequence[Pixels], numbers: Floats, size: int) -> Pixels:
+    """Augmented pictures, uint8 [b, size, size, 3], of `images` [h, w, 3] with their `numbers` [b, 16]."""
+    images, warps = _warps(images, numbers, size)
+    colours, offsets, jittered = _colours(numbers)
+    kernels = _kernels(numbers)
+    out = np.empty((len(images), size, size, 3), np.uint8)
+    scratch = np.empty((size, size, 3), np.uint8)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for i, image in enumerate(images):
+        warped = cv2.warpAffine(image, warps[i], (size, size), dst=scratch, flags=flags, borderMode=_BORDER)
+        if jittered[i]:
+            grey = float(_LUMA @ np.asarray(cv2.mean(warped)[:3]))
+            warped = cv2.transform(warped, np.column_stack([colours[i], offsets[i] * grey]), dst=scratch)
+        cv2.sepFilter2D(warped, -1, kernels[i], kernels[i], dst=out[i], borderType=_BORDER)
+    return out
+
+
+def augment_on_device(
+    images: Sequence[Pixels], numbers: Floats, size: int, device: torch.device | str
+) -> torch.Tensor:
+    """The pictures of `augment` within interpolation error, uint8 [b, 3, size, size] on `device`."""
+    device = torch.device(device)
+    images, warps = _warps(images, numbers, size)
+    pictures = _to_device(images, device)
+    shapes = torch.tensor([image.shape[:2] for image in images], dtype=torch.float32)
+    colours, offsets, _ = _colours(numbers)
+    small = [torch.from_numpy(x.astype(np.float32)) for x in (warps, colours, offsets, _kernels(numbers))]
+    warp, colour, offset, kernel = (x.to(device, non_blocking=True) for x in small)
+    grid = _grid(warp, shapes.to(device, non_blocking=True), pictures.shape[2:], size)
+    warped = F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=True)
+    luma = torch.tensor(_LUMA, dtype=torch.float32, device=device)
+    grey = torch.einsum("bchw,c->b", warped, luma) / size**2
+    coloured = torch.einsum("bij,bjhw->bihw", colour, warped) + (offset * grey[:, None])[:, :, None, None]
+    return _blur(coloured.clamp(0, 255), kernel).round().clamp(0, 255).to(torch.uint8)
+
+
+def centre_crop(images: Sequence[Pixels], size: int) -> Pixels:
+    """The middle of every picture, uint8 [b, size, size, 3]; raises InvalidValue if one is too small."""
+    out = np.empty((len(images), size, size, 3), np.uint8)
+    for i, image in enumerate(images):
+        height, width = image.shape[:2]
+        if min(height, width) < size:
+            raise InvalidValue(f"an image of {width} x {height} can't be cropped to {size}; cache it larger")
+        top, left = (height - size) // 2, (width - size) // 2
+        out[i] = image[top : top + size, left : left + size]
+    return out
+
+
+# ---- geometry
+
+
+def _warps(images: Sequence[Pixels], numbers: Floats, size: int) -> tuple[list[Pixels], Floats]:
+    """The images, shrunk where a sample would skip pixels, and [b, 2, 3] maps from output to source."""
+    shapes = np.array([image.shape[:2] for image in images], dtype=np.float64)
+    warps = _source_maps(shapes, numbers, size)
+    steps = np.floor(np.hypot(warps[:, :, 0], warps[:, :, 1])).astype(int)
+    shrunk = list(images)
+    for i in np.flatnonzero((steps > 1).any(axis=1)).tolist():
+        # bilinear sampling looks at four neighbours: a longer step between samples would alias
+        x, y = (max(1, int(step)) for step in steps[i])
+        height, width = (
+            extent // step * step for extent, step in zip(images[i].shape[:2], (y, x), strict=True)
+        )
+        whole = images[i][:height, :width]
+        small = cv2.resize(whole, (width // x, height // y), interpolation=cv2.INTER_AREA)
+        shrunk[i] = np.asarray(small, dtype=np.uint8)
+        by = np.array([x, y], dtype=np.float64)
+        warps[i] /= by[:, None]
+        warps[i, :, 2] += 0.5 / by - 0.5
+    return shrunk, warps
+
+
+def _source_maps(shapes: Floats, numbers: Floats, size: int) -> Floats:
+    """[b, 2, 3] matrices from an output pixel's index (x, y) to that in a source of `shapes` [b, (h, w)]."""
+    column = {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
+    height, width = shapes[:, 0], shapes[:, 1]
+    # torchvision draws again when the box does not fit; clipping it needs no second number
+    area = height * width * _between(column["crop_scale"], *CROP_SCALE)
+    ratio = np.exp(_between(column["crop_ratio"], *np.log(CROP_RATIO)))
+    box_w, box_h = np.minimum(np.sqrt(area * ratio), width), np.minimum(np.sqrt(area / ratio), height)
+    centre_x = column["crop_x"] * (width - box_w) + box_w / 2
+    centre_y = column["crop_y"] * (height - box_h) + box_h / 2
+    turn = np.deg2rad(
+        _between(column["rotation"], -ROTATION, ROTATION)
+        + _between(column["affine_rotation"], -AFFINE_ROTATION, AFFINE_ROTATION)
+    )
+    # outputs span -1..1 about their centre; the inverse of "rotate, then rotate, scale and shift" is one turn
+    inverse = 1 / _between(column["affine_scale"], *AFFINE_SCALE)
+    cos, sin = np.cos(turn) * inverse, np.sin(turn) * inverse
+    mirror = np.where(column["flip"] < FLIP, -1.0, 1.0)
+    half_w, half_h = mirror * box_w / 2, box_h / 2
+    linear = np.stack([half_w * cos, half_w * sin, -half_h * sin, half_h * cos], axis=1).reshape(-1, 2, 2)
+    shift = np.stack([column["translate_x"], column["translate_y"]], axis=1)
+    shift = 2 * np.round(_between(shift, -TRANSLATE, TRANSLATE) * size) / size
+    to_unit = 2 / size
+    start = (1 / size - 1) - shift
+    origin = np.stack([centre_x, centre_y], axis=1) - 0.5 + np.einsum("bij,bj->bi", linear, start)
+    return np.concatenate([linear * to_unit, origin[:, :, None]], axis=2)
+
+
+def _between(numbers: Floats, low: float, high: float) -> Floats:
+    return low + (high - low) * numbers
+
+
+def _grid(warp: torch.Tensor, shapes: torch.Tensor, padded: Sequence[int], size: int) -> torch.Tensor:
+    """Sampling positions [b, size, size, 2] in a padded batch, mirrored at each picture's own edge."""
+    index = torch.arange(size, device=warp.device, dtype=torch.float32)
+    y, x = torch.meshgrid(index, index, indexing="ij")
+    points = torch.stack([x, y, torch.ones_like(x)], dim=-1)
+    source = torch.einsum("bij,hwj->bhwi", warp, points)
+    last = (shapes.flip(1) - 1)[:, None, None, :]
+    period = (2 * last).clamp(min=1)
+    source = torch.minimum(last, (last - (last - source.remainder(period)).abs()).clamp(min=0))
+    extent = torch.tensor([padded[1], padded[0]], device=warp.device, dtype=torch.float32)
+    return 2 * source / (extent - 1).clamp(min=1) - 1
+
+
+def _to_device(images: Sequence[Pixels], device: torch.device) -> torch.Tensor:
+    """One uint8 batch [b, 3, H, W], padded to the largest, through pinned memory where there is a GPU."""
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    pinned = device.type == "cuda"
+    batch = torch.zeros((len(images), height, width, 3), dtype=torch.uint8, pin_memory=pinned)
+    view = batch.numpy()
+    for i, image in enumerate(images):
+        view[i, : image.shape[0], : image.shape[1]] = image
+    return batch.to(device, non_blocking=pinned).permute(0, 3, 1, 2)
+
+
+# ---- colour and blur
+
+
+def _colours(numbers: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """Colour matrices [b, 3, 3], offsets [b, 3] per mean grey of the picture, and which are not the identity.
+
+    Brightness, contrast about the mean grey, saturation about each pixel's grey, then a turn of the hue in
+    YIQ space, which keeps the grey. Composed without the clipping in between that torchvision does.
+    """
+    column = {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
+    jittered = column["jitter"] < JITTER
+
+    def strength(name: str, spread: float) -> Floats:
+        return np.where(jittered, _between(column[name], 1 - spread, 1 + spread), 1.0)
+
+    brightness, contrast = strength("brightness", BRIGHTNESS), strength("contrast", CONTRAST)
+    saturation = strength("saturation", SATURATION)
+    angle = 2 * math.pi * (strength("hue", HUE) - 1.0)
+    turn = np.zeros((len(numbers), 3, 3))
+    turn[:, 0, 0] = 1.0
+    turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
+    turn[:, 1, 2], turn[:, 2, 1] = -np.sin(angle), np.sin(angle)
+    hue = _FROM_YIQ @ turn @ _TO_YIQ
+    keep = saturation[:, None, None]
+    colour = hue @ (keep * np.eye(3) + (1 - keep) * _LUMA[None, None, :])
+    # both maps keep a grey as it is, so the offset of the contrast passes through unchanged
+    offset = np.repeat((brightness * (1 - contrast))[:, None], 3, axis=1)
+    return colour * (brightness * contrast)[:, None, None], offset, jittered
+
+
+def _kernels(numbers: Floats) -> Floats:
+    """Gaussian kernels of three taps, [b, 3]."""
+    sigma = _between(numbers[:, NUMBERS.index("sigma")], *SIGMA)
+    side = np.exp(-0.5 / sigma**2)
+    weights: Floats = np.stack([side, np.ones_like(side), side], axis=1) / (1 + 2 * side)[:, None]
+    return weights
+
+
+def _blur(pictures: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+    b, c, height, width = pictures.shape
+    weights = kernels.repeat_interleave(c, dim=0)
+    padded = F.pad(pictures, (1, 1, 1, 1), mode="reflect").reshape(1, b * c, height + 2, width + 2)
+    rows = F.conv2d(padded, weights[:, None, None, :], groups=b * c)
+    return F.conv2d(rows, weights[:, None, :, None], groups=b * c).reshape(b, c, height, width)
