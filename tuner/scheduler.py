@@ -59,11 +59,12 @@ class Rungs:
             self.enter(trial_id, epoch, full_epochs, value)
 
 
-def _milestones(grace_period: int, reduction_factor: float, max_epochs: int) -> Iterable[int]:
-    rung = float(grace_period)
+def _milestones(grace_period: int, reduction_factor: float, max_epochs: int) -> list[int]:
+    rungs, rung = set(), float(grace_period)
     while round(rung) < max_epochs:
-        yield round(rung)
+        rungs.add(round(rung))
         rung *= reduction_factor
+    return sorted(rungs)
 
 
 class FairASHA(FIFOScheduler):  # type: ignore[misc]
