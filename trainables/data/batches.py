@@ -46,8 +46,8 @@ def train_batches(
     """Augmented pictures, uint8 [b, 3, size, size] in channels_last layout, and labels, int64 [b].
 
     One epoch of the images `rows` of `cache`, whose classes are `labels`. The order follows from `trial_seed`
-    and epoch; the augmentation of an image from `run_seed`, epoch, its row and how often it came before in this
-    epoch, so that trials differ only by what is tuned. `sampler` "weighted" draws len(rows) times with
+    and epoch; the augmentation of an image from `run_seed`, epoch, its row and how often it came before in
+    this epoch, so that trials differ only by what is tuned. `sampler` "weighted" draws len(rows) times with
     replacement, each class equally often. No batch has one image alone (BatchNorm needs two), unless
     it is the only one.
     """
