@@ -1,0 +1,16 @@
+"""Spaces: what a search may vary. One study a file; the file's name is the name for `--space`.
+
+A space file has a docstring, whose first line is its summary, and a function `space(trial)` or
+`space(trial, max_epochs)` that calls `trial.suggest_*` with names of TrialConfig's fields and may return a
+mapping of constants. Where the choices of a field differ from branch to branch, `field@branch` is a name of
+its own for that field, since Optuna wants the choices of a name to stay the same. Optional in the file:
+`first_trials` (a list of parameters, or a function of max_epochs that returns one), `grid = True` (the first
+trials are the whole study), `defaults` (`samples`, `max_epochs`, `image_size`, ...) and `published` (rows of
+parameters, name, accuracy in %).
+"""
+
+from search_spaces._checking import check
+from search_spaces._configure import configure, first_trials
+from search_spaces._space import Published, Space, load, names
+
+__all__ = ["Published", "Space", "check", "configure", "first_trials", "load", "names"]

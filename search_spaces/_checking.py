@@ -1,0 +1,142 @@
+"""Whether a space can be searched, found out before any trial starts. No optuna at import."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search_spaces._configure import configure, field_of, first_trials, max_epochs_of
+from search_spaces._space import Parameters, Space, describe_error
+from trainables import models, strategies
+from trainables.config import FIELDS, TrialConfig
+from trainables.errors import InvalidValue, TunerError, UnknownName, UserMistake
+
+if TYPE_CHECKING:
+    import optuna
+
+SAMPLES = 200
+"""Random configurations that a check looks at."""
+
+
+def check(
+    space: Space, overrides: Parameters, allowed: Mapping[str, tuple[str, ...]], grace_period: int
+) -> None:
+    """Raise a UserMistake if any of 200 random configurations, or a first trial, could not be run.
+
+    Each must build a TrialConfig of a known model and a strategy that fits it, and leave `grace_period`
+    epochs after its last thaw. A first trial may leave parameters to the sampler, but can't name one that it
+    is not asked for.
+    """
+    first = first_trials(space, max_epochs_of(space, overrides), allowed)
+    study = random_study()
+    known: set[str] = set()
+    for _ in range(0 if space.grid else SAMPLES):
+        config = _configured(space, study.ask(), overrides, allowed)
+        check_config(config, grace_period, known)
+    for index, parameters in enumerate(first, start=1):
+        trial = FirstTrial(study.ask(), parameters, f"first trial {index} of space {space.name!r}")
+        config = _configured(space, trial, overrides, allowed)
+        trial.check_all_asked()
+        check_config(config, grace_period, known)
+
+
+def check_config(config: TrialConfig, grace_period: int, known: set[str] | None = None) -> None:
+    """Raise for a model or strategy that nobody has, or a thaw that leaves no room for one rung.
+
+    `known` remembers models that were found good: timm's take a moment to look up.
+    """
+    if known is None or config.model not in known:
+        models.check(config.model)
+        if known is not None:
+            known.add(config.model)
+    strategies.check(config.strategy, config.model)
+    last = strategies.last_thaw(config, models.num_stages(config.model))
+    if last - 1 + grace_period > config.max_epochs:
+        raise InvalidValue(
+            f"strategy {config.strategy!r} of {config.model!r} with unfreeze_at={config.unfreeze_at} trains"
+            f" all its parts from epoch {last}; a grace period of {grace_period} then ends with epoch"
+            f" {last - 1 + grace_period}, but max_epochs is {config.max_epochs}: raise --max-epochs,"
+            " or lower unfreeze_at or --grace-period"
+        )
+
+
+def random_study() -> "optuna.Study":
+    """A study in memory whose trials are random and always the same."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+class FirstTrial:
+    """A trial that returns given values where it has them, checked, and asks another trial for the rest."""
+
+    def __init__(self, rest: Any, given: Parameters, what: str) -> None:
+        self._rest = rest
+        self._given = given
+        self._what = what
+        self._asked: set[str] = set()
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The given value; raises InvalidValue if it is none of `choices`."""
+        if not self._has(name):
+            return self._rest.suggest_categorical(name, choices)
+        if self._given[name] not in choices:
+            known = ", ".join(map(str, choices))
+            raise InvalidValue(f"{self._what}: {name}={self._given[name]!r} is none of {known}")
+        return self._given[name]
+
+    def suggest_float(self, name: str, low: float, high: float, **how: Any) -> float:
+        """The given value; raises InvalidValue if it is not from `low` to `high`, or off the step."""
+        if not self._has(name):
+            return float(self._rest.suggest_float(name, low, high, **how))
+        return float(self._number(name, low, high, how))
+
+    def suggest_int(self, name: str, low: int, high: int, **how: Any) -> int:
+        """The given value; raises InvalidValue if it is no whole number from `low` to `high`."""
+        if not self._has(name):
+            return int(self._rest.suggest_int(name, low, high, **how))
+        value = self._number(name, low, high, how)
+        if value != int(value):
+            raise InvalidValue(f"{self._what}: {name}={value!r} is not a whole number")
+        return int(value)
+
+    def check_all_asked(self) -> None:
+        """Raise for a given parameter that the space never asked for."""
+        for name in self._given:
+            if name in self._asked:
+                continue
+            if field_of(name) not in FIELDS:
+                raise UnknownName.of(f"parameter in {self._what}:", name, FIELDS)
+            raise InvalidValue(f"{self._what}: the space does not ask for {name}={self._given[name]!r} there")
+
+    def _has(self, name: str) -> bool:
+        self._asked.add(name)
+        return name in self._given
+
+    def _number(self, name: str, low: float, high: float, how: Mapping[str, Any]) -> float:
+        value = self._given[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise InvalidValue(f"{self._what}: {name}={value!r} is outside {low:g} to {high:g}")
+        steps = (value - low) / how["step"] if how.get("step") else 0.0
+        if abs(steps - round(steps)) > 1e-8:
+            step = f"{low:g} plus a multiple of {how['step']:g}"
+            raise InvalidValue(f"{self._what}: {name}={value!r} is not {step}")
+        return value
+
+
+def _configured(
+    space: Space, trial: Any, overrides: Parameters, allowed: Mapping[str, tuple[str, ...]]
+) -> TrialConfig:
+    try:
+        return configure(space, trial, overrides, allowed)
+    except TunerError as error:
+        if isinstance(error, (InvalidValue, UnknownName)) and space.name not in str(error):
+            raise type(error)(f"space {space.name!r}: {error}") from error
+        raise
+    except Exception as error:
+        path = Path(space.reference) if space.reference.endswith(".py") else None
+        raise UserMistake(f"space {space.name!r} fails: {describe_error(error, path)}") from error

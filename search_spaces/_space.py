@@ -1,0 +1,151 @@
+"""A space as it is loaded from its file. No optuna at import."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trainables.errors import InvalidValue, UnknownName, UserMistake
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+PACKAGE = "search_spaces"
+_SUPPORT = {"common"}
+
+Parameters = Mapping[str, Any]
+
+
+class Published(NamedTuple):
+    """A test accuracy (%) that the study published, and the parameters that make a trial its repetition."""
+
+    parameters: Parameters
+    name: str
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may vary, as its file says it; pickled as its reference.
+
+    `define` takes a trial and the run's max_epochs and returns constants. `propose` returns the first trials
+    for a max_epochs. With `grid`, these are the whole study. `defaults` are the run's, where the command line
+    is silent.
+    """
+
+    reference: str
+    name: str
+    summary: str
+    define: "Callable[[BaseTrial, int], Parameters | None]"
+    propose: Callable[[int], tuple[Parameters, ...]]
+    grid: bool
+    defaults: Mapping[str, int]
+    published: tuple[Published, ...]
+
+    def __reduce__(self) -> tuple[Callable[[str], "Space"], tuple[str]]:
+        return load, (self.reference,)
+
+
+def names() -> tuple[str, ...]:
+    """Every space of the package, sorted. Imports none of them."""
+    import search_spaces
+
+    found = (module.name for module in pkgutil.iter_modules(search_spaces.__path__))
+    return tuple(sorted(name for name in found if not name.startswith("_") and name not in _SUPPORT))
+
+
+def load(reference: str) -> Space:
+    """The space of that name, or in the .py file of that path.
+
+    Raises UnknownName for a name that nobody has, UserMistake for a file that is missing, that raises
+    or that has no `space` function, InvalidValue for one whose other names are not what they should be.
+    """
+    if reference.endswith(".py") or "/" in reference:
+        path = Path(reference).expanduser().resolve()
+        return _space(str(path), path.stem, _execute(path))
+    if reference not in names():
+        raise UnknownName.of("space", reference, [*names(), "./FILE.py"])
+    return _space(reference, reference, importlib.import_module(f"{PACKAGE}.{reference}"))
+
+
+def _execute(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserMistake(f"--space {str(path)!r}: no such file; known spaces: {', '.join(names())}")
+    # Two files of one name are two modules; and a dataclass in one looks its module up by name.
+    name = f"_space_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserMistake(f"--space {str(path)!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserMistake(f"space {path} can't be loaded: {describe_error(error, path)}") from error
+    return module
+
+
+def describe_error(error: Exception, path: Path | None = None) -> str:
+    """Kind, message and, where it lies in `path`, the line of `error`, in one line."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if path and Path(frame.filename) == path
+    ]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" + (f" (line {line})" if line else "")
+
+
+def _space(reference: str, name: str, module: ModuleType) -> Space:
+    define = getattr(module, "space", None)
+    if not callable(define):
+        raise UserMistake(f"space {reference} has no function 'space(trial)'")
+    summary = next(iter((module.__doc__ or "").strip().splitlines()), "")
+    first = getattr(module, "first_trials", ())
+    return Space(
+        reference=reference,
+        name=name,
+        summary=summary,
+        define=_with_max_epochs(define, reference),
+        propose=lambda max_epochs: _proposed(first, max_epochs, reference),
+        grid=bool(getattr(module, "grid", False)),
+        defaults=MappingProxyType(_whole_numbers(getattr(module, "defaults", {}), reference)),
+        published=tuple(Published(*row) for row in getattr(module, "published", ())),
+    )
+
+
+def _with_max_epochs(
+    define: Callable[..., Any], reference: str
+) -> "Callable[[BaseTrial, int], Parameters | None]":
+    taken = len(inspect.signature(define).parameters)
+    if taken not in (1, 2):
+        raise UserMistake(
+            f"space {reference}: space() takes {taken} arguments; it must be space(trial) or"
+            " space(trial, max_epochs)"
+        )
+    return define if taken == 2 else lambda trial, max_epochs: define(trial)
+
+
+def _proposed(first: Any, max_epochs: int, reference: str) -> tuple[Parameters, ...]:
+    proposed = first(max_epochs) if callable(first) else first
+    if not isinstance(proposed, Sequence) or not all(isinstance(item, Mapping) for item in proposed):
+        raise InvalidValue(f"space {reference}: first_trials must be a list of mappings; got {proposed!r}")
+    return tuple(dict(item) for item in proposed)
+
+
+def _whole_numbers(defaults: Any, reference: str) -> dict[str, int]:
+    if not isinstance(defaults, Mapping) or not all(
+        type(value) is int and value > 0 for value in defaults.values()
+    ):
+        raise InvalidValue(f"space {reference}: defaults must map names to whole numbers; got {defaults!r}")
+    return dict(defaults)

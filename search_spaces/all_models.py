@@ -1,0 +1,34 @@
+"""Five models x every strategy that fits them, searched with optimizer, loss, sampler and schedule."""
+
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import common
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+MODELS = ("resnet18", "mobilenet_v2", "googlenet", "resnet50", "vgg16")
+
+defaults = {"samples": 60, "max_epochs": 10}
+
+
+def space(trial: "BaseTrial", max_epochs: int) -> None:
+    """Sample the model, then a strategy among those that fit it, then the rest."""
+    model = trial.suggest_categorical("model", MODELS)
+    common.suggest_strategy(trial, model, max_epochs, name=f"strategy@{model}")
+    common.suggest_optimizer(trial)
+    common.suggest_regularisation(trial)
+    common.suggest_imbalance(trial)
+    common.suggest_schedule(trial)
+
+
+def first_trials(max_epochs: int) -> list[dict[str, Any]]:
+    """For each model the head alone, then everything at rates that suit pretrained weights."""
+    return [
+        {"model": model, f"strategy@{model}": strategy, "learning_rate": rate, **own}
+        for strategy, rate, own in (
+            ("feature_extractor", 1e-3, {}),
+            ("full", 1e-3, {"backbone_learning_rate": 1e-4}),
+        )
+        for model in MODELS
+    ]
