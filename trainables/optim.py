@@ -63,7 +63,9 @@ class Schedule:
             group["lr"] = self._rate(group["name"], epoch, progress)
 
     def observe(self, epoch: int, val_loss: float) -> None:
-        """Take note of the validation loss at the end of `epoch`; only `plateau` heeds it."""
+        """Take note of the validation loss at the end of `epoch`; only `plateau` heeds it, and no NaN."""
+        if math.isnan(val_loss):
+            return
         if epoch in self._from_epoch.values():
             self._best, self._waited = math.inf, 0
         if val_loss < self._best * (1 - PLATEAU_THRESHOLD):
@@ -71,7 +73,7 @@ class Schedule:
         else:
             self._waited += 1
         if self._config.schedule == "plateau" and self._waited > (self._config.plateau_patience or 0):
-            self._reduce(epoch)
+            self.reduce(epoch)
             self._waited = 0
 
     def rates(self) -> dict[str, float]:
@@ -99,7 +101,8 @@ class Schedule:
         warmup = min(config.warmup_epochs or 0, length / 2)
         return self._base[name] * cosine_factor(epoch - started + progress, warmup, length)
 
-    def _reduce(self, epoch: int) -> None:
+    def reduce(self, epoch: int) -> None:
+        """Multiply the rates under `plateau` by plateau_factor at the end of `epoch`, whatever the losses."""
         lowest = self._config.plateau_min_lr or 0.0
         for name, rate in self._plateau.items():
             reduced = max(rate * (self._config.plateau_factor or 1.0), lowest)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables import strategies
 from trainables.config import METRICS, EpochMetrics, TrialConfig
@@ -34,7 +34,11 @@ EVAL_BATCH = 128
 
 @dataclass(frozen=True)
 class TrialData:
-    """Training and validation images: rows of `cache`, labels as class indices, in equal order."""
+    """Training and validation images: rows of `cache`, labels as class indices, in equal order.
+
+    Without validation images (a final training) the validation metrics are NaN, and a plateau schedule
+    moves only when it is told to; see `Schedule.reduce`.
+    """
 
     cache: ImageCache
     train_rows: np.ndarray
@@ -116,7 +120,9 @@ class TrainingRun:
         self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
         weighted = config.class_weight_power > 0
         self._class_weights = (
-            class_weights(data.train_counts, config.class_weight_power).to(setting.device) if weighted else None
+            class_weights(data.train_counts, config.class_weight_power).to(setting.device)
+            if weighted
+            else None
         )
         self._val_labels = torch.from_numpy(data.val_labels)
 
@@ -134,7 +140,8 @@ class TrainingRun:
         trainable = apply_freeze(self.groups, epoch)
         train_loss, train_accuracy = self._train(epoch)
         scores = self.validate(epoch)
-        if not (math.isfinite(train_loss) and math.isfinite(scores.loss)):
+        validated = len(self.data.val_rows) > 0
+        if not (math.isfinite(train_loss) and (math.isfinite(scores.loss) or not validated)):
             raise Diverged(f"epoch {epoch}: train_loss {train_loss}, val_loss {scores.loss}")
         metrics = EpochMetrics(
             epoch=epoch,
@@ -158,8 +165,10 @@ class TrainingRun:
         return metrics
 
     def validate(self, epoch: int) -> Scores:
-        """Plain scores of the validation images with the weights as they are."""
+        """Plain scores of the validation images with the weights as they are; NaN if there are none."""
         self.classifier.eval()
+        if len(self.data.val_rows) == 0:
+            return Scores(math.nan, math.nan, math.nan, math.nan)
         if self.bank is not None and is_backbone_frozen(self.groups, epoch):
             with torch.inference_mode():
                 features = self.bank.validation(self.classifier)

@@ -5,14 +5,33 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 
 from trainables.errors import InvalidValue
-from tuner.prepare import Prepared
 
 SECONDS_BETWEEN_COUNTS = 5.0
+
+
+class Demands(Protocol):
+    """Where to run and what one trial gets; None is a default that suits the machine. `Prepared` is one."""
+
+    @property
+    def address(self) -> str | None:
+        """The cluster to join, or None for a Ray of one's own."""
+
+    @property
+    def concurrent(self) -> int | None:
+        """Trials at once."""
+
+    @property
+    def cpus_per_trial(self) -> float | None:
+        """Cores of a trial."""
+
+    @property
+    def gpus_per_trial(self) -> float | None:
+        """GPUs of a trial, may be a fraction."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,7 @@ class RaySession:
 
 
 @contextlib.contextmanager
-def ray_session(prepared: Prepared) -> Iterator[RaySession]:
+def ray_session(prepared: Demands) -> Iterator[RaySession]:
     """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
 
     Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
@@ -41,7 +60,7 @@ def ray_session(prepared: Prepared) -> Iterator[RaySession]:
             ray.shutdown()
 
 
-def _init(prepared: Prepared) -> None:
+def _init(prepared: Demands) -> None:
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
@@ -57,7 +76,7 @@ def _init(prepared: Prepared) -> None:
         raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
 
 
-def _session(prepared: Prepared) -> RaySession:
+def _session(prepared: Demands) -> RaySession:
     resources = trial_resources(prepared, ray.cluster_resources())
     counted = [0.0, 0]
 
@@ -77,7 +96,7 @@ def _session(prepared: Prepared) -> RaySession:
     return RaySession(resources, slots)
 
 
-def trial_resources(prepared: Prepared, have: Mapping[str, float]) -> dict[str, float]:
+def trial_resources(prepared: Demands, have: Mapping[str, float]) -> dict[str, float]:
     """What one trial gets: as told, else a whole GPU and its share of the cores, else one core."""
     gpus = have.get("GPU", 0.0)
     per_trial = prepared.gpus_per_trial if prepared.gpus_per_trial is not None else min(1.0, gpus)
@@ -95,6 +114,10 @@ def _fitting(resources: dict[str, float]) -> int:
         if node["Alive"]:
             have = node["Resources"]
             total += int(
-                min(have.get(kind.upper(), 0.0) / amount + 1e-9 for kind, amount in resources.items() if amount)
+                min(
+                    have.get(kind.upper(), 0.0) / amount + 1e-9
+                    for kind, amount in resources.items()
+                    if amount
+                )
             )
     return total
