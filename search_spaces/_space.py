@@ -124,16 +124,14 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
     )
 
 
-def _with_max_epochs(
-    define: Callable[..., Any], reference: str
-) -> "Callable[[BaseTrial, int], Parameters | None]":
+def _takes_max_epochs(define: Callable[..., Any], reference: str) -> bool:
     taken = len(inspect.signature(define).parameters)
     if taken not in (1, 2):
         raise UserMistake(
             f"space {reference}: space() takes {taken} arguments; it must be space(trial) or"
             " space(trial, max_epochs)"
         )
-    return define if taken == 2 else lambda trial, max_epochs: define(trial)
+    return taken == 2
 
 
 def _proposed(first: Any, max_epochs: int, reference: str) -> tuple[Parameters, ...]:
