@@ -70,7 +70,7 @@ def configure(
     """
     max_epochs = max_epochs_of(space, overrides)
     restricted = RestrictedTrial(trial, space.name, allowed)
-    constants = dict(space.define(restricted, max_epochs) or {})  # type: ignore[arg-type]
+    constants = space.draw(restricted, max_epochs)  # type: ignore[arg-type]
     sampled = _sampled(space, restricted.asked, constants)
     for name in sampled:
         if name in overrides:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 PACKAGE = "search_spaces"
-_SUPPORT = {"common"}
+_SUPPORT = {"common", "sampling"}
 
 Parameters = Mapping[str, Any]
 
@@ -36,19 +36,23 @@ class Published(NamedTuple):
 class Space:
     """What a search may vary, as its file says it; pickled as its reference.
 
-    `define` takes a trial and the run's max_epochs and returns constants. `propose` returns the first trials
-    for a max_epochs. With `grid`, these are the whole study. `defaults` are the run's, where the command line
-    is silent.
+    `define` is the file's own function, which `draw` calls. `propose` returns the first trials for a max_epochs.
+    With `grid`, these are the whole study. `defaults` are the run's, where the command line is silent.
     """
 
     reference: str
     name: str
     summary: str
-    define: "Callable[[BaseTrial, int], Parameters | None]"
+    define: Callable[..., Parameters | None]
+    takes_max_epochs: bool
     propose: Callable[[int], tuple[Parameters, ...]]
     grid: bool
     defaults: Mapping[str, int]
     published: tuple[Published, ...]
+
+    def draw(self, trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
+        """The constants that the file returns after sampling through `trial`."""
+        return dict((self.define(trial, max_epochs) if self.takes_max_epochs else self.define(trial)) or {})
 
     def __reduce__(self) -> tuple[Callable[[str], "Space"], tuple[str]]:
         return load, (self.reference,)
@@ -116,7 +120,8 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
         reference=reference,
         name=name,
         summary=summary,
-        define=_with_max_epochs(define, reference),
+        define=define,
+        takes_max_epochs=_takes_max_epochs(define, reference),
         propose=lambda max_epochs: _proposed(first, max_epochs, reference),
         grid=bool(getattr(module, "grid", False)),
         defaults=MappingProxyType(_whole_numbers(getattr(module, "defaults", {}), reference)),
