@@ -1,8 +1,8 @@
 """A trial's files while it lives: resume state and best weights, written beside the training.
 
-    alive/<trial>/state.pt                resume state after the last written epoch
-    alive/<trial>/best-00007.safetensors  weights of the best epoch so far
-    alive/<trial>/split                   in how many parts a batch is computed, after an out-of-memory
+alive/<trial>/state.pt                resume state after the last written epoch
+alive/<trial>/best-00007.safetensors  weights of the best epoch so far
+alive/<trial>/split                   in how many parts a batch is computed, after an out-of-memory
 """
 
 import os

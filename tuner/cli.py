@@ -46,37 +46,67 @@ def commands() -> None:
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that name the images and how they are split."""
     for option in (
-        click.option("--split", default="0.8,0.1,0.1", show_default=True, help="Shares of train, val and test."),
-        click.option("--group-regex", help="Regular expression whose first group, found in a path, is its group."),
-        click.option("--groups", type=FOLDER, help="CSV with columns path and group: what shows the same object."),
+        click.option(
+            "--split", default="0.8,0.1,0.1", show_default=True, help="Shares of train, val and test."
+        ),
+        click.option(
+            "--group-regex", help="Regular expression whose first group, found in a path, is its group."
+        ),
+        click.option(
+            "--groups", type=FOLDER, help="CSV with columns path and group: what shows the same object."
+        ),
     ):
         command = option(command)
     return command
 
 
 @commands.command()
-@click.option("--space", required=True, help="A space's name (see `tuner spaces`) or the path of your own .py file.")
-@click.option("--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures.")
+@click.option(
+    "--space", required=True, help="A space's name (see `tuner spaces`) or the path of your own .py file."
+)
+@click.option(
+    "--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures."
+)
 @data_options
 @click.option("--samples", type=int, help="How many trials. [default: the space's]")
 @click.option("--max-epochs", type=int, help="Epochs of a trial that nobody stops. [default: the space's]")
-@click.option("--grace-period", type=int, help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]")
-@click.option("--reduction-factor", type=float, default=3.0, show_default=True, help="ASHA keeps the best 1 of this many.")
+@click.option(
+    "--grace-period", type=int, help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]"
+)
+@click.option(
+    "--reduction-factor",
+    type=float,
+    default=3.0,
+    show_default=True,
+    help="ASHA keeps the best 1 of this many.",
+)
 @click.option("--concurrent", type=int, help="Trials at once. [default: as many as fit]")
 @click.option("--cpus-per-trial", type=float, help="Cores of a trial. [default: 1, or a GPU's share]")
-@click.option("--gpus-per-trial", type=float, help="GPUs of a trial, may be a fraction. [default: 1 if there are any]")
+@click.option(
+    "--gpus-per-trial", type=float, help="GPUs of a trial, may be a fraction. [default: 1 if there are any]"
+)
 @click.option("--image-size", type=int, help="Side in pixels. [default: 224; sample pictures 96]")
 @click.option("--batch-size", type=int, help="Images a step. [default: the space's]")
-@click.option("--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict.")
+@click.option(
+    "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
+)
 @click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
-@click.option("--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised.")
+@click.option(
+    "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
+)
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of split, augmentation and proposals.")
-@click.option("--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]")
+@click.option(
+    "--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]"
+)
 @click.option("--keep", type=int, default=3, show_default=True, help="Top trials whose weights are kept.")
-@click.option("--max-failures", type=int, default=2, show_default=True, help="Retries of a trial whose worker dies.")
+@click.option(
+    "--max-failures", type=int, default=2, show_default=True, help="Retries of a trial whose worker dies."
+)
 @click.option("--name", help="Name of the run directory. [default: space and time]")
-@click.option("--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go.")
+@click.option(
+    "--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go."
+)
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 @click.option("--models", help="Only these of the space's models, comma-separated.")
 @click.option("--strategies", help="Only these of the space's strategies, comma-separated.")

@@ -6,7 +6,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("tuner", "torch", "torchvision", "timm", "ray", "optuna", "numpy", "pandas", "pyarrow", "opencv-python-headless", "pillow")
+PACKAGES = (
+    "tuner",
+    "torch",
+    "torchvision",
+    "timm",
+    "ray",
+    "optuna",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "opencv-python-headless",
+    "pillow",
+)
 
 
 def versions() -> dict[str, str]:

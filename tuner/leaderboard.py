@@ -26,7 +26,9 @@ def remarks(record: dict[str, Any]) -> list[str]:
     """What a reader of the table has to know about the run."""
     found = []
     if record["data"]["sample"]:
-        found.append("sample pictures drawn by tuner, not photographs: the scores say nothing about your images")
+        found.append(
+            "sample pictures drawn by tuner, not photographs: the scores say nothing about your images"
+        )
     if record["weights"] == "none":
         found.append("random weights: no pretrained weights were used")
     if record["data"]["groups"] is None and record["data"]["group_regex"] is None:
@@ -44,11 +46,18 @@ def ending(result: "SearchResult") -> list[RenderableType]:
         lines.append(leaderboard_table(rows, record["metric"], 8))
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
-        lines.append(Text(f"{failed} trials failed; why: {run.path / 'failures'} and the column error of trials.parquet"))
+        lines.append(
+            Text(
+                f"{failed} trials failed; why: {run.path / 'failures'} and the column error of trials.parquet"
+            )
+        )
     if result.best is not None:
         best = result.best
         lines.append(
-            Text(f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}", "bold")
+            Text(
+                f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}",
+                "bold",
+            )
         )
     elif not result.interrupted:
         lines.append(Text("no trial finished"))

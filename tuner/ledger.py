@@ -44,13 +44,9 @@ class Proposals:
     sampler: str
     seed: int
 
-    def first_trials(self) -> list[Mapping[str, Any]]:
+    def first_trials(self) -> tuple[Mapping[str, Any], ...]:
         """The space's first trials that the restrictions let through, in order."""
-        return [
-            first
-            for first in self.space.first_trials
-            if all(first.get(name, choices[0]) in choices for name, choices in self.allowed.items() if choices)
-        ]
+        return search_spaces.first_trials(self.space, int(self.overrides["max_epochs"]), self.allowed)
 
 
 @dataclass
@@ -152,7 +148,9 @@ class Ledger:
         self.rows[trial_id] = flat
         # Before the end is told: whoever dies here goes on with the trial, and finds its weights kept already.
         self._keep_weights()
-        state = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[status]
+        state = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[
+            status
+        ]
         self._complete_intermediate(trial)
         self.study.tell(trial.number, row.value if state is TrialState.COMPLETE else None, state=state)
         self._mirror.tell(trial.number, state, row.value)

@@ -1,6 +1,8 @@
 """From what a person typed to a run that can start: space checked, data split and cached, run directory made."""
 
 import dataclasses
+import hashlib
+import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +15,8 @@ from trainables import models, strategies
 from trainables.config import METRICS
 from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
 from tuner.hardware import hardware, versions
-from tuner.show import Show
 from tuner.results import Run
+from tuner.show import Show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,22 +157,21 @@ def settle(config: SearchConfig) -> SpaceSettings:
     for name in config.strategies:
         if name not in strategies.names():
             raise UnknownName.of("strategy", name, strategies.names())
-    defaults = search_spaces.load(config.space).defaults
+    space = search_spaces.load(config.space)
+    defaults = space.defaults
     max_epochs = config.max_epochs or int(defaults.get("max_epochs", 10))
-    space = search_spaces.load(config.space, max_epochs=max_epochs)
-    allowed = {"model": config.models, "strategy": config.strategies}
+    named = {"model": config.models, "strategy": config.strategies}
+    allowed = {name: choices for name, choices in named.items() if choices}
     overrides: dict[str, Any] = {"max_epochs": max_epochs}
     if config.batch_size is not None:
         overrides["batch_size"] = config.batch_size
-    if space.grid:
-        overrides["patience"] = 0
     grace = config.grace_period or int(defaults.get("grace_period", max(1, max_epochs // 5)))
     if grace > max_epochs:
         raise InvalidValue(f"--grace-period {grace} is longer than --max-epochs {max_epochs}")
     search_spaces.check(space, overrides, allowed, grace)
     return SpaceSettings(
         space=space,
-        samples=_settle_samples(config, space, allowed),
+        samples=_settle_samples(config, space, overrides, allowed),
         max_epochs=max_epochs,
         grace_period=grace,
         image_size=config.image_size or int(defaults.get("image_size", _default_image_size(config))),
@@ -216,7 +217,9 @@ def _data_source(config: SearchConfig, show: Show) -> tuple[Path, Path | None, b
         return config.data.expanduser().resolve(), config.groups, False
     from trainables.data.sample import sample_data
 
-    show.line("no --data given: using sample pictures of leaves that tuner draws itself; they are not photographs")
+    show.line(
+        "no --data given: using sample pictures of leaves that tuner draws itself; they are not photographs"
+    )
     folder, groups = sample_data()
     return folder, groups, True
 
@@ -252,12 +255,12 @@ def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, show: Sh
     return make_split(scan, groups, parse_fractions(config.split), config.seed)
 
 
-def _settle_samples(config: SearchConfig, space: Space, allowed: Mapping[str, tuple[str, ...]]) -> int:
-    from tuner.ledger import Proposals
-
+def _settle_samples(
+    config: SearchConfig, space: Space, overrides: Mapping[str, Any], allowed: Mapping[str, tuple[str, ...]]
+) -> int:
     if not space.grid:
         return config.samples or int(space.defaults.get("samples", 24))
-    listed = len(Proposals(space, {}, allowed, config.sampler, config.seed).first_trials())
+    listed = len(search_spaces.first_trials(space, int(overrides["max_epochs"]), allowed))
     if config.samples is not None and config.samples > listed:
         raise InvalidValue(f"--samples {config.samples}: {space.name} is a list of {listed} configurations")
     return config.samples or listed
@@ -265,7 +268,7 @@ def _settle_samples(config: SearchConfig, space: Space, allowed: Mapping[str, tu
 
 def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, show: Show) -> str:
     """imagenet, none, or the path of a file that fits; says so when the sample run has to go on without."""
-    names = sorted(search_spaces.models_of(settings.space, settings.overrides, settings.allowed))
+    names = sorted(_models_of(settings))
     if config.weights in ("none", "imagenet"):
         if config.weights == "imagenet":
             _require_weights(names)
@@ -284,6 +287,24 @@ def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool,
     return "none"
 
 
+def _models_of(settings: SpaceSettings) -> set[str]:
+    """Every model that the space can propose, as far as its first trials and many random ones tell."""
+    from search_spaces.sampling import sample_configs
+
+    return {
+        config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)
+    }
+
+
+def space_fingerprint(space: Space) -> str:
+    """Hash of the file that the space is written in."""
+    source = inspect.getsourcefile(space.define)
+    if space.reference.endswith(".py"):
+        source = space.reference
+    text = Path(source).read_bytes() if source else space.reference.encode()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
 def _require_weights(names: list[str]) -> None:
     missing = [name for name in names if not models.weights_available(name)]
     if missing:
@@ -297,7 +318,9 @@ def _check_file(path: Path, names: list[str]) -> str:
     if not path.is_file():
         raise InvalidValue(f"--weights {path} is neither auto, imagenet, none nor a file")
     if len(names) > 1:
-        raise InvalidValue(f"--weights {path} fits one model, but the space has {', '.join(names)}; choose with --models")
+        raise InvalidValue(
+            f"--weights {path} fits one model, but the space has {', '.join(names)}; choose with --models"
+        )
     models.create(names[0], 2, weights=str(path.resolve()))
     return str(path.resolve())
 
@@ -347,7 +370,7 @@ def _record(
     return {
         "name": config.name or settings.space.name,
         "space": settings.space.reference,
-        "space_fingerprint": settings.space.fingerprint,
+        "space_fingerprint": space_fingerprint(settings.space),
         "grid": settings.space.grid,
         "metric": config.metric,
         "seed": config.seed,

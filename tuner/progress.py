@@ -22,7 +22,9 @@ SECONDS_BETWEEN_FRAMES = 0.5
 class Progress(Callback):  # type: ignore[misc]
     """Draws the search from the ledger; as a context manager it owns the terminal meanwhile."""
 
-    def __init__(self, ledger: "Ledger | None" = None, show: Show | None = None, slots: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, ledger: "Ledger | None" = None, show: Show | None = None, slots: Callable[[], int] | None = None
+    ) -> None:
         self.ledger, self.show, self.slots = ledger, show or Show(), slots
         self._live: Live | None = None
         self._drawn = 0.0
@@ -63,7 +65,11 @@ class Progress(Callback):  # type: ignore[misc]
         """The present state of the search."""
         if self.ledger is None:
             return Text("")
-        return Group(Text(self._summary(), style="bold"), self._running(), leaderboard_table(self._rows(), self.ledger.metric, BEST_SHOWN))
+        return Group(
+            Text(self._summary(), style="bold"),
+            self._running(),
+            leaderboard_table(self._rows(), self.ledger.metric, BEST_SHOWN),
+        )
 
     def _rows(self) -> list[dict[str, Any]]:
         return list(self.ledger.rows.values()) if self.ledger else []
@@ -72,7 +78,10 @@ class Progress(Callback):  # type: ignore[misc]
         if self.ledger is None:
             return ""
         rows = self._rows()
-        counts = {status: sum(row["status"] == status for row in rows) for status in ("completed", "stopped", "failed")}
+        counts = {
+            status: sum(row["status"] == status for row in rows)
+            for status in ("completed", "stopped", "failed")
+        }
         live = list(self.ledger.live.values())
         epochs = sum(row["epochs"] for row in rows) + sum(len(trial.epochs) for trial in live)
         states = ", ".join(f"{number} {status}" for status, number in counts.items())
@@ -111,7 +120,11 @@ class Progress(Callback):  # type: ignore[misc]
     def _ended(self, row: Mapping[str, Any]) -> str:
         metric = self.ledger.metric if self.ledger else "val_loss"
         total = self.ledger.num_samples if self.ledger else 0
-        value = "no value" if row["value"] is None else f"{metric} {row['value']:.4f} at epoch {row['best_epoch']}"
+        value = (
+            "no value"
+            if row["value"] is None
+            else f"{metric} {row['value']:.4f} at epoch {row['best_epoch']}"
+        )
         return (
             f"[{len(self._told)}/{total}] {row['trial_id']} {row['status']} ({row['reason']})"
             f" after {row['epochs']} epochs: {value}"

@@ -49,7 +49,8 @@ def ray_session(prepared: Demands) -> Iterator[RaySession]:
     Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
     """
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        # Above ERROR: what went wrong with a trial stands in its row.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     already = ray.is_initialized()
     if not already:
         _init(prepared)

@@ -32,7 +32,9 @@ STATUSES = ("completed", "stopped", "failed")
 """completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
 
 MEASURED = tuple(
-    f.name for f in fields(EpochMetrics) if f.name.startswith(("val_", "train_")) and f.name != "trainable_parameters"
+    f.name
+    for f in fields(EpochMetrics)
+    if f.name.startswith(("val_", "train_")) and f.name != "trainable_parameters"
 )
 """The metrics of its best epoch that a trial's row repeats."""
 
@@ -87,9 +89,7 @@ def epochs_schema() -> "pa.Schema":
     import pyarrow as pa
 
     kinds: dict[Any, Any] = {int: pa.int64(), float: pa.float64()}
-    return pa.schema(
-        [("trial_id", pa.string())] + [(f.name, kinds[f.type]) for f in fields(EpochMetrics)]
-    )
+    return pa.schema([("trial_id", pa.string())] + [(f.name, kinds[f.type]) for f in fields(EpochMetrics)])
 
 
 def trials_schema() -> "pa.Schema":

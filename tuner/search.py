@@ -11,8 +11,8 @@ from typing import Any
 from trainables.config import RunContext
 from tuner.ledger import Ledger, Proposals
 from tuner.prepare import Prepared, SearchConfig, prepare
-from tuner.show import Show
 from tuner.results import Run
+from tuner.show import Show
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -93,6 +93,8 @@ def _fit(
             name="ray",
             storage_path=str(prepared.run.path.resolve() / "alive"),
             callbacks=[BridgeCallback(bridge), progress],
+            # The trial keeps its own resume state, which outlives Ray's.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=prepared.max_failures),
             verbose=0,
         ),

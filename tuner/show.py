@@ -50,14 +50,25 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
         missing = value is None or value != value or row["status"] == "failed"
         return (missing, 0.0 if missing else sign * value)
 
-    others = [name for name in ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1") if name != metric]
+    others = [
+        name
+        for name in ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")
+        if name != metric
+    ]
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
     for name in ("trial", metric, *others, "epoch", "status"):
-        table.add_column(name.replace("balanced_accuracy", "balanced_acc"), justify="left" if name in ("trial", "status") else "right")
+        table.add_column(
+            name.replace("balanced_accuracy", "balanced_acc"),
+            justify="left" if name in ("trial", "status") else "right",
+        )
     for row in sorted(rows, key=rank)[:most]:
         values = [_number(row.get(name)) for name in (metric, *others)]
         values[0] = _number(row["value"])
-        epoch = "-" if row["best_epoch"] is None or row["best_epoch"] != row["best_epoch"] else f"{int(row['best_epoch'])}/{int(row['epochs'])}"
+        epoch = (
+            "-"
+            if row["best_epoch"] is None or row["best_epoch"] != row["best_epoch"]
+            else f"{int(row['best_epoch'])}/{int(row['epochs'])}"
+        )
         table.add_row(str(row["trial_id"]), *values, epoch, str(row["status"]))
     return table
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    PartialFixedSampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
@@ -108,7 +115,9 @@ def _sampler(name: str, seed: int) -> BaseSampler:
             auto: BaseSampler = optunahub.load_module("samplers/auto_sampler").AutoSampler(seed=seed)
             return auto
     except ImportError as error:
-        raise InvalidValue(f"--sampler {name} needs the package {error.name}: pip install {error.name}") from error
+        raise InvalidValue(
+            f"--sampler {name} needs the package {error.name}: pip install {error.name}"
+        ) from error
     raise InvalidValue(f"--sampler {name!r} is none of {', '.join(SAMPLERS)}")
 
 
@@ -139,7 +148,9 @@ class Mirror:
     def report(self, number: int, epoch: int, value: float) -> None:
         """An intermediate value of trial `number`."""
         storage = self._study._storage
-        identity = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, self._trials[number])
+        identity = storage.get_trial_id_from_study_id_trial_number(
+            self._study._study_id, self._trials[number]
+        )
         storage.set_trial_intermediate_value(identity, epoch, value)
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:

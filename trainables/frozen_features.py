@@ -1,0 +1,214 @@
+"""Outputs of a frozen backbone, computed once a machine and shared by trials through memory-mapped files.
+
+While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial with
+the same weights, image size, images, seed and precision. One file holds the features of one (epoch, drawing) [n, d] in
+float32, with a mask of what is filled in; validation has one file for all epochs. Whoever misses rows fills them in under
+the file's lock, which the operating system takes from a process that dies.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trainables.config import TrialConfig
+from trainables.data import cache_home
+from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
+from trainables.data.cache import ImageCache
+from trainables.inference import autocast
+from trainables.models.classifier import Classifier
+
+VERSION = 1
+"""Of the file format and of the augmentation; raise it when either changes what is stored."""
+
+BATCH = 128
+
+Floats = npt.NDArray[np.float32]
+Compute = Callable[[Rows], Iterator[Tensor]]
+
+
+@dataclass(frozen=True)
+class BankKey:
+    """What the features depend on besides epoch, drawing and image."""
+
+    model: str
+    weights: str
+    run_seed: int
+    images: str
+    image_size: int
+    precision: str
+    device: str
+
+    @property
+    def digest(self) -> str:
+        """A folder name."""
+        text = repr((VERSION, torch.__version__, self, _content(self.weights)))
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class FeatureBank:
+    """The features of one trial's frozen backbone, read from `folder` or computed into it.
+
+    `limit_bytes` bounds all banks in `folder` together; the least recently used files go first.
+    """
+
+    def __init__(
+        self,
+        key: BankKey,
+        cache: ImageCache,
+        device: torch.device,
+        limit_bytes: int,
+        folder: Path | None = None,
+    ) -> None:
+        self.key, self.cache, self.device, self.limit_bytes = key, cache, device, limit_bytes
+        self.home = folder or cache_home() / "features"
+        self.folder = self.home / key.digest
+
+    def fits(self, num_images: int, width: int) -> bool:
+        """Whether one epoch of `num_images` fits within the limit at all."""
+        return num_images * width * 4 <= self.limit_bytes
+
+    def train(self, classifier: Classifier, rows: Rows, turns: Rows, epoch: int) -> Tensor:
+        """Features [len(rows), d] of the cached images `rows` as augmented in `epoch` at their drawing `turns`."""
+        found: Floats | None = None
+        for turn in np.unique(turns).tolist():
+            where = np.flatnonzero(turns == turn)
+
+            def compute(missing: Rows, turn: int = turn) -> Iterator[Tensor]:
+                drawn = np.full(len(missing), turn, dtype=np.int64)
+                return self._run(classifier, self._pictures(missing, drawn, epoch))
+
+            part = self._read(f"train-{epoch:05d}-{turn}", rows[where], classifier, compute)
+            if found is None:
+                found = np.empty((len(rows), part.shape[1]), np.float32)
+            found[where] = part
+        if found is None:
+            raise ValueError("no images to compute features of")
+        return torch.from_numpy(found).to(self.device)
+
+    def validation(self, classifier: Classifier, rows: Rows) -> Tensor:
+        """Features [len(rows), d] of the cached images `rows` as validation sees them."""
+
+        def compute(missing: Rows) -> Iterator[Tensor]:
+            batches = eval_batches(
+                self.cache, missing, batch_size=BATCH, image_size=self.key.image_size, device=self.device
+            )
+            return self._run(classifier, batches)
+
+        return torch.from_numpy(self._read("validation", rows, classifier, compute)).to(self.device)
+
+    def _pictures(self, rows: Rows, turns: Rows, epoch: int) -> Iterator[Tensor]:
+        return picture_batches(
+            self.cache,
+            rows,
+            turns,
+            epoch=epoch,
+            run_seed=self.key.run_seed,
+            batch_size=BATCH,
+            image_size=self.key.image_size,
+            device=self.device,
+        )
+
+    @torch.no_grad()
+    def _run(self, classifier: Classifier, pictures: Iterator[Tensor]) -> Iterator[Tensor]:
+        for images in pictures:
+            with autocast(self.device, self.key.precision):
+                features = classifier.features(normalise(images, classifier.mean, classifier.std))
+            yield features[0].float().cpu()
+
+    def _read(self, name: str, rows: Rows, classifier: Classifier, compute: Compute) -> Floats:
+        """The stored features of `rows`, after computing those that are not there yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        width = int(classifier.head[-1].in_features)
+        path = self.folder / f"{name}.f32"
+        with filelock.FileLock(f"{path}.lock"):
+            data, mask = _mapped(path, len(self.cache), width)
+            missing = np.unique(rows[mask[rows] == 0])
+            if len(missing):
+                self._fill(data, mask, missing, compute)
+            os.utime(path)
+            found: Floats = data[rows]
+        if len(missing):
+            self._evict(path)
+        return found
+
+    @staticmethod
+    def _fill(
+        data: "np.memmap[Any, Any]", mask: "np.memmap[Any, Any]", missing: Rows, compute: Compute
+    ) -> None:
+        start = 0
+        for features in compute(missing):
+            data[missing[start : start + len(features)]] = features.numpy()
+            start += len(features)
+        # The features reach the disk before the mask vouches for them.
+        data.flush()
+        mask[missing] = 1
+        mask.flush()
+
+    def _evict(self, newest: Path) -> None:
+        """Delete the least recently used files beyond the limit; a reader keeps what it has mapped."""
+        files = []
+        for file in self.home.glob("*/*.f32"):
+            with contextlib.suppress(FileNotFoundError):
+                status = file.stat()
+                files.append((status.st_mtime, status.st_blocks * 512, file))
+        total = sum(size for _, size, _ in files)
+        for _, size, file in sorted(files):
+            if total <= self.limit_bytes:
+                return
+            if file != newest and _remove(file):
+                total -= size
+
+
+def bank_key(
+    config: TrialConfig,
+    weights: str,
+    run_seed: int,
+    cache: ImageCache,
+    image_size: int,
+    precision: str,
+    device: str,
+) -> BankKey:
+    """The key of a trial's features; random weights depend on the run's seed, which is in it anyway."""
+    return BankKey(config.model, weights, run_seed, str(cache.path), image_size, precision, device)
+
+
+def _mapped(path: Path, num_images: int, width: int) -> "tuple[np.memmap[Any, Any], np.memmap[Any, Any]]":
+    """Features [num_images, width] and mask [num_images] at `path`, sparse files of zeros at first."""
+    mask_path = path.with_suffix(".mask")
+    for file, size in ((path, num_images * width * 4), (mask_path, num_images)):
+        if not file.exists() or file.stat().st_size != size:
+            mask_path.unlink(missing_ok=True)
+            with file.open("wb") as fresh:
+                fresh.truncate(size)
+    data = np.memmap(path, np.float32, "r+", shape=(num_images, width))
+    return data, np.memmap(mask_path, np.uint8, "r+", shape=(num_images,))
+
+
+def _remove(path: Path) -> bool:
+    """Delete a features file unless somebody holds its lock; whether it is gone."""
+    try:
+        with filelock.FileLock(f"{path}.lock", timeout=0):
+            path.with_suffix(".mask").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            return True
+    except filelock.Timeout:
+        return False
+
+
+def _content(weights: str) -> str:
+    """What tells one weights file from another under the same name."""
+    path = Path(weights)
+    if weights in ("imagenet", "none") or not path.is_file():
+        return weights
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
