@@ -113,6 +113,32 @@ def pixel_hash(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
+def changed_images(folder: Path, hashes: Mapping[str, str]) -> list[str]:
+    """Which of the images of `hashes` (path to pixel hash) below `folder` are gone or look different now.
+
+    Other images of the folder are not read; files that the last scan saw with the same size and time are
+    not decoded again.
+    """
+    folder = folder.expanduser().absolute()
+    known = _read_memo(_memo_of(folder))
+
+    def pixels_now(path: str) -> str | None:
+        try:
+            status = (folder / path).stat()
+        except OSError:
+            return None
+        look = known.get(f"{status.st_size}:{status.st_mtime_ns}:{path}") or _look(folder / path)
+        return None if isinstance(look, str) else look[2]
+
+    with quiet_decoding():
+        found = in_threads(pixels_now, hashes, num_workers(None))
+        return [path for (path, before), now in zip(hashes.items(), found, strict=True) if now != before]
+
+
+def _memo_of(folder: Path) -> Path:
+    return cache_home() / "scans" / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:24]}.json"
+
+
 def _check_corrupt(folder: Path, total: int, corrupt: list[tuple[str, str]], limit: float) -> None:
     if len(corrupt) > limit * total:
         first = "; ".join(reason for _, reason in corrupt[:3])
@@ -143,7 +169,7 @@ def _look(path: Path) -> _Look | str:
 def _look_at_all(
     folder: Path, found: Sequence[Found], workers: int, progress: Progress | None, memo: bool
 ) -> list[_Look | str]:
-    store = cache_home() / "scans" / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:24]}.json"
+    store = _memo_of(folder)
     known = _read_memo(store) if memo else {}
     looks: dict[str, _Look | str] = {}
     for file in found:
