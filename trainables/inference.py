@@ -139,6 +139,7 @@ def score_images(
     """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
     torch.set_num_threads(num_threads)
     device = best_device()
+    precision = choose_precision(precision, device)
     paths, hashes = [path for path, _ in images], [pixels for _, pixels in images]
     cache = ImageCache.open(build_cache(folder, paths, hashes, image_size))
     classifier = load_classifier(config, len(classes), weights)
