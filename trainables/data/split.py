@@ -78,9 +78,6 @@ def make_split(
     group. A folder with train/, val/ and test/ keeps its parts, and a missing one is carved out of train.
     Raises DataProblem if a class can't be in every part, or if given parts share a group.
     """
-    empty = [f"class {label!r} has no image" for label in scan.empty_classes]
-    if empty:
-        raise DataProblem(f"{'; '.join(empty)}: add images, or remove the folder")
     names = merged_groups(scan.images, groups or {})
     given = [image.part for image in scan.images]
     parts = _given_parts(scan, names) if any(given) else {}

@@ -1,0 +1,219 @@
+"""What is in an image folder, for a person to read before a search. Writes nothing."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from trainables.data.scan import ImageFile, Scan
+
+__all__ = ["ClassRow", "Duplicates", "Inspection", "inspect", "render"]
+
+_NAMED = 5
+"""So many files of a kind are named, the rest counted."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class: `share` of all images in 0..1; `groups` counts equal pixels as one."""
+
+    label: str
+    images: int
+    groups: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Images with the pixels of an earlier one: how many, and pairs of paths as examples."""
+
+    count: int
+    examples: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found.
+
+    `smallest`, `median` and `largest` are sizes in pixels, (width, height), by area. `imbalance` is the
+    largest class over the smallest. `expected_leaks` of `test_images` in a random split would have another
+    photograph of their group in training. `parts` counts images where the folder is split already.
+    """
+
+    folder: Path
+    classes: tuple[ClassRow, ...]
+    images: int
+    groups: int
+    grouped: bool
+    parts: Mapping[str, int]
+    smallest: tuple[int, int]
+    median: tuple[int, int]
+    largest: tuple[int, int]
+    imbalance: float
+    duplicates_within: Duplicates
+    duplicates_across: Duplicates
+    corrupt: tuple[tuple[str, str], ...]
+    passed_over: tuple[tuple[str, str], ...]
+    empty_classes: tuple[str, ...]
+    test_images: int
+    expected_leaks: float
+    split_problem: str | None
+
+
+def inspect(
+    folder: Path,
+    groups_csv: Path | None,
+    group_regex: str | None,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> Inspection:
+    """What is in `folder`, however many of its images are corrupt; raises DataProblem if it has no classes.
+
+    `split_problem` is the sentence with which a search would refuse to split it, if it would.
+    """
+    from trainables.data.scan import scan
+    from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
+    from trainables.errors import DataProblem
+
+    found = scan(folder, memo=False, max_corrupt=1.0)
+    given = read_groups(found, groups_csv, group_regex)
+    try:
+        make_split(found, given, fractions, seed)
+        problem = None
+    except DataProblem as error:
+        problem = str(error)
+    test_images = round(fractions[2] * len(found.images))
+    return _summary(
+        found,
+        merged_groups(found.images, given),
+        grouped=bool(given),
+        test_images=test_images,
+        expected_leaks=test_images * random_split_leak(found, given, fractions),
+        split_problem=problem,
+    )
+
+
+def render(inspection: Inspection) -> RenderableType:
+    """The tables and sentences of `inspection` for a rich console."""
+    lines = [Text(line) for line in _sentences(inspection)]
+    return Group(Text(f"{inspection.folder}", style="bold"), _class_table(inspection), *lines)
+
+
+def _summary(
+    found: "Scan",
+    names: Mapping[str, str],
+    *,
+    grouped: bool,
+    test_images: int,
+    expected_leaks: float,
+    split_problem: str | None,
+) -> Inspection:
+    held: dict[str, set[str]] = defaultdict(set)
+    for image in found.images:
+        held[image.label].add(names[image.path])
+    counts = Counter(image.label for image in found.images)
+    sizes = sorted(
+        ((image.width, image.height) for image in found.images), key=lambda size: (size[0] * size[1], size)
+    )
+    within, across = _duplicates(found.images)
+    total = len(found.images)
+    return Inspection(
+        folder=found.folder,
+        classes=tuple(ClassRow(c, counts[c], len(held[c]), counts[c] / total) for c in found.classes),
+        images=total,
+        groups=len(set(names.values())),
+        grouped=grouped,
+        parts=Counter(image.part for image in found.images if image.part),
+        smallest=sizes[0],
+        median=sizes[(total - 1) // 2],
+        largest=sizes[-1],
+        imbalance=max(counts.values()) / min(counts.values()),
+        duplicates_within=within,
+        duplicates_across=across,
+        corrupt=found.corrupt,
+        passed_over=found.passed_over,
+        empty_classes=found.empty_classes,
+        test_images=test_images,
+        expected_leaks=expected_leaks,
+        split_problem=split_problem,
+    )
+
+
+def _duplicates(images: "tuple[ImageFile, ...]") -> tuple[Duplicates, Duplicates]:
+    """Those within a class, and those whose pixels another class has too."""
+    same: dict[str, list[ImageFile]] = defaultdict(list)
+    for image in images:
+        same[image.pixels].append(image)
+    pairs: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+    for first, *others in same.values():
+        for other in others:
+            pairs[other.label != first.label].append((first.path, other.path))
+    within, across = (Duplicates(len(p), tuple(p[:_NAMED])) for p in (pairs[False], pairs[True]))
+    return within, across
+
+
+def _class_table(inspection: Inspection) -> Table:
+    table = Table("class", show_footer=True)
+    table.columns[0].footer = "all"
+    table.add_column("images", justify="right", footer=str(inspection.images))
+    if inspection.grouped:
+        table.add_column("groups", justify="right", footer=str(inspection.groups))
+    table.add_column("share", justify="right", footer="100.0%")
+    for row in inspection.classes:
+        groups = [str(row.groups)] if inspection.grouped else []
+        table.add_row(Text(row.label), str(row.images), *groups, f"{row.share:.1%}")
+    for label in inspection.empty_classes:
+        table.add_row(Text(label), "0", *(["0"] if inspection.grouped else []), "0.0%", style="yellow")
+    return table
+
+
+def _sentences(inspection: Inspection) -> list[str]:
+    sizes = (inspection.smallest, inspection.median, inspection.largest)
+    lines = [
+        "sizes: "
+        + ", ".join(f"{n} {w}x{h}" for n, (w, h) in zip(("min", "median", "max"), sizes, strict=True))
+    ]
+    lines.append(
+        f"imbalance: the largest class has {inspection.imbalance:.1f} times the images of the smallest"
+    )
+    if inspection.parts:
+        lines.append("split already: " + ", ".join(f"{part} {n}" for part, n in inspection.parts.items()))
+    for where, found in (
+        ("a class", inspection.duplicates_within),
+        ("classes", inspection.duplicates_across),
+    ):
+        kind = "within" if where == "a class" else "across"
+        lines.append(f"exact duplicates {kind} {where}: {found.count}")
+        lines += [f"  {second} is {first}" for first, second in found.examples]
+    lines += _listed("corrupt", inspection.corrupt) + _listed("passed over", inspection.passed_over)
+    if inspection.empty_classes:
+        lines.append(f"without an image, and left out: {', '.join(inspection.empty_classes)}")
+    lines.append(_leak_sentence(inspection))
+    if inspection.split_problem:
+        lines.append(f"can't be split: {inspection.split_problem}")
+    return lines
+
+
+def _listed(kind: str, files: tuple[tuple[str, str], ...]) -> list[str]:
+    more = [f"  and {len(files) - _NAMED} more"] if len(files) > _NAMED else []
+    return [f"{kind}: {len(files)}", *(f"  {path}: {reason}" for path, reason in files[:_NAMED]), *more]
+
+
+def _leak_sentence(inspection: Inspection) -> str:
+    if not inspection.grouped:
+        return (
+            "no groups given: if several images show one object, a split by image makes every score too good;"
+            " give --groups or --group-regex"
+        )
+    share = inspection.expected_leaks / max(inspection.test_images, 1)
+    return (
+        f"a random split by image would put another photograph of the same group into training for about"
+        f" {inspection.expected_leaks:.0f} of {inspection.test_images} test images ({share:.0%});"
+        " tuner splits by group: 0"
+    )
