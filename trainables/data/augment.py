@@ -222,7 +222,7 @@ def _colours(numbers: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     turn = np.zeros((len(numbers), 3, 3))
     turn[:, 0, 0] = 1.0
     turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
-    turn[:, 1, 2], turn[:, 2, 1] = -np.sin(angle), np.sin(angle)
+    turn[:, 1, 2], turn[:, 2, 1] = np.sin(angle), -np.sin(angle)
     hue = _FROM_YIQ @ turn @ _TO_YIQ
     keep = saturation[:, None, None]
     colour = hue @ (keep * np.eye(3) + (1 - keep) * _LUMA[None, None, :])

@@ -1,0 +1,174 @@
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from trainables.data import augment as module
+from trainables.data.augment import NUMBERS, augment, augment_on_device, centre_crop, draw
+from trainables.errors import InvalidValue
+
+STILL = {
+    "crop_scale": 1.0,
+    "crop_ratio": 0.5,
+    "crop_x": 0.5,
+    "crop_y": 0.5,
+    "flip": 0.9,
+    "rotation": 0.5,
+    "affine_rotation": 0.5,
+    "translate_x": 0.5,
+    "translate_y": 0.5,
+    "affine_scale": 0.5,
+    "jitter": 0.9,
+    "brightness": 0.5,
+    "contrast": 0.5,
+    "saturation": 0.5,
+    "hue": 0.5,
+    "sigma": 0.0,
+}
+"""Numbers that leave a square picture as it is."""
+
+
+def numbers(**changed: float) -> np.ndarray:
+    return np.array([[(STILL | changed)[name] for name in NUMBERS]])
+
+
+def smooth(side: int = 64, seed: int = 0, width: int | None = None) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (width or side, side), interpolation=cv2.INTER_CUBIC))
+
+
+def one(image: np.ndarray, size: int = 64, **changed: float) -> np.ndarray:
+    return augment([image], numbers(**changed), size)[0]
+
+
+def test_numbers_follow_from_the_seeds_and_an_images_own_place() -> None:
+    few, many = draw(3, 7, 2, 1), draw(500, 7, 2, 1)
+    assert few.shape == (3, len(NUMBERS))
+    assert (few == many[:3]).all()
+    assert ((many >= 0) & (many < 1)).all()
+    for other in (draw(3, 8, 2, 1), draw(3, 7, 3, 1), draw(3, 7, 2, 2)):
+        assert not np.isclose(few, other).any()
+
+
+def test_the_middle_of_all_numbers_leaves_the_picture_as_it_is() -> None:
+    assert (one(smooth()) == smooth()).all()
+
+
+def test_flipping_mirrors_left_and_right() -> None:
+    assert (one(smooth(), flip=0.1) == smooth()[:, ::-1]).all()
+
+
+def test_turning_agrees_with_an_opencv_rotation() -> None:
+    picture = smooth()
+    centre = (31.5, 31.5)
+    for numbers_of, degrees in (({"rotation": 1.0}, 15), ({"rotation": 0.0, "affine_rotation": 0.0}, -30)):
+        # torchvision and OpenCV count angles in opposite senses
+        turn = cv2.getRotationMatrix2D(centre, -degrees, 1.0)
+        expected = cv2.warpAffine(picture, turn, (64, 64), borderMode=cv2.BORDER_REFLECT_101)
+        assert np.abs(one(picture, **numbers_of).astype(int) - expected).max() <= 3
+
+
+def test_shifting_moves_by_a_tenth_of_the_side_and_scaling_by_a_tenth_of_the_size() -> None:
+    picture = smooth(60)
+    shifted = one(picture, size=60, translate_x=1.0, translate_y=0.0)
+    assert (shifted[:-6, 6:] == picture[6:, :-6]).all()
+    larger = one(picture, size=60, affine_scale=1.0)
+    expected = cv2.resize(picture[3:57, 3:57], (60, 60), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(larger.astype(int)[8:-8, 8:-8] - expected[8:-8, 8:-8]).mean() < 3
+
+
+def test_the_crop_takes_half_the_area_where_it_was_told() -> None:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:46, :46] = 250
+    assert one(picture, crop_scale=0.0, crop_x=0.0, crop_y=0.0)[:60, :60].min() > 230
+    assert one(picture, crop_scale=0.0, crop_x=1.0, crop_y=1.0)[44:, 44:].max() == 0
+
+
+def test_colours_follow_their_formulas() -> None:
+    picture = np.full((64, 64, 3), (100, 150, 50), np.uint8)
+    picture[:, 32:] = (60, 60, 60)
+    luma = np.array([0.299, 0.587, 0.114])
+    mean = (picture @ luma).mean()
+    brighter = one(picture, jitter=0.0, brightness=1.0)
+    assert np.abs(brighter - picture * 1.2).max() <= 1
+    contrasted = one(picture, jitter=0.0, contrast=0.0)
+    assert np.abs(contrasted[:, :31] - (picture * 0.8 + mean * 0.2)[:, :31]).max() <= 1
+    paler = one(picture, jitter=0.0, saturation=0.0)
+    assert np.abs(paler[:, :31] - (picture * 0.8 + (picture @ luma)[..., None] * 0.2)[:, :31]).max() <= 1
+    turned = one(picture, jitter=0.0, hue=1.0).astype(float)
+    assert (np.abs(turned[:, 40:] - 60) <= 1).all()
+    assert np.abs((turned - picture) @ luma).max() <= 1
+    hues = [
+        cv2.cvtColor(x[None, None], cv2.COLOR_RGB2HSV)[0, 0, 0]
+        for x in (picture[0, 0], turned[0, 0].astype(np.uint8))
+    ]
+    assert 5 <= int(hues[1]) - int(hues[0]) <= 13  # OpenCV counts half degrees: 9 is 0.05 of the circle
+
+
+def test_colours_stay_where_the_coin_says_so() -> None:
+    assert (one(smooth(), jitter=0.5, brightness=1.0, hue=0.0) == smooth()).all()
+
+
+def test_blur_is_a_gaussian_of_three_taps() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    expected = cv2.GaussianBlur(picture, (3, 3), 2.0)
+    assert np.abs(one(picture, sigma=1.0).astype(int) - expected).max() <= 1
+
+
+SHAPES: Sequence[tuple[int, int]] = ((72, 72), (72, 96), (110, 73), (73, 292), (64, 64))
+
+
+def test_the_device_draws_the_same_pictures_within_interpolation_error() -> None:
+    images = [smooth(h, seed=i, width=w) for i, (h, w) in enumerate(SHAPES * 8)]
+    drawn = draw(len(images), seed=3, epoch=1)
+    here = augment(images, drawn, 64).astype(int)
+    there = augment_on_device(images, drawn, 64, "cpu")
+    assert there.shape == (40, 3, 64, 64)
+    difference = np.abs(here - there.permute(0, 2, 3, 1).numpy())
+    assert difference.max() <= 6
+    assert difference.mean() < 0.5
+
+
+def test_a_long_picture_is_averaged_and_not_sampled_with_gaps() -> None:
+    stripes = np.zeros((64, 256, 3), np.uint8)
+    stripes[:, ::2] = 200
+    for drawn in (numbers(), numbers(crop_x=0.0), numbers(rotation=0.8)):
+        out = augment([stripes], drawn, 64)[0].astype(int)
+        assert np.abs(out[8:-8, 8:-8] - 100).max() <= 8
+    ramp = (
+        np.repeat(np.linspace(0, 255, 256)[None, :], 64, axis=0).astype(np.uint8)[..., None].repeat(3, axis=2)
+    )
+    middle = augment([ramp], numbers(crop_ratio=1.0), 64)[0]
+    assert abs(int(middle[32, 31:33].mean()) - 127) <= 2
+
+
+def test_beyond_the_edge_lies_the_mirrored_picture() -> None:
+    picture = np.full((64, 64, 3), 180, np.uint8)
+    assert one(picture, rotation=1.0, affine_rotation=1.0, affine_scale=0.0).min() == 180
+
+
+def test_sources_are_never_changed() -> None:
+    image = smooth()
+    image.flags.writeable = False
+    before = image.copy()
+    augment([image], draw(1, 0, 0), 64)
+    augment_on_device([image], draw(1, 0, 0), 64, "cpu")
+    assert (image == before).all()
+
+
+def test_the_centre_crop_takes_the_middle_and_refuses_less() -> None:
+    picture = smooth(72, width=100)
+    assert (centre_crop([picture], 64)[0] == picture[4:68, 18:82]).all()
+    with pytest.raises(InvalidValue, match="can't be cropped to 80"):
+        centre_crop([picture], 80)
+
+
+def test_every_drawn_number_has_an_effect() -> None:
+    picture = smooth()
+    for name in module.NUMBERS:
+        low, high = (
+            one(picture, **{"crop_scale": 0.3, "jitter": 0.0, "saturation": 0.9, name: value})
+            for value in (0.05, 0.95)
+        )
+        assert (low != high).any(), name
