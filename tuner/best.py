@@ -56,10 +56,11 @@ class Data:
 class SplitSource:
     """Which image is where: in `file`, beside best.yaml, or made again from the rest.
 
-    `fractions` are the shares of train, val and test; `groups` is a CSV file.
+    `images` are counted by part; `fractions` are the shares of train, val and test; `groups` is a CSV file.
     """
 
     fingerprint: str
+    images: Mapping[str, int]
     file: str
     fractions: tuple[float, float, float]
     seed: int
@@ -146,6 +147,7 @@ def best_of(
         data=Data(data["folder"], bool(data["sample"]), data["fingerprint"], dict(data["classes"])),
         split=SplitSource(
             fingerprint=data["split_fingerprint"],
+            images=part_counts(run.split()),
             file=split_file,
             fractions=(low, middle, high),
             seed=int(record["seed"]),
@@ -155,6 +157,11 @@ def best_of(
         versions=dict(record["versions"]),
         plateau_reduced_after=_reductions(config, epochs, expected.epoch),
     )
+
+
+def part_counts(split: "pd.DataFrame") -> dict[str, int]:
+    """Images of `split` by part."""
+    return {part: int((split["split"] == part).sum()) for part in ("train", "val", "test")}
 
 
 def config_of(row: Mapping[str, Any]) -> TrialConfig:

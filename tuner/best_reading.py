@@ -187,13 +187,15 @@ def _classes(top: Section, data: Data) -> tuple[str, ...]:
 
 
 def _split(section: Section) -> SplitSource:
-    section.only(("fingerprint", "file", "fractions", "seed", "groups", "group_regex"))
+    section.only(("fingerprint", "images", "file", "fractions", "seed", "groups", "group_regex"))
     right = "three positive shares of train, val and test that sum to 1"
     shares = section.numbers("fractions", 3, right, lambda value: value > 0)
     if abs(sum(shares) - 1) > 1e-6:
         raise InvalidValue(f"{section.path}: split.fractions={list(shares)} is wrong; it is {right}")
+    counts = section.section("images")
     return SplitSource(
         fingerprint=section.text("fingerprint"),
+        images={part: counts.whole(part, 1) for part in ("train", "val", "test")},
         file=section.text("file"),
         fractions=(shares[0], shares[1], shares[2]),
         seed=section.whole("seed", 0),

@@ -41,7 +41,5 @@ def _ranked(run: Run) -> list[dict[str, Any]]:
     trials = run.trials()
     scored = trials[trials["value"].notna() & (trials["status"] != "failed")]
     up = METRICS[str(run.record["metric"])] == "min"
-    rows: list[dict[str, Any]] = scored.sort_values(
-        ["value", "number"], ascending=[up, True], kind="stable"
-    ).to_dict("records")
-    return rows
+    ordered = scored.sort_values(["value", "number"], ascending=[up, True], kind="stable")
+    return [{str(name): value for name, value in row.items()} for row in ordered.to_dict("records")]
