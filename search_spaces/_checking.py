@@ -99,10 +99,10 @@ class FirstTrial:
         """The given value; raises InvalidValue if it is no whole number from `low` to `high`."""
         if not self._has(name):
             return int(self._rest.suggest_int(name, low, high, **how))
-        value = self._number(name, low, high, how)
-        if value != int(value):
+        value = self._given[name]
+        if not isinstance(value, int):
             raise InvalidValue(f"{self._what}: {name}={value!r} is not a whole number")
-        return int(value)
+        return int(self._number(name, low, high, how))
 
     def check_all_asked(self) -> None:
         """Raise for a given parameter that the space never asked for."""

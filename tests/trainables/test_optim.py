@@ -74,7 +74,7 @@ LOSSES = [
     0.9 * (1 - PLATEAU_THRESHOLD / 2),
     0.8,
     0.85,
-    math.nan,
+    0.9,
     0.9,
     0.81,
     0.8,
