@@ -15,13 +15,13 @@ from tuner.stats import (
     score_interval,
 )
 
-__all__ = ["ScoreIntervals", "Scores", "score", "score_intervals", "softmax"]
+__all__ = ["ScoreIntervals", "TestScores", "score", "score_intervals", "softmax"]
 
 IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Scores:
+class TestScores:
     """Scores of one model; the tuples hold one number a class, in the order of the classes.
 
     `loss` is plain cross-entropy in nats per image. `auc` is one class against the rest, NaN where the images
@@ -56,10 +56,10 @@ def softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def score(labels: IntArray, logits: FloatArray) -> Scores:
+def score(labels: IntArray, logits: FloatArray) -> TestScores:
     """Scores of `logits` [n, classes] for the class numbers `labels` [n].
 
-    A class without a prediction has precision 0, one without an image recall 0.
+    A class without a prediction has precision 0. The averages are over the classes that have images.
     """
     logits = np.asarray(logits, dtype=np.float64)
     probabilities, predicted = softmax(logits), logits.argmax(axis=1)
@@ -72,11 +72,11 @@ def score(labels: IntArray, logits: FloatArray) -> Scores:
     recall = _ratio(hits, real)
     f1 = _ratio(2 * hits, real + named)
     correct = predicted == labels
-    return Scores(
+    return TestScores(
         loss=float(losses.mean()),
         accuracy=float(correct.mean()),
         balanced_accuracy=float(recall[real > 0].mean()),
-        macro_f1=float(f1.mean()),
+        macro_f1=float(f1[real > 0].mean()),
         calibration_error=calibration_error(probabilities.max(axis=1), correct),
         precision=_numbers(_ratio(hits, named)),
         recall=_numbers(recall),
@@ -126,8 +126,9 @@ def score_intervals(
 def _balanced_and_f1(totals: FloatArray) -> FloatArray:
     hits, real, named = np.split(totals, 3, axis=-1)
     present = real > 0
-    recall = (_ratio(hits, real) * present).sum(axis=-1) / present.sum(axis=-1)
-    return np.stack([recall, _ratio(2 * hits, real + named).mean(axis=-1)], axis=-1)
+    count = present.sum(axis=-1)
+    recall = (_ratio(hits, real) * present).sum(axis=-1) / count
+    return np.stack([recall, (_ratio(2 * hits, real + named) * present).sum(axis=-1) / count], axis=-1)
 
 
 def _per_group(codes: IntArray, classes_of: IntArray, groups: int, classes: int) -> FloatArray:
