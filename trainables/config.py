@@ -204,7 +204,8 @@ class RunContext:
 
     `run_dir` holds `split.parquet`; `cache` is the memory-mapped image file of training and
     validation images; `weights` is "imagenet", "none" or a file; `precision` is fp32, bf16 or fp16;
-    `seed` is the run's, from which the augmentation of image i in epoch e follows.
+    `seed` is the run's, from which the augmentation of image i in epoch e follows;
+    `feature_cache_bytes` bounds the bank of frozen features, 0 does without it.
     """
 
     run_dir: str
@@ -216,5 +217,4 @@ class RunContext:
     metric: str
     seed: int
     num_threads: int = 1
-    feature_cache: str | None = None
-    feature_cache_bytes: int = 8 * 2**30
+    feature_cache_bytes: int = 0

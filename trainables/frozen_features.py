@@ -20,7 +20,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainables.config import TrialConfig
 from trainables.data import cache_home
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
 from trainables.data.cache import ImageCache
@@ -167,19 +166,6 @@ class FeatureBank:
                 return
             if file != newest and _remove(file):
                 total -= size
-
-
-def bank_key(
-    config: TrialConfig,
-    weights: str,
-    run_seed: int,
-    cache: ImageCache,
-    image_size: int,
-    precision: str,
-    device: str,
-) -> BankKey:
-    """The key of a trial's features; random weights depend on the run's seed, which is in it anyway."""
-    return BankKey(config.model, weights, run_seed, str(cache.path), image_size, precision, device)
 
 
 def _mapped(path: Path, num_images: int, width: int) -> "tuple[np.memmap[Any, Any], np.memmap[Any, Any]]":

@@ -23,6 +23,7 @@ from trainables.checkpoint import (
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.data.cache import ImageCache
 from trainables.errors import Diverged
+from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import best_device, choose_precision
 from trainables.training import Setting, TrainingRun, TrialData, load_trial_data
 
@@ -110,7 +111,23 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             metric=context.metric,
             device=device,
         )
-        return TrainingRun(self._config, _trial_data(context), setting)
+        data = _trial_data(context)
+        return TrainingRun(self._config, data, setting, self._bank(data, setting))
+
+    def _bank(self, data: TrialData, setting: Setting) -> FeatureBank | None:
+        context = self.context
+        if context.feature_cache_bytes == 0:
+            return None
+        key = BankKey(
+            model=self._config.model,
+            weights=setting.weights,
+            run_seed=setting.run_seed,
+            images=data.cache.path.name,
+            image_size=setting.image_size,
+            precision=setting.precision,
+            device=setting.device.type,
+        )
+        return FeatureBank(key, data.cache, setting.device, context.feature_cache_bytes)
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +12,17 @@ from torch import Tensor
 
 from trainables import strategies
 from trainables.config import METRICS, EpochMetrics, TrialConfig
-from trainables.data.batches import eval_batches, normalise, train_batches
+from trainables.data.batches import (
+    epoch_order,
+    eval_batches,
+    normalise,
+    occurrences,
+    spans,
+    train_batches,
+)
 from trainables.data.cache import ImageCache
 from trainables.errors import Diverged
+from trainables.frozen_features import FeatureBank
 from trainables.inference import Scores, autocast, score_logits
 from trainables.losses import class_weights, describe_loss, training_loss
 from trainables.models import create
@@ -63,16 +71,6 @@ class Setting:
     run_seed: int = 0
     metric: str = "val_loss"
     device: torch.device = torch.device("cpu")
-
-
-class FeatureBank(Protocol):
-    """Outputs of a frozen backbone, computed once; see `frozen_features`."""
-
-    def train(self, classifier: Classifier, epoch: int, occurrences: np.ndarray) -> Tensor:
-        """Features [n, d] of training image i under the augmentation of (epoch, occurrences[i])."""
-
-    def validation(self, classifier: Classifier) -> Tensor:
-        """Features [n, d] of the validation images."""
 
 
 def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
@@ -171,7 +169,7 @@ class TrainingRun:
             return Scores(math.nan, math.nan, math.nan, math.nan)
         if self.bank is not None and is_backbone_frozen(self.groups, epoch):
             with torch.inference_mode():
-                features = self.bank.validation(self.classifier)
+                features = self.bank.validation(self.classifier, self.data.val_rows)
                 parts = [self._classify(chunk) for chunk in features.split(4096)]
         else:
             batches = eval_batches(
@@ -301,7 +299,9 @@ class TrainingRun:
 
     def _train_inputs(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of images, or of banked features while the backbone is frozen, with labels."""
-        batches = train_batches(
+        if self.bank is not None and is_backbone_frozen(self.groups, epoch):
+            return self._banked(self.bank, epoch)
+        return train_batches(
             self.data.cache,
             self.data.train_rows,
             self.data.train_labels,
@@ -313,7 +313,16 @@ class TrainingRun:
             sampler=self.config.sampler,
             device=self.setting.device,
         )
-        yield from batches
+
+    def _banked(self, bank: FeatureBank, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of `train_batches`, with the backbone's features in place of the images."""
+        labels = self.data.train_labels
+        order = epoch_order(labels, self.config.sampler, self.config.seed, epoch)
+        rows = self.data.train_rows[order]
+        features = bank.train(self.classifier, rows, occurrences(rows), epoch)
+        targets = torch.from_numpy(labels[order]).to(self.setting.device)
+        for span in spans(len(order), self.config.batch_size):
+            yield features[span], targets[span]
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""

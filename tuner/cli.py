@@ -19,6 +19,7 @@ METRIC_CHOICES = click.Choice(["val_loss", "val_macro_f1", "val_balanced_accurac
 FOLDER = click.Path(path_type=Path)
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+SIZES = ("B", "KB", "MB", "GB", "TB")
 
 
 class Seconds(click.ParamType):
@@ -35,6 +36,21 @@ class Seconds(click.ParamType):
         if not parts or rest:
             self.fail(f"{value!r} is no duration; write it as 90s, 20m or 1h30m", param, ctx)
         return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+class Bytes(click.ParamType):
+    """A size such as 500MB, 8GB or 0, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes of `value`."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", str(value).strip(), re.IGNORECASE)
+        if found is None:
+            self.fail(f"{value!r} is no size; write it as 500MB, 8GB or 0", param, ctx)
+        return int(float(found[1]) * 1024 ** SIZES.index((found[2] or "B").upper()))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -121,6 +137,19 @@ def run(time_budget: float | None, models: str | None, strategies: str | None, *
     )
     console = _console()
     _finish(search(config, Show(console)), console)
+
+
+@commands.command()
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@click.option("--samples", type=int, help="Trials to add to a finished search.")
+@click.option("--time-budget", type=Seconds(), help="End after this time from now, as 20m or 2h.")
+def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> None:
+    """Go on with a search that ended early, or add trials to a finished one."""
+    from tuner.resume import resume as go_on
+    from tuner.show import Show
+
+    console = _console()
+    _finish(go_on(run_dir, samples, time_budget, Show(console)), console)
 
 
 @commands.command()

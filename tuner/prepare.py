@@ -59,6 +59,7 @@ class SearchConfig:
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
     keep: int = 3
+    feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2
 
     def __post_init__(self) -> None:
@@ -102,6 +103,7 @@ class Prepared:
     reduction_factor: float
     sampler: str
     keep: int
+    feature_cache_bytes: int
     max_failures: int
     concurrent: int | None
     cpus_per_trial: float | None
@@ -359,6 +361,7 @@ def _record(
         "reduction_factor": config.reduction_factor,
         "sampler": config.sampler,
         "keep": config.keep,
+        "feature_cache_bytes": config.feature_cache_bytes,
         "max_failures": config.max_failures,
         "concurrent": config.concurrent,
         "cpus_per_trial": config.cpus_per_trial,

@@ -1,7 +1,7 @@
 """What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
@@ -22,10 +22,8 @@ SECONDS_BETWEEN_FRAMES = 0.5
 class Progress(Callback):  # type: ignore[misc]
     """Draws the search from the ledger; as a context manager it owns the terminal meanwhile."""
 
-    def __init__(
-        self, ledger: "Ledger | None" = None, show: Show | None = None, slots: Callable[[], int] | None = None
-    ) -> None:
-        self.ledger, self.show, self.slots = ledger, show or Show(), slots
+    def __init__(self, ledger: "Ledger | None" = None, show: Show | None = None) -> None:
+        self.ledger, self.show = ledger, show or Show()
         self._live: Live | None = None
         self._drawn = 0.0
         self._told: set[str] = set()

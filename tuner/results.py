@@ -14,12 +14,15 @@
 Every file is written under a temporary name, flushed to disk and renamed, so a reader never sees half of one.
 """
 
+import contextlib
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import filelock
 
 from trainables.config import FIELDS, EpochMetrics
 from trainables.errors import RunProblem
@@ -149,6 +152,24 @@ class Run:
         if not (path / "run.yaml").is_file():
             raise RunProblem(f"{path} is not a run directory: it has no run.yaml")
         return cls(path)
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold the run's lock, which the operating system takes from a process that dies.
+
+        Raises RunProblem if another process holds it.
+        """
+        lock = filelock.FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunProblem(
+                f"{self.path} is in use by another process; wait for it or stop it first"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def record(self) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainables.config import RunContext
 from tuner.ledger import Ledger, Proposals
 from tuner.prepare import Prepared, SearchConfig, prepare
 from tuner.results import Run
 from tuner.show import Show
+
+if TYPE_CHECKING:
+    from tuner.ray_session import RaySession
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -49,20 +53,25 @@ def search(config: SearchConfig, show: Show | None = None) -> SearchResult:
 
     Raises UserMistake for whatever a person can mend, before any trial starts.
     """
-    return execute(prepare(config, show), show)
+    prepared = prepare(config, show)
+    with prepared.run.owned():
+        return execute(prepared, show)
 
 
-def execute(prepared: Prepared, show: Show | None = None) -> SearchResult:
-    """Run the trials of a prepared (new or reopened) run until none is left."""
+def execute(prepared: Prepared, show: Show | None = None, trainable: type[Any] | None = None) -> SearchResult:
+    """Run the trials of a prepared (new or reopened) run until none is left.
+
+    `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
+    """
     os.environ.update(QUIET)
     from tuner.ray_session import ray_session
 
     with ray_session(prepared) as session:
-        return _fit(prepared, session.slots, session.resources, show)
+        return _fit(prepared, session, show, trainable)
 
 
 def _fit(
-    prepared: Prepared, slots: Callable[[], int], resources: dict[str, float], show: Show | None
+    prepared: Prepared, session: "RaySession", show: Show | None, trainable: type[Any] | None
 ) -> SearchResult:
     from ray import tune
 
@@ -76,11 +85,13 @@ def _fit(
     deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
     rungs = _rungs(prepared, ledger)
     scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop")
-    bridge = OptunaBridge(ledger, scheduler, slots)
-    progress = Progress(ledger, show, slots)
-    context = run_context(prepared, max(1, int(resources["cpu"])))
+    bridge = OptunaBridge(ledger, scheduler, session.slots)
+    progress = Progress(ledger, show)
+    context = run_context(prepared, max(1, int(session.resources["cpu"])))
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(TrialTrainable, context=context), resources),
+        tune.with_resources(
+            tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
+        ),
         tune_config=tune.TuneConfig(
             search_alg=bridge,
             scheduler=scheduler,
@@ -101,6 +112,7 @@ def _fit(
     )
     with _signals(bridge), progress:
         tuner.fit()
+    shutil.rmtree(prepared.run.path / "alive" / "ray", ignore_errors=True)
     return close(prepared.run, ledger, interrupted=bridge.interrupted)
 
 
@@ -124,6 +136,7 @@ def run_context(prepared: Prepared, num_threads: int) -> RunContext:
         metric=prepared.metric,
         seed=prepared.seed,
         num_threads=num_threads,
+        feature_cache_bytes=prepared.feature_cache_bytes,
     )
 
 

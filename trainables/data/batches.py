@@ -21,7 +21,7 @@ from trainables.data.augment import (
 from trainables.data.cache import ImageCache
 from trainables.data.decode import Pixels
 
-__all__ = ["eval_batches", "normalise", "train_batches"]
+__all__ = ["epoch_order", "eval_batches", "normalise", "occurrences", "picture_batches", "spans", "train_batches"]
 
 Rows = npt.NDArray[np.int64]
 Item = TypeVar("Item")
@@ -52,15 +52,45 @@ def train_batches(
     it is the only one.
     """
     order = epoch_order(labels, sampler, trial_seed, epoch)
-    numbers = _numbers(rows[order], len(cache), run_seed, epoch)
     device = torch.device(device)
+    turns = occurrences(rows[order])
+    chosen = torch.from_numpy(labels[order].astype(np.int64))
+    pictures = picture_batches(
+        cache,
+        rows[order],
+        turns,
+        epoch=epoch,
+        run_seed=run_seed,
+        batch_size=batch_size,
+        image_size=image_size,
+        device=device,
+    )
+    for span, images in zip(spans(len(order), batch_size), pictures, strict=True):
+        yield images, _send(chosen[span], device)
 
-    def prepare(span: slice) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = order[span]
-        pictures = _augmented([cache[int(row)] for row in rows[chosen]], numbers[span], image_size, device)
-        return pictures, _send(torch.from_numpy(labels[chosen].astype(np.int64)), device)
 
-    return ahead(map(prepare, _spans(len(order), batch_size)))
+def picture_batches(
+    cache: ImageCache,
+    rows: Rows,
+    turns: Rows,
+    *,
+    epoch: int,
+    run_seed: int,
+    batch_size: int,
+    image_size: int,
+    device: torch.device | str,
+) -> Iterator[torch.Tensor]:
+    """The images `rows` of `cache` as augmented in `epoch`, in order: uint8 [b, 3, size, size].
+
+    `turns` says of each how often it came before in the epoch.
+    """
+    device = torch.device(device)
+    numbers = _numbers(rows, turns, len(cache), run_seed, epoch)
+
+    def prepare(span: slice) -> torch.Tensor:
+        return _augmented([cache[int(row)] for row in rows[span]], numbers[span], image_size, device)
+
+    return ahead(map(prepare, spans(len(rows), batch_size)))
 
 
 def eval_batches(
@@ -138,16 +168,17 @@ def _produce(
         hand_over("error", error)
 
 
-def _spans(num_images: int, batch_size: int) -> list[slice]:
+def spans(num_images: int, batch_size: int) -> list[slice]:
+    """Where each batch lies; a last one of a single image joins the one before."""
     starts = list(range(0, num_images, batch_size))
     if len(starts) > 1 and num_images - starts[-1] == 1:
         starts.pop()
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], num_images], strict=True)]
 
 
-def _numbers(drawn: Rows, num_images: int, run_seed: int, epoch: int) -> Floats:
+def _numbers(drawn: Rows, turns: Rows, num_images: int, run_seed: int, epoch: int) -> Floats:
     """The random numbers of each drawn row, [len(drawn), 16]."""
-    turns = _occurrences(drawn) % MAX_OCCURRENCES
+    turns = turns % MAX_OCCURRENCES
     numbers = np.empty((len(drawn), len(NUMBERS)))
     for turn in np.unique(turns).tolist():
         now = turns == turn
@@ -155,7 +186,7 @@ def _numbers(drawn: Rows, num_images: int, run_seed: int, epoch: int) -> Floats:
     return numbers
 
 
-def _occurrences(drawn: Rows) -> Rows:
+def occurrences(drawn: Rows) -> Rows:
     """How often each entry came before in `drawn`."""
     by_row = np.argsort(drawn, kind="stable")
     ordered = drawn[by_row]

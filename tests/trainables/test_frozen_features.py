@@ -1,0 +1,117 @@
+import multiprocessing
+import os
+import time
+
+import filelock
+import numpy as np
+import pytest
+import torch
+
+from pictures import trial_data
+from trainables.config import TrialConfig
+from trainables.frozen_features import BankKey, FeatureBank
+from trainables.training import Setting, TrainingRun
+
+CPU = torch.device("cpu")
+
+
+def key(data, **changes):
+    values = {
+        "model": "resnet18",
+        "weights": "none",
+        "run_seed": 0,
+        "images": data.cache.path.name,
+        "image_size": 32,
+        "precision": "fp32",
+        "device": "cpu",
+    }
+    return BankKey(**(values | changes))
+
+
+def bank_for(data, folder, limit=2**30, **changes):
+    return FeatureBank(key(data, **changes), data.cache, CPU, limit, folder)
+
+
+def train(data, bank, **parameters):
+    config = TrialConfig.resolve({"model": "resnet18", "max_epochs": 3, "batch_size": 8, **parameters})
+    run = TrainingRun(config, data, Setting(32), bank)
+    return run, list(run.epochs())
+
+
+@pytest.mark.parametrize("sampler", ["shuffle", "weighted"])
+@pytest.mark.parametrize("strategy", ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full"])
+def test_a_trial_measures_the_same_with_and_without_the_bank(tmp_path, strategy, sampler):
+    data = trial_data(tmp_path)
+    extra = {"unfreeze_at": 1} if "unfreeze" in strategy else {}
+    _, plain = train(data, None, strategy=strategy, sampler=sampler, **extra)
+    _, banked = train(data, bank_for(data, tmp_path / "bank"), strategy=strategy, sampler=sampler, **extra)
+    for before, after in zip(plain, banked, strict=True):
+        for name in ("train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
+            assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-4, abs=1e-5)
+
+
+def test_the_second_trial_computes_no_features(tmp_path, monkeypatch):
+    data = trial_data(tmp_path)
+    train(data, bank_for(data, tmp_path / "bank"), strategy="feature_extractor")
+    bank = bank_for(data, tmp_path / "bank")
+    monkeypatch.setattr(bank, "_run", lambda *given: pytest.fail("computed again"))
+    _, epochs = train(data, bank, strategy="feature_extractor", learning_rate=1e-2)
+    assert len(epochs) == 3
+
+
+def test_other_weights_or_sizes_or_seeds_have_other_features(tmp_path):
+    data = trial_data(tmp_path)
+    base = key(data)
+    others = [
+        key(data, model="resnet50"),
+        key(data, run_seed=1),
+        key(data, image_size=64),
+        key(data, precision="bf16"),
+        key(data, images="others"),
+    ]
+    assert len({one.digest for one in [base, *others]}) == 6
+
+
+def test_a_weights_file_that_changes_under_its_name_has_other_features(tmp_path):
+    data = trial_data(tmp_path)
+    file = tmp_path / "weights.pt"
+    file.write_bytes(b"one")
+    before = key(data, weights=str(file)).digest
+    file.write_bytes(b"two")
+    assert key(data, weights=str(file)).digest != before
+
+
+def test_the_least_recently_used_features_are_evicted_beyond_the_limit(tmp_path):
+    data = trial_data(tmp_path)
+    run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
+    one_epoch = len(data.cache) * 512 * 4
+    bank = bank_for(data, tmp_path / "bank", limit=int(2.5 * one_epoch))
+    turns = np.zeros(len(data.train_rows), np.int64)
+    for epoch in (1, 2, 1, 3):
+        bank.train(run.classifier.eval(), data.train_rows, turns, epoch)
+        time.sleep(0.01)
+    left = sorted(file.name for file in bank.folder.glob("*.f32"))
+    assert left == ["train-00001-0.f32", "train-00003-0.f32"]
+
+
+def _hold_and_die(path, ready):
+    filelock.FileLock(path).acquire()
+    ready.set()
+    time.sleep(0.5)
+    os._exit(9)
+
+
+def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
+    data = trial_data(tmp_path)
+    run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
+    bank = bank_for(data, tmp_path / "bank")
+    bank.folder.mkdir(parents=True)
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold_and_die, args=(str(bank.folder / "validation.f32.lock"), ready))
+    holder.start()
+    assert ready.wait(60)
+    features = bank.validation(run.classifier.eval(), data.val_rows)
+    holder.join()
+    assert features.shape == (len(data.val_rows), 512)
+    assert features.abs().sum() > 0
