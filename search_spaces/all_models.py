@@ -1,4 +1,4 @@
-"""Five models x every strategy that fits them, searched with optimizer, loss, sampler and schedule."""
+"""Five models, every strategy that fits each, searched."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,6 +1,6 @@
-"""The study's five models at its fixed settings, no search.
+"""The study's five models at its fixed settings.
 
-The published accuracies come from a split by image.
+No search. The published accuracies come from a split by image.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -60,10 +60,9 @@ def suggest_strategy(trial: "BaseTrial", model: str, max_epochs: int, name: str 
     if strategy in CONDITIONS["backbone_learning_rate"].values:
         trial.suggest_float("backbone_learning_rate", 1e-6, 1e-2, log=True)
     if strategy in CONDITIONS["unfreeze_at"].values:
-        # Each strategy and depth has its own range, and a name with a range that moves is lost on Optuna's
-        # TPE.
-        branch = f"{strategy}-{models.num_stages(model)}"
-        trial.suggest_int(f"unfreeze_at@{branch}", 1, latest_unfreeze_at(strategy, model, max_epochs))
+        # A staged thaw's range depends on the depth, and a name with a range that moves is lost on Optuna's TPE.
+        own = f"@{models.num_stages(model)}-stages" if strategy == "staged_unfreeze" else ""
+        trial.suggest_int(f"unfreeze_at{own}", 1, latest_unfreeze_at(strategy, model, max_epochs))
     if strategy in CONDITIONS["stage_decay"].values:
         trial.suggest_float("stage_decay", 0.1, 1.0, log=True)
     if strategy in CONDITIONS["auxiliary_weight"].values:

@@ -1,4 +1,4 @@
-"""GoogLeNet: every strategy, loss, sampler and schedule; the study's nine runs come first.
+"""GoogLeNet: what the study varied and fixed, its nine runs first.
 
 The study's nine are base (`full`), fine-tuned (`full_aux`) and gradual unfreeze, each plain, with label
 smoothing 0.1, and with smoothing and the plateau schedule.
@@ -55,6 +55,6 @@ def _strategies(max_epochs: int) -> tuple[dict[str, Any], ...]:
         {
             "strategy": "gradual_unfreeze",
             "backbone_learning_rate": common.STUDY_BACKBONE_RATE,
-            "unfreeze_at@gradual_unfreeze-4": unfreeze_at,
+            "unfreeze_at": unfreeze_at,
         },
     )

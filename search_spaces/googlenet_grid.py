@@ -1,4 +1,6 @@
-"""The study's nine GoogLeNet runs, no search: three strategies x plain, smoothed, smoothed + plateau.
+"""The study's nine GoogLeNet runs: three strategies, three losses.
+
+The losses are plain, smoothed by 0.1, and smoothed with the plateau schedule. No search.
 
 Base is read as `full`, fine-tuned as `full_aux`, both at learning rate 1e-3; gradual unfreeze moves the
 backbone at 1e-5 once it thaws. The published accuracies come from a split by image.

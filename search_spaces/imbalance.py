@@ -1,6 +1,6 @@
-"""The study's ResNet50, no search: weighted sampler and weighted loss, together, each alone, neither.
+"""ResNet50: weighted sampler, weighted loss, both, neither.
 
-The published accuracies come from a split by image.
+The study had the last two; no search. The published accuracies come from a split by image.
 """
 
 from typing import TYPE_CHECKING, Any

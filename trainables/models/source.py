@@ -36,5 +36,7 @@ class Source:
     std: tuple[float, float, float] = IMAGENET_STD
     auxiliary: Callable[[int], "list[nn.Module]"] | None = None
     taps: tuple[str, ...] = ()
+    image_size: int = 224
+    """Side of the images at which it is described: the only one that some networks of timm take."""
     on_meta: bool = True
     """Whether building on the meta device leaves nothing unset that a state dict does not fill."""

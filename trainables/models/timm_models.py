@@ -11,7 +11,6 @@ from trainables.models import TIMM_MAX_STAGES, weights
 from trainables.models.classifier import Stage, stage_of
 from trainables.models.source import Source
 
-
 _WORTH_A_STAGE = 0.001
 """Share of the backbone's parameters below which a child never opens a stage."""
 
@@ -32,6 +31,7 @@ def timm_source(name: str) -> Source:
         available=partial(_available, settings),
         mean=settings.mean,
         std=settings.std,
+        image_size=settings.input_size[-1] if settings.fixed_input_size else Source.image_size,
         on_meta=False,
     )
 
