@@ -1,0 +1,243 @@
+"""best.yaml -> the model: trained from several seeds on all but the test images, scored, and written out."""
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainables.data.cache import ImageCache, build_cache
+from trainables.errors import InvalidValue, RunProblem
+from tuner.best import Best, read_best
+from tuner.results import Run
+from tuner.retrain_images import Images, find_images
+from tuner.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
+from tuner.show import Show
+
+__all__ = ["RetrainConfig", "Retrained", "check_config", "retrain"]
+
+LATE_EPOCHS = 5
+"""Of how many last epochs the weights are averaged where there is one seed only."""
+
+
+@dataclass(frozen=True)
+class RetrainConfig:
+    """What `tuner retrain` is told; None is a default that suits best.yaml or the machine."""
+
+    best: Path
+    data: Path | None = None
+    groups: Path | None = None
+    group_regex: str | None = None
+    seeds: int = 5
+    epochs: int | None = None
+    final: bool = False
+    average: bool = False
+    out: Path | None = None
+    concurrent: int | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    address: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the model goes: `out`, else `model` beside best.yaml."""
+        return (self.out or self.best.parent / "model").expanduser().resolve()
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The model folder, what its metrics.json says, and the sentences for the terminal."""
+
+    folder: Path
+    metrics: dict[str, Any]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A retraining that can start: what is trained on what, for how long, and why."""
+
+    config: RetrainConfig
+    best: Best
+    images: Images
+    trained_parts: tuple[str, ...]
+    job: SeedJob
+    seeds: tuple[int, ...]
+    epochs_rule: str
+
+
+def retrain(config: RetrainConfig, show: Show | None = None) -> Retrained:
+    """Train the configuration of a best.yaml anew from `config.seeds` seeds and write a model folder.
+
+    It trains on the training and validation images and scores the test images; with `final` it trains on all
+    and reports no score; with `average` validation is held out to judge averages. Raises UserMistake for
+    what a person can mend, before anything is trained wherever it can be known.
+    """
+    from tuner.search import QUIET
+
+    show = show or Show()
+    check_config(config)
+    best = read_best(config.best)
+    os.environ.update(QUIET)
+    from tuner.model_writing import finish
+    from tuner.ray_session import ray_session
+
+    work = config.folder.with_name(f".{config.folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    (work / "seeds").mkdir(parents=True)
+    try:
+        plan = prepare_plan(config, best, work / "seeds", show)
+        with ray_session(config) as session:
+            results = train_seeds(plan.job, plan.seeds, session, show)
+        done = finish(plan, _alive(results, show), work)
+        work.replace(config.folder)
+        return done
+    finally:
+        _clean(work, show)
+
+
+def check_config(config: RetrainConfig) -> None:
+    """Refuse what can be refused without reading anything; raises InvalidValue or RunProblem."""
+    for name, value in (("seeds", config.seeds), ("epochs", config.epochs)):
+        if value is not None and value < 1:
+            raise InvalidValue(f"--{name} {value} must be at least 1")
+    if config.final and config.average:
+        raise InvalidValue(
+            "--final trains on every image, which leaves none for --average to judge by; choose one of them"
+        )
+    if config.folder.exists():
+        raise RunProblem(f"{config.folder} exists already; choose another --out")
+
+
+def prepare_plan(config: RetrainConfig, best: Best, folder: Path, show: Show) -> Plan:
+    """What is to be trained, its images cached; says so on `show`."""
+    images = find_images(
+        best, config.best, show, data=config.data, groups=config.groups, group_regex=config.group_regex
+    )
+    if config.final:
+        parts: tuple[str, ...] = ("train", "val", "test")
+    else:
+        parts = ("train",) if config.average else ("train", "val")
+    epochs, rule = epochs_rule(best, images, parts, config.epochs)
+    plan = Plan(
+        config=config,
+        best=best,
+        images=images,
+        trained_parts=parts,
+        job=_job(config, best, images, parts, epochs, folder, show),
+        seeds=tuple(draw_seeds(best.config.seed, config.seeds)),
+        epochs_rule=rule,
+    )
+    show.line(f"{images.words}; trains on {' + '.join(parts)}, {config.seeds} seeds")
+    show.line(rule)
+    if not config.final and images.same_split:
+        _note_scoring(best, show)
+    return plan
+
+
+def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int | None) -> tuple[int, str]:
+    """How many epochs, and the sentence that says why.
+
+    As many as the search's best trial had at its best: then rates and thaws fall where they were found, and
+    the optimizer's steps grow with the images.
+    """
+    size = best.config.batch_size
+    now = -(-sum(len(images.paths(part)) for part in parts) // size)
+    then = -(-best.split.images["train"] // size)
+    epochs = best.expected.epoch if asked is None else asked
+    if asked is not None:
+        why = f"{epochs} epochs as asked (the search's best was {best.expected.epoch})"
+    else:
+        why = f"{epochs} epochs, as many as the search found, so that rates and thaws fall where they did"
+    scaled = f"; the steps are scaled to the images, {now} an epoch instead of {then}"
+    text = why + (scaled if now != then else f"; {now} steps an epoch as in the search")
+    if best.config.schedule != "plateau" or "val" not in parts:
+        return epochs, text
+    after = ", ".join(str(epoch) for epoch in best.plateau_reduced_after) or "none"
+    return epochs, f"{text}; the rate is lowered after the epochs it was lowered after in the search: {after}"
+
+
+def _job(
+    config: RetrainConfig,
+    best: Best,
+    images: Images,
+    parts: tuple[str, ...],
+    epochs: int,
+    folder: Path,
+    show: Show,
+) -> SeedJob:
+    names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if config.average else {})}
+    chosen = images.split[images.split["split"].isin(list(names))]
+    paths = [str(path) for path in chosen["path"]]
+    rows = [
+        (path, str(label), names[part])
+        for path, label, part in zip(paths, chosen["label"], chosen["split"], strict=True)
+    ]
+    test = [] if config.final else images.paths("test")
+    return SeedJob(
+        config=best.config,
+        classes=images.classes,
+        cache=_cache(images, paths, best.image_size, show),
+        rows=rows,
+        test_cache=_cache(images, test, best.image_size, show) if test else None,
+        test_paths=test,
+        image_size=best.image_size,
+        weights=best.weights,
+        precision=best.precision,
+        # Averages need models that started alike; otherwise the spread of the seeds is to hold all that varies.
+        run_seed=best.run_seed if config.average else None,
+        epochs=epochs,
+        reduced_after=best.plateau_reduced_after,
+        late=min(LATE_EPOCHS, epochs) if config.average and config.seeds == 1 else 1,
+        folder=str(folder),
+    )
+
+
+def _cache(images: Images, paths: list[str], image_size: int, show: Show) -> str:
+    with show.progress("preparing images") as progress:
+        hashes = [images.hashes[path] for path in paths]
+        return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
+
+
+def sample_pictures(job: SeedJob, count: int = 16) -> Any:
+    """At most `count` of the images, evenly spread, as a model sees them: uint8 [n, size, size, 3]."""
+    from trainables.data.augment import centre_crop
+
+    cache = ImageCache.open(job.cache)
+    rows = np.unique(np.linspace(0, len(cache) - 1, num=min(count, len(cache))).astype(int))
+    return centre_crop([cache[int(row)] for row in rows], job.image_size)
+
+
+def _alive(results: list[SeedResult], show: Show) -> list[SeedResult]:
+    alive = [result for result in results if result.error is None]
+    for result in results:
+        if result.error is not None:
+            show.warn(f"seed {result.seed} diverged and is left out: {result.error}")
+    if not alive:
+        raise RunProblem(
+            f"every seed diverged ({results[0].error}); lower config.learning_rate in best.yaml, or set"
+            " precision: fp32"
+        )
+    return alive
+
+
+def _note_scoring(best: Best, show: Show) -> None:
+    """Record in the run, if it is still there, that its test images are about to be looked at."""
+    from tuner.finalists import note_scoring
+
+    if (Path(best.run) / "run.yaml").is_file():
+        warning = note_scoring(Run.open(Path(best.run)), [best.trial], "retrain")
+        if warning is not None:
+            show.warn(warning)
+
+
+def _clean(work: Path, show: Show) -> None:
+    """Remove the unfinished folder, but not trained weights that an export failed on."""
+    from tuner.model_folder import WEIGHTS
+
+    if (work / WEIGHTS).exists():
+        show.warn(f"the unfinished model folder is kept: {work}")
+    elif work.exists():
+        shutil.rmtree(work)
