@@ -77,7 +77,7 @@ def make_run(
     run.write_trials(rows)
     _keep_weights(run)
     if images:
-        _draw(folder, split)
+        run.write_images(_draw(folder, split))
     return run
 
 
@@ -250,13 +250,18 @@ def _keep_weights(run: Run) -> None:
         run.weights(trial_id).write_bytes(b"weights")
 
 
-def _draw(folder: Path, split: pd.DataFrame) -> None:
+def _draw(folder: Path, split: pd.DataFrame) -> dict[str, str]:
+    """Draw the test images; the hash of each by path."""
     from PIL import Image
 
-    rng = np.random.default_rng(4)
+    from trainables.data.scan import pixel_hash, read_rgb
+
+    rng, hashes = np.random.default_rng(4), {}
     for path in split.loc[split["split"] == "test", "path"]:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         colour = rng.integers(40, 200, 3)
         pixels = np.clip(colour + rng.normal(0, 12, (64, 64, 3)), 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(target, quality=80)
+        hashes[path] = pixel_hash(read_rgb(target))
+    return hashes

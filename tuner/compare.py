@@ -17,6 +17,7 @@ from tuner.finalists import (
     Finalist,
     Scorer,
     check_same_split,
+    check_test_images,
     choose_finalists,
     note_scoring,
     score_with_weights,
@@ -95,6 +96,9 @@ def compare(
         raise RunProblem("no run to compare; give the folder of one")
     notes = check_same_split(opened)
     finalists, missing = choose_finalists(opened, top)
+    if scorer is None:
+        for run in opened:
+            check_test_images(run)
     stale = [_note(run, finalists) for run in opened]
     evidence = _score_all(opened, finalists, scorer or score_with_weights)
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)

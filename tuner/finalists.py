@@ -1,7 +1,6 @@
 """Who reaches the final comparison, and their logits on the test images."""
 
 import datetime
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ __all__ = [
     "Finalist",
     "Scorer",
     "check_same_split",
+    "check_test_images",
     "choose_finalists",
     "note_scoring",
     "rows_of",
@@ -81,13 +81,10 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
             if finished and value is not None and value == value:
                 candidates.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
     candidates.sort(key=lambda one: (sign * one.value, one.key))
-    best: dict[str, Finalist] = {}
-    for one in candidates:
-        best.setdefault(one.config.combination, one)
-    wanted = {one.key for one in [*best.values(), *candidates[:top]]}
-    chosen = [one for one in candidates if one.key in wanted]
-    kept = [one for one in chosen if one.run.weights(str(one.row["trial_id"])).exists()]
-    lost = [one.key for one in chosen if one not in kept]
+    kept = _best_of_each(
+        [one for one in candidates if one.run.weights(str(one.row["trial_id"])).exists()], top
+    )
+    lost = [one.key for one in _best_of_each(candidates, top) if one not in kept]
     if not kept:
         raise RunProblem(
             f"{runs[0].path}: no finished trial with kept weights, so nothing can be compared;"
@@ -95,6 +92,15 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
         )
     notes = [f"left out for want of weights: {', '.join(lost)}"] if lost else []
     return _labelled(kept), notes
+
+
+def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:
+    """The first of every combination and the first `top`, in the order of `ranked`."""
+    best: dict[str, Finalist] = {}
+    for one in ranked:
+        best.setdefault(one.config.combination, one)
+    wanted = {one.key for one in [*best.values(), *ranked[:top]]}
+    return [one for one in ranked if one.key in wanted]
 
 
 def check_same_split(runs: Sequence[Run]) -> list[str]:
@@ -140,18 +146,41 @@ def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
     )
 
 
+def check_test_images(run: Run) -> None:
+    """Raise RunProblem if a test image of `run` is gone or is not the picture that the search split."""
+    from trainables.data.decode import UnreadableImage, quiet_decoding
+    from trainables.data.parallel import in_threads, num_workers
+    from trainables.data.scan import pixel_hash, read_rgb
+
+    folder, known, split = Path(run.record["data"]["folder"]), run.images(), run.split()
+
+    def changed(path: str) -> bool:
+        try:
+            return pixel_hash(read_rgb(folder / path)) != known.get(path)
+        except UnreadableImage:
+            return True
+
+    paths = [str(path) for path in split.loc[split["split"] == "test", "path"]]
+    with quiet_decoding():
+        wrong = [
+            p for p, bad in zip(paths, in_threads(changed, paths, num_workers(None)), strict=True) if bad
+        ]
+    if wrong:
+        raise RunProblem(
+            f"{len(wrong)} of {len(paths)} test images in {folder} are gone or changed since the search, the first:"
+            f" {wrong[0]}; restore them, or search again"
+        )
+
+
 def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str]) -> FloatArray:
     """Logits [n, classes] of the test images `paths` by the kept weights of `trial`.
 
-    Raises RunProblem if the search did not know an image, DataProblem if one is gone or has changed.
+    `check_test_images` says beforehand whether they are still the same pictures.
     """
+    from trainables.data.parallel import num_workers
     from trainables.inference import score_images
 
     record, known = run.record, run.images()
-    missing = [path for path in paths if path not in known]
-    if missing:
-        raise RunProblem(f"{run.path} does not know {len(missing)} test images of its split, as {missing[0]}")
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return score_images(
         trial_config(trial),
         list(record["data"]["classes"]),
@@ -160,7 +189,7 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
         [(path, known[path]) for path in paths],
         int(record["image_size"]),
         str(record["precision"]),
-        threads or 1,
+        num_workers(None),
     )
 
 

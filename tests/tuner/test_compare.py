@@ -39,13 +39,14 @@ def test_finalists_are_the_best_of_every_combination_and_the_best_of_all(run):
     assert notes == []
 
 
-def test_a_finalist_without_weights_is_named(tmp_path):
+def test_a_finalist_without_weights_is_named_and_the_next_of_its_combination_steps_in(tmp_path):
     run = make_run(tmp_path / "run")
-    best = choose_finalists([run], top=1)[0][0].key
-    run.weights(best).unlink()
+    before = choose_finalists([run], top=1)[0]
+    run.weights(before[0].key).unlink()
     finalists, notes = choose_finalists([run], top=1)
-    assert best not in [one.key for one in finalists]
-    assert best in notes[0]
+    assert before[0].key not in [one.key for one in finalists]
+    assert {one.config.combination for one in finalists} == {one.config.combination for one in before}
+    assert before[0].key in notes[0]
 
 
 def test_a_run_without_any_weights_is_refused(tmp_path):
@@ -237,3 +238,38 @@ def test_no_run_is_no_comparison(tmp_path):
         compare([])
     with pytest.raises(RunProblem, match="not a run directory"):
         compare([Run(tmp_path).path])
+
+
+def test_kept_weights_are_scored_as_they_are(tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import save_file
+
+    from trainables import models
+
+    undrawn(monkeypatch)
+    monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
+    run = make_run(tmp_path / "run", images=True)
+    run.update_record(image_size=32)
+    key = "googlenet-full-00000"
+    for file in (run.path / "weights").iterdir():
+        file.unlink()
+    classifier = models.create("googlenet", 3)
+    for parameter in classifier.parameters():
+        if parameter.shape == (3,):
+            parameter.data = torch.tensor([0.0, 9.0, 0.0])
+    save_file({name: value.contiguous() for name, value in classifier.state_dict().items()}, run.weights(key))
+    found = compare([run.path], top=1)
+    assert found.table["key"].tolist() == [key]
+    probabilities = pd.read_parquet(found.out / "probabilities.parquet")[list(CLASSES)].to_numpy()
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(220))
+    assert (probabilities.argmax(axis=1) == 1).all()
+
+
+def test_a_changed_test_image_stops_the_comparison_before_anyone_looks(tmp_path):
+    run = make_run(tmp_path / "run", images=True)
+    first = run.split().query("split == 'test'")["path"].iloc[0]
+    (tmp_path / "images" / first).unlink()
+    with pytest.raises(RunProblem, match="1 of 220 test images") as caught:
+        compare([run.path])
+    assert first in str(caught.value)
+    assert not (run.path / "test_scored.yaml").exists()
