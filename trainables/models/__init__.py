@@ -9,7 +9,7 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,11 +132,7 @@ def create(
     origin = source(name)
     if auxiliary and origin.auxiliary is None:
         raise InvalidValue(f"model {name!r} has no auxiliary heads; only googlenet has")
-    state = None
-    if weights == "imagenet":
-        state = files.download(name, origin.pretrained)
-    elif weights != "none":
-        state = files.read(Path(weights).expanduser())
+    state = _state(name, origin, weights)
     own = state is not None and any(key.startswith(files.OWN_PREFIX) for key in state)
     network = _build(origin, seed, on_meta=state is not None and origin.on_meta)
     if state is not None and not own:
@@ -155,6 +151,16 @@ def create(
         )
     classifier.stages = origin.stages(backbone)
     return classifier
+
+
+def _state(name: str, origin: Source, weights: str) -> "Mapping[str, torch.Tensor] | None":
+    from trainables.models import weights as files
+
+    if weights == "none":
+        return None
+    if weights == "imagenet":
+        return files.download(name, origin.pretrained)
+    return files.read(Path(weights).expanduser())
 
 
 def _build(origin: Source, seed: int, on_meta: bool) -> "torch.nn.Module":
