@@ -1,1 +1,17 @@
-"""Its presence puts this folder on pytest's path, so that tests can import what they share."""
+import os
+
+import pytest
+
+# One core's worth of threads a test process, and no cache of the person who runs the tests.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    before = os.environ.get("TUNER_CACHE_DIR")
+    os.environ["TUNER_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["TUNER_CACHE_DIR"]
+    else:
+        os.environ["TUNER_CACHE_DIR"] = before

@@ -5,8 +5,10 @@ alive/<trial>/best-00007.safetensors  weights of the best epoch so far
 alive/<trial>/split                   in how many parts a batch is computed, after an out-of-memory
 """
 
+import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 STATE = "state.pt"
+
+WRITING = ".writing"
+"""A file of this name stands beside the others while they are being written."""
 
 
 def best_name(epoch: int) -> str:
@@ -38,6 +43,8 @@ class CheckpointWriter:
         self.wait()
         snapshot = _on_cpu(state)
         weights = None if best is None else (best[0], _on_cpu(best[1]))
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / WRITING).touch()
         self._thread = threading.Thread(target=self._work, args=(snapshot, weights), daemon=True)
         self._thread.start()
 
@@ -66,6 +73,8 @@ class CheckpointWriter:
             return
         except (OSError, RuntimeError) as error:
             self._error = error
+        finally:
+            (self.folder / WRITING).unlink(missing_ok=True)
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
@@ -96,6 +105,13 @@ def write_split(folder: Path, parts: int) -> None:
 def weights_of(model: "nn.Module") -> "dict[str, Tensor]":
     """The model's state_dict, detached, in the default memory layout."""
     return {name: tensor.detach() for name, tensor in model.state_dict().items()}
+
+
+def settled(folder: Path, seconds: float = 20.0) -> None:
+    """Return when nothing in `folder` is being written any more, or after `seconds` if a writer has died."""
+    deadline = time.monotonic() + seconds
+    while (folder / WRITING).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _replace(path: Path, write: Callable[[str], None]) -> None:

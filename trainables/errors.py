@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+DISK_FULL = "disk full"
+"""The reason of a trial that could not write: not its failure, and no reason to tell it as one."""
+
+
 class TunerError(Exception):
     """Everything that tuner raises on purpose."""
 

@@ -1,5 +1,6 @@
 """A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray."""
 
+import errno
 import functools
 import traceback
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from trainables.checkpoint import (
 )
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.data.cache import ImageCache
-from trainables.errors import Diverged
+from trainables.errors import DISK_FULL, Diverged
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import best_device, choose_precision
 from trainables.training import Setting, TrainingRun, TrialData, load_trial_data
@@ -68,6 +69,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             return self._report(metrics)
         except Diverged as error:
             return self._failure("diverged", str(error))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return self._failure(DISK_FULL if full else "error", traceback.format_exc())
         except Exception:
             return self._failure("error", traceback.format_exc())
 

@@ -17,7 +17,7 @@ from optuna.trial import TrialState, create_trial
 
 import search_spaces
 from search_spaces import Space
-from trainables.checkpoint import best_name, read_split, write_split
+from trainables.checkpoint import best_name, read_split, settled, write_split
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.errors import UserMistake
 from tuner.results import MEASURED, Run, TrialRow, flat_row
@@ -273,22 +273,15 @@ class Ledger:
         kept = self._kept()
         for trial_id in kept:
             target = self.run.weights(trial_id)
+            if target.exists() or not self.run.alive(trial_id).exists():
+                continue
+            settled(self.run.alive(trial_id))
             source = self.run.alive(trial_id) / best_name(int(self.rows[trial_id]["best_epoch"]))
-            if not target.exists() and self.run.alive(trial_id).exists() and _appears(source):
+            if source.exists():
                 source.replace(target)
         for file in (self.run.path / "weights").glob("*.safetensors"):
             if file.stem not in kept:
                 file.unlink()
-
-
-def _appears(path: Any, seconds: float = 20.0) -> bool:
-    """Whether `path` exists, or comes into being while a worker finishes writing it."""
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def _signature(config: TrialConfig) -> tuple[Any, ...]:

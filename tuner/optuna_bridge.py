@@ -5,6 +5,9 @@ all intermediate values; finished or out of patience -> COMPLETE with its best e
 All state is in the run directory (see `ledger`), so Ray's snapshots carry none of it.
 """
 
+import errno
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +16,12 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
+from trainables.errors import DISK_FULL
 from tuner.ledger import Ledger
 from tuner.scheduler import FairASHA
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OptunaBridge(Searcher):  # type: ignore[misc]
@@ -33,6 +40,7 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
         super().__init__()
         self.ledger, self.scheduler, self.slots = ledger, scheduler, slots
         self.interrupted = False
+        self.halted: str | None = None
         self._names: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,20 +72,29 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Pass one epoch on; called by Ray."""
-        if self.ledger is not None and not self.interrupted:
-            self.ledger.report(self._names[trial_id], result)
+        ledger = self.ledger
+        if ledger is not None and not self.interrupted:
+            self._writing(lambda: ledger.report(self._names[trial_id], result))
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell how the trial ended; called by Ray."""
-        name = self._names.get(trial_id)
-        if self.ledger is None or name is None or self.interrupted:
+        ledger, name = self.ledger, self._names.get(trial_id)
+        if ledger is None or name is None or self.interrupted:
+            return
+        if (result or {}).get("reason") == DISK_FULL:
+            self.halt(DISK_FULL)
             return
         if result is not None:
-            self.ledger.report(name, result)
+            self._writing(lambda: ledger.report(name, result))
         status, reason, text = self._ending(name, result or {}, error)
-        self.ledger.finish(name, status, reason, text)
+        self._writing(lambda: ledger.finish(name, status, reason, text))
+
+    def halt(self, reason: str) -> None:
+        """End the search as an interrupt does: what lives stays as it is, for a resume."""
+        self.interrupted, self.halted = True, reason
+        os.kill(os.getpid(), signal.SIGUSR1)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the run directory holds it; called by Ray."""
@@ -98,6 +115,17 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
             return "failed", str(reason), result.get("error")
         verdict = self.scheduler.verdicts.get(name) if self.scheduler else None
         return "stopped", verdict or "stopped", None
+
+    def _writing(self, write: Callable[[], object]) -> None:
+        """Let `write` write to the run directory; a full disk halts the search."""
+        if self.interrupted:
+            return
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self.halt(DISK_FULL)
 
     def _over_budget(self) -> bool:
         deadline = self.scheduler.deadline if self.scheduler else None

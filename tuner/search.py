@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import RunContext
+from trainables.errors import RunProblem
 from tuner.ledger import Ledger, Proposals
 from tuner.prepare import Prepared, SearchConfig, prepare
 from tuner.results import Run
@@ -113,6 +114,10 @@ def _fit(
     with _signals(bridge), progress:
         tuner.fit()
     shutil.rmtree(prepared.run.path / "alive" / "ray", ignore_errors=True)
+    if bridge.halted is not None:
+        raise RunProblem(
+            f"{prepared.run.path}: {bridge.halted}; make room, then go on with: tuner resume {prepared.run.path}"
+        )
     return close(prepared.run, ledger, interrupted=bridge.interrupted)
 
 

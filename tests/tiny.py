@@ -1,0 +1,89 @@
+"""A tiny search for tests: a space file, a run directory, a prepared run, synthetic epochs."""
+
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from trainables.config import EpochMetrics
+from tuner.ledger import Ledger, Proposals
+from tuner.prepare import Prepared
+from tuner.results import Run
+
+SPACE = '''"""A tiny space."""
+
+
+def space(trial):
+    trial.suggest_categorical("strategy", ["full", "feature_extractor"])
+    trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    return {"model": "resnet18", "batch_size": 8}
+'''
+
+
+def write_space(folder: Path, text: str = SPACE, name: str = "tiny") -> Path:
+    """A space file."""
+    path = folder / f"{name}.py"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
+    """A run that can start, with a run directory but without images."""
+    record = {"weights": "none", "metric": changes.get("metric", "val_loss"), "seed": 0, "image_size": 32}
+    data = {"sample": False, "groups": None, "group_regex": None, "classes": {"a": 1, "b": 1}}
+    path = folder / "run"
+    run = Run(path) if path.exists() else Run.create(path, {**record, "data": data, "versions": {}})
+    values: dict[str, Any] = {
+        "run": run,
+        "space": search_spaces.load(str(space)),
+        "overrides": {"max_epochs": 4},
+        "allowed": {},
+        "classes": ("a", "b"),
+        "cache": folder / "no-images",
+        "image_size": 32,
+        "weights": "none",
+        "precision": "fp32",
+        "metric": "val_loss",
+        "seed": 0,
+        "samples": 6,
+        "max_epochs": 4,
+        "grace_period": 1,
+        "reduction_factor": 3.0,
+        "sampler": "tpe",
+        "keep": 2,
+        "feature_cache_bytes": 0,
+        "max_failures": 2,
+        "concurrent": 1,
+        "cpus_per_trial": 1.0,
+        "gpus_per_trial": None,
+        "time_budget_s": None,
+        "address": None,
+    }
+    return Prepared(**(values | changes))
+
+
+def ledger(folder: Path, space: Path, **changes: Any) -> Ledger:
+    """The book of such a run."""
+    settled = prepared(folder, space, **changes)
+    proposals = Proposals(
+        settled.space, settled.overrides, settled.allowed, settled.sampler, settled.seed
+    )
+    return Ledger(settled.run, proposals, settled.metric, settled.samples, settled.keep)
+
+
+def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:
+    """One epoch's result as a trial reports it."""
+    metrics = EpochMetrics(
+        epoch=number,
+        full_epochs=number,
+        val_loss=value,
+        val_accuracy=1 - value / 10,
+        val_balanced_accuracy=0.5,
+        val_macro_f1=0.5,
+        train_loss=value,
+        train_accuracy=0.5,
+        learning_rate=1e-3,
+        trainable_parameters=10,
+        epoch_seconds=1.0,
+        time=0.0,
+    )
+    return {**vars(metrics), "done": False, "reason": None, "applied": {"loss": "cross-entropy"}, **changes}
