@@ -41,7 +41,7 @@ caption { text-align: left; padding: .5rem .75rem; }
 th, td { padding: .35rem .75rem; text-align: left; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { background: var(--wash); position: sticky; top: 0; white-space: nowrap; }
 td.number { text-align: right; white-space: nowrap; }
-td { min-width: 8rem; max-width: 26rem; } td.number { min-width: 0; } tbody th { font-weight: 600; }
+td { min-width: 11rem; max-width: 26rem; } td.number { min-width: 0; } tbody th { font-weight: 600; }
 figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: block; font-size: 1rem; }
 .wide { overflow-x: auto; }
 .wide img { width: 100%; max-width: 46rem; min-width: 34rem; height: auto; display: block; }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tuner.hyperparameters import Importances, importances, parameter_frame
 from tuner.plots import mistakes as wrong
 from tuner.plots import parameters, scores, search
-from tuner.plots.canvas import Names, Picture, paint
+from tuner.plots.canvas import COLOURS, Names, Picture, paint
 from tuner.results import Run
 
 if TYPE_CHECKING:
@@ -60,12 +60,16 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
     unit = "groups of photographs" if evidence.grouped else "images"
     caption = f"Intervals of 95 % over {unit}; the dotted line is the one chosen on validation.{more}"
     album.add("accuracy", "scores", "Test accuracy by combination", caption, scores.accuracies(table))
-    caption = "For each strategy the finalist that is best on validation, with its 95 % interval."
+    series = len({(one.config.model, one.config.strategy) for one in evidence.finalists})
+    shown = f" The best {len(COLOURS)} of {series} are shown." if series > len(COLOURS) else ""
+    caption = f"For each strategy the finalist that is best on validation, with its 95 % interval.{shown}"
     drawn = scores.three_groups(evidence.finalists, table)
     album.add("groups", "scores", "Fine-tuning, + label smoothing, + plateau", caption, drawn)
     caption = (
-        "Test images by true class (rows) and predicted class (columns); darker is a larger share of the row."
+        "Test images by true class (rows) and predicted class (columns); darker is a larger share of a row."
     )
+    if names.shared:
+        caption += f" Names without their common beginning {names.shared!r}."
     album.add("confusion", "scores", "Confusion matrices", caption, scores.confusions(table, names.drawn))
     caption = (
         "On the dotted line a model is right as often as it says. 15 bins of equal width; a larger dot holds"

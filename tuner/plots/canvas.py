@@ -50,9 +50,9 @@ class Names:
     def __init__(self, names: Sequence[str]) -> None:
         """Find fonts for `names`."""
         self.families, missing = _fonts_for("".join(names))
-        shared = len(_shared_beginning(names))
+        self.shared = _shared_beginning(names)
         self.drawn = tuple(
-            f"class {number}" if set(name) & missing else name[shared:]
+            f"class {number}" if set(name) & missing else name[len(self.shared) :]
             for number, name in enumerate(names, start=1)
         )
         self.key: Mapping[str, str] = {

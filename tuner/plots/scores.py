@@ -50,26 +50,27 @@ def accuracies(table: "pd.DataFrame") -> "Drawing":
                 label="published (split by image)",
             )
         axes.axvline(x[0], color=ink(), lw=0.8, ls=":")
-        axes.set_yticks(y, [fit(label, 44) for label in rows["label"]])
+        axes.set_yticks(y, [lines(label, 36) for label in rows["label"]], fontsize=9)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel("test accuracy, %")
         axes.grid(axis="y", visible=False)
         figure.legend(loc="outside lower center", ncols=2)
 
-    return (7.0, 1.9 + 0.3 * len(rows)), draw
+    return (7.0, 1.9 + 0.34 * len(rows)), draw
 
 
 def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawing":
     """Size and drawing of fine-tuning, + label smoothing, + plateau side by side, as the study showed them.
 
-    Each group shows, of every model and strategy, the finalist that is best on validation.
+    Each group shows, of every model and strategy, the finalist that is best on validation; of many models and
+    strategies the best seven, since more colours can't be told apart.
     """
     titles = ("fine-tuning", "+ label smoothing", "+ plateau")
     cells: dict[tuple[str, int], int] = {}
     for position, one in enumerate(finalists):
         group = 2 if one.config.schedule == "plateau" else 1 if one.config.label_smoothing > 0 else 0
         cells.setdefault((f"{one.config.model} {one.config.strategy}".replace("_", " "), group), position)
-    series = sorted({name for name, _ in cells})[: len(COLOURS)]
+    series = sorted(list(dict.fromkeys(name for name, _ in cells))[: len(COLOURS)])
     models = {one.config.model for one in finalists}
 
     def draw(figure: "Figure") -> None:
