@@ -1,6 +1,6 @@
 """GoogLeNet: what the study varied and fixed, its nine runs first.
 
-The study's nine are base (`full`), fine-tuned (`full_aux`) and gradual unfreeze, each plain, with label
+The study's nine are base (`full`), fine-tuned (`feature_extractor`) and gradual unfreeze, each plain, with label
 smoothing 0.1, and with smoothing and the plateau schedule.
 """
 
@@ -51,7 +51,7 @@ def _strategies(max_epochs: int) -> tuple[dict[str, Any], ...]:
     unfreeze_at = common.study_unfreeze_at(MODEL, max_epochs)
     return (
         {"strategy": "full", "backbone_learning_rate": 1e-3},
-        {"strategy": "full_aux", "backbone_learning_rate": 1e-3, "auxiliary_weight": 0.3},
+        {"strategy": "feature_extractor"},
         {
             "strategy": "gradual_unfreeze",
             "backbone_learning_rate": common.STUDY_BACKBONE_RATE,

@@ -2,8 +2,10 @@
 
 The losses are plain, smoothed by 0.1, and smoothed with the plateau schedule. No search.
 
-Base is read as `full`, fine-tuned as `full_aux`, both at learning rate 1e-3; gradual unfreeze moves the
-backbone at 1e-5 once it thaws. The published accuracies come from a split by image.
+The study's words are read in the order in which it names its strategies: base is full fine-tuning (`full`),
+fine-tuned is feature extraction with a new classifier (`feature_extractor`), both at learning rate 1e-3; gradual
+unfreeze moves the backbone at 1e-5 once it thaws. It never trained the auxiliary classifiers, so `full_aux` is not
+among the nine. The published accuracies come from a split by image.
 """
 
 import itertools
@@ -19,7 +21,7 @@ MODEL = "googlenet"
 grid = True
 defaults = {"samples": 9, "max_epochs": 10}
 
-_STRATEGIES = ("full", "full_aux", "gradual_unfreeze")
+_STRATEGIES = ("full", "feature_extractor", "gradual_unfreeze")
 _LOSSES = ((0.0, "step"), (common.SMOOTHING, "step"), (common.SMOOTHING, "plateau"))
 
 first_trials = [
@@ -29,7 +31,7 @@ first_trials = [
 
 _PUBLISHED = (
     ("googlenet", 94.36),
-    ("googlenet finetuned", 82.60),
+    ("googlenet finetuned (as a feature extractor in its backbone table: 79.90)", 82.60),
     ("googlenet gradual unfreeze", 91.42),
     ("googlenet smooth", 97.06),
     ("googlenet finetuned smooth", 87.25),
@@ -42,7 +44,6 @@ published = [
     ({"model": MODEL, **parameters}, name, accuracy)
     for parameters, (name, accuracy) in zip(first_trials, _PUBLISHED, strict=True)
 ]
-published.append(({"model": MODEL, "strategy": "feature_extractor"}, "googlenet feature extractor", 79.90))
 
 
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:

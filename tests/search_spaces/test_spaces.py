@@ -142,7 +142,7 @@ def test_the_study_comes_first_in_googlenet_full():
     space = search_spaces.load("googlenet_full")
     first = search_spaces.first_trials(space, 10, {})
     assert len(first) == 9
-    assert [p["strategy"] for p in first[:3]] == ["full", "full_aux", "gradual_unfreeze"]
+    assert [p["strategy"] for p in first[:3]] == ["full", "feature_extractor", "gradual_unfreeze"]
     assert space.defaults == {"samples": 24, "max_epochs": 10}
 
 
