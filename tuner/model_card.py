@@ -27,7 +27,7 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     )
     spread = over["standard_deviation"]
     deviation = f", standard deviation {_points(spread)}" if spread is not None else ""
-    lines.append(f"over {over['n']} seeds: mean test accuracy {_percent(over['mean'])}{deviation}")
+    lines.append(f"seeds: {over['n']}, mean test accuracy {_percent(over['mean'])}{deviation}")
     return lines
 
 

@@ -1,11 +1,14 @@
 """The pictures of a model folder: how the seeds learnt, and which classes are taken for which."""
 
-import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.plots.canvas import COLOURS, Names, paint
+import numpy as np
+import numpy.typing as npt
+
+from tuner.plots.canvas import COLOURS, Names, fit, ink, paint, paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,19 +23,21 @@ def draw(
 ) -> None:
     """Write learning_curves.png and, if the model was tested, confusion_matrix.png into `folder`."""
     folder.mkdir()
+    # It tells of every font face that it passes over.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     _paint(folder, "learning_curves", (8.0, 3.6), lambda figure: _curves(figure, results), ())
     if metrics["test"] is None:
         return
-    import pandas as pd
-
-    from tuner.plots.scores import confusions
-
     names = Names(classes)
-    exported = metrics["test"]["exported"]
-    row = {"label": metrics["model"], "test_accuracy": exported["accuracy"]}
-    table = pd.DataFrame([{**row, "confusion": json.dumps(exported["confusion"])}])
-    size, fill = confusions(table, names.drawn)
-    _paint(folder, "confusion_matrix", size, fill, names.families)
+    counts = np.array(metrics["test"]["exported"]["confusion"])
+    side = 2.5 + 0.5 * min(len(classes), 16)
+    _paint(
+        folder,
+        "confusion_matrix",
+        (side + 1.0, side),
+        lambda figure: _confusion(figure, counts, names.drawn),
+        names.families,
+    )
 
 
 def _paint(
@@ -63,4 +68,22 @@ def _curves(figure: "Figure", results: "Sequence[SeedResult]") -> None:
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
     left.legend(fontsize=8)
-    figure.suptitle(f"{len(results)} seeds, one colour each", fontsize=9)
+    figure.suptitle(f"seeds: {len(results)}, one colour each", fontsize=9)
+
+
+def _confusion(figure: "Figure", counts: npt.NDArray[np.int64], names: Sequence[str]) -> None:
+    """Rows are the true classes; shades are shares of a row, numbers are images."""
+    axes = figure.subplots()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    labels = [fit(name, 24) for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticks(range(len(names)), labels, fontsize=8)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"{counts.sum()} test images")
+    for (i, j), count in np.ndenumerate(counts):
+        if count and len(names) <= 20:
+            colour = paper() if share[i, j] > 0.55 else ink()
+            axes.text(j, i, str(int(count)), ha="center", va="center", color=colour, fontsize=9)

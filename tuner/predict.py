@@ -144,7 +144,7 @@ def _look(path: Path, spec: ModelSpec) -> Pixels | str:
     try:
         return picture(read_rgb(path), spec.image_size, spec.short_side)
     except UnreadableImage as error:
-        return str(error)
+        return str(error).removeprefix(f"{path} ")
 
 
 def _batches(looks: Iterator[tuple[Path, Pixels | str]]) -> Iterator[list[tuple[Path, Pixels | str]]]:

@@ -130,7 +130,9 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, show: Show) ->
         seeds=tuple(draw_seeds(best.config.seed, config.seeds)),
         epochs_rule=rule,
     )
-    show.line(f"{images.words}; trains on {' + '.join(parts)}, {config.seeds} seeds")
+    show.line(f"{images.words}; trains on {' + '.join(parts)}; seeds: {config.seeds}")
+    if config.average:
+        show.line("validation is not trained on: it judges whether an average is better")
     show.line(rule)
     if not config.final and images.same_split:
         _note_scoring(best, show)

@@ -40,7 +40,7 @@ def bootstrap_spread(run: Run, trial_id: str, config: TrialConfig, metric: str) 
 def standard_errors(labels: IntArray, logits: FloatArray, groups: list[str]) -> dict[str, float]:
     """Bootstrap standard error by metric of `logits` [n, classes] for the class numbers `labels` [n].
 
-    Whole `groups` [n] are drawn again within their classes.
+    Whole `groups` [n] are drawn again, within their classes unless a class has one only.
     """
     classes, count = logits.shape[1], len(labels)
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -52,7 +52,9 @@ def standard_errors(labels: IntArray, logits: FloatArray, groups: list[str]) -> 
     rows = np.concatenate([real * named, real, named, losses[:, None]], axis=1)
     sums = np.zeros((len(first), rows.shape[1]))
     np.add.at(sums, codes, rows)
-    errors = group_bootstrap(sums, _metrics, strata=labels[first])
+    # A class with one group has no spread of its own; drawn with the others it has some.
+    alone = np.bincount(labels[first], minlength=classes) == 1
+    errors = group_bootstrap(sums, _metrics, strata=None if alone.any() else labels[first])
     names = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")
     return dict(zip(names, map(float, errors), strict=True))
 
