@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tuner.retrain_images import Images, find_images
 from tuner.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
 from tuner.show import Show
 
-__all__ = ["RetrainConfig", "Retrained", "check_config", "retrain"]
+__all__ = ["RetrainConfig", "Retrained", "check_config", "make_job", "retrain"]
 
 LATE_EPOCHS = 5
 """Of how many last epochs the weights are averaged where there is one seed only."""
@@ -121,12 +121,14 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, show: Show) ->
     else:
         parts = ("train",) if config.average else ("train", "val")
     epochs, rule = epochs_rule(best, images, parts, config.epochs)
+    validate, test = config.average, not config.final
+    job = make_job(best, images, parts, epochs, folder, show, validate=validate, test=test)
     plan = Plan(
         config=config,
         best=best,
         images=images,
         trained_parts=parts,
-        job=_job(config, best, images, parts, epochs, folder, show),
+        job=_late_and_alike(job, config, best),
         seeds=tuple(draw_seeds(best.config.seed, config.seeds)),
         epochs_rule=rule,
     )
@@ -161,40 +163,50 @@ def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int |
     return epochs, f"{text}; the rate is lowered after the epochs it was lowered after in the search: {after}"
 
 
-def _job(
-    config: RetrainConfig,
+def make_job(
     best: Best,
     images: Images,
     parts: tuple[str, ...],
     epochs: int,
     folder: Path,
     show: Show,
+    *,
+    validate: bool,
+    test: bool,
 ) -> SeedJob:
-    names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if config.average else {})}
+    """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images."""
+    names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if validate else {})}
     chosen = images.split[images.split["split"].isin(list(names))]
     paths = [str(path) for path in chosen["path"]]
     rows = [
         (path, str(label), names[part])
         for path, label, part in zip(paths, chosen["label"], chosen["split"], strict=True)
     ]
-    test = [] if config.final else images.paths("test")
+    tested = images.paths("test") if test else []
     return SeedJob(
         config=best.config,
         classes=images.classes,
         cache=_cache(images, paths, best.image_size, show),
         rows=rows,
-        test_cache=_cache(images, test, best.image_size, show) if test else None,
-        test_paths=test,
+        test_cache=_cache(images, tested, best.image_size, show) if test else None,
+        test_paths=tested,
         image_size=best.image_size,
         weights=best.weights,
         precision=best.precision,
-        # Averages need models that started alike; otherwise the spread of the seeds is to hold all that varies.
-        run_seed=best.run_seed if config.average else None,
+        run_seed=None,
         epochs=epochs,
         reduced_after=best.plateau_reduced_after,
-        late=min(LATE_EPOCHS, epochs) if config.average and config.seeds == 1 else 1,
+        late=1,
         folder=str(folder),
     )
+
+
+def _late_and_alike(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:
+    """The same, keeping what --average averages: models that started alike, or one seed's late epochs."""
+    if not config.average:
+        return job
+    late = min(LATE_EPOCHS, job.epochs) if config.seeds == 1 else 1
+    return replace(job, run_seed=best.run_seed, late=late)
 
 
 def _cache(images: Images, paths: list[str], image_size: int, show: Show) -> str:
