@@ -1,0 +1,26 @@
+import pytest
+import ray
+from pictures import write_pictures
+
+
+@pytest.fixture(scope="session")
+def two_cores():
+    """A real Ray with two cores that the searches of these tests share."""
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        _node_ip_address="127.0.0.1",
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Folder of three classes of tiny pictures."""
+    folder = tmp_path_factory.mktemp("data") / "pictures"
+    write_pictures(folder, {"blue": 24, "green": 24, "red": 20})
+    return folder
