@@ -92,6 +92,7 @@ def load_classifier(config: TrialConfig, num_classes: int, weights: Path) -> Cla
 
     Raises RunProblem if the file is missing or does not fit.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     classifier = create(
@@ -102,7 +103,7 @@ def load_classifier(config: TrialConfig, num_classes: int, weights: Path) -> Cla
     )
     try:
         classifier.load_state_dict(load_file(weights))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise RunProblem(f"{weights} does not hold the weights of {config.model}: {error}") from error
     return classifier.eval()
 

@@ -107,15 +107,15 @@ def _newly_split(
 
 def _images(best: Best, scan: "Scan", split: "pd.DataFrame", source: SplitSource, words: str) -> Images:
     counts = {str(name): int((split["label"] == name).sum()) for name in scan.classes}
-    sample = best.data.sample and scan.fingerprint == best.data.fingerprint
+    same = scan.fingerprint == best.data.fingerprint
     return Images(
         folder=scan.folder,
         classes=scan.classes,
         split=split,
         hashes={image.path: image.pixels for image in scan.images},
-        data=Data(str(scan.folder), sample, scan.fingerprint, counts),
+        data=Data(str(scan.folder), best.data.sample and same, scan.fingerprint, counts),
         source=source,
-        same_split=source.fingerprint == best.split.fingerprint,
+        same_split=same and source.fingerprint == best.split.fingerprint,
         words=words,
     )
 

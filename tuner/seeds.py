@@ -28,7 +28,8 @@ class SeedJob:
 
     `rows` are (path, label, part) of the images to train on and, if any, to validate on; `reduced_after` are
     the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
-    None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The weights of the last `late` epochs go to `folder`.
+    None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
+    weights of the last `late` epochs go to `folder`.
     """
 
     config: TrialConfig
