@@ -5,12 +5,13 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
 
 from trainables.errors import InvalidValue, UserMistake
+from tuner import cli_compare, cli_models
 
 if TYPE_CHECKING:
     from tuner.search import SearchResult
@@ -51,6 +52,23 @@ class Bytes(click.ParamType):
         if found is None:
             self.fail(f"{value!r} is no size; write it as 500MB, 8GB or 0", param, ctx)
         return int(float(found[1]) * 1024 ** SIZES.index((found[2] or "B").upper()))
+
+
+class Share(click.ParamType):
+    """A number of GPUs such as 1 or 0.25, or auto."""
+
+    name = "number or auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["auto"]:
+        """`value` as a number, or "auto"."""
+        if str(value) == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor auto", param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -99,7 +117,9 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--concurrent", type=int, help="Trials at once. [default: as many as fit]")
 @click.option("--cpus-per-trial", type=float, help="Cores of a trial. [default: 1, or a GPU's share]")
 @click.option(
-    "--gpus-per-trial", type=float, help="GPUs of a trial, may be a fraction. [default: 1 if there are any]"
+    "--gpus-per-trial",
+    type=Share(),
+    help="GPUs of a trial, may be a fraction; auto measures how many trials fit. [default: 1 if there are any]",
 )
 @click.option("--image-size", type=int, help="Side in pixels. [default: 224; sample pictures 96]")
 @click.option("--batch-size", type=int, help="Images a step. [default: the space's]")
@@ -191,6 +211,10 @@ def inspect(folder: Path, groups: Path | None, group_regex: str | None, split: s
 
     found = inspection.inspect(folder, groups, group_regex, parse_fractions(split), seed)
     _console().print(inspection.render(found))
+
+
+for command in (cli_compare.compare, cli_models.export, cli_models.retrain, cli_models.predict):
+    commands.add_command(command)
 
 
 def main() -> None:

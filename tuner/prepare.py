@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
 from search_spaces import Space
 from trainables import models, strategies
 from trainables.config import METRICS
-from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
+from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
 from tuner.hardware import hardware, versions
 from tuner.results import Run
 from tuner.show import Show
@@ -44,7 +44,7 @@ class SearchConfig:
     reduction_factor: float = 3.0
     concurrent: int | None = None
     cpus_per_trial: float | None = None
-    gpus_per_trial: float | None = None
+    gpus_per_trial: float | Literal["auto"] | None = None
     image_size: int | None = None
     batch_size: int | None = None
     weights: str = "auto"
@@ -77,7 +77,8 @@ class SearchConfig:
         _at_least("keep", self.keep, 1)
         _at_least("max_failures", self.max_failures, 0)
         _at_least("cpus_per_trial", self.cpus_per_trial, 0.1)
-        _at_least("gpus_per_trial", self.gpus_per_trial, 0)
+        if self.gpus_per_trial != "auto":
+            _at_least("gpus_per_trial", self.gpus_per_trial, 0)
         if self.reduction_factor <= 1:
             raise InvalidValue(f"--reduction-factor {self.reduction_factor} must be above 1")
 
@@ -107,7 +108,7 @@ class Prepared:
     max_failures: int
     concurrent: int | None
     cpus_per_trial: float | None
-    gpus_per_trial: float | None
+    gpus_per_trial: float | Literal["auto"] | None
     time_budget_s: float | None
     address: str | None
 
@@ -216,6 +217,8 @@ def build_run_cache(
 def _data_source(config: SearchConfig, show: Show) -> tuple[Path, Path | None, bool]:
     """Folder, groups file, and whether it is the sample data."""
     if config.data is not None:
+        if not config.data.expanduser().is_dir():
+            raise DataProblem(f"--data {config.data}: no such folder")
         return config.data.expanduser().resolve(), config.groups, False
     from trainables.data.sample import sample_data
 
