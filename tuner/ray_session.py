@@ -5,13 +5,16 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import ray
 
 from trainables.errors import InvalidValue
 
 SECONDS_BETWEEN_COUNTS = 5.0
+
+Pack = Callable[[Mapping[str, float]], float]
+"""From what the cluster has to the share of a GPU that a trial gets."""
 
 
 class Demands(Protocol):
@@ -30,8 +33,8 @@ class Demands(Protocol):
         """Cores of a trial."""
 
     @property
-    def gpus_per_trial(self) -> float | None:
-        """GPUs of a trial, may be a fraction."""
+    def gpus_per_trial(self) -> float | Literal["auto"] | None:
+        """GPUs of a trial, may be a fraction; "auto" is settled by whoever can measure."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class RaySession:
 
 
 @contextlib.contextmanager
-def ray_session(prepared: Demands) -> Iterator[RaySession]:
+def ray_session(prepared: Demands, pack: Pack | None = None) -> Iterator[RaySession]:
     """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
+
+    `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one.
 
     Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
     """
@@ -55,7 +60,7 @@ def ray_session(prepared: Demands) -> Iterator[RaySession]:
     if not already:
         _init(prepared)
     try:
-        yield _session(prepared)
+        yield _session(prepared, pack)
     finally:
         if not already:
             ray.shutdown()
@@ -77,8 +82,10 @@ def _init(prepared: Demands) -> None:
         raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
 
 
-def _session(prepared: Demands) -> RaySession:
-    resources = trial_resources(prepared, ray.cluster_resources())
+def _session(prepared: Demands, pack: Pack | None) -> RaySession:
+    cluster = ray.cluster_resources()
+    packs = prepared.gpus_per_trial == "auto" and cluster.get("GPU", 0.0) > 0
+    resources = trial_resources(prepared, cluster, pack(cluster) if packs and pack is not None else None)
     counted = [0.0, 0]
 
     def slots() -> int:
@@ -97,10 +104,16 @@ def _session(prepared: Demands) -> RaySession:
     return RaySession(resources, slots)
 
 
-def trial_resources(prepared: Demands, have: Mapping[str, float]) -> dict[str, float]:
-    """What one trial gets: as told, else a whole GPU and its share of the cores, else one core."""
+def trial_resources(
+    prepared: Demands, have: Mapping[str, float], packed: float | None = None
+) -> dict[str, float]:
+    """What one trial gets: as told, else a whole GPU and its share of the cores, else one core.
+
+    `packed` is the share of a GPU that was measured to suffice, for "auto".
+    """
     gpus = have.get("GPU", 0.0)
-    per_trial = prepared.gpus_per_trial if prepared.gpus_per_trial is not None else min(1.0, gpus)
+    told = packed if prepared.gpus_per_trial == "auto" else prepared.gpus_per_trial
+    per_trial = told if told is not None else min(1.0, gpus)
     if prepared.cpus_per_trial is not None:
         cores = prepared.cpus_per_trial
     else:
