@@ -105,17 +105,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._run.accumulation = max(self._run.accumulation, read_split(folder))
 
     def _fresh_run(self) -> TrainingRun:
-        device = best_device()
-        context = self.context
-        setting = Setting(
-            image_size=context.image_size,
-            weights=context.weights,
-            precision=choose_precision(context.precision, device),
-            run_seed=context.seed,
-            metric=context.metric,
-            device=device,
-        )
-        data = _trial_data(context)
+        setting = setting_of(self.context)
+        data = trial_data(self.context)
         return TrainingRun(self._config, data, setting, self._bank(data, setting))
 
     def _bank(self, data: TrialData, setting: Setting) -> FeatureBank | None:
@@ -182,8 +173,21 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return {"done": True, "reason": reason, "error": error}
 
 
+def setting_of(context: RunContext) -> Setting:
+    """Where and how the trials of a run compute in this process."""
+    device = best_device()
+    return Setting(
+        image_size=context.image_size,
+        weights=context.weights,
+        precision=choose_precision(context.precision, device),
+        run_seed=context.seed,
+        metric=context.metric,
+        device=device,
+    )
+
+
 @functools.lru_cache(maxsize=2)
-def _trial_data(context: RunContext) -> TrialData:
+def trial_data(context: RunContext) -> TrialData:
     """The run's images, opened once a worker."""
     split = pd.read_parquet(Path(context.run_dir) / "split.parquet")
     rows = list(zip(split["path"], split["label"], split["split"], strict=True))

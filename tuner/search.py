@@ -1,6 +1,7 @@
 """SearchConfig -> Ray Tune -> run directory."""
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -65,9 +66,10 @@ def execute(prepared: Prepared, show: Show | None = None, trainable: type[Any] |
     `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
     """
     os.environ.update(QUIET)
+    from tuner.packing import pack_trials
     from tuner.ray_session import ray_session
 
-    with ray_session(prepared) as session:
+    with ray_session(prepared, functools.partial(pack_trials, prepared, show or Show())) as session:
         return _fit(prepared, session, show, trainable)
 
 
