@@ -1,0 +1,167 @@
+import math
+import sys
+import time
+from dataclasses import asdict
+
+import pytest
+from ray import cloudpickle, tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+from tiny import write_space
+
+import search_spaces
+from trainables.config import EpochMetrics, TrialConfig
+from trainables.ray_trainable import TrialTrainable
+from tuner.prepare import SearchConfig, prepare
+from tuner.search import execute
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
+
+# Ray's workers can't import this module: pytest alone knows where it is.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+MAX_EPOCHS, GRACE, REDUCTION, SAMPLES = 10, 2, 3, 18
+
+SPACE = '''"""Whole from the start, or thawing late."""
+
+
+def space(trial):
+    strategy = trial.suggest_categorical("strategy", ["full", "gradual_unfreeze"])
+    trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)
+    if strategy == "gradual_unfreeze":
+        trial.suggest_int("unfreeze_at", 3, 5)
+    return {"model": "resnet18", "batch_size": 8}
+
+
+first_trials = [{"strategy": "full", "learning_rate": 1e-3}, {"strategy": "full", "learning_rate": 1e-2}]
+'''
+
+
+def val_loss(config, epoch):
+    """Late bloomers are behind every other trial while frozen, and ahead of every other in the end."""
+    off = abs(math.log10(config.learning_rate) + 3)
+    if config.strategy == "full":
+        return 0.4 + 0.05 * off + 0.3 * 0.5**epoch
+    if epoch <= config.unfreeze_at:
+        return 1.0 + 0.01 * off
+    return 0.1 + 0.05 * off + 0.9 * 0.3 ** (epoch - config.unfreeze_at)
+
+
+def metrics_of(config, epoch):
+    thawed = epoch - (config.unfreeze_at or 0)
+    return EpochMetrics(
+        epoch=epoch,
+        full_epochs=max(0, thawed),
+        val_loss=val_loss(config, epoch),
+        val_accuracy=0.5,
+        val_balanced_accuracy=0.5,
+        val_macro_f1=0.5,
+        train_loss=1.0,
+        train_accuracy=0.5,
+        learning_rate=config.learning_rate,
+        trainable_parameters=1,
+        epoch_seconds=0.0,
+        time=time.time(),
+    )
+
+
+class Curves(TrialTrainable):
+    """Trials whose epochs are given by `val_loss`."""
+
+    def step(self):
+        epoch = self._replayed = self._replayed + 1
+        done = epoch == self._config.max_epochs
+        metrics = asdict(metrics_of(self._config, epoch))
+        return {**metrics, "done": done, "reason": "completed" if done else None, "applied": {}}
+
+
+class RayCurves(tune.Trainable):
+    """The same curves for Ray's own parts."""
+
+    def setup(self, config):
+        self.trial_config = TrialConfig(**config["trial"])
+
+    def step(self):
+        return asdict(metrics_of(self.trial_config, self.iteration + 1))
+
+
+class Define:
+    """The space as OptunaSearch wants it; a class, since Ray's snapshots can't hold a closure."""
+
+    def __init__(self, space):
+        self.space = space
+
+    def __call__(self, trial):
+        return {"trial": asdict(search_spaces.configure(self.space, trial, {"max_epochs": MAX_EPOCHS}, {}))}
+
+
+def tuner_finds(folder, pictures, space, seed):
+    """Strategy and value of tuner's best trial, and for how many epochs each late bloomer was thawed."""
+    settled = prepare(
+        SearchConfig(
+            space=str(space),
+            data=pictures,
+            weights="none",
+            image_size=32,
+            samples=SAMPLES,
+            max_epochs=MAX_EPOCHS,
+            grace_period=GRACE,
+            reduction_factor=REDUCTION,
+            concurrent=1,
+            split="0.6,0.2,0.2",
+            seed=seed,
+            runs_dir=folder,
+            name="tuner",
+        )
+    )
+    result = execute(settled, trainable=Curves)
+    table = result.run.trials()
+    assert len(table) == SAMPLES
+    late = table[table["strategy"] == "gradual_unfreeze"]
+    return result.best["strategy"], result.best["value"], (late["epochs"] - late["unfreeze_at"]).tolist()
+
+
+def ray_finds(folder, space, seed):
+    """The same of Ray's ASHAScheduler and OptunaSearch, started with the same trials."""
+    loaded = search_spaces.load(str(space))
+    first = search_spaces.first_trials(loaded, MAX_EPOCHS, {})
+    tuner = tune.Tuner(
+        RayCurves,
+        tune_config=tune.TuneConfig(
+            search_alg=OptunaSearch(
+                Define(loaded), metric="val_loss", mode="min", seed=seed, points_to_evaluate=list(first)
+            ),
+            scheduler=ASHAScheduler(
+                metric="val_loss",
+                mode="min",
+                max_t=MAX_EPOCHS,
+                grace_period=GRACE,
+                reduction_factor=REDUCTION,
+            ),
+            num_samples=SAMPLES,
+            max_concurrent_trials=1,
+            reuse_actors=False,
+        ),
+        run_config=tune.RunConfig(storage_path=str(folder.resolve()), name="ray", verbose=0),
+    )
+    results = tuner.fit()
+    assert len(results) == SAMPLES
+    best = results.get_best_result(metric="val_loss", mode="min", scope="all")
+    trained = [
+        result.metrics["epoch"] - result.config["trial"]["unfreeze_at"]
+        for result in results
+        if result.config["trial"]["strategy"] == "gradual_unfreeze"
+    ]
+    return best.config["trial"]["strategy"], best.metrics["val_loss"], trained
+
+
+def test_tuner_finds_a_late_bloomer_that_rays_own_combination_stops_while_frozen(tmp_path, pictures):
+    space = write_space(tmp_path, SPACE)
+    strategy, value, thawed = tuner_finds(tmp_path, pictures, space, seed=1)
+    theirs, their_value, their_thawed = ray_finds(tmp_path, space, seed=1)
+    assert (strategy, theirs) == ("gradual_unfreeze", "full")
+    assert value < 0.35 < their_value
+    assert min(thawed) >= GRACE
+    # Ray tried late bloomers too, and let none of them thaw.
+    assert their_thawed
+    assert max(their_thawed) <= 0
