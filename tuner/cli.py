@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from trainables.errors import InvalidValue, UserMistake
-from tuner import cli_compare, cli_models
+from tuner import cli_compare, cli_models, cli_operate
 
 if TYPE_CHECKING:
     from tuner.search import SearchResult
@@ -144,16 +144,32 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go."
 )
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+@click.option(
+    "--storage",
+    metavar="FOLDER",
+    help="Folder that all machines see; the run goes there, not into --runs-dir.",
+)
+@click.option(
+    "--log", help="Log there too, comma-separated: mongodb, mlflow, tensorboard, wandb. See `tuner sync`."
+)
+@click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
+@click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
 @click.option("--models", help="Only these of the space's models, comma-separated.")
 @click.option("--strategies", help="Only these of the space's strategies, comma-separated.")
-def run(time_budget: float | None, models: str | None, strategies: str | None, **options: Any) -> None:
+def run(
+    time_budget: float | None, models: str | None, strategies: str | None, log: str | None, **options: Any
+) -> None:
     """Search a space on your images and keep everything in a run directory."""
     from tuner.prepare import SearchConfig
     from tuner.search import search
     from tuner.show import Show
 
     config = SearchConfig(
-        time_budget_s=time_budget, models=_names(models), strategies=_names(strategies), **options
+        time_budget_s=time_budget,
+        models=_names(models),
+        strategies=_names(strategies),
+        log=_names(log),
+        **options,
     )
     console = _console()
     _finish(search(config, Show(console)), console)
@@ -214,6 +230,8 @@ def inspect(folder: Path, groups: Path | None, group_regex: str | None, split: s
 
 
 for command in (cli_compare.compare, cli_models.export, cli_models.retrain, cli_models.predict):
+    commands.add_command(command)
+for command in cli_operate.COMMANDS:
     commands.add_command(command)
 
 

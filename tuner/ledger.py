@@ -20,6 +20,7 @@ from search_spaces import Space
 from trainables.checkpoint import best_name, read_split, settled, write_split
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.errors import UserMistake
+from tuner.events import Observer, tell_end, tell_epoch
 from tuner.results import MEASURED, Run, TrialRow, flat_row
 from tuner.study import Mirror, create_study, make_sampler
 
@@ -63,7 +64,7 @@ class LiveTrial:
 
 
 class Ledger:
-    """Asks, reports and tells; keeps the run directory true at every moment."""
+    """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards."""
 
     def __init__(self, run: Run, proposals: Proposals, metric: str, num_samples: int, keep: int) -> None:
         self.run, self.proposals, self.metric = run, proposals, metric
@@ -78,6 +79,7 @@ class Ledger:
         self._asked = 0
         self._written = 0.0
         self.exhausted = False
+        self.observers: list[Observer] = []
         self._reopen()
 
     def _reopen(self) -> None:
@@ -108,6 +110,8 @@ class Ledger:
         else:
             return None
         self.run.alive(trial.trial_id).mkdir(parents=True, exist_ok=True)
+        for observer in self.observers:
+            observer.started(trial)
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
@@ -123,6 +127,7 @@ class Ledger:
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
         self._storage.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
         self._mirror.report(trial.number, epoch, float(result[self.metric]))
+        tell_epoch(self.observers, trial, epoch, self.metric)
         return True
 
     def retried(self, trial_id: str, error: str) -> None:
@@ -157,6 +162,7 @@ class Ledger:
         del self.live[trial_id]
         shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
         self.write_table(force=False)
+        tell_end(self.observers, trial, flat)
         return row
 
     def write_table(self, *, force: bool = True) -> None:

@@ -6,8 +6,6 @@ All state is in the run directory (see `ledger`), so Ray's snapshots carry none 
 """
 
 import errno
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +17,6 @@ from ray.tune.search import Searcher
 from trainables.errors import DISK_FULL
 from tuner.ledger import Ledger
 from tuner.scheduler import FairASHA
-
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -91,10 +88,14 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
         status, reason, text = self._ending(name, result or {}, error)
         self._writing(lambda: ledger.finish(name, status, reason, text))
 
+    def interrupt(self) -> None:
+        """End the search soon: `Halt` tells Ray. What lives stays as it is, for a resume."""
+        self.interrupted = True
+
     def halt(self, reason: str) -> None:
-        """End the search as an interrupt does: what lives stays as it is, for a resume."""
-        self.interrupted, self.halted = True, reason
-        os.kill(os.getpid(), signal.SIGUSR1)
+        """Interrupt the search because of `reason`."""
+        self.halted = reason
+        self.interrupt()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the run directory holds it; called by Ray."""
@@ -130,6 +131,27 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
     def _over_budget(self) -> bool:
         deadline = self.scheduler.deadline if self.scheduler else None
         return deadline is not None and time.time() >= deadline
+
+
+class Halt(tune.Stopper):  # type: ignore[misc]
+    """Ends Ray's loop once the bridge is interrupted, from whatever thread and signal or none."""
+
+    def __init__(self, bridge: OptunaBridge | None = None) -> None:
+        self.bridge = bridge
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.bridge = None
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Whether this trial alone is to stop: never; called by Ray."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether every trial is to stop; called by Ray after every event."""
+        return self.bridge is not None and self.bridge.interrupted
 
 
 class BridgeCallback(tune.Callback):  # type: ignore[misc]

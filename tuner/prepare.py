@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from search_spaces import Space
 from trainables import models, strategies
 from trainables.config import METRICS
 from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
+from tuner import sinks
 from tuner.hardware import hardware, versions
 from tuner.results import Run
 from tuner.show import Show
@@ -61,6 +62,10 @@ class SearchConfig:
     keep: int = 3
     feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2
+    log: tuple[str, ...] = ()
+    log_weights: bool = False
+    dashboard: bool = True
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can be refused without looking anywhere; raises InvalidValue or UnknownName."""
@@ -79,6 +84,13 @@ class SearchConfig:
         _at_least("cpus_per_trial", self.cpus_per_trial, 0.1)
         if self.gpus_per_trial != "auto":
             _at_least("gpus_per_trial", self.gpus_per_trial, 0)
+        for name in self.log:
+            sinks.check(name)
+        if "://" in (self.storage or "").removeprefix("file://"):
+            raise InvalidValue(
+                f"--storage {self.storage}: a run lives in a folder that all machines see; mount the bucket"
+                " (s3fs, gcsfuse, NFS) and give the path of the mount"
+            )
         if self.reduction_factor <= 1:
             raise InvalidValue(f"--reduction-factor {self.reduction_factor} must be above 1")
 
@@ -111,6 +123,9 @@ class Prepared:
     gpus_per_trial: float | Literal["auto"] | None
     time_budget_s: float | None
     address: str | None
+    log: Sequence[str] = ()
+    log_weights: bool = False
+    dashboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +148,7 @@ def prepare(config: SearchConfig, show: Show | None = None) -> Prepared:
     """
     show = show or Show()
     settings = settle(config)
-    path = (config.runs_dir / (config.name or _default_name(settings.space.name))).resolve()
+    path = _place(config) / (config.name or _default_name(settings.space.name))
     Run.require_free(path)
     folder, groups_csv, sample = _data_source(config, show)
     weights = _settle_weights(config, settings, sample, show)
@@ -296,9 +311,7 @@ def _models_of(settings: SpaceSettings) -> set[str]:
     """Every model that the space can propose, as far as its first trials and many random ones tell."""
     from search_spaces.sampling import sample_configs
 
-    return {
-        config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)
-    }
+    return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
 
 
 def space_fingerprint(space: Space) -> str:
@@ -371,6 +384,9 @@ def _record(
         "gpus_per_trial": config.gpus_per_trial,
         "time_budget_s": SAMPLE_TIME_BUDGET_S if sample and budget is None else budget,
         "address": config.address,
+        "log": list(config.log),
+        "log_weights": config.log_weights,
+        "dashboard": config.dashboard,
         "allowed": {name: list(choices) for name, choices in settings.allowed.items()},
     }
     return {
@@ -399,6 +415,12 @@ def _hashes(scan: "Scan") -> dict[str, str]:
 def _default_image_size(config: SearchConfig) -> int:
     """224 px as the pretrained weights expect; 96 px for the sample data, which is drawn for it."""
     return 96 if config.data is None else 224
+
+
+def _place(config: SearchConfig) -> Path:
+    """The folder of run directories: the shared one if there is one."""
+    folder = config.runs_dir if config.storage is None else Path(config.storage.removeprefix("file://"))
+    return folder.expanduser().resolve()
 
 
 def _default_name(space: str) -> str:

@@ -1,6 +1,7 @@
 """A Ray of one's own, or a running one joined: started quietly, left clean."""
 
 import contextlib
+import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -39,50 +40,82 @@ class Demands(Protocol):
 
 @dataclass(frozen=True)
 class RaySession:
-    """What one trial gets, and how many trials fit the cluster right now."""
+    """What one trial gets, how many trials fit the cluster right now, and the addresses of Ray's pages by name."""
 
     resources: dict[str, float]
     slots: Callable[[], int]
+    pages: Mapping[str, str]
 
 
 @contextlib.contextmanager
-def ray_session(prepared: Demands, pack: Pack | None = None) -> Iterator[RaySession]:
+def ray_session(
+    prepared: Demands, pack: Pack | None = None, *, name: str | None = None, dashboard: bool = False
+) -> Iterator[RaySession]:
     """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
 
-    `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one.
+    `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one. Ray knows the job by
+    `name`; `dashboard` starts Ray's, where it is installed.
 
     Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
     """
-    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+    for logger in ("ray", "ray.tune", "ray.data", "ray.train"):
         # Above ERROR: what went wrong with a trial stands in its row.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     already = ray.is_initialized()
+    pages: dict[str, str] = {}
     if not already:
-        _init(prepared)
+        pages = _init(prepared, name, dashboard)
     try:
-        yield _session(prepared, pack)
+        yield _session(prepared, pack, pages)
     finally:
         if not already:
             ray.shutdown()
 
 
-def _init(prepared: Demands) -> None:
+def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str]:
+    """Start or join a Ray; the address of its dashboard."""
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "configure_logging": False,
         "namespace": "tuner",
+        "job_config": ray.job_config.JobConfig(metadata={"job_name": name} if name else {}),
     }
     if prepared.address is None:
-        ray.init(address="local", _node_ip_address="127.0.0.1", include_dashboard=False, **common)
-        return
+        shown = dashboard and _has_dashboard()
+        found = ray.init(
+            address="local",
+            _node_ip_address="127.0.0.1",
+            include_dashboard=shown,
+            dashboard_host="127.0.0.1",
+            **common,
+        )
+        return _pages(found.dashboard_url if shown else None)
     try:
-        ray.init(address=prepared.address, **common)
+        found = ray.init(address=prepared.address, **common)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
+    return _pages(found.dashboard_url)
 
 
-def _session(prepared: Demands, pack: Pack | None) -> RaySession:
+def _has_dashboard() -> bool:
+    """Whether what `ray[default]` adds to Ray is installed."""
+    return all(
+        importlib.util.find_spec(name) for name in ("aiohttp", "aiohttp_cors", "opencensus", "colorful")
+    )
+
+
+def _pages(dashboard: str | None) -> dict[str, str]:
+    """Addresses of the dashboard, if there is one, and of the metrics of this driver's node."""
+    here = ray.get_runtime_context().get_node_id()
+    ports = {node["NodeID"]: (node["NodeManagerAddress"], node["MetricsExportPort"]) for node in ray.nodes()}
+    pages = {"dashboard": f"http://{dashboard}"} if dashboard else {}
+    if here in ports and _has_dashboard():
+        pages["metrics"] = "http://{}:{}/metrics".format(*ports[here])
+    return pages
+
+
+def _session(prepared: Demands, pack: Pack | None, pages: Mapping[str, str]) -> RaySession:
     cluster = ray.cluster_resources()
     packs = prepared.gpus_per_trial == "auto" and cluster.get("GPU", 0.0) > 0
     resources = trial_resources(prepared, cluster, pack(cluster) if packs and pack is not None else None)
@@ -101,7 +134,7 @@ def _session(prepared: Demands, pack: Pack | None) -> RaySession:
             f"one trial needs {resources}, but the machine has {have};"
             " lower --cpus-per-trial or --gpus-per-trial"
         )
-    return RaySession(resources, slots)
+    return RaySession(resources, slots, pages)
 
 
 def trial_resources(

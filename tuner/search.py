@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from tuner.results import Run
 from tuner.show import Show
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.events import Observer
     from tuner.ray_session import RaySession
 
 QUIET = {
@@ -49,18 +52,35 @@ class SearchResult:
             return 130
         return 0 if self.best is not None else 1
 
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """One row a trial; see `trials.parquet`."""
+        return self.run.trials()
 
-def search(config: SearchConfig, show: Show | None = None) -> SearchResult:
-    """Search as `config` says and return the result; `show` displays progress.
+    @property
+    def epochs(self) -> "pd.DataFrame":
+        """One row an epoch of every trial."""
+        return self.run.epochs()
+
+
+def search(
+    config: SearchConfig, show: Show | None = None, observers: "Sequence[Observer]" = ()
+) -> SearchResult:
+    """Search as `config` says and return the result; `show` displays progress, `observers` hear of each epoch.
 
     Raises UserMistake for whatever a person can mend, before any trial starts.
     """
     prepared = prepare(config, show)
     with prepared.run.owned():
-        return execute(prepared, show)
+        return execute(prepared, show, observers=observers)
 
 
-def execute(prepared: Prepared, show: Show | None = None, trainable: type[Any] | None = None) -> SearchResult:
+def execute(
+    prepared: Prepared,
+    show: Show | None = None,
+    trainable: type[Any] | None = None,
+    observers: "Sequence[Observer]" = (),
+) -> SearchResult:
     """Run the trials of a prepared (new or reopened) run until none is left.
 
     `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
@@ -69,17 +89,25 @@ def execute(prepared: Prepared, show: Show | None = None, trainable: type[Any] |
     from tuner.packing import pack_trials
     from tuner.ray_session import ray_session
 
-    with ray_session(prepared, functools.partial(pack_trials, prepared, show or Show())) as session:
-        return _fit(prepared, session, show, trainable)
+    show = show or Show()
+    name = prepared.run.path.name
+    pack = functools.partial(pack_trials, prepared, show)
+    with ray_session(prepared, pack, name=name, dashboard=prepared.dashboard) as session:
+        return _fit(prepared, session, show, trainable, observers)
 
 
 def _fit(
-    prepared: Prepared, session: "RaySession", show: Show | None, trainable: type[Any] | None
+    prepared: Prepared,
+    session: "RaySession",
+    show: Show,
+    trainable: type[Any] | None,
+    observers: "Sequence[Observer]",
 ) -> SearchResult:
     from ray import tune
 
     from trainables.ray_trainable import TrialTrainable
-    from tuner.optuna_bridge import BridgeCallback, OptunaBridge
+    from tuner.operation import operated
+    from tuner.optuna_bridge import BridgeCallback, Halt, OptunaBridge
     from tuner.progress import Progress
     from tuner.scheduler import FairASHA
 
@@ -107,13 +135,18 @@ def _fit(
             name="ray",
             storage_path=str(prepared.run.path.resolve() / "alive"),
             callbacks=[BridgeCallback(bridge), progress],
+            stop=Halt(bridge),
             # The trial keeps its own resume state, which outlives Ray's.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=prepared.max_failures),
             verbose=0,
         ),
     )
-    with _signals(bridge), progress:
+    with (
+        _signals(bridge),
+        operated(prepared, ledger, session, bridge.interrupt, show, observers),
+        progress,
+    ):
         tuner.fit()
     shutil.rmtree(prepared.run.path / "alive" / "ray", ignore_errors=True)
     if bridge.halted is not None:
@@ -187,14 +220,13 @@ def _trial_name(trial: Any) -> str:
 def _signals(bridge: Any) -> Iterator[None]:
     """SIGINT and SIGTERM end the run properly once, at once the second time.
 
-    Ray ends its loop on SIGUSR1; the trials that live keep their resume state and stay unfinished in the journal.
+    The trials that live keep their resume state and stay unfinished in the journal.
     """
 
     def handle(number: int, frame: Any) -> None:
         if bridge.interrupted:
             os._exit(130)
-        bridge.interrupted = True
-        os.kill(os.getpid(), signal.SIGUSR1)
+        bridge.interrupt()
 
     try:
         before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
