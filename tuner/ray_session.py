@@ -100,9 +100,7 @@ def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str
 
 def _has_dashboard() -> bool:
     """Whether what `ray[default]` adds to Ray is installed."""
-    return all(
-        importlib.util.find_spec(name) for name in ("aiohttp", "aiohttp_cors", "opencensus", "colorful")
-    )
+    return all(importlib.util.find_spec(name) for name in ("aiohttp", "aiohttp_cors", "opencensus"))
 
 
 def _pages(dashboard: str | None) -> dict[str, str]:
