@@ -258,10 +258,11 @@ def main() -> None:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    # The stream by itself, not by its name: while a search runs, sys.stdout is kept from what libraries print.
+    console = Console(highlight=False, file=sys.stdout)
     if not console.is_terminal:
         # Redirected output is read by programs and editors: a row is one line, however long.
-        console = Console(highlight=False, width=max(console.width, 160))
+        console = Console(highlight=False, file=sys.stdout, width=max(console.width, 160))
     return console
 
 

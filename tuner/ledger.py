@@ -4,6 +4,8 @@ The journal is the source: a trial's row is written into it before its end is to
 driver may be killed between any two lines and `Ledger.reopen` finds every trial either finished or still to go on.
 """
 
+import bisect
+import dataclasses
 import shutil
 import time
 from collections import deque
@@ -78,6 +80,9 @@ class Ledger:
         self._seen: set[tuple[Any, ...]] = set()
         self._asked = 0
         self._written = 0.0
+        self._weights = str(run.record.get("weights", ""))
+        self._ranking: list[tuple[float, int, str]] = []
+        self._combinations: dict[str, str] = {}
         self.exhausted = False
         self.observers: list[Observer] = []
         self._reopen()
@@ -90,7 +95,7 @@ class Ledger:
             self._seen.add(_signature(config))
             trial_id = trial.user_attrs["trial_id"]
             if trial.state.is_finished():
-                self.rows[trial_id] = trial.user_attrs["row"]
+                self._enter(trial.user_attrs["row"], config)
                 shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
                 continue
             past = self.run.epochs(trial_id).drop(columns="trial_id").to_dict("records")
@@ -130,15 +135,20 @@ class Ledger:
         tell_epoch(self.observers, trial, epoch, self.metric)
         return True
 
-    def retried(self, trial_id: str, error: str) -> None:
-        """Note that a worker died and its trial is tried again, with smaller parts if memory ran out."""
+    def retry(self, trial_id: str, error: str, max_failures: int) -> bool:
+        """Put a trial whose worker died back in the queue, with smaller parts if memory ran out.
+
+        False if it has been tried `max_failures` times again already.
+        """
         trial = self.live.get(trial_id)
-        if trial is None:
-            return
+        if trial is None or trial.retries >= max_failures:
+            return False
         trial.retries += 1
         if any(sign in error for sign in OUT_OF_MEMORY):
             folder = self.run.alive(trial_id)
             write_split(folder, read_split(folder) * 2)
+        self.unfinished.append(trial_id)
+        return True
 
     def finish(self, trial_id: str, status: str, reason: str, error: str | None = None) -> TrialRow | None:
         """Tell how a trial ended; completed -> COMPLETE with its best epoch, stopped -> PRUNED, failed -> FAIL."""
@@ -150,7 +160,7 @@ class Ledger:
         if error is not None:
             (self.run.path / "failures" / f"{trial_id}.txt").write_text(error, encoding="utf-8")
         self._storage.set_trial_user_attr(trial.identity, "row", flat)
-        self.rows[trial_id] = flat
+        self._enter(flat, trial.config)
         # Before the end is told: whoever dies here goes on with the trial, and finds its weights kept already.
         self._keep_weights()
         state = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[
@@ -179,7 +189,7 @@ class Ledger:
 
     def best(self) -> dict[str, Any] | None:
         """The row of the best trial that has a value and did not fail, or None."""
-        return next(iter(self._ranking()), None)
+        return self.rows[self._ranking[0][2]] if self._ranking else None
 
     def _propose(self) -> LiveTrial | None:
         number = self._asked
@@ -230,9 +240,8 @@ class Ledger:
 
     def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None) -> TrialRow:
         base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
-        weights = str(self.run.record.get("weights", ""))
         if not trial.epochs:
-            return TrialRow(**{**_shallow(base), "weights": weights})
+            return dataclasses.replace(base, weights=self._weights)
         sign = 1 if METRICS[self.metric] == "min" else -1
         ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
         best = min(ordered, key=lambda epoch: sign * float(epoch[self.metric]))
@@ -247,7 +256,7 @@ class Ledger:
             metrics={name: float(best[name]) for name in MEASURED},
             seconds=sum(float(epoch["epoch_seconds"]) for epoch in ordered),
             error=error,
-            weights=weights,
+            weights=self._weights,
             trainable_first=int(ordered[0]["trainable_parameters"]),
             trainable_last=int(ordered[-1]["trainable_parameters"]),
             applied_learning_rates_first=trial.applied.get("learning_rates_first"),
@@ -258,22 +267,21 @@ class Ledger:
             retries=trial.retries,
         )
 
-    def _ranking(self) -> list[dict[str, Any]]:
-        sign = 1 if METRICS[self.metric] == "min" else -1
-        scored = [row for row in self.rows.values() if row["value"] is not None and row["status"] != "failed"]
-        return sorted(scored, key=lambda row: (sign * row["value"], row["number"]))
+    def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
+        """Note the row of a trial that has ended, in its place among the others."""
+        trial_id = str(row["trial_id"])
+        self.rows[trial_id] = row
+        self._combinations[trial_id] = config.combination
+        if row["value"] is not None and row["status"] != "failed":
+            sign = 1 if METRICS[self.metric] == "min" else -1
+            bisect.insort(self._ranking, (sign * float(row["value"]), int(row["number"]), trial_id))
 
     def _kept(self) -> set[str]:
         """Trials whose weights stay: the best of every combination, and the top `keep`."""
-        ranking = self._ranking()
-        kept = {row["trial_id"] for row in ranking[: self.keep]}
-        combinations: set[str] = set()
-        for row in ranking:
-            combination = TrialConfig(**{name: row[name] for name in _config_fields(row)}).combination
-            if combination not in combinations:
-                combinations.add(combination)
-                kept.add(row["trial_id"])
-        return kept
+        best: dict[str, str] = {}
+        for _, _, trial_id in self._ranking:
+            best.setdefault(self._combinations[trial_id], trial_id)
+        return {*best.values(), *(trial_id for _, _, trial_id in self._ranking[: self.keep])}
 
     def _keep_weights(self) -> None:
         kept = self._kept()
@@ -293,11 +301,3 @@ class Ledger:
 def _signature(config: TrialConfig) -> tuple[Any, ...]:
     """What makes two configurations the same, whatever their seeds."""
     return tuple(value for name, value in asdict(config).items() if name != "seed")
-
-
-def _config_fields(row: Mapping[str, Any]) -> list[str]:
-    return [name for name in TrialConfig.__dataclass_fields__ if name in row]
-
-
-def _shallow(row: TrialRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in TrialRow.__dataclass_fields__}

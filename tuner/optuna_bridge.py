@@ -24,7 +24,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 class OptunaBridge(Searcher):  # type: ignore[misc]
     """Proposes trials from `ledger` while fewer than `slots()` live, and tells it how they end.
 
-    `scheduler` knows why it stopped a trial. After `interrupted` is set nothing more is told: the trials that
+    `scheduler` knows why it stopped a trial. A trial whose worker dies is proposed again, up to `max_failures`
+    times: Ray's own retries give up at once when an idle worker dies that a trial was about to take over. After `interrupted` is set nothing more is told: the trials that
     live stay as they are, for a resume. Pickles to an empty shell.
     """
 
@@ -33,9 +34,11 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
         ledger: Ledger | None = None,
         scheduler: FairASHA | None = None,
         slots: Callable[[], int] | None = None,
+        max_failures: int = 0,
     ) -> None:
         super().__init__()
         self.ledger, self.scheduler, self.slots = ledger, scheduler, slots
+        self.max_failures = max_failures
         self.interrupted = False
         self.halted: str | None = None
         self._names: dict[str, str] = {}
@@ -85,6 +88,8 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
             return
         if result is not None:
             self._writing(lambda: ledger.report(name, result))
+        if error and ledger.retry(name, self._death_of(name), self.max_failures):
+            return
         status, reason, text = self._ending(name, result or {}, error)
         self._writing(lambda: ledger.finish(name, status, reason, text))
 
@@ -107,8 +112,7 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
     def _ending(self, name: str, result: Mapping[str, Any], error: bool) -> tuple[str, str, str | None]:
         """Status, reason and traceback of a trial that ended."""
         if error:
-            errors = self.scheduler.errors if self.scheduler else {}
-            return "failed", "worker died", errors.get(name, "the worker process died")
+            return "failed", "worker died", self._death_of(name)
         reason = result.get("reason")
         if reason in ("completed", "patience"):
             return "completed", str(reason), None
@@ -127,6 +131,11 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
             if error.errno not in NO_SPACE:
                 raise
             self.halt(DISK_FULL)
+
+    def _death_of(self, name: str) -> str:
+        """What Ray knows of the death of the trial's worker."""
+        errors = self.scheduler.errors if self.scheduler else {}
+        return errors.get(name, "the worker process died")
 
     def _over_budget(self) -> bool:
         deadline = self.scheduler.deadline if self.scheduler else None
@@ -172,9 +181,3 @@ class BridgeCallback(tune.Callback):  # type: ignore[misc]
         """Report an epoch that ended its trial too; called by Ray."""
         if self.bridge is not None:
             self.bridge.on_trial_result(trial.trial_id, result)
-
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Count a retry; called by Ray."""
-        if self.bridge is not None and self.bridge.ledger is not None:
-            name = trial.config["trial_id"]
-            self.bridge.ledger.retried(name, str(trial.get_error() or ""))

@@ -39,7 +39,7 @@ class Progress(Callback):  # type: ignore[misc]
         self._told = set(self.ledger.rows) if self.ledger else set()
         console = self.show.console
         if console is not None and console.is_terminal:
-            self._live = Live(self.render(), console=console, auto_refresh=False, transient=True)
+            self._live = Live(self.render(), console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
             self._live.start()
         return self
 

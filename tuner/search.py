@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import RunContext
@@ -86,6 +87,9 @@ def execute(
     `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
     """
     os.environ.update(QUIET)
+    if prepared.address is None:
+        # Ray's switch for a machine without a cluster: everything listens on 127.0.0.1 only.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     from tuner.packing import pack_trials
     from tuner.ray_session import ray_session
 
@@ -116,7 +120,7 @@ def _fit(
     deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
     rungs = _rungs(prepared, ledger)
     scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop")
-    bridge = OptunaBridge(ledger, scheduler, session.slots)
+    bridge = OptunaBridge(ledger, scheduler, session.slots, prepared.max_failures)
     progress = Progress(ledger, show)
     context = run_context(prepared, max(1, int(session.resources["cpu"])))
     tuner = tune.Tuner(
@@ -129,7 +133,7 @@ def _fit(
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
+            trial_dirname_creator=_trial_folder,
         ),
         run_config=tune.RunConfig(
             name="ray",
@@ -138,7 +142,7 @@ def _fit(
             stop=Halt(bridge),
             # The trial keeps its own resume state, which outlives Ray's.
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=prepared.max_failures),
+            failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     )
@@ -146,6 +150,7 @@ def _fit(
         _signals(bridge),
         operated(prepared, ledger, session, bridge.interrupt, show, observers),
         progress,
+        _quiet(show),
     ):
         tuner.fit()
     shutil.rmtree(prepared.run.path / "alive" / "ray", ignore_errors=True)
@@ -212,8 +217,23 @@ def _rungs(prepared: Prepared, ledger: Ledger) -> Any:
     return rungs
 
 
+@contextlib.contextmanager
+def _quiet(show: Show) -> Iterator[None]:
+    """Keep what Ray prints about dead workers off the terminal that `show` draws on."""
+    if show.console is None:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
 def _trial_name(trial: Any) -> str:
     return str(trial.config["trial_id"])
+
+
+def _trial_folder(trial: Any) -> str:
+    """Ray's own folder of a trial; one that is tried again is another trial to Ray."""
+    return f"{_trial_name(trial)}-{trial.trial_id}"
 
 
 @contextlib.contextmanager

@@ -71,7 +71,15 @@ def finished(tmp_path_factory, two_cores, pictures):
 def test_a_search_ends_with_a_best_trial_and_a_complete_directory(finished):
     assert finished.exit_status == 0
     names = {path.name for path in finished.run.path.iterdir()}
-    assert names >= {"run.yaml", "split.parquet", "study.journal", "epochs", "trials.parquet", "weights", "best.yaml"}
+    assert names >= {
+        "run.yaml",
+        "split.parquet",
+        "study.journal",
+        "epochs",
+        "trials.parquet",
+        "weights",
+        "best.yaml",
+    }
     assert len(finished.run.trials()) == 4
     assert list((finished.run.path / "alive").iterdir()) == []
 

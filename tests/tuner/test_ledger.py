@@ -204,9 +204,12 @@ def test_weights_are_kept_for_the_top_and_for_every_combination(tmp_path, space)
 def test_a_worker_that_ran_out_of_memory_is_tried_again_in_smaller_parts(tmp_path, space):
     book = ledger(tmp_path, space)
     trial_id = begin(book)
-    book.retried(trial_id, "ray.exceptions.OutOfMemoryError: Task was killed")
+    assert book.retry(trial_id, "ray.exceptions.OutOfMemoryError: Task was killed", max_failures=2)
+    assert book.next()["trial_id"] == trial_id
     assert (book.run.alive(trial_id) / "split").read_text() == "2"
-    book.retried(trial_id, "the node died")
+    assert book.retry(trial_id, "the node died", max_failures=2)
+    assert book.next()["trial_id"] == trial_id
     assert (book.run.alive(trial_id) / "split").read_text() == "2"
+    assert not book.retry(trial_id, "the node died", max_failures=2)
     book.report(trial_id, epoch(1, 0.5))
     assert book.finish(trial_id, "completed", "completed").retries == 2
