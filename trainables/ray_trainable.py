@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import cv2
 import pandas as pd
+import ray
 import torch
 from ray import tune
 
@@ -22,10 +23,10 @@ from trainables.checkpoint import (
     write_split,
 )
 from trainables.config import EpochMetrics, RunContext, TrialConfig
-from trainables.data.cache import ImageCache
 from trainables.errors import DISK_FULL, Diverged
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import best_device, choose_precision
+from trainables.machine import local_images, require_run
 from trainables.training import Setting, TrainingRun, TrialData, load_trial_data
 
 
@@ -59,6 +60,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """One epoch's metrics with `done` and `reason`; called by Ray."""
+        _show_in_process_lists(self.trial_name_here)
         try:
             self._start()
             if self._replayed < len(self._known):
@@ -74,6 +76,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             return self._failure(DISK_FULL if full else "error", traceback.format_exc())
         except Exception:
             return self._failure("error", traceback.format_exc())
+
+    def __repr__(self) -> str:
+        """The run's name: Ray keeps what a worker calls itself at its start, whatever trials it runs later."""
+        return Path(self.context.run_dir).name if hasattr(self, "context") else type(self).__name__
 
     def cleanup(self) -> None:
         """Let the last files reach the disk; called by Ray."""
@@ -94,6 +100,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Build the model and continue from resume state; inside `step`, so that a failure is the trial's."""
         if self._run is not None:
             return
+        require_run(self.context)
         folder = Path(self.context.run_dir) / "alive" / self.trial_name_here
         folder.mkdir(parents=True, exist_ok=True)
         self._writer = CheckpointWriter(folder)
@@ -191,7 +198,17 @@ def trial_data(context: RunContext) -> TrialData:
     """The run's images, opened once a worker."""
     split = pd.read_parquet(Path(context.run_dir) / "split.parquet")
     rows = list(zip(split["path"], split["label"], split["split"], strict=True))
-    return load_trial_data(ImageCache.open(Path(context.cache)), rows, context.classes)
+    return load_trial_data(local_images(context), rows, context.classes)
+
+
+def _show_in_process_lists(trial_id: str) -> None:
+    """Let `ps` and the workers' list of Ray's dashboard name the trial while its epoch runs.
+
+    Ray titles its workers itself and offers no public way to; without that function they keep its titles.
+    """
+    name = getattr(getattr(ray, "_raylet", None), "setproctitle", None)
+    if name is not None and ray.is_initialized():
+        name(f"ray::{trial_id}")
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

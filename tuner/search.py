@@ -182,6 +182,7 @@ def run_context(prepared: Prepared, num_threads: int) -> RunContext:
         seed=prepared.seed,
         num_threads=num_threads,
         feature_cache_bytes=prepared.feature_cache_bytes,
+        data=str(prepared.run.record["data"].get("folder", "")),
     )
 
 
