@@ -30,19 +30,30 @@ class Rungs:
         self.milestones: tuple[int, ...] = tuple(_milestones(grace_period, reduction_factor, max_epochs))
         self.scores: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
         self._best: dict[str, tuple[int, float]] = {}
+        self._verdicts: dict[str, float | None] = {}
 
     def enter(self, trial_id: str, epoch: int, full_epochs: int, value: float) -> float | None:
         """Note `value`; the cutoff that the trial fails at this epoch's rung, or None where it may go on.
 
-        An epoch that is already known changes nothing, so a resumed trial may report its past again.
+        An epoch that is already known changes nothing, so a resumed trial may report its past again; its latest
+        one gets the same verdict again, since the driver may have died between the verdict and the stop.
         No score is left and no verdict made before everything that the strategy trains has trained for
         `grace_period` epochs: a frozen trial's score would make the rung lenient for others.
         """
         known, best = self._best.get(trial_id, (0, value))
         if epoch <= known:
-            return None
+            return self._verdicts.get(trial_id) if epoch == known else None
         best = min(best, value) if self.mode == "min" else max(best, value)
         self._best[trial_id] = (epoch, best)
+        self._verdicts[trial_id] = self._judge(trial_id, epoch, full_epochs, best)
+        return self._verdicts[trial_id]
+
+    def replay(self, epochs: Iterable[tuple[str, int, int, float]]) -> None:
+        """Enter what had been reported before a restart, as (trial_id, epoch, full_epochs, value) in order of time."""
+        for trial_id, epoch, full_epochs, value in epochs:
+            self.enter(trial_id, epoch, full_epochs, value)
+
+    def _judge(self, trial_id: str, epoch: int, full_epochs: int, best: float) -> float | None:
         if epoch not in self.scores or full_epochs < self.grace_period:
             return None
         earlier = list(self.scores[epoch].values())
@@ -52,11 +63,6 @@ class Rungs:
         sign = 1 if self.mode == "min" else -1
         cutoff = sign * float(np.quantile([sign * score for score in earlier], 1 / self.reduction_factor))
         return cutoff if sign * best > sign * cutoff else None
-
-    def replay(self, trial_id: str, epochs: Iterable[tuple[int, int, float]]) -> None:
-        """Fill in what a trial had reported before a restart, as (epoch, full_epochs, value); no verdicts."""
-        for epoch, full_epochs, value in epochs:
-            self.enter(trial_id, epoch, full_epochs, value)
 
 
 def _milestones(grace_period: int, reduction_factor: float, max_epochs: int) -> list[int]:

@@ -211,10 +211,9 @@ def _rungs(prepared: Prepared, ledger: Ledger) -> Any:
         not prepared.space.grid,
     )
     if rungs is not None and (ledger.rows or ledger.live):
-        epochs = prepared.run.epochs()
-        for trial_id, part in epochs.groupby("trial_id", sort=True):
-            columns = (part["epoch"], part["full_epochs"], part[prepared.metric])
-            rungs.replay(str(trial_id), zip(*(column.tolist() for column in columns), strict=True))
+        epochs = prepared.run.epochs().sort_values("time", kind="stable")
+        columns = ("trial_id", "epoch", "full_epochs", prepared.metric)
+        rungs.replay(zip(*(epochs[name].tolist() for name in columns), strict=True))
     return rungs
 
 

@@ -87,10 +87,20 @@ def test_rungs_rebuilt_from_the_record_equal_those_of_the_uninterrupted_search()
     whole, rebuilt = rungs(), rungs()
     for trial_id, curve in curves.items():
         feed(whole, trial_id, curve)
-    for trial_id, curve in curves.items():
-        rebuilt.replay(trial_id, [(epoch, epoch, value) for epoch, value in enumerate(curve, start=1)])
+    rebuilt.replay(
+        (trial_id, epoch, epoch, value)
+        for trial_id, curve in curves.items()
+        for epoch, value in enumerate(curve, start=1)
+    )
     assert rebuilt.scores == whole.scores
     assert feed(rebuilt, "next", [1.5] * 6) == feed(whole, "next", [1.5] * 6) == 2
+
+
+def test_a_verdict_that_a_dead_driver_did_not_carry_out_is_made_again():
+    book = rungs()
+    book.replay([("a", 1, 1, 0.3), ("a", 2, 2, 0.3), ("b", 1, 1, 0.9), ("b", 2, 2, 0.9), ("c", 1, 1, 0.1)])
+    assert feed(book, "b", [0.9, 0.9]) == 2
+    assert feed(book, "c", [0.1, 0.1]) is None
 
 
 def test_the_scheduler_stops_at_the_rung_and_says_why():
