@@ -11,8 +11,10 @@ from typing import Any, Literal, Protocol
 import ray
 
 from trainables.errors import InvalidValue
+from tuner.leftovers import end, rays_below
 
 SECONDS_BETWEEN_COUNTS = 5.0
+SECONDS_TO_LEAVE = 1.0
 
 Pack = Callable[[Mapping[str, float]], float]
 """From what the cluster has to the share of a GPU that a trial gets."""
@@ -63,13 +65,15 @@ def ray_session(
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     already = ray.is_initialized()
     pages: dict[str, str] = {}
-    if not already:
-        pages = _init(prepared, name, dashboard)
     try:
+        if not already:
+            pages = _init(prepared, name, dashboard)
         yield _session(prepared, pack, pages)
     finally:
         if not already:
+            started = rays_below()
             ray.shutdown()
+            end(started, SECONDS_TO_LEAVE)
 
 
 def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str]:

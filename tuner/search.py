@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.config import RunContext
 from trainables.errors import RunProblem
+from tuner.leftovers import end, rays_below
 from tuner.ledger import Ledger, Proposals
 from tuner.prepare import Prepared, SearchConfig, prepare
 from tuner.results import Run
@@ -245,6 +246,7 @@ def _signals(bridge: Any) -> Iterator[None]:
 
     def handle(number: int, frame: Any) -> None:
         if bridge.interrupted:
+            end(rays_below(), 0.0)
             os._exit(130)
         bridge.interrupt()
 

@@ -1,0 +1,37 @@
+"""Ray's processes that belong to this one: found before they are orphans, ended when they outstay their welcome.
+
+Ray's agents notice the death of their raylet only after ten seconds and more.
+"""
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+import psutil
+
+__all__ = ["end", "rays_below"]
+
+OWN = ("/ray/core/", "/ray/dashboard/", "/ray/_private/", "ray::")
+"""What the command line of a Ray process holds."""
+
+
+def rays_below(pid: int | None = None) -> list[psutil.Process]:
+    """Ray's processes among the children of `pid`, by default of this process, and whatever these started."""
+    found: dict[int, psutil.Process] = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid or os.getpid()).children():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if any(sign in part for part in child.cmdline() for sign in OWN):
+                    found |= {one.pid: one for one in [child, *child.children(recursive=True)]}
+    return list(found.values())
+
+
+def end(processes: Sequence[psutil.Process], patience_s: float) -> None:
+    """Wait `patience_s` for `processes` to end by themselves, then kill the others.
+
+    psutil knows a process by its time of birth too, so a number that is in use again is safe.
+    """
+    _, alive = psutil.wait_procs(processes, timeout=patience_s)
+    for one in alive:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            one.kill()
