@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.config import RunContext
 from trainables.errors import RunProblem
-from tuner.leftovers import end, rays_below
 from tuner.ledger import Ledger, Proposals
+from tuner.leftovers import end, rays_below
 from tuner.prepare import Prepared, SearchConfig, prepare
 from tuner.results import Run
 from tuner.show import Show
