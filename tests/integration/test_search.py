@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.errors import RunProblem
 from trainables.inference import compute_logits, load_classifier
 from tuner.finalists import trial_config
-from tuner.prepare import SearchConfig
-from tuner.search import search
+from tuner.prepare import SearchConfig, prepare
+from tuner.resume import resume
+from tuner.search import execute, search
 from tuner.study import load_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
@@ -173,3 +175,17 @@ def test_a_taken_name_is_refused(finished, pictures, tmp_path):
 
 def test_a_combination_is_a_ray_trainable_of_its_own_name():
     assert trainables.get("googlenet", "gradual_unfreeze").__name__ == "googlenet-gradual_unfreeze"
+
+
+def test_the_search_and_its_resume_read_no_test_image(tmp_path, pictures):
+    images = tmp_path / "pictures"
+    shutil.copytree(pictures, images)
+    prepared = prepare(config(tmp_path, images, write_space(tmp_path), samples=1, max_epochs=1))
+    split = prepared.run.split()
+    test = split.loc[split["split"] == "test", "path"]
+    for number, path in enumerate(test):
+        (images / path).unlink() if number % 2 else (images / path).write_bytes(b"poison")
+    with prepared.run.owned():
+        assert execute(prepared).exit_status == 0
+    assert resume(prepared.run.path, samples=1).exit_status == 0
+    assert len(prepared.run.trials()) == 2
