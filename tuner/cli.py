@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from trainables.errors import InvalidValue, UserMistake
-from tuner import cli_compare, cli_models, cli_operate
+from tuner import cli_compare, cli_models, cli_operate, cli_plan
 
 if TYPE_CHECKING:
     from tuner.search import SearchResult
@@ -69,6 +69,13 @@ class Share(click.ParamType):
             return float(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number nor auto", param, ctx)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise InvalidValue(f"{text!r} names nothing; write names with commas between")
+    return names
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -233,6 +240,7 @@ for command in (cli_compare.compare, cli_models.export, cli_models.retrain, cli_
     commands.add_command(command)
 for command in cli_operate.COMMANDS:
     commands.add_command(command)
+commands.add_command(cli_plan.plan_command(run, _names))
 
 
 def main() -> None:
@@ -264,13 +272,6 @@ def _console() -> Console:
         # Redirected output is read by programs and editors: a row is one line, however long.
         console = Console(highlight=False, file=sys.stdout, width=max(console.width, 160))
     return console
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
-    if text is not None and not names:
-        raise InvalidValue(f"{text!r} names nothing; write names with commas between")
-    return names
 
 
 def _finish(result: "SearchResult", console: Console) -> None:

@@ -141,6 +141,17 @@ class SpaceSettings:
     allowed: Mapping[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class Examined:
+    """The images of a search, their split and groups file, the weights; `sample`: tuner drew the images."""
+
+    scan: "Scan"
+    split: "pd.DataFrame"
+    weights: str
+    sample: bool
+    groups: Path | None
+
+
 def prepare(config: SearchConfig, show: Show | None = None) -> Prepared:
     """Check everything, split and cache the data, make the run directory; no trial starts.
 
@@ -150,12 +161,10 @@ def prepare(config: SearchConfig, show: Show | None = None) -> Prepared:
     settings = settle(config)
     path = _place(config) / (config.name or _default_name(settings.space.name))
     Run.require_free(path)
-    folder, groups_csv, sample = _data_source(config, show)
-    weights = _settle_weights(config, settings, sample, show)
-    scan = _scan(folder, show)
-    split = _split(config, scan, groups_csv, show)
+    found = examine(config, settings, show)
+    scan, split = found.scan, found.split
     cache = build_run_cache(scan.folder, split, _hashes(scan), settings.image_size, show)
-    record = _record(config, settings, scan, split, weights, sample, groups_csv)
+    record = _record(config, settings, scan, split, found.weights, found.sample, found.groups)
     run = Run.create(path, record)
     run.write_split(split)
     run.write_images(_hashes(scan))
@@ -196,6 +205,14 @@ def settle(config: SearchConfig) -> SpaceSettings:
         overrides=overrides,
         allowed=allowed,
     )
+
+
+def examine(config: SearchConfig, settings: SpaceSettings, show: Show) -> Examined:
+    """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend."""
+    folder, groups_csv, sample = _data_source(config, show)
+    weights = _settle_weights(config, settings, sample, show)
+    scan = _scan(folder, show)
+    return Examined(scan, _split(config, scan, groups_csv, show), weights, sample, groups_csv)
 
 
 def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
