@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from trainables.config import RunContext
 from trainables.errors import RunProblem
 from tuner.ledger import Ledger, Proposals
-from tuner.leftovers import end, rays_below
 from tuner.prepare import Prepared, SearchConfig, prepare
 from tuner.results import Run
 from tuner.show import Show
+from tuner.signals import INTERRUPTED, Signals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +50,7 @@ class SearchResult:
     def exit_status(self) -> int:
         """0 when a trial finished, 1 when none did, 130 when interrupted."""
         if self.interrupted:
-            return 130
+            return INTERRUPTED
         return 0 if self.best is not None else 1
 
     @property
@@ -97,14 +96,18 @@ def execute(
     show = show or Show()
     name = prepared.run.path.name
     pack = functools.partial(pack_trials, prepared, show)
-    with ray_session(prepared, pack, name=name, dashboard=prepared.dashboard) as session:
-        return _fit(prepared, session, show, trainable, observers)
+    with (
+        Signals() as signals,
+        ray_session(prepared, pack, name=name, dashboard=prepared.dashboard) as session,
+    ):
+        return _fit(prepared, session, show, signals, trainable, observers)
 
 
 def _fit(
     prepared: Prepared,
     session: "RaySession",
     show: Show,
+    signals: Signals,
     trainable: type[Any] | None,
     observers: "Sequence[Observer]",
 ) -> SearchResult:
@@ -147,8 +150,10 @@ def _fit(
             verbose=0,
         ),
     )
+    signals.stop = bridge.interrupt
+    if signals.asked:
+        bridge.interrupt()
     with (
-        _signals(bridge),
         operated(prepared, ledger, session, bridge.interrupt, show, observers),
         progress,
         _quiet(show),
@@ -235,31 +240,6 @@ def _trial_name(trial: Any) -> str:
 def _trial_folder(trial: Any) -> str:
     """Ray's own folder of a trial; one that is tried again is another trial to Ray."""
     return f"{_trial_name(trial)}-{trial.trial_id}"
-
-
-@contextlib.contextmanager
-def _signals(bridge: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end the run properly once, at once the second time.
-
-    The trials that live keep their resume state and stay unfinished in the journal.
-    """
-
-    def handle(number: int, frame: Any) -> None:
-        if bridge.interrupted:
-            end(rays_below(), 0.0)
-            os._exit(130)
-        bridge.interrupt()
-
-    try:
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever called owns the signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _now() -> str:
