@@ -65,5 +65,5 @@ def ending(result: "SearchResult") -> list[RenderableType]:
     if result.interrupted:
         lines.append(Text(f"stopped before the end; go on with: tuner resume {run.path}"))
     else:
-        lines.append(Text(f"next: tuner leaderboard {run.path}"))
+        lines.append(Text(f"next: tuner compare {run.path}"))
     return lines

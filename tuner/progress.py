@@ -123,7 +123,8 @@ class Progress(Callback):  # type: ignore[misc]
             if row["value"] is None
             else f"{metric} {row['value']:.4f} at epoch {row['best_epoch']}"
         )
+        why = row["status"] if row["status"] == row["reason"] else f"{row['status']} ({row['reason']})"
+        epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
         return (
-            f"[{len(self._told)}/{total}] {row['trial_id']} {row['status']} ({row['reason']})"
-            f" after {row['epochs']} epochs: {value}"
+            f"[{len(self._told)}/{total}] {row['trial_id']} {why} after {epochs}: {value}"
         )
