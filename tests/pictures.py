@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from trainables.data.cache import ImageCache, build_cache
-from trainables.training import TrialData, load_trial_data
+from trainables.trial_data import TrialData, load_trial_data
 
 
 def write_pictures(folder: Path, counts: dict[str, int], side: int = 40, seed: int = 0) -> list[str]:

@@ -27,7 +27,8 @@ from trainables.errors import DISK_FULL, Diverged
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import best_device, choose_precision
 from trainables.machine import local_images, require_run
-from trainables.training import Setting, TrainingRun, TrialData, load_trial_data
+from trainables.training import Setting, TrainingRun
+from trainables.trial_data import TrialData, load_trial_data
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from trainables.data.batches import (
     spans,
     train_batches,
 )
-from trainables.data.cache import ImageCache
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureBank
 from trainables.inference import Scores, autocast, score_logits
@@ -35,30 +34,10 @@ from trainables.strategies.groups import (
     full_epochs,
     is_backbone_frozen,
 )
+from trainables.trial_data import TrialData
 
 EVAL_BATCH = 128
 """Images a validation batch; without gradients there is room for more than in training."""
-
-
-@dataclass(frozen=True)
-class TrialData:
-    """Training and validation images: rows of `cache`, labels as class indices, in equal order.
-
-    Without validation images (a final training) the validation metrics are NaN, and a plateau schedule
-    moves only when it is told to; see `Schedule.reduce`.
-    """
-
-    cache: ImageCache
-    train_rows: np.ndarray
-    train_labels: np.ndarray
-    val_rows: np.ndarray
-    val_labels: np.ndarray
-    classes: tuple[str, ...]
-
-    @property
-    def train_counts(self) -> list[int]:
-        """Training images of each class."""
-        return np.bincount(self.train_labels, minlength=len(self.classes)).tolist()
 
 
 @dataclass(frozen=True)
@@ -351,22 +330,6 @@ class TrainingRun:
             moved.update(id(buffer) for module in group.modules for buffer in module.buffers())
         names = dict(self.classifier.named_parameters()) | dict(self.classifier.named_buffers())
         return {name: tensor.detach() for name, tensor in names.items() if id(tensor) in moved}
-
-
-def load_trial_data(
-    cache: ImageCache, split: Sequence[tuple[str, str, str]], classes: Sequence[str]
-) -> TrialData:
-    """Training and validation rows of `split`, given as (path, label, part)."""
-    index = {name: number for number, name in enumerate(classes)}
-
-    def part(name: str) -> tuple[np.ndarray, np.ndarray]:
-        chosen = [(path, index[label]) for path, label, where in split if where == name]
-        rows = cache.rows([path for path, _ in chosen])
-        return rows, np.array([label for _, label in chosen], dtype=np.int64)
-
-    train_rows, train_labels = part("train")
-    val_rows, val_labels = part("val")
-    return TrialData(cache, train_rows, train_labels, val_rows, val_labels, tuple(classes))
 
 
 def with_seed(config: TrialConfig, seed: int) -> TrialConfig:

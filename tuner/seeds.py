@@ -14,7 +14,8 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache
 from trainables.errors import Diverged
 from trainables.inference import best_device, choose_precision, compute_logits
-from trainables.training import Setting, TrainingRun, load_trial_data, with_seed
+from trainables.training import Setting, TrainingRun, with_seed
+from trainables.trial_data import load_trial_data
 from tuner.ray_session import RaySession
 from tuner.show import Show
 from tuner.stats import FloatArray
