@@ -1,0 +1,45 @@
+"""A trial's images: which rows of the cache it trains on and which it is measured on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainables.data.cache import ImageCache
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """Training and validation images: rows of `cache`, labels as class indices, in equal order.
+
+    Without validation images (a final training) the validation metrics are NaN, and a plateau schedule
+    moves only when it is told to; see `Schedule.reduce`.
+    """
+
+    cache: ImageCache
+    train_rows: np.ndarray
+    train_labels: np.ndarray
+    val_rows: np.ndarray
+    val_labels: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def train_counts(self) -> list[int]:
+        """Training images of each class."""
+        return np.bincount(self.train_labels, minlength=len(self.classes)).tolist()
+
+
+def load_trial_data(
+    cache: ImageCache, split: Sequence[tuple[str, str, str]], classes: Sequence[str]
+) -> TrialData:
+    """Training and validation rows of `split`, given as (path, label, part)."""
+    index = {name: number for number, name in enumerate(classes)}
+
+    def part(name: str) -> tuple[np.ndarray, np.ndarray]:
+        chosen = [(path, index[label]) for path, label, where in split if where == name]
+        rows = cache.rows([path for path, _ in chosen])
+        return rows, np.array([label for _, label in chosen], dtype=np.int64)
+
+    train_rows, train_labels = part("train")
+    val_rows, val_labels = part("val")
+    return TrialData(cache, train_rows, train_labels, val_rows, val_labels, tuple(classes))
