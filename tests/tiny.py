@@ -64,9 +64,7 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
 def ledger(folder: Path, space: Path, **changes: Any) -> Ledger:
     """The book of such a run."""
     settled = prepared(folder, space, **changes)
-    proposals = Proposals(
-        settled.space, settled.overrides, settled.allowed, settled.sampler, settled.seed
-    )
+    proposals = Proposals(settled.space, settled.overrides, settled.allowed, settled.sampler, settled.seed)
     return Ledger(settled.run, proposals, settled.metric, settled.samples, settled.keep)
 
 

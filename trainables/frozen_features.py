@@ -1,9 +1,9 @@
 """Outputs of a frozen backbone, computed once a machine and shared by trials through memory-mapped files.
 
-While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial with
-the same weights, image size, images, seed and precision. One file holds the features of one (epoch, drawing) [n, d] in
-float32, with a mask of what is filled in; validation has one file for all epochs. Whoever misses rows fills them in under
-the file's lock, which the operating system takes from a process that dies.
+While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial
+with the same weights, image size, images, seed and precision. One file holds the features of one (epoch,
+drawing) [n, d] in float32, with a mask of what is filled in; validation has one file for all epochs. Whoever
+misses rows fills them in under the file's lock, which the operating system takes from a process that dies.
 """
 
 import contextlib
@@ -127,7 +127,7 @@ class FeatureBank:
     def _read(self, name: str, rows: Rows, classifier: Classifier, compute: Compute) -> Floats:
         """The stored features of `rows`, after computing those that are not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        width = int(classifier.head[-1].in_features)
+        width = classifier.width
         path = self.folder / f"{name}.f32"
         with filelock.FileLock(f"{path}.lock"):
             data, mask = _mapped(path, len(self.cache), width)

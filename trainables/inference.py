@@ -36,7 +36,7 @@ class Scores:
 
 
 def score_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Scores:
-    """Scores of `logits` [n, classes] against `labels` [n]; sums over images, so short batches weigh what they should."""
+    """Scores of `logits` [n, classes] against `labels` [n], summed over images and not over batches."""
     loss = F.cross_entropy(logits.double(), labels, reduction="sum").item() / len(labels)
     confusion = torch.bincount(labels * num_classes + logits.argmax(1), minlength=num_classes**2)
     confusion = confusion.reshape(num_classes, num_classes).double()
@@ -57,6 +57,13 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def placed(classifier: Classifier, device: torch.device) -> Classifier:
+    """`classifier` on `device` with its weights in channels_last layout, in place."""
+    classifier.to(device)
+    classifier.to(memory_format=torch.channels_last)
+    return classifier
 
 
 def best_device() -> torch.device:
@@ -119,7 +126,7 @@ def compute_logits(
     batch_size: int = 64,
 ) -> Tensor:
     """Logits float32 [n, classes] of the cached images `rows`, in their order."""
-    classifier = classifier.to(device, memory_format=torch.channels_last).eval()
+    classifier = placed(classifier, device).eval()
     parts = []
     for images in eval_batches(cache, rows, batch_size=batch_size, image_size=image_size, device=device):
         with autocast(device, precision):

@@ -88,12 +88,14 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             self._writer.wait()
         self._run = None
 
+    _run: TrainingRun | None = None
+    _writer: CheckpointWriter | None = None
+
     def _prepare(self, config: dict[str, Any]) -> None:
         values = {**config, **self.fixed}
         self.trial_name_here = str(values.pop("trial_id"))
         self._config = TrialConfig.resolve(values)
-        self._run: TrainingRun | None = None
-        self._writer: CheckpointWriter | None = None
+        self._run, self._writer = None, None
         self._known: list[EpochMetrics] = []
         self._replayed = 0
 
@@ -105,12 +107,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         folder = Path(self.context.run_dir) / "alive" / self.trial_name_here
         folder.mkdir(parents=True, exist_ok=True)
         self._writer = CheckpointWriter(folder)
-        self._run = self._fresh_run()
+        run = self._fresh_run()
         state = read_state(folder)
         if state is not None:
-            self._run.load_state_dict(state)
-            self._known = list(self._run.history)
-        self._run.accumulation = max(self._run.accumulation, read_split(folder))
+            run.load_state_dict(state)
+            self._known = list(run.history)
+        run.accumulation = max(run.accumulation, read_split(folder))
+        self._run = run
 
     def _fresh_run(self) -> TrainingRun:
         setting = setting_of(self.context)

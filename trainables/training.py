@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from trainables.data.batches import (
 )
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureBank
-from trainables.inference import Scores, autocast, score_logits
+from trainables.inference import Scores, autocast, placed, score_logits
 from trainables.losses import class_weights, describe_loss, training_loss
 from trainables.models import create
 from trainables.models.classifier import Classifier
@@ -35,6 +35,8 @@ from trainables.strategies.groups import (
     is_backbone_frozen,
 )
 from trainables.trial_data import TrialData
+
+CPU = torch.device("cpu")
 
 EVAL_BATCH = 128
 """Images a validation batch; without gradients there is room for more than in training."""
@@ -49,7 +51,7 @@ class Setting:
     precision: str = "fp32"
     run_seed: int = 0
     metric: str = "val_loss"
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
 
 
 def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
@@ -90,7 +92,7 @@ class TrainingRun:
         self._waited, self._reference = 0, math.inf
         self._sign = 1 if METRICS[setting.metric] == "min" else -1
         classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
-        self.classifier = classifier.to(setting.device, memory_format=torch.channels_last)
+        self.classifier = placed(classifier, setting.device)
         self.groups: tuple[ParamGroup, ...] = strategies.plan(config, self.classifier)
         self.optimizer = build_optimizer(self.groups, config)
         self.schedule = Schedule(self.optimizer, self.groups, config)
@@ -262,11 +264,12 @@ class TrainingRun:
     def _outputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of features [b, d]."""
         with autocast(self.setting.device, self.setting.precision):
+            classify: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = self.classifier.classify
             if inputs.dtype != torch.uint8:
-                return self.classifier.classify((inputs,))
+                return classify((inputs,))
             images = normalise(inputs, self.classifier.mean, self.classifier.std)
             taps = self.config.auxiliary_weight is not None and self.classifier.training
-            return self.classifier.classify(self.classifier.features(images, taps=taps))
+            return classify(self.classifier.features(images, taps=taps))
 
     @torch.inference_mode()
     def _logits(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -26,7 +26,8 @@ class TrialData:
     @property
     def train_counts(self) -> list[int]:
         """Training images of each class."""
-        return np.bincount(self.train_labels, minlength=len(self.classes)).tolist()
+        counts: list[int] = np.bincount(self.train_labels, minlength=len(self.classes)).tolist()
+        return counts
 
 
 def load_trial_data(

@@ -23,7 +23,7 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZES = ("B", "KB", "MB", "GB", "TB")
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType):  # type: ignore[type-arg]
     """A duration such as 90s, 20m, 1h30m or 2h, in seconds."""
 
     name = "duration"
@@ -39,7 +39,7 @@ class Seconds(click.ParamType):
         return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
-class Bytes(click.ParamType):
+class Bytes(click.ParamType):  # type: ignore[type-arg]
     """A size such as 500MB, 8GB or 0, in bytes."""
 
     name = "size"
@@ -54,7 +54,7 @@ class Bytes(click.ParamType):
         return int(float(found[1]) * 1024 ** SIZES.index((found[2] or "B").upper()))
 
 
-class Share(click.ParamType):
+class Share(click.ParamType):  # type: ignore[type-arg]
     """A number of GPUs such as 1 or 0.25, or auto."""
 
     name = "number or auto"

@@ -85,7 +85,8 @@ def events_of(run: Run) -> Iterator[Event]:
 
 def final_tests(run: Run, table: "pd.DataFrame") -> Iterator[Event]:
     """The test scores of those finalists in a comparison's `table` that are trials of `run`."""
-    from tuner.finalists import rows_of, trial_config
+    from tuner.finalists import trial_config
+    from tuner.results import rows_of
 
     finalists = {str(row["trial_id"]): row for row in rows_of(table[table["run"] == run.path.resolve().name])}
     for row in rows_of(run.trials()):

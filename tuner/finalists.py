@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.config import FIELDS, METRICS, TrialConfig
 from trainables.errors import RunProblem
-from tuner.results import Run, read_yaml
+from tuner.results import Run, read_yaml, rows_of
 from tuner.stats import FloatArray
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 __all__ = [
     "Finalist",
@@ -219,8 +219,3 @@ def _words(one: Finalist) -> tuple[str, ...]:
 
 def _run_name(run: Run) -> str:
     return run.path.resolve().name
-
-
-def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """The rows of `frame`, each by column name."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuner.finalists import rows_of, trial_config
-from tuner.results import Run
+from tuner.finalists import trial_config
+from tuner.results import Run, rows_of
 from tuner.study import load_study
 
 if TYPE_CHECKING:

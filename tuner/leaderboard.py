@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tuner.results import Run
+from tuner.results import Run, rows_of
 from tuner.show import leaderboard_table
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def leaderboard(path: Path, most: int) -> RenderableType:
     """The best `most` trials of the run at `path`; raises RunProblem if there is none."""
     run = Run.open(path)
     record = run.record
-    rows: list[dict[str, Any]] = run.trials().to_dict("records")
+    rows = rows_of(run.trials())
     head = f"{run.path.name}: {len(rows)} of {record['settings']['samples']} trials ended"
     return Group(Text(head), *map(Text, remarks(record)), leaderboard_table(rows, record["metric"], most))
 
@@ -41,7 +41,7 @@ def ending(result: "SearchResult") -> list[RenderableType]:
     run = result.run
     record = run.record
     lines: list[RenderableType] = list(map(Text, remarks(record)))
-    rows: list[dict[str, Any]] = run.trials().to_dict("records")
+    rows = rows_of(run.trials())
     if rows:
         lines.append(leaderboard_table(rows, record["metric"], 8))
     failed = sum(row["status"] == "failed" for row in rows)

@@ -1,7 +1,8 @@
 """The driver's book of a run: which trials live, what they reported, how they ended, whose weights are kept.
 
-The journal is the source: a trial's row is written into it before its end is told, and `trials.parquet` is made from it. So a
-driver may be killed between any two lines and `Ledger.reopen` finds every trial either finished or still to go on.
+The journal is the source: a trial's row is written into it before its end is told, and `trials.parquet` is made
+from it. So a driver may be killed between any two lines: a Ledger opened again finds every trial either finished
+or still to go on.
 """
 
 import bisect

@@ -25,8 +25,9 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
     """Proposes trials from `ledger` while fewer than `slots()` live, and tells it how they end.
 
     `scheduler` knows why it stopped a trial. A trial whose worker dies is proposed again, up to `max_failures`
-    times: Ray's own retries give up at once when an idle worker dies that a trial was about to take over. After `interrupted` is set nothing more is told: the trials that
-    live stay as they are, for a resume. Pickles to an empty shell.
+    times: Ray's own retries give up at once when an idle worker dies that a trial was about to take over. After
+    `interrupted` is set nothing more is told: the trials that live stay as they are, for a resume. Pickles to
+    an empty shell.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class OptunaBridge(Searcher):  # type: ignore[misc]
         """Accept Ray's call; metric, direction and space are known already."""
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next trial's config, None while every slot is taken, FINISHED at the end; called by Ray."""
         if self.ledger is None or self.slots is None:
             return str(Searcher.FINISHED)

@@ -22,7 +22,7 @@ from tuner.scheduler import make_rungs
 from tuner.show import Show
 
 if TYPE_CHECKING:
-    from trainables.training import TrialData
+    from trainables.trial_data import TrialData
 
 SIMULATIONS = 30
 POOL = 600
@@ -200,7 +200,7 @@ def _measure(
 def _few_images(found: Examined, image_size: int, batch: int, folder: Path) -> "TrialData":
     """Enough images for the timed steps, decoded into `folder`."""
     from trainables.data.cache import ImageCache, build_cache
-    from trainables.training import load_trial_data
+    from trainables.trial_data import load_trial_data
 
     split = found.split
     turn = split.groupby(["split", "label"]).cumcount()

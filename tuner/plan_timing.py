@@ -13,7 +13,8 @@ from trainables import models, strategies
 from trainables.config import TrialConfig
 
 if TYPE_CHECKING:
-    from trainables.training import Setting, TrainingRun, TrialData
+    from trainables.training import Setting, TrainingRun
+    from trainables.trial_data import TrialData
 
 STEPS = 2
 """Timed training steps; a pass before them pays for what is compiled or allocated once."""
@@ -60,7 +61,7 @@ def measure(config: TrialConfig, data: "TrialData", setting: "Setting") -> Cost:
         eval_s=_eval_s(run, last),
         weights_bytes=_bytes(parameters),
         trained_bytes=_bytes(trained),
-        feature_width=int(run.classifier.head[-1].in_features),
+        feature_width=run.classifier.width,
         memory_bytes=_peak(setting.device.type),
     )
     if torch.cuda.is_available():

@@ -39,7 +39,14 @@ class Progress(Callback):  # type: ignore[misc]
         self._told = set(self.ledger.rows) if self.ledger else set()
         console = self.show.console
         if console is not None and console.is_terminal:
-            self._live = Live(self.render(), console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+            self._live = Live(
+                self.render(),
+                console=console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._live.start()
         return self
 
@@ -125,6 +132,4 @@ class Progress(Callback):  # type: ignore[misc]
         )
         why = row["status"] if row["status"] == row["reason"] else f"{row['status']} ({row['reason']})"
         epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
-        return (
-            f"[{len(self._told)}/{total}] {row['trial_id']} {why} after {epochs}: {value}"
-        )
+        return f"[{len(self._told)}/{total}] {row['trial_id']} {why} after {epochs}: {value}"

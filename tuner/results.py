@@ -263,6 +263,11 @@ class Run:
         write_atomically(self.path / name, lambda file: pq.write_table(table, file))
 
 
+def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of `frame`, each by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; raises RunProblem if there is none."""
     import yaml

@@ -23,8 +23,8 @@ def resume(
 ) -> SearchResult:
     """Finish the run at `path`; with `samples`, add that many trials to it.
 
-    `time_budget_s` counts from now; None goes on without one. Raises RunProblem if the run is in use or if images, space or
-    versions have changed since it began.
+    `time_budget_s` counts from now; None goes on without one. Raises RunProblem if the run is in use or if
+    images, space or versions have changed since it began.
     """
     show = show or Show()
     run = Run.open(path.resolve())

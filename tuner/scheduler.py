@@ -77,7 +77,8 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     """Ray's view of `Rungs`: stops a trial at a rung, at the end of the time budget, or when told to by hand.
 
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
-    stops nobody early. `deadline` is in seconds of `time.time()`. A file `<stop_folder>/<trial id>` stops that trial after its epoch.
+    stops nobody early. `deadline` is in seconds of `time.time()`. A file `<stop_folder>/<trial id>` stops that
+    trial after its epoch.
     """
 
     def __init__(

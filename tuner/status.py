@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from trainables.errors import RunProblem, UnknownName
-from tuner.finalists import rows_of
 from tuner.leaderboard import remarks
-from tuner.results import STATUSES, Run
+from tuner.results import STATUSES, Run, rows_of
 from tuner.show import clock, leaderboard_table
 from tuner.watch import STOP_RUN, Driver, driver_of, request_stop
 

@@ -6,8 +6,8 @@ import filelock
 import numpy as np
 import pytest
 import torch
-
 from pictures import trial_data
+
 from trainables.config import TrialConfig
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.training import Setting, TrainingRun

@@ -16,7 +16,8 @@ def tuner(*words, **options):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("2h", 7200), ("0.5h", 1800), ("1d", 86400)]
+    ("text", "seconds"),
+    [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("2h", 7200), ("0.5h", 1800), ("1d", 86400)],
 )
 def test_a_duration_is_read_in_its_units(text, seconds):
     assert Seconds().convert(text, None, None) == seconds
@@ -82,7 +83,9 @@ def test_a_space_that_can_not_be_run_is_refused_before_any_trial(tmp_path, line,
     text = f'def space(trial):\n    {line}\n    return {{"model": "resnet18", "strategy": "full"}}\n'
     space = write_space(tmp_path, text)
     write_pictures(tmp_path / "pictures", {"a": 12, "b": 12})
-    result = tuner("run", "--space", space, "--data", tmp_path / "pictures", "--weights", "none", cwd=tmp_path)
+    result = tuner(
+        "run", "--space", space, "--data", tmp_path / "pictures", "--weights", "none", cwd=tmp_path
+    )
     assert result.returncode == 2
     assert all(part in result.stderr for part in parts), result.stderr
     assert "Traceback" not in result.stderr
@@ -92,7 +95,9 @@ def test_a_space_that_can_not_be_run_is_refused_before_any_trial(tmp_path, line,
 def test_a_run_on_own_images_without_weights_names_the_ways_out(tmp_path):
     write_pictures(tmp_path / "pictures", {"a": 12, "b": 12})
     environment = {"TORCH_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    result = tuner("run", "--space", "googlenet_full", "--data", tmp_path / "pictures", cwd=tmp_path, env=environment)
+    result = tuner(
+        "run", "--space", "googlenet_full", "--data", tmp_path / "pictures", cwd=tmp_path, env=environment
+    )
     if result.returncode == 0:
         pytest.skip("the weights could be downloaded")
     assert result.returncode == 2

@@ -88,7 +88,10 @@ def test_the_journal_and_the_table_agree_row_by_row(tmp_path, space):
         assert told.state.name == states[row["status"]]
         assert told.user_attrs["trial_id"] == row["trial_id"]
         assert told.params["learning_rate"] == row["learning_rate"]
-        assert told.value == (row["value"] if row["status"] == "completed" else None) or told.state.name == "PRUNED"
+        assert (
+            told.value == (row["value"] if row["status"] == "completed" else None)
+            or told.state.name == "PRUNED"
+        )
 
 
 def test_an_epoch_reported_twice_counts_once(tmp_path, space):

@@ -21,7 +21,15 @@ from trainables.data.augment import (
 from trainables.data.cache import ImageCache
 from trainables.data.decode import Pixels
 
-__all__ = ["epoch_order", "eval_batches", "normalise", "occurrences", "picture_batches", "spans", "train_batches"]
+__all__ = [
+    "epoch_order",
+    "eval_batches",
+    "normalise",
+    "occurrences",
+    "picture_batches",
+    "spans",
+    "train_batches",
+]
 
 Rows = npt.NDArray[np.int64]
 Item = TypeVar("Item")

@@ -43,6 +43,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.width = width
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
         self.auxiliary = nn.ModuleList(auxiliary)
         self.stages = stages
