@@ -100,6 +100,7 @@ def execute(
         Signals() as signals,
         ray_session(prepared, pack, name=name, dashboard=prepared.dashboard) as session,
     ):
+        signals.arm()
         return _fit(prepared, session, show, signals, trainable, observers)
 
 
