@@ -10,8 +10,8 @@ from trainables import models, strategies
 from trainables.config import FIELDS, METRICS, TrialConfig
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from tuner.best import FORMAT, Best, Data, Expected, SplitSource
-from tuner.prepare import PRECISIONS
 from tuner.results import read_yaml
+from tuner.settings import PRECISIONS
 
 TOP = (
     *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),

@@ -167,8 +167,8 @@ def run(
     time_budget: float | None, models: str | None, strategies: str | None, log: str | None, **options: Any
 ) -> None:
     """Search a space on your images and keep everything in a run directory."""
-    from tuner.prepare import SearchConfig
     from tuner.search import search
+    from tuner.settings import SearchConfig
     from tuner.show import Show
 
     config = SearchConfig(

@@ -24,7 +24,7 @@ def plan_command(run: click.Command, split_names: Callable[[str | None], tuple[s
         time_budget: float | None, models: str | None, strategies: str | None, **options: Any
     ) -> None:
         from tuner.plan import plan
-        from tuner.prepare import SearchConfig
+        from tuner.settings import SearchConfig
         from tuner.show import Show
 
         config = SearchConfig(

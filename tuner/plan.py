@@ -12,13 +12,14 @@ import numpy as np
 import search_spaces
 from search_spaces.sampling import sample_configs
 from trainables.config import TrialConfig
+from tuner.examine import Examined, examine
 from tuner.hardware import usable_cores
 from tuner.plan_advice import disk_bytes, out_of_time, unexplored
 from tuner.plan_simulation import Simulated, mean_counts, simulate, spread
 from tuner.plan_timing import STEPS, Cost, measure, representatives
-from tuner.prepare import SAMPLE_TIME_BUDGET_S, Examined, SearchConfig, SpaceSettings, examine, settle
 from tuner.ray_session import trial_resources
 from tuner.scheduler import make_rungs
+from tuner.settings import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle
 from tuner.show import Show
 
 if TYPE_CHECKING:

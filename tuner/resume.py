@@ -7,10 +7,12 @@ from pathlib import Path
 import search_spaces
 from search_spaces import Space
 from trainables.errors import InvalidValue, RunProblem
+from tuner.examine import build_run_cache
 from tuner.hardware import PACKAGES, versions
-from tuner.prepare import Prepared, build_run_cache, prepared_from, space_fingerprint
+from tuner.prepare import Prepared, prepared_from
 from tuner.results import Run
 from tuner.search import SearchResult, execute
+from tuner.settings import space_fingerprint
 from tuner.show import Show
 from tuner.study import repair
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from trainables.config import RunContext
 from trainables.errors import RunProblem
 from tuner.ledger import Ledger, Proposals
-from tuner.prepare import Prepared, SearchConfig, prepare
+from tuner.prepare import Prepared, prepare
 from tuner.results import Run
+from tuner.settings import SearchConfig
 from tuner.show import Show
 from tuner.signals import INTERRUPTED, Signals
 

@@ -15,9 +15,9 @@ from trainables.inference import compute_logits, load_classifier
 from tuner.best import read_best
 from tuner.cli_models import export, predict, retrain
 from tuner.model_folder import verify
-from tuner.prepare import SearchConfig
 from tuner.results import Run
 from tuner.search import search
+from tuner.settings import SearchConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -12,8 +12,9 @@ from tiny import write_space
 import search_spaces
 from trainables.config import EpochMetrics, TrialConfig
 from trainables.ray_trainable import TrialTrainable
-from tuner.prepare import SearchConfig, prepare
+from tuner.prepare import prepare
 from tuner.search import execute
+from tuner.settings import SearchConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 

@@ -15,9 +15,10 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.errors import RunProblem
 from trainables.inference import compute_logits, load_classifier
 from tuner.finalists import trial_config
-from tuner.prepare import SearchConfig, prepare
+from tuner.prepare import prepare
 from tuner.resume import resume
 from tuner.search import execute, search
+from tuner.settings import SearchConfig
 from tuner.study import load_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]

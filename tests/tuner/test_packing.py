@@ -9,8 +9,8 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue
 from tuner import cli
 from tuner.packing import Use, gpu_share, heaviest, trials_per_gpu
-from tuner.prepare import SearchConfig
 from tuner.ray_session import ray_session, trial_resources
+from tuner.settings import SearchConfig
 from tuner.show import Show
 
 GB = 10**9

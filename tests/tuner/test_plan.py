@@ -12,8 +12,8 @@ from tuner.cli import commands
 from tuner.plan import plan
 from tuner.plan_advice import out_of_time, unexplored
 from tuner.plan_simulation import simulate
-from tuner.prepare import SearchConfig
 from tuner.scheduler import Rungs
+from tuner.settings import SearchConfig
 
 FULL = TrialConfig.resolve({"model": "resnet18", "strategy": "full", "max_epochs": 9})
 LATE = TrialConfig.resolve(
