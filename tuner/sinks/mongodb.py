@@ -110,7 +110,7 @@ def document_of(event: Event) -> dict[str, Any]:
 
 def collection_name(combination: str) -> str:
     """The collection of a combination: model, strategy, loss and schedule joined by underscores."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", combination)
+    return re.sub(r"[^A-Za-z0-9]+", "_", combination)
 
 
 def run_id(run: Run) -> str:

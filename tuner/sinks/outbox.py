@@ -155,10 +155,9 @@ def deliver(open_sink: Callable[[], Sink], events: Sequence[Event], patience_s: 
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            sink = open_sink()
-            for start in range(0, len(events), BATCH):
-                sink.send(events[start : start + BATCH])
-            sink.close()
+            with contextlib.closing(open_sink()) as sink:
+                for start in range(0, len(events), BATCH):
+                    sink.send(events[start : start + BATCH])
             return
         except sinks.SinkError:
             if time.monotonic() + FIRST_PAUSE_S > deadline:
