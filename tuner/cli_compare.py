@@ -40,11 +40,17 @@ def compare(
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.compare import compare as compare_runs
     from tuner.compare import markdown
+    from tuner.results import Run
+    from tuner.sync import log_final_tests
 
     scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
     comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
     click.echo(markdown(comparison))
     click.echo(f"\nreport: {comparison.report}")
+    for run in runs:
+        for log in log_final_tests(Run.open(run), comparison.table):
+            if log.trouble is not None:
+                click.echo(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
     click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml")
 
 
