@@ -142,7 +142,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]"
 )
-@click.option("--keep", type=int, default=3, show_default=True, help="Top trials whose weights are kept.")
+@click.option("--keep", type=int, default=5, show_default=True, help="Top trials whose weights are kept.")
 @click.option(
     "--max-failures", type=int, default=2, show_default=True, help="Retries of a trial whose worker dies."
 )

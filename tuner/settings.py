@@ -49,7 +49,7 @@ class SearchConfig:
     models: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
-    keep: int = 3
+    keep: int = 5
     feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2
     log: tuple[str, ...] = ()

@@ -73,6 +73,9 @@ def over_time(run: Run) -> "Drawing":
             )
         best = values["value"].cummin() if METRICS[metric] == "min" else values["value"].cummax()
         axes.step(values["minutes"], best, where="post", color=ink(), lw=1.2, label="best so far")
+        # A trial or two that nearly diverged would press all others into one line.
+        if len(values) and values["value"].min() > 0 and values["value"].max() > 10 * values["value"].min():
+            axes.set_yscale("log")
         axes.set_xlabel("minutes since the start")
         axes.set_ylabel(metric)
         figure.legend(loc="outside lower center", ncols=2)
