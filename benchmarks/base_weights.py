@@ -1,0 +1,43 @@
+"""A file of GoogLeNet weights that stands in for ImageNet's, which can't be downloaded everywhere.
+
+GoogLeNet is trained for a few epochs on images that the benchmark does not use otherwise; all contenders
+start from the same file, as they would from torchvision's.
+"""
+
+from pathlib import Path
+
+import plain
+import torch
+from common import chosen_images, say
+from torch import nn
+
+from trainables.config import TrialConfig
+from trainables.inference import best_device, choose_precision
+from tuner.hardware import usable_cores
+
+NUM_IMAGES, EPOCHS = 240, 6
+
+
+def write_base_weights(path: Path, size: int, num_images: int = NUM_IMAGES, epochs: int = EPOCHS) -> str:
+    """`path`, where a plain state dict of torchvision's GoogLeNet with 1000 classes has been written."""
+    torch.set_num_threads(usable_cores())
+    fast = choose_precision("auto", best_device()) == "bf16"
+    config = TrialConfig.resolve({"model": "googlenet", "strategy": "full"})
+    with chosen_images(num_images, others=True) as images:
+        train, val = plain.loaders(images, config, size, workers=usable_cores())
+        torch.manual_seed(0)
+        model = plain.build(config, len(images.classes))
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+        model.transform_input = True  # type: ignore[assignment]
+        model = model.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for _ in range(epochs):
+            plain.train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, fast)
+        say(
+            f"  base weights: validation loss {plain.validate(model, val, fast)[0]:.3f} on images of their own"
+        )
+    model.fc = nn.Linear(1024, 1000)
+    torch.save(model.state_dict(), path)
+    return str(path)

@@ -1,0 +1,155 @@
+"""What the benchmarks share: options, images, contenders in turns, medians, tables with ratios."""
+
+import argparse
+import csv
+import os
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.data.sample import sample_data
+from trainables.data.scan import scan
+from trainables.data.split import make_split, parse_fractions, read_groups
+from tuner.hardware import hardware, usable_cores, versions
+
+SPLIT = "0.8,0.1,0.1"
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Images:
+    """One choice of images in the two ways in which they are read.
+
+    `folder` and `groups` are what tuner is given; `train` and `val` are folders as ImageFolder wants them, with the
+    very images that tuner's split puts there. `rows` are tuner's (path, label, part).
+    """
+
+    folder: Path
+    groups: Path
+    train: Path
+    val: Path
+    classes: tuple[str, ...]
+    rows: tuple[tuple[str, str, str], ...]
+
+    def count(self, part: str) -> int:
+        """Images of a part."""
+        return sum(where == part for _, _, where in self.rows)
+
+
+def parse(description: str | None) -> argparse.Namespace:
+    """The options that every benchmark has: quick, repeats."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; means nothing")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="measurements of each, of which the median counts"
+    )
+    options = parser.parse_args()
+    options.repeats = 1 if options.quick else options.repeats
+    return options
+
+
+def in_turns(contenders: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+    """The median of `repeats` measurements of each; a round measures every one once, each time another first."""
+    names = list(contenders)
+    measured: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            measured[name].append(contenders[name]())
+            say(f"  {name}: {measured[name][-1]:.4g}")
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def print_table(title: str, unit: str, values: Mapping[str, float], bases: Sequence[str]) -> None:
+    """One row a contender: its value, then what part of it, or how many times, each of `bases` reaches."""
+    width = max(len(name) for name in values)
+    heads = [f"/ {base}" for base in bases]
+    print(f"\n{title}")
+    print("  ".join([" " * width, f"{unit:>12}", *(f"{head:>{max(8, len(head))}}" for head in heads)]))
+    for name, value in values.items():
+        ratios = [
+            f"{value / values[base]:>{max(8, len(head))}.2f}" for base, head in zip(bases, heads, strict=True)
+        ]
+        print("  ".join([f"{name:<{width}}", f"{value:>12.4g}", *ratios]), flush=True)
+
+
+def print_held_equal(*words: str) -> None:
+    """What all contenders had in common, and on what they ran."""
+    found, packages = hardware(), versions()
+    print(f"\nheld equal: {'; '.join(words)}")
+    print(
+        f"machine: {found['processor']}, {usable_cores()} cores, torch {packages.get('torch', '?')}",
+        flush=True,
+    )
+
+
+def say(text: str) -> None:
+    """A line about the progress, beside the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def source() -> tuple[Path, Path, str]:
+    """Folder, groups and a word for the images: those that TUNER_POTATO_DATA points to, else the drawn leaves."""
+    real = os.environ.get("TUNER_POTATO_DATA")
+    if real:
+        return Path(real) / "potato", Path(real) / "potato-groups.csv", "photographs of potato leaves"
+    folder, groups = sample_data()
+    return folder, groups, "drawn leaves"
+
+
+@contextmanager
+def chosen_images(num_images: int, others: bool = False) -> Iterator[Images]:
+    """About `num_images` images, whole groups, classes in their proportion, in a temporary folder.
+
+    `others` chooses from the other end, so that two small choices have no group in common.
+    """
+    folder, groups, _ = source()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
+        yield lay_out(Path(place), folder, _choose(groups, num_images, others))
+
+
+def lay_out(place: Path, source_folder: Path, rows: Sequence[tuple[str, str]]) -> Images:
+    """Links to the images `rows` (path, group) below `place`, for tuner and for ImageFolder."""
+    folder, groups = place / "images", place / "groups.csv"
+    for path, _ in rows:
+        _link(folder / path, source_folder / path)
+    groups.write_text("path,group\n" + "".join(f"{path},{group}\n" for path, group in rows))
+    found = scan(folder)
+    split = make_split(found, read_groups(found, groups, None), parse_fractions(SPLIT), 0)
+    parts = tuple(zip(split["path"], split["label"], split["split"], strict=True))
+    for path, _, part in parts:
+        _link(place / part / path, source_folder / path)
+    return Images(folder, groups, place / "train", place / "val", tuple(found.classes), parts)
+
+
+def _choose(groups: Path, num_images: int, others: bool) -> list[tuple[str, str]]:
+    with groups.open(newline="") as file:
+        rows = [(row["path"], row["group"]) for row in csv.DictReader(file)]
+    members: dict[str, dict[str, list[str]]] = {}
+    for path, group in rows:
+        members.setdefault(path.split("/")[0], {}).setdefault(group, []).append(path)
+    chosen = []
+    for label in sorted(members):
+        of_class = sorted(members[label])
+        random.Random(label).shuffle(of_class)
+        if others:
+            of_class.reverse()
+        wanted = max(12, round(num_images * sum(map(len, members[label].values())) / len(rows)))
+        for group in of_class:
+            if wanted <= 0:
+                break
+            chosen += [(path, group) for path in members[label][group]]
+            wanted -= len(members[label][group])
+    return chosen
+
+
+def _link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)

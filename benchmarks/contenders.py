@@ -1,0 +1,142 @@
+"""Who competes over one epoch: tuner, the study's loop, the same in bf16, and the bound.
+
+The bound is the same step on tensors that are in memory already, normalised and laid out: no images are read,
+decoded or augmented, and nothing is recorded.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+
+import cv2
+import plain
+import torch
+from common import BATCH_SIZE, Images
+
+from trainables.config import TrialConfig
+from trainables.data.batches import eval_batches, normalise
+from trainables.data.cache import ImageCache, build_cache
+from trainables.frozen_features import BankKey, FeatureBank
+from trainables.inference import autocast, best_device, choose_precision
+from trainables.strategies import apply_freeze
+from trainables.training import EVAL_BATCH, Setting, TrainingRun
+from trainables.trial_data import load_trial_data
+
+FEATURE_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial: its images, model, strategy, side in pixels and threads; whether the bank is filled before."""
+
+    images: Images
+    model: str
+    strategy: str
+    size: int
+    threads: int
+    filled: bool = False
+
+    @property
+    def config(self) -> TrialConfig:
+        """The trial's configuration, with more epochs than anybody measures."""
+        return TrialConfig.resolve(
+            {
+                "model": self.model,
+                "strategy": self.strategy,
+                "batch_size": BATCH_SIZE,
+                "max_epochs": 1000,
+                "patience": 0,
+            }
+        )
+
+
+def tuner_epoch(job: Job) -> Callable[[], float]:
+    """One epoch as tuner trains and validates it."""
+    run = _run(job)
+    run.step()
+    return partial(_timed, run.step)
+
+
+def tuner_frozen_epoch(job: Job) -> Callable[[], float]:
+    """One epoch of a frozen backbone, in a fresh trial: with nothing in the bank, or after another trial."""
+    warm = _run(job)
+    warm.step()
+
+    def measure() -> float:
+        folder = Path(mkdtemp(dir=job.images.folder.parent))
+        if job.filled:
+            _run(job, folder).step()
+        run = _run(job, folder)
+        return _timed(run.step)
+
+    return measure
+
+
+def loop_epoch(job: Job, precision: str = "fp32") -> Callable[[], float]:
+    """One epoch of the study's loop, with as many loading processes as threads."""
+    _settle(job)
+    epochs = plain.fit(job.images, job.config, job.size, workers=job.threads, precision=precision)
+    next(epochs)
+    return partial(_timed, lambda: next(epochs))
+
+
+loop_bf16_epoch = partial(loop_epoch, precision="bf16")
+
+
+def bound_epoch(job: Job) -> Callable[[], float]:
+    """The forward and backward passes and optimizer steps of one epoch, and the validation's forward passes."""
+    run = _run(job)
+    run.step()
+    model, precision = run.classifier, run.setting.precision
+    batches = [(normalise(x, model.mean, model.std), y) for x, y in run._train_inputs(2)]
+    val = eval_batches(
+        run.data.cache, run.data.val_rows, batch_size=EVAL_BATCH, image_size=job.size, device="cpu"
+    )
+    held = [normalise(x, model.mean, model.std) for x in val]
+
+    def epoch() -> None:
+        model.train()
+        apply_freeze(run.groups, 2)
+        for pictures, labels in batches:
+            run.optimizer.zero_grad()
+            with autocast(run.setting.device, precision):
+                logits = model(pictures)
+            torch.nn.functional.cross_entropy(logits, labels).backward()
+            run.optimizer.step()
+        model.eval()
+        with torch.inference_mode(), autocast(run.setting.device, precision):
+            for pictures in held:
+                model(pictures)
+
+    epoch()
+    return partial(_timed, epoch)
+
+
+def _run(job: Job, bank_folder: Path | None = None) -> TrainingRun:
+    _settle(job)
+    paths = [path for path, _, part in job.images.rows if part != "test"]
+    path = build_cache(
+        job.images.folder, paths, paths, job.size, cache_dir=job.images.folder.parent / "cache"
+    )
+    cache = ImageCache.open(path)
+    device = best_device()
+    setting = Setting(job.size, precision=choose_precision("auto", device), device=device)
+    key = BankKey(job.model, "none", 0, path.name, job.size, setting.precision, device.type)
+    bank = None
+    if bank_folder is not None:
+        bank = FeatureBank(key, cache, device, FEATURE_BYTES, bank_folder)
+    return TrainingRun(job.config, load_trial_data(cache, job.images.rows, job.images.classes), setting, bank)
+
+
+def _settle(job: Job) -> None:
+    torch.set_num_threads(job.threads)
+    cv2.setNumThreads(1)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,77 @@
+"""Images a second of a fully training epoch: tuner, the study's loop, and the bound.
+
+    python benchmarks/epoch.py
+
+GoogLeNet and ResNet18 at 224 and 96 px; one trial on all cores, and two trials at once with half of them each. An
+epoch is training and validation; a rate is training images by seconds of the whole epoch, both trials together.
+"""
+
+from contextlib import ExitStack
+from functools import partial
+
+from children import Child, Make, children, measure_at_once
+from common import (
+    BATCH_SIZE,
+    Images,
+    chosen_images,
+    in_turns,
+    parse,
+    print_held_equal,
+    print_table,
+    source,
+)
+from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_epoch
+
+from tuner.hardware import usable_cores
+
+CONTENDERS: dict[str, Make] = {
+    "tuner": tuner_epoch,
+    "study's loop": loop_epoch,
+    "study's loop, bf16": loop_bf16_epoch,
+    "bound": bound_epoch,
+}
+NUM_IMAGES = {224: 84, 96: 240}
+
+
+def compare(images: Images, model: str, size: int, at_once: int, repeats: int) -> dict[str, float]:
+    """Images a second of every contender."""
+    threads = max(1, usable_cores() // at_once)
+    jobs = [Job(images, model, "full", size, threads)] * at_once
+    with ExitStack() as stack:
+        contenders = {}
+        for name, make in CONTENDERS.items():
+            group = stack.enter_context(children(make, jobs))
+            contenders[name] = partial(rate, group, images.count("train"))
+        return in_turns(contenders, repeats)
+
+
+def rate(group: list[Child], num_images: int) -> float:
+    """Training images a second of all of `group` together."""
+    rates: list[float] = [num_images / seconds for seconds in measure_at_once(group)]
+    return sum(rates)
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse(__doc__)
+    models = ("resnet18",) if options.quick else ("googlenet", "resnet18")
+    sizes = {32: 40} if options.quick else NUM_IMAGES
+    for size, num_images in sizes.items():
+        with chosen_images(num_images) as images:
+            for model in models:
+                for at_once in (1, 2):
+                    found = compare(images, model, size, at_once, options.repeats)
+                    trials = "one trial on all cores" if at_once == 1 else "two trials at once"
+                    title = f"{model}, {size} px, {trials}, {images.count('train')} training images"
+                    print_table(title, "images/s", found, ("study's loop", "bound"))
+    print_held_equal(
+        f"{source()[2]}, the same for all",
+        f"batch {BATCH_SIZE}",
+        "augmentations of the study",
+        "Adam",
+        "threads",
+    )
+
+
+if __name__ == "__main__":
+    main()

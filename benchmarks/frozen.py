@@ -1,0 +1,62 @@
+"""Images a second of an epoch whose backbone is frozen: tuner's first trial, its second, the study's loop, the bound.
+
+    python benchmarks/frozen.py
+
+The first trial of a machine finds the bank of frozen features empty and fills it; every later one with the same
+model, weights, image size and seed reads it. Both augment: a further epoch has pictures, and features, of its own.
+"""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+from children import Make, children
+from common import BATCH_SIZE, Images, chosen_images, in_turns, parse, print_held_equal, print_table, source
+from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_frozen_epoch
+from epoch import rate
+
+from tuner.hardware import usable_cores
+
+NUM_IMAGES = {224: 120, 96: 240}
+
+
+def compare(images: Images, model: str, size: int, repeats: int) -> dict[str, float]:
+    """Images a second of every contender, one trial on all cores."""
+    job = Job(images, model, "feature_extractor", size, usable_cores())
+    jobs: dict[str, tuple[Make, Job]] = {
+        "tuner, first trial": (tuner_frozen_epoch, job),
+        "tuner, second trial": (tuner_frozen_epoch, replace(job, filled=True)),
+        "study's loop": (loop_epoch, job),
+        "study's loop, bf16": (loop_bf16_epoch, job),
+        "bound": (bound_epoch, job),
+    }
+    with ExitStack() as stack:
+        contenders = {}
+        for name, (make, own) in jobs.items():
+            group = stack.enter_context(children(make, [own]))
+            contenders[name] = partial(rate, group, images.count("train"))
+        return in_turns(contenders, repeats)
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse(__doc__)
+    models = ("resnet18",) if options.quick else ("googlenet", "resnet18")
+    sizes = {32: 40} if options.quick else NUM_IMAGES
+    for size, num_images in sizes.items():
+        with chosen_images(num_images) as images:
+            for model in models:
+                found = compare(images, model, size, options.repeats)
+                title = f"{model}, {size} px, frozen backbone, {images.count('train')} training images"
+                print_table(title, "images/s", found, ("study's loop", "bound"))
+    print_held_equal(
+        f"{source()[2]}, the same for all",
+        f"batch {BATCH_SIZE}",
+        "augmentations of the study",
+        "Adam",
+        "threads",
+    )
+
+
+if __name__ == "__main__":
+    main()

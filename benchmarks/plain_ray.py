@@ -1,0 +1,89 @@
+"""Ray Tune as its PyTorch examples show it: a function that builds loaders, trains, reports a checkpoint."""
+
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import plain
+import torch
+from common import Images
+from optuna.trial import BaseTrial
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from search_spaces import Space, configure
+from trainables.config import FIELDS, TrialConfig
+
+if TYPE_CHECKING:
+    from grid import Grid
+
+
+def train(config: dict[str, Any], images: Images, size: int, weights: str) -> None:
+    """One trial."""
+    settings = TrialConfig.resolve({name: value for name, value in config.items() if name in FIELDS})
+    # A trial has one core: a loading process beside it would only take turns with it.
+    for loss, accuracy in plain.fit(images, settings, size, workers=0, weights=weights):
+        with tempfile.TemporaryDirectory() as folder:
+            torch.save({"loss": loss}, Path(folder) / "checkpoint.pt")
+            tune.report(
+                {"loss": loss, "accuracy": accuracy},
+                checkpoint=tune.Checkpoint.from_directory(folder),
+            )
+
+
+def run_grid(configs: list[TrialConfig], images: Images, size: int, weights: str, folder: str) -> Any:
+    """The results of all `configs`, nobody stopped early."""
+    space = {"chosen": tune.grid_search([asdict(config) for config in configs])}
+
+    def train_chosen(config: dict[str, Any]) -> None:
+        train(config["chosen"], images, size, weights)
+
+    tuner = tune.Tuner(
+        tune.with_resources(train_chosen, {"cpu": 1}),
+        param_space=space,
+        run_config=tune.RunConfig(storage_path=folder, verbose=0),
+    )
+    return tuner.fit()
+
+
+def run_search(
+    grid: "Grid", define: Any, num_samples: int, folder: str, target: float, seed: int, began: float
+) -> float:
+    """Seconds since `began` until ASHA with Optuna's sampler has an epoch at `target`; all trials stop then."""
+    reached: list[float] = []
+
+    class Reached(tune.Stopper):  # type: ignore[misc]
+        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            if result["loss"] <= target:
+                reached.append(time.time() - began)
+            return bool(reached)
+
+        def stop_all(self) -> bool:
+            return bool(reached)
+
+    trainable = tune.with_parameters(train, images=grid.images, size=grid.size, weights=grid.weights)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            search_alg=OptunaSearch(space=define, metric="loss", mode="min", seed=seed),
+            scheduler=ASHAScheduler(
+                metric="loss", mode="min", max_t=grid.epochs, grace_period=1, reduction_factor=3
+            ),
+            num_samples=num_samples,
+        ),
+        run_config=tune.RunConfig(storage_path=folder, verbose=0, stop=Reached()),
+    )
+    tuner.fit()
+    return min(reached, default=float("inf"))
+
+
+def drawing(space: Space, overrides: dict[str, Any], allowed: dict[str, tuple[str, ...]]) -> Any:
+    """The function that OptunaSearch samples by: the same space as tuner's."""
+
+    def define(trial: BaseTrial) -> dict[str, Any]:
+        return asdict(configure(space, trial, overrides, allowed))
+
+    return define

@@ -1,0 +1,253 @@
+"""Searches in virtual time: tuner's own classes and its peers, each told epoch by epoch what a curve says.
+
+Ray's scheduler and searcher are Ray's own objects, called as Ray calls them, without a cluster.
+"""
+
+import heapq
+import logging
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+import search_spaces
+from benchmarks.replay_curves import Curve
+from search_spaces import Space
+from trainables.config import TrialConfig
+from tuner.scheduler import Rungs
+from tuner.study import Mirror, make_sampler
+
+METRIC = "val_loss"
+OVERRIDES = {"max_epochs": 10, "patience": 0}
+
+
+class Searcher(Protocol):
+    """Proposes configurations and says after every epoch whether its trial goes on."""
+
+    def start(self, number: int) -> TrialConfig:
+        """The configuration of trial `number`."""
+
+    def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
+        """Whether the trial is to stop after this epoch."""
+
+    def end(self, number: int, last: float, stopped: bool) -> None:
+        """The trial ended, with `last` reported."""
+
+
+@dataclass
+class Trace:
+    """What a replayed search did: the epochs spent when a better trial was found, and how each trial ended."""
+
+    found: list[tuple[int, float]] = field(default_factory=list)
+    epochs: int = 0
+    trials: int = 0
+    forced_finished: bool | None = None
+
+    def value_at(self, epochs: int) -> float:
+        """The best trial's expected loss once `epochs` were spent."""
+        return next((value for spent, value in reversed(self.found) if spent <= epochs), math.inf)
+
+    def epochs_to(self, target: float) -> int | None:
+        """Epochs spent when the best trial's expected loss first stayed at or below `target`."""
+        reached = None
+        for spent, value in self.found:
+            reached = (spent if reached is None else reached) if value <= target else None
+        return reached
+
+
+def replay(
+    searcher: Searcher,
+    curve_of: Callable[[TrialConfig], Curve],
+    epochs: int,
+    workers: int = 2,
+    seed: int = 0,
+    forced: Mapping[int, Curve] | None = None,
+) -> Trace:
+    """Search until `epochs` epochs are spent on `workers` workers that take about equally long for each.
+
+    The best trial is chosen by the values that it reported, and judged by its expected loss at that epoch. A trial in
+    `forced` gets that curve, whatever was proposed, and its end ends the replay.
+    """
+    random = np.random.default_rng(seed)
+    trace, best = Trace(), math.inf
+    running: dict[int, tuple[Curve, int]] = {}
+    events: list[tuple[float, int]] = []
+
+    def begin(now: float) -> None:
+        number = trace.trials
+        trace.trials += 1
+        config = searcher.start(number)
+        running[number] = ((forced or {}).get(number) or curve_of(config), 0)
+        heapq.heappush(events, (now + random.uniform(0.9, 1.1), number))
+
+    for _ in range(workers):
+        begin(0.0)
+    while trace.epochs < epochs:
+        now, number = heapq.heappop(events)
+        curve, done = running[number]
+        trace.epochs += 1
+        value = curve.values[done]
+        if value < best:
+            best = value
+            trace.found.append((trace.epochs, curve.expected[done]))
+        stop = searcher.report(number, done + 1, curve.full_epochs[done], value)
+        if stop or done + 1 == len(curve.values):
+            whole = done + 1 == len(curve.values)
+            searcher.end(number, value, stop and not whole)
+            if number in (forced or {}):
+                trace.forced_finished = whole
+                return trace
+            begin(now)
+        else:
+            running[number] = (curve, done + 1)
+            heapq.heappush(events, (now + random.uniform(0.9, 1.1), number))
+    return trace
+
+
+class Tuner:
+    """The rungs, samplers and mirror of tuner, put together as `tuner.ledger` and `tuner.scheduler` do.
+
+    `rungs` and `tell` replace tuner's own for a comparison of designs; `first` runs the space's first trials first.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        *,
+        sampler: str = "tpe",
+        rungs: Any = None,
+        tell: str = "mirror",
+        first: bool = False,
+        grace_period: int = 2,
+        reduction_factor: float = 3.0,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.space, self.seed, self.sampler, self.told = space, seed, sampler, tell
+        self.rungs = rungs or Rungs("min", OVERRIDES["max_epochs"], grace_period, reduction_factor)
+        self.mirror = Mirror(optuna.create_study(direction="minimize"))
+        self.first: Sequence[Mapping[str, Any]] = (
+            search_spaces.first_trials(space, OVERRIDES["max_epochs"], {}) if first else ()
+        )
+        self.best: dict[int, float] = {}
+
+    def start(self, number: int) -> TrialConfig:
+        """The sampler's proposal on the mirror."""
+        fixed = self.first[number] if number < len(self.first) else None
+        asked = self.mirror.ask(make_sampler(self.sampler, self.seed, number, fixed))
+        config = search_spaces.configure(self.space, asked, OVERRIDES, {})
+        self.mirror.accept(asked, number)
+        return config
+
+    def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
+        """The rungs' verdict."""
+        self.best[number] = min(value, self.best.get(number, math.inf))
+        self.mirror.report(number, epoch, value)
+        return self.rungs.enter(str(number), epoch, full_epochs, value) is not None
+
+    def end(self, number: int, last: float, stopped: bool) -> None:
+        """What the ledger tells, or the design under comparison."""
+        state = TrialState.PRUNED if stopped else TrialState.COMPLETE
+        if stopped and self.told == "complete":
+            state = TrialState.COMPLETE
+        if stopped and self.told == "nothing":
+            state = TrialState.FAIL
+        if self.told == "last":
+            state, self.best[number] = TrialState.COMPLETE, last
+        self.mirror.tell(number, state, self.best[number])
+
+
+class Ray:
+    """Ray's ASHAScheduler with Ray's OptunaSearch, or with random proposals."""
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        *,
+        searcher: str = "optuna",
+        grace_period: int = 1,
+        reduction_factor: float = 2.0,
+    ) -> None:
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        max_epochs = OVERRIDES["max_epochs"]
+        self.scheduler = ASHAScheduler(
+            time_attr="training_iteration",
+            metric=METRIC,
+            mode="min",
+            max_t=max_epochs,
+            grace_period=grace_period,
+            reduction_factor=reduction_factor,
+        )
+        self.space = space
+        # Random proposals go through the same object, so that nothing else differs.
+        random = optuna.samplers.RandomSampler(seed=seed) if searcher == "random" else None
+        how: dict[str, Any] = {"sampler": random} if random else {"seed": seed}
+        self.search = OptunaSearch(self._define, metric=METRIC, mode="min", **how)
+        self.trials: dict[int, Any] = {}
+
+    def _define(self, trial: Any) -> dict[str, Any]:
+        config = search_spaces.configure(self.space, trial, OVERRIDES, {})
+        return {"config": asdict(config)}
+
+    def start(self, number: int) -> TrialConfig:
+        """OptunaSearch's proposal."""
+        suggested = self.search.suggest(str(number)) or {}
+        self.trials[number] = SimpleNamespace(trial_id=str(number))
+        self.scheduler.on_trial_add(None, self.trials[number])
+        return TrialConfig(**suggested["config"])
+
+    def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
+        """ASHAScheduler's verdict; as Ray does, the searcher hears of an epoch that ends its trial at the end only."""
+        result = {"training_iteration": epoch, METRIC: value}
+        stop = self.scheduler.on_trial_result(None, self.trials[number], result) == "STOP"
+        if not stop and epoch < OVERRIDES["max_epochs"]:
+            self.search.on_trial_result(str(number), result)
+        return stop
+
+    def end(self, number: int, last: float, stopped: bool) -> None:
+        """The last value, as Ray tells it."""
+        self.search.on_trial_complete(str(number), {METRIC: last, "training_iteration": 1})
+
+
+class PlainOptuna:
+    """Optuna's TPE with its SuccessiveHalvingPruner, both with their defaults, or random without stopping."""
+
+    def __init__(self, space: Space, seed: int, *, sampler: str = "tpe") -> None:
+        self.space = space
+        chosen: optuna.samplers.BaseSampler
+        chosen = (
+            optuna.samplers.TPESampler(seed=seed) if sampler == "tpe" else optuna.samplers.RandomSampler(seed)
+        )
+        pruner = optuna.pruners.SuccessiveHalvingPruner() if sampler == "tpe" else optuna.pruners.NopPruner()
+        self.study = optuna.create_study(sampler=chosen, pruner=pruner)
+        self.trials: dict[int, optuna.Trial] = {}
+
+    def start(self, number: int) -> TrialConfig:
+        """The study's proposal."""
+        self.trials[number] = self.study.ask()
+        return search_spaces.configure(self.space, self.trials[number], OVERRIDES, {})
+
+    def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
+        """The pruner's verdict."""
+        self.trials[number].report(value, epoch)
+        return self.trials[number].should_prune()
+
+    def end(self, number: int, last: float, stopped: bool) -> None:
+        """PRUNED, or COMPLETE with the last value, as an objective function of Optuna's examples returns it."""
+        state = TrialState.PRUNED if stopped else TrialState.COMPLETE
+        self.study.tell(self.trials[number], None if stopped else last, state=state)
+
+
+def quiet() -> None:
+    """Silence what the libraries say about themselves."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
