@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tuner.leftovers import end, rays_below
 
 SECONDS_BETWEEN_COUNTS = 5.0
 SECONDS_TO_LEAVE = 1.0
+SECONDS_TO_ANSWER = 5.0
 
 Pack = Callable[[Mapping[str, float]], float]
 """From what the cluster has to the share of a GPU that a trial gets."""
@@ -95,11 +97,29 @@ def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str
             **common,
         )
         return _pages(found.dashboard_url if shown else None)
+    _require_answer(prepared.address)
     try:
         found = ray.init(address=prepared.address, **common)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
     return _pages(found.dashboard_url)
+
+
+def _require_answer(address: str) -> None:
+    """Raise InvalidValue if nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "://" in address:
+        return
+    if host in ("localhost", "127.0.0.1", "::1"):
+        # Ray does the same: it takes a loopback address for the one that other machines see.
+        host = ray.util.get_node_ip_address()
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise InvalidValue(
+            f"--address {address}: no Ray cluster answers at {host}:{port} ({error.strerror or error});"
+            f" start one there with: ray start --head --port {port}"
+        ) from error
 
 
 def _has_dashboard() -> bool:
