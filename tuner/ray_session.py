@@ -97,7 +97,7 @@ def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str
             **common,
         )
         return _pages(found.dashboard_url if shown else None)
-    _require_answer(prepared.address)
+    require_answer(prepared.address)
     try:
         found = ray.init(address=prepared.address, **common)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -105,7 +105,7 @@ def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str
     return _pages(found.dashboard_url)
 
 
-def _require_answer(address: str) -> None:
+def require_answer(address: str) -> None:
     """Raise InvalidValue if nothing listens at HOST:PORT; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "://" in address:

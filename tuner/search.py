@@ -29,7 +29,8 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A trial without a GPU sees none, though the machine has some.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -72,6 +73,11 @@ def search(
 
     Raises UserMistake for whatever a person can mend, before any trial starts.
     """
+    os.environ.update(QUIET)
+    if config.address is not None:
+        from tuner.ray_session import require_answer
+
+        require_answer(config.address)
     prepared = prepare(config, show)
     with prepared.run.owned():
         return execute(prepared, show, observers=observers)
