@@ -135,7 +135,7 @@ def _tell(name: str, losses: list[float]) -> None:
 def main() -> None:
     """Measure and print."""
     options = parse(__doc__)
-    num_images, size, epochs = (40, 32, 1) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
+    num_images, size, epochs = (40, 32, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
     makers = {"tuner": tuner_grid, "plain Ray Tune": ray_grid, "study's loop": loop_grid}
     with chosen_images(num_images) as images, ExitStack() as stack:
         weights = write_base_weights(images.folder.parent / "base.pt", size, num_images, epochs)

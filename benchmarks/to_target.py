@@ -139,7 +139,7 @@ def once(grid: Grid, seed: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     options = parse(__doc__)
-    num_images, size, epochs = (40, 32, 1) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
+    num_images, size, epochs = (40, 32, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
     with chosen_images(num_images) as images:
         weights = write_base_weights(images.folder.parent / "base.pt", size, num_images, epochs)
         grid = Grid(images, weights, size, epochs)

@@ -1,0 +1,42 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAST_ROWS = {
+    "epoch": "bound",
+    "frozen": "bound",
+    "trials": "Ray Tune, class, reuse_actors",
+    "memory": "study's loop",
+    "scale": "ratio",
+    "grid": "study's loop",
+    "to_target": "search, plain Ray",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAST_ROWS)
+def test_each_benchmark_runs_and_says_what_was_held_equal(name, tmp_path):
+    said = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--quick"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TUNER_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr[-2000:]
+    rows = [line.strip() for line in said.stdout.splitlines()]
+    assert any(row.startswith(LAST_ROWS[name]) for row in rows), said.stdout
+    assert any(row.startswith("held equal: ") for row in rows)
+
+
+def test_all_names_every_benchmark_of_this_folder_that_has_a_quick_mode():
+    files = (ROOT / "benchmarks").glob("*.py")
+    quick = {file.stem for file in files if "parse(__doc__)" in file.read_text(encoding="utf-8")}
+    listed = (ROOT / "benchmarks" / "all.py").read_text(encoding="utf-8")
+    assert quick == set(LAST_ROWS)
+    assert all(f'"{name}"' in listed for name in quick)
