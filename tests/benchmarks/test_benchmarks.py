@@ -18,6 +18,10 @@ LAST_ROWS = {
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    "TUNER_BENCHMARKS" not in os.environ,
+    reason="takes about as long as all other tests; set TUNER_BENCHMARKS=1",
+)
 @pytest.mark.parametrize("name", LAST_ROWS)
 def test_each_benchmark_runs_and_says_what_was_held_equal(name, tmp_path):
     said = subprocess.run(
