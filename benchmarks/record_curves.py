@@ -2,9 +2,10 @@
 
     python benchmarks/record_curves.py --data potato/ --groups potato-groups.csv --parts DIR
 
-So that there is something to transfer, GoogLeNet is first trained for a few epochs from random weights on most of the groups;
-every configuration then fine-tunes it on a few other groups and is validated on the rest, for ten epochs that nobody cuts
-short. One row an epoch. What is recorded already is kept in part files in the folder --parts, and a second call goes on.
+So that there is something to transfer, GoogLeNet is first trained for a few epochs from random weights on most
+of the groups; every configuration then fine-tunes it on a few other groups and is validated on the rest, for ten
+epochs that nobody cuts short. One row an epoch. What is recorded already is kept in part files in the folder
+--parts, and a second call goes on.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """The recorded learning curves as a problem that a search can be replayed on: configuration in, whole curve out.
 
-A random forest learns the logarithm of the validation loss of an epoch from the parameters, the epoch and how much learning
-each part of the network has had by then; what epochs scatter around it is drawn from the configuration's own generator, so
-that one configuration has one curve. `check` leaves each configuration out in turn and says how far off the forest is.
+A forest of random trees learns the logarithm of an epoch's validation loss from the parameters, the epoch and how
+much learning each part of the network has had by then; what epochs scatter around it is drawn from the
+configuration's own generator, so that one configuration has one curve. `check` leaves configurations out and
+says how far off the forest is.
 """
 
 import functools
@@ -34,7 +35,7 @@ CEILING = 20.0
 
 @dataclass(frozen=True)
 class Curve:
-    """What a trial would report epoch by epoch, and the losses without their scatter, by which it is judged in the end."""
+    """What a trial would report epoch by epoch, and its losses without scatter, by which it is judged in the end."""
 
     values: tuple[float, ...]
     full_epochs: tuple[int, ...]
@@ -207,7 +208,7 @@ def _parameters(config: TrialConfig) -> Any:
 def _scatter(recorded: Sequence[Recorded]) -> float:
     """Standard deviation of log losses around a locally straight curve, from second differences of later epochs."""
     seconds = np.concatenate([np.diff(logs(item.curve)[-5:], n=2) for item in recorded])
-    # The median, since a thaw or a lower learning rate is a kink and no scatter; a second difference has six times the variance.
+    # The median, since a thaw or a lower rate is a kink and no scatter. A second difference has six times the variance.
     return float(np.median(np.abs(seconds)) / 0.6745 / 6**0.5)
 
 

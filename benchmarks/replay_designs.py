@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import optuna
+from replay_searchers import OVERRIDES, PlainOptuna, Ray, Searcher, Tuner
 
-from benchmarks.replay_searchers import PlainOptuna, Ray, Searcher, Tuner
+import search_spaces
 from search_spaces import Space
+from tuner.study import STARTUP_TRIALS
 
 Make = Callable[[Space, int], Searcher]
 
@@ -16,8 +19,9 @@ class VariantRungs:
     """Rungs as tuner has them, or as it might have them.
 
     `clock`: "epoch", or "thaw" to count rungs from the last thaw. `score`: the "best" value so far or the
-    "current" one. `minimum`: scores that a rung needs before it judges. `unfair`: judges and scores frozen trials too. `missed`: a
-    trial that could not be judged at a rung is judged by that rung's scores as soon as it can be, and leaves none.
+    "current" one. `minimum`: scores that a rung needs before it judges. `unfair`: judges and scores frozen trials
+    too. `missed`: a trial that could not be judged at a rung is judged by that rung's scores as soon as it can be,
+    and leaves none.
     """
 
     def __init__(
@@ -63,31 +67,57 @@ class VariantRungs:
         return cutoff if score > cutoff else None
 
 
-def _tuner(**changes: Any) -> Make:
-    return lambda space, seed: Tuner(space, seed, **changes)
+def study_trials(space: Space) -> tuple[dict[str, Any], ...]:
+    """The space's first trials."""
+    return search_spaces.first_trials(space, OVERRIDES["max_epochs"], {})
+
+
+def random_trials(space: Space, seed: int) -> list[dict[str, Any]]:
+    """As many random trials as samplers draw before they take over, the same for every search of a seed."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=10_000 + seed))
+    drawn = [study.ask() for _ in range(STARTUP_TRIALS)]
+    for trial in drawn:
+        search_spaces.configure(space, trial, OVERRIDES, {})
+    return [dict(trial.params) for trial in drawn]
+
+
+def _level(make: Callable[..., Searcher], **how: Any) -> Make:
+    """A search that begins with `random_trials`."""
+    return lambda space, seed: make(space, seed, first=random_trials(space, seed), **how)
 
 
 def _rungs(**changes: Any) -> Make:
-    return lambda space, seed: Tuner(space, seed, rungs=VariantRungs(**changes))
+    return lambda space, seed: Tuner(
+        space, seed, first=random_trials(space, seed), rungs=VariantRungs(**changes)
+    )
 
 
-PEERS: Mapping[str, Make] = {
-    "tuner": lambda space, seed: Tuner(space, seed),
-    "Ray ASHA + OptunaSearch": lambda space, seed: Ray(space, seed),
+SHIPPED: Mapping[str, Make] = {
+    "tuner": lambda space, seed: Tuner(space, seed, first=study_trials(space)),
+    "Ray ASHA + OptunaSearch": Ray,
     "Ray ASHA + random": lambda space, seed: Ray(space, seed, searcher="random"),
-    "Optuna TPE + SuccessiveHalvingPruner": lambda space, seed: PlainOptuna(space, seed),
+    "Optuna TPE + SuccessiveHalvingPruner": PlainOptuna,
     "random, nobody stopped": lambda space, seed: PlainOptuna(space, seed, sampler="random"),
 }
+"""Each as it comes: tuner with the first trials of the space, the others as their documentation shows them."""
+
+LEVEL: Mapping[str, Make] = {
+    "tuner, level": _level(Tuner),
+    "Ray ASHA + OptunaSearch, level": _level(Ray),
+    "the same with tuner's grace and factor, level": _level(Ray, grace_period=2, reduction_factor=3),
+    "Ray ASHA + random, level": _level(Ray, searcher="random"),
+    "Optuna TPE + SuccessiveHalvingPruner, level": _level(PlainOptuna),
+    "random, nobody stopped, level": _level(PlainOptuna, sampler="random"),
+}
+"""The same without anybody's prior knowledge: all begin with the same random trials."""
 
 DESIGNS: Mapping[str, Make] = {
-    "stopped told as PRUNED": _tuner(tell="pruned"),
-    "stopped told as COMPLETE, best so far": _tuner(tell="complete"),
-    "stopped told as COMPLETE, last value": _tuner(tell="last"),
-    "stopped not told": _tuner(tell="nothing"),
+    "stopped told as COMPLETE, best so far": _level(Tuner, tell="complete"),
+    "stopped told as COMPLETE, last value": _level(Tuner, tell="last"),
+    "stopped not told": _level(Tuner, tell="nothing"),
     "rungs from the thaw": _rungs(clock="thaw"),
-    "frozen judged too (unfair)": _rungs(unfair=True),
-    "frozen judged too, current score": _rungs(unfair=True, score="current"),
-    "missed rung judged later": _rungs(missed=True),
+    "rungs judge the frozen too": _rungs(unfair=True),
+    "a missed rung judged later": _rungs(missed=True),
     "rungs score the current value": _rungs(score="current"),
     "rungs wait for 3 scores": _rungs(minimum=3),
     "rungs wait for 5 scores": _rungs(minimum=5),
@@ -95,6 +125,8 @@ DESIGNS: Mapping[str, Make] = {
     "grace 3": _rungs(grace_period=3),
     "factor 2": _rungs(reduction_factor=2),
     "factor 4": _rungs(reduction_factor=4),
-    "random proposals": _tuner(sampler="random"),
-    "first trials first": _tuner(first=True),
+    "factor 2, a missed rung judged later": _rungs(reduction_factor=2, missed=True),
+    "random proposals": _level(Tuner, sampler="random"),
+    "nobody stopped": _rungs(minimum=10_000),
 }
+"""Choices inside tuner, each changed alone, level."""

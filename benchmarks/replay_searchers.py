@@ -17,15 +17,18 @@ import optuna
 from optuna.trial import TrialState
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
+from replay_curves import Curve
 
 import search_spaces
-from benchmarks.replay_curves import Curve
 from search_spaces import Space
 from trainables.config import TrialConfig
 from tuner.scheduler import Rungs
 from tuner.study import Mirror, make_sampler
 
 METRIC = "val_loss"
+
+Parameters = Mapping[str, Any]
+
 OVERRIDES = {"max_epochs": 10, "patience": 0}
 
 
@@ -115,7 +118,7 @@ def replay(
 class Tuner:
     """The rungs, samplers and mirror of tuner, put together as `tuner.ledger` and `tuner.scheduler` do.
 
-    `rungs` and `tell` replace tuner's own for a comparison of designs; `first` runs the space's first trials first.
+    `rungs` and `tell` replace tuner's own for a comparison of designs; `first` are parameters of the first trials.
     """
 
     def __init__(
@@ -126,17 +129,14 @@ class Tuner:
         sampler: str = "tpe",
         rungs: Any = None,
         tell: str = "mirror",
-        first: bool = False,
+        first: Sequence[Parameters] = (),
         grace_period: int = 2,
         reduction_factor: float = 3.0,
-        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         self.space, self.seed, self.sampler, self.told = space, seed, sampler, tell
         self.rungs = rungs or Rungs("min", OVERRIDES["max_epochs"], grace_period, reduction_factor)
         self.mirror = Mirror(optuna.create_study(direction="minimize"))
-        self.first: Sequence[Mapping[str, Any]] = (
-            search_spaces.first_trials(space, OVERRIDES["max_epochs"], {}) if first else ()
-        )
+        self.first = first
         self.best: dict[int, float] = {}
 
     def start(self, number: int) -> TrialConfig:
@@ -174,6 +174,7 @@ class Ray:
         seed: int,
         *,
         searcher: str = "optuna",
+        first: Sequence[Parameters] = (),
         grace_period: int = 1,
         reduction_factor: float = 2.0,
     ) -> None:
@@ -191,7 +192,10 @@ class Ray:
         # Random proposals go through the same object, so that nothing else differs.
         random = optuna.samplers.RandomSampler(seed=seed) if searcher == "random" else None
         how: dict[str, Any] = {"sampler": random} if random else {"seed": seed}
-        self.search = OptunaSearch(self._define, metric=METRIC, mode="min", **how)
+        first = [dict(parameters) for parameters in first]
+        self.search = OptunaSearch(
+            self._define, metric=METRIC, mode="min", points_to_evaluate=first or None, **how
+        )
         self.trials: dict[int, Any] = {}
 
     def _define(self, trial: Any) -> dict[str, Any]:
@@ -221,7 +225,9 @@ class Ray:
 class PlainOptuna:
     """Optuna's TPE with its SuccessiveHalvingPruner, both with their defaults, or random without stopping."""
 
-    def __init__(self, space: Space, seed: int, *, sampler: str = "tpe") -> None:
+    def __init__(
+        self, space: Space, seed: int, *, sampler: str = "tpe", first: Sequence[Parameters] = ()
+    ) -> None:
         self.space = space
         chosen: optuna.samplers.BaseSampler
         chosen = (
@@ -229,6 +235,8 @@ class PlainOptuna:
         )
         pruner = optuna.pruners.SuccessiveHalvingPruner() if sampler == "tpe" else optuna.pruners.NopPruner()
         self.study = optuna.create_study(sampler=chosen, pruner=pruner)
+        for parameters in first:
+            self.study.enqueue_trial(dict(parameters))
         self.trials: dict[int, optuna.Trial] = {}
 
     def start(self, number: int) -> TrialConfig:
