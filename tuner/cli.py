@@ -150,7 +150,11 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go."
 )
-@click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+@click.option(
+    "--address",
+    envvar="RAY_ADDRESS",
+    help="Ray cluster to join: auto or HOST:PORT. [default: RAY_ADDRESS, else one of its own]",
+)
 @click.option(
     "--storage",
     metavar="FOLDER",

@@ -1,0 +1,56 @@
+# %% [markdown]
+# # Which model, fine-tuned how, classifies my images best?
+# Open this file as a notebook (Jupyter with jupytext, VS Code), or run it as it is.
+# Without DATA it searches on pictures of leaves that tuner draws itself.
+
+# %%
+import os
+from pathlib import Path
+
+from tuner import compare, search
+
+data = os.environ.get("DATA")
+runs_dir = Path(os.environ.get("RUNS", "runs"))
+
+# %% [markdown]
+# ## Search
+# `on_epoch` and `on_trial` are called as it goes; here the curves grow in a dictionary.
+
+# %%
+curves = {}
+
+
+def on_epoch(trial_id, metrics):
+    """Note the validation loss of every epoch."""
+    curves.setdefault(trial_id, []).append(metrics["val_loss"])
+
+
+result = search(
+    "googlenet_full",
+    data=data,
+    groups=os.environ.get("GROUPS_CSV"),
+    samples=int(os.environ.get("SAMPLES", "6")),
+    max_epochs=int(os.environ.get("EPOCHS", "4")),
+    image_size=int(os.environ.get("SIZE", "64")),
+    weights="none",
+    runs_dir=runs_dir,
+    on_epoch=on_epoch,
+)
+
+# %% [markdown]
+# ## The trials, a DataFrame
+
+# %%
+trials = result.trials.sort_values("value")
+trials[["trial_id", "status", "best_epoch", "val_loss", "val_accuracy", "learning_rate"]]
+
+# %% [markdown]
+# ## Which is really better?
+# The test images are looked at here for the first time.
+
+# %%
+comparison = compare(result.run.path)
+comparison.table[["label", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]]
+
+# %%
+comparison.conclusion
