@@ -1,7 +1,8 @@
 """A trial's files while it lives: resume state and best weights, written beside the training.
 
 alive/<trial>/state.pt                resume state after the last written epoch
-alive/<trial>/best-00007.safetensors  weights of the best epoch so far
+alive/<trial>/best-00007.safetensors  weights of the best epoch so far, without those in base.safetensors if it says so
+alive/<trial>/base.safetensors        weights of what was frozen in the first epochs, written once
 alive/<trial>/split                   in how many parts a batch is computed, after an out-of-memory
 """
 
@@ -9,14 +10,14 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-STATE = "state.pt"
+STATE, BASE = "state.pt", "base.safetensors"
 
 WRITING = ".writing"
 """A file of this name stands beside the others while they are being written."""
@@ -37,16 +38,37 @@ class CheckpointWriter:
         self.folder = folder
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._base: Set[str] | None = None
 
     def write(self, state: Mapping[str, Any], best: "tuple[int, Mapping[str, Tensor]] | None") -> None:
-        """Write `state`, and `best` as (epoch, weights) if given, once the job before is done."""
+        """Write `state`, and `best` as (epoch, weights) if given, once the job before is done.
+
+        Of `best`, what `state` says has not moved from the start is written once a trial, not once an epoch.
+        """
         self.wait()
-        snapshot = _copied(state)
-        weights = None if best is None else (best[0], _copied(best[1]))
+        files: dict[str, Mapping[str, Tensor]] = {}
+        if best is not None:
+            files = self._split(best[0], best[1], state.get("weights", best[1]))
+        snapshot = _copied((state, files))
         with contextlib.suppress(FileNotFoundError):
             (self.folder / WRITING).touch()
-        self._thread = threading.Thread(target=self._work, args=(snapshot, weights), daemon=True)
+        self._thread = threading.Thread(target=self._work, args=snapshot, daemon=True)
         self._thread.start()
+
+    def _split(
+        self, epoch: int, weights: "Mapping[str, Tensor]", moved: "Mapping[str, Tensor]"
+    ) -> "dict[str, Mapping[str, Tensor]]":
+        """What to write as the best weights by file name, in order."""
+        name = best_name(epoch)
+        if self._base is None:
+            self._base = _names_in(self.folder / BASE)
+        if not self._base and _size(moved) < _size(weights) / 2:
+            self._base = weights.keys() - moved.keys()
+            rest = {key: weights[key] for key in weights if key in self._base}
+            return {BASE: rest, name: {key: weights[key] for key in moved}}
+        if self._base.isdisjoint(moved):
+            return {name: {key: tensor for key, tensor in weights.items() if key not in self._base}}
+        return {name: weights}
 
     def wait(self) -> None:
         """Return when everything given so far is on disk; raises what the writing raised."""
@@ -57,18 +79,15 @@ class CheckpointWriter:
             error, self._error = self._error, None
             raise error
 
-    def _work(self, state: Mapping[str, Any], best: "tuple[int, Mapping[str, Tensor]] | None") -> None:
+    def _work(self, state: Mapping[str, Any], files: "Mapping[str, Mapping[str, Tensor]]") -> None:
         import torch
-        from safetensors.torch import save_file
 
         try:
-            if best is not None:
-                name = best_name(best[0])
-                weights = {key: tensor.contiguous() for key, tensor in best[1].items()}
-                _replace(self.folder / name, lambda file: save_file(weights, file))
-                for old in self.folder.glob("best-*.safetensors"):
-                    if old.name != name:
-                        old.unlink(missing_ok=True)
+            for name, weights in files.items():
+                _save(weights, self.folder / name)
+            for old in self.folder.glob("best-*.safetensors") if files else ():
+                if old.name not in files:
+                    old.unlink(missing_ok=True)
             # Half of the cost of writing; the file is renamed when whole, so a checksum would find nothing.
             torch.serialization.set_crc32_options(False)
             _replace(self.folder / STATE, lambda file: torch.save(dict(state), file))
@@ -78,6 +97,18 @@ class CheckpointWriter:
             self._error = error
         finally:
             (self.folder / WRITING).unlink(missing_ok=True)
+
+
+def take_best(folder: Path, epoch: int, target: Path) -> None:
+    """Move the best weights, those of `epoch`, out of `folder` to the file `target`, made whole."""
+    source, base = folder / best_name(epoch), folder / BASE
+    if not source.exists():
+        return
+    if base.exists() and not _names_in(base) <= _names_in(source):
+        from safetensors.torch import load_file
+
+        _save({**load_file(base), **load_file(source)}, source)
+    source.replace(target)
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
@@ -115,6 +146,33 @@ def settled(folder: Path, seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while (folder / WRITING).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _save(weights: "Mapping[str, Tensor]", path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    laid_out = {key: tensor.contiguous() for key, tensor in weights.items()}
+    try:
+        _replace(path, lambda file: save_file(laid_out, file))
+    except SafetensorError as error:
+        if not path.parent.exists():
+            raise FileNotFoundError(f"{path.parent} has gone") from error
+        raise OSError(f"{path} can't be written: {error}") from error
+
+
+def _names_in(path: Path) -> Set[str]:
+    """Names of the tensors in a file; none if there is no file."""
+    if not path.exists():
+        return frozenset()
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return frozenset(file.keys())
+
+
+def _size(weights: "Mapping[str, Tensor]") -> int:
+    return sum(tensor.numel() for tensor in weights.values())
 
 
 def _replace(path: Path, write: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 import search_spaces
 from search_spaces import Space
-from trainables.checkpoint import best_name, read_split, settled, write_split
+from trainables.checkpoint import read_split, settled, take_best, write_split
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.errors import UserMistake
 from tuner.events import Observer, tell_end, tell_epoch
@@ -291,9 +291,7 @@ class Ledger:
             if target.exists() or not self.run.alive(trial_id).exists():
                 continue
             settled(self.run.alive(trial_id))
-            source = self.run.alive(trial_id) / best_name(int(self.rows[trial_id]["best_epoch"]))
-            if source.exists():
-                source.replace(target)
+            take_best(self.run.alive(trial_id), int(self.rows[trial_id]["best_epoch"]), target)
         for file in (self.run.path / "weights").glob("*.safetensors"):
             if file.stem not in kept:
                 file.unlink()
