@@ -7,7 +7,9 @@ alive/<trial>/split                   in how many parts a batch is computed, aft
 """
 
 import contextlib
+import errno
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Set
@@ -90,13 +92,21 @@ class CheckpointWriter:
                     old.unlink(missing_ok=True)
             # Half of the cost of writing; the file is renamed when whole, so a checksum would find nothing.
             torch.serialization.set_crc32_options(False)
-            _replace(self.folder / STATE, lambda file: torch.save(dict(state), file))
+            _replace(self.folder / STATE, lambda file: _dump(dict(state), file))
         except FileNotFoundError:
             return
         except (OSError, RuntimeError) as error:
             self._error = error
         finally:
             (self.folder / WRITING).unlink(missing_ok=True)
+
+
+def _dump(state: dict[str, Any], file: str) -> None:
+    import torch
+
+    # A file of Python's, since torch's own reports a full disk as a RuntimeError without a number.
+    with Path(file).open("wb") as opened:
+        torch.save(state, opened)
 
 
 def take_best(folder: Path, epoch: int, target: Path) -> None:
@@ -156,9 +166,9 @@ def _save(weights: "Mapping[str, Tensor]", path: Path) -> None:
     try:
         _replace(path, lambda file: save_file(laid_out, file))
     except SafetensorError as error:
-        if not path.parent.exists():
-            raise FileNotFoundError(f"{path.parent} has gone") from error
-        raise OSError(f"{path} can't be written: {error}") from error
+        # Python chooses the kind of OSError by the number: a full disk and a folder that has gone are known by it.
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from error
 
 
 def _names_in(path: Path) -> Set[str]:

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -87,5 +88,16 @@ def test_without_best_weights_nothing_is_kept(tmp_path):
 def test_a_folder_that_has_gone_ends_the_writing_quietly(tmp_path, network):
     writer = CheckpointWriter(tmp_path / "gone")
     write(writer, network, 1, head_of(network))
+    writer.write({"epoch": 2}, None)
     writer.wait()
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_raised_with_its_number(tmp_path, network):
+    (tmp_path / ".state.pt").symlink_to("/dev/full")
+    writer = CheckpointWriter(tmp_path)
+    write(writer, network, 1, weights_of(network))
+    with pytest.raises(OSError, match="No space left") as raised:
+        writer.wait()
+    assert raised.value.errno == errno.ENOSPC
