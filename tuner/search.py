@@ -135,10 +135,13 @@ def _fit(
     bridge = OptunaBridge(ledger, scheduler, session.slots, prepared.max_failures)
     progress = Progress(ledger, show)
     context = run_context(prepared, max(1, int(session.resources["cpu"])))
+    worker = tune.with_resources(
+        tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
+    )
+    # The dashboard shows this name; Ray's own wrappers would hide it.
+    worker.__qualname__ = worker.__name__ = "TrialTrainable"
     tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
-        ),
+        worker,
         tune_config=tune.TuneConfig(
             search_alg=bridge,
             scheduler=scheduler,
