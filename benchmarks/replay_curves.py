@@ -214,14 +214,17 @@ def _scatter(recorded: Sequence[Recorded]) -> float:
 
 def _recorded(part: pd.DataFrame) -> Recorded:
     row: Mapping[str, Any] = part.iloc[0].to_dict()
-    config = TrialConfig(**{name: _plain(row[name]) for name in FIELDS if name in row})
+    config = TrialConfig(**{name: _plain(name, row[name]) for name in FIELDS if name in row})
     values = [float(value) for value in part.sort_values("epoch")["val_loss"]]
     values += [CEILING] * (config.max_epochs - len(values))
     finite = tuple(min(value, CEILING) for value in values)
     return Recorded(config, Curve(finite, full_epochs(config), finite))
 
 
-def _plain(value: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
+    """A value of the file as the config's field has it; pandas knows no whole number beside a null."""
     if value is None or value is pd.NA or value != value:
         return None
+    if FIELDS[name].type in (int, int | None):
+        return int(value)
     return value.item() if isinstance(value, np.generic) else value

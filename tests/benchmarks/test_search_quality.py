@@ -68,6 +68,15 @@ def test_the_file_is_read_back_with_its_making(recorded):
     assert made(recorded) == {"by": "this test"}
 
 
+def test_the_recorded_file_holds_a_hundred_whole_curves_of_the_space_and_says_how_it_was_made():
+    items = read()
+    assert len(items) >= 100
+    assert {len(item.curve.values) for item in items} == {10}
+    first = list(sample_configs(search_spaces.load(SPACE), OVERRIDES, {}, 9))
+    assert [item.config.strategy for item in items[:9]] == [config.strategy for config in first]
+    assert made().keys() >= {"by", "space", "image_size", "pretraining", "data"}
+
+
 def test_full_epochs_count_from_the_last_thaw():
     late = TrialConfig.resolve(
         {"model": "googlenet", "strategy": "gradual_unfreeze", "unfreeze_at": 3, "max_epochs": 6}
