@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import math
 import os
 import random
 import statistics
@@ -72,12 +73,16 @@ def print_table(title: str, unit: str, values: Mapping[str, float], bases: Seque
     width = max(len(name) for name in values)
     heads = [f"/ {base}" for base in bases]
     print(f"\n{title}")
-    print("  ".join([" " * width, f"{unit:>12}", *(f"{head:>{max(8, len(head))}}" for head in heads)]))
+    print("  ".join([" " * width, f"{unit:>12}", *(f"{head:>8}" for head in heads)]))
     for name, value in values.items():
-        ratios = [
-            f"{value / values[base]:>{max(8, len(head))}.2f}" for base, head in zip(bases, heads, strict=True)
-        ]
-        print("  ".join([f"{name:<{width}}", f"{value:>12.4g}", *ratios]), flush=True)
+        columns = zip(bases, heads, strict=True)
+        ratios = [f"{_ratio(value, values[base]):>{max(8, len(head))}}" for base, head in columns]
+        shown = f"{value:.4g}" if math.isfinite(value) else "not reached"
+        print("  ".join([f"{name:<{width}}", f"{shown:>12}", *ratios]), flush=True)
+
+
+def _ratio(value: float, base: float) -> str:
+    return f"{value / base:.2f}" if math.isfinite(value) and math.isfinite(base) else "-"
 
 
 def print_held_equal(*words: str) -> None:

@@ -50,7 +50,7 @@ def run_grid(configs: list[TrialConfig], images: Images, size: int, weights: str
 
 
 def run_search(
-    grid: "Grid", define: Any, num_samples: int, folder: str, target: float, seed: int, began: float
+    grid: "Grid", sample: Any, num_samples: int, folder: str, target: float, seed: int, began: float
 ) -> float:
     """Seconds since `began` until ASHA with Optuna's sampler has an epoch at `target`; all trials stop then."""
     reached: list[float] = []
@@ -68,7 +68,7 @@ def run_search(
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=OptunaSearch(space=define, metric="loss", mode="min", seed=seed),
+            search_alg=OptunaSearch(space=sample, metric="loss", mode="min", seed=seed),
             scheduler=ASHAScheduler(
                 metric="loss", mode="min", max_t=grid.epochs, grace_period=1, reduction_factor=3
             ),
@@ -80,10 +80,8 @@ def run_search(
     return min(reached, default=float("inf"))
 
 
-def drawing(space: Space, overrides: dict[str, Any], allowed: dict[str, tuple[str, ...]]) -> Any:
-    """The function that OptunaSearch samples by: the same space as tuner's."""
-
-    def define(trial: BaseTrial) -> dict[str, Any]:
-        return asdict(configure(space, trial, overrides, allowed))
-
-    return define
+def define(
+    trial: BaseTrial, space: Space, overrides: dict[str, Any], allowed: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """All parameters of a trial of tuner's `space`, for OptunaSearch to sample by."""
+    return asdict(configure(space, trial, overrides, allowed))

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,13 @@ NEVER = float("inf")
 
 @dataclass(frozen=True)
 class Hunt:
-    """The nine's common ground, the loss to reach, the space to search, the repeat's seed."""
+    """The nine's common ground, the loss to reach, the space, the repeat's seed, the most trials."""
 
     grid: Grid
     target: float = 0.0
     space: str = SPACE
     seed: int = 0
+    samples: int = SAMPLES
 
 
 class Reached:
@@ -73,7 +75,7 @@ def by_tuner(hunt: Hunt) -> Callable[[], float]:
             config = tuner_config(hunt.grid, Path(folder), hunt.space)
             if hunt.space == SPACE:
                 config = replace(
-                    config, samples=SAMPLES, strategies=STRATEGIES, grace_period=1, seed=hunt.seed
+                    config, samples=hunt.samples, strategies=STRATEGIES, grace_period=1, seed=hunt.seed
                 )
             search(config, observers=(reached,))
         return reached.seconds
@@ -87,14 +89,17 @@ def by_ray(hunt: Hunt) -> Callable[[], float]:
     def measure() -> float:
         with tempfile.TemporaryDirectory() as folder:
             began = time.time()
-            from plain_ray import drawing, run_search
+            from plain_ray import define, run_search
             from trials import started_ray
 
-            define = drawing(
-                search_spaces.load(SPACE), {"max_epochs": hunt.grid.epochs}, {"strategy": STRATEGIES}
+            sample = partial(
+                define,
+                space=search_spaces.load(SPACE),
+                overrides={"max_epochs": hunt.grid.epochs},
+                allowed={"strategy": STRATEGIES},
             )
             with started_ray():
-                return run_search(hunt.grid, define, SAMPLES, folder, hunt.target, hunt.seed, began)
+                return run_search(hunt.grid, sample, hunt.samples, folder, hunt.target, hunt.seed, began)
 
     return measure
 
@@ -118,7 +123,7 @@ def by_loop(grid: Grid) -> Callable[[], tuple[float, float]]:
     return measure
 
 
-def once(grid: Grid, seed: int) -> dict[str, float]:
+def once(grid: Grid, seed: int, samples: int) -> dict[str, float]:
     """Seconds of each contender in one repeat."""
     with children(by_loop, [grid]) as group:
         seconds, target = measure_at_once(group)[0]
@@ -126,8 +131,8 @@ def once(grid: Grid, seed: int) -> dict[str, float]:
     found = {"the grid, study's loop": seconds}
     hunts = {
         "the grid, tuner": (by_tuner, Hunt(grid, target, "googlenet_grid", seed)),
-        "search, tuner": (by_tuner, Hunt(grid, target, SPACE, seed)),
-        "search, plain Ray": (by_ray, Hunt(grid, target, SPACE, seed)),
+        "search, tuner": (by_tuner, Hunt(grid, target, SPACE, seed, samples)),
+        "search, plain Ray": (by_ray, Hunt(grid, target, SPACE, seed, samples)),
     }
     for name, (make, hunt) in hunts.items():
         with children(make, [hunt]) as group:
@@ -139,11 +144,12 @@ def once(grid: Grid, seed: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     options = parse(__doc__)
+    samples = 2 if options.quick else SAMPLES
     num_images, size, epochs = (40, 32, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
     with chosen_images(num_images) as images:
         weights = write_base_weights(images.folder.parent / "base.pt", size, num_images, epochs)
         grid = Grid(images, weights, size, epochs)
-        repeats = [once(grid, seed) for seed in range(options.repeats)]
+        repeats = [once(grid, seed, samples) for seed in range(options.repeats)]
         title = f"to the grid's best validation loss, {size} px, {images.count('train')} training images"
     found = {name: statistics.median(one[name] for one in repeats) for name in repeats[0]}
     print_table(title, "seconds", found, ("the grid, study's loop", "search, plain Ray"))
