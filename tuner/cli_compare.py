@@ -50,7 +50,9 @@ def compare(
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
-                click.echo(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
+                click.echo(
+                    f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True
+                )
     click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml")
 
 
