@@ -3,7 +3,7 @@ import ray
 from pictures import write_pictures
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_cores():
     """A real Ray with two cores that the searches of these tests share."""
     ray.init(

@@ -199,9 +199,12 @@ def test_a_resume_with_other_versions_is_refused(tmp_path, uninterrupted):
 
 def test_the_time_budget_ends_in_time_with_everything_written(tmp_path, pictures):
     run = Run(tmp_path / "budget")
+    started = time.monotonic()
     process = tuner(*run_arguments(tmp_path, pictures, "budget", **{"samples": 500, "time-budget": "6s"}))
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     table = run.trials()
-    assert "time budget" in set(table["reason"])
+    # Whether a trial was running at that moment is chance; that the search ended in time, and told the truth, is not.
+    assert 1 <= len(table) < 500
+    assert time.monotonic() - started < 90
     check_whole(run, len(table))
