@@ -15,7 +15,7 @@ from trainables.config import TrialConfig
 from trainables.inference import best_device, choose_precision
 from tuner.hardware import usable_cores
 
-NUM_IMAGES, EPOCHS = 240, 6
+NUM_IMAGES, EPOCHS = 300, 12
 
 
 def write_base_weights(path: Path, size: int, num_images: int = NUM_IMAGES, epochs: int = EPOCHS) -> str:

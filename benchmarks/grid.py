@@ -35,7 +35,7 @@ from trainables.config import TrialConfig
 from tuner.hardware import usable_cores
 from tuner.settings import SearchConfig
 
-NUM_IMAGES, SIZE, EPOCHS = 160, 96, 3
+NUM_IMAGES, SIZE, EPOCHS = 160, 96, 4
 SPACE = "googlenet_grid"
 
 
