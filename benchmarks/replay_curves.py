@@ -1,14 +1,14 @@
 """The recorded learning curves as a problem that a search can be replayed on: configuration in, whole curve out.
 
-A forest of random trees learns the logarithm of an epoch's validation loss from the parameters, the epoch and how
-much learning each part of the network has had by then; what epochs scatter around it is drawn from the
-configuration's own generator, so that one configuration has one curve. `check` leaves configurations out and
-says how far off the forest is.
+A Gaussian process learns the logarithm of an epoch's validation loss from the parameters, the epoch and how much
+learning each part of the network has had by then; what epochs scatter around it is drawn from the configuration's
+own generator, so that one configuration has one curve. `check` leaves configurations out and says how far off it is.
 """
 
 import functools
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import GroupKFold
 
 from trainables import models, strategies
@@ -29,8 +31,11 @@ RECORDED = Path(__file__).parent / "curves.parquet"
 NEVER = 10_000
 """Stands for the epoch of a thaw that does not come."""
 
-CEILING = 20.0
-"""Nats at which a diverged curve is cut off for the forest."""
+CEILING = 5.0
+"""Nats above which one bad epoch is as bad as another."""
+
+SMOOTHNESS_FROM = 300
+"""Epochs from which the length scales are learned; all are learned from once these are known."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +67,26 @@ def made(path: Path = RECORDED) -> dict[str, Any]:
     return content
 
 
-class Forest:
+class Surrogate:
     """Curves of any configuration of the space, learned from recorded ones."""
 
-    def __init__(self, recorded: Sequence[Recorded], trees: int = 60) -> None:
+    def __init__(self, recorded: Sequence[Recorded]) -> None:
         self.scatter = _scatter(recorded)
         self._known: dict[str, Curve] = {}
-        self._forest = ExtraTreesRegressor(
-            trees, min_samples_leaf=2, max_features=0.5, random_state=0, n_jobs=1
-        )
         rows = np.concatenate([features(item.config) for item in recorded])
-        self._forest.fit(rows, np.concatenate([logs(item.curve) for item in recorded]))
+        losses = np.concatenate([logs(item.curve) for item in recorded])
+        self._middle, self._spread, self._mean = rows.mean(axis=0), rows.std(axis=0) + 1e-9, losses.mean()
+        self._process = _fit((rows - self._middle) / self._spread, losses - self._mean)
+
+    def _expected(self, config: TrialConfig) -> Any:
+        rows = (features(config) - self._middle) / self._spread
+        return np.minimum(self._process.predict(rows) + self._mean, np.log(CEILING))
 
     def curve(self, config: TrialConfig) -> Curve:
         """The whole curve of `config`; the same for the same parameters, whatever the seed."""
         key = repr([value for name, value in asdict(config).items() if name != "seed"])
         if key not in self._known:
-            expected = self._forest.predict(features(config))
+            expected = self._expected(config)
             digest = hashlib.sha256(key.encode()).digest()
             drawn = np.random.default_rng(int.from_bytes(digest[:8], "little")).normal(size=len(expected))
             values = np.exp(expected + self.scatter * drawn)
@@ -86,6 +94,18 @@ class Forest:
                 tuple(values.tolist()), full_epochs(config), tuple(np.exp(expected).tolist())
             )
         return self._known[key]
+
+
+def _fit(rows: Any, losses: Any) -> GaussianProcessRegressor:
+    """A process with a length scale for each feature."""
+    some = np.random.default_rng(0).permutation(len(rows))[:SMOOTHNESS_FROM]
+    scales = Matern(np.full(rows.shape[1], 3.0), (0.5, 100.0), nu=1.5)
+    kernel = ConstantKernel(1.0, (1e-2, 1e2)) * scales + WhiteKernel(0.05, (1e-3, 1.0))
+    with warnings.catch_warnings():
+        # A length scale at its upper bound says that a feature does not matter.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        learned = GaussianProcessRegressor(kernel, random_state=0).fit(rows[some], losses[some])
+    return GaussianProcessRegressor(learned.kernel_, optimizer=None).fit(rows, losses)
 
 
 class Nearest:
@@ -106,30 +126,30 @@ class Nearest:
 def check(recorded: Sequence[Recorded], folds: int = 10) -> dict[str, float]:
     """How far off curves of unseen configurations are, in log loss, by `folds`-fold cross-validation.
 
-    Root mean square error and explained share over all epochs for the forest and for the nearest neighbour, and the
-    rank correlation of the forest's best losses with the recorded ones.
+    Root mean square error and explained share over all epochs for the process and for the nearest neighbour, and the
+    rank correlation of the process's best losses with the recorded ones.
     """
-    truth, forest, nearest, best = [], [], [], []
+    truth, process, nearest, best = [], [], [], []
     groups = np.arange(len(recorded))
     for known, unknown in GroupKFold(folds, shuffle=True, random_state=0).split(groups, groups=groups):
-        learned, neighbours = Forest([recorded[i] for i in known]), Nearest([recorded[i] for i in known])
+        learned, neighbours = Surrogate([recorded[i] for i in known]), Nearest([recorded[i] for i in known])
         for item in (recorded[i] for i in unknown):
             guess = learned.curve(item.config).expected
             truth.append(logs(item.curve))
-            forest.append(np.log(guess))
+            process.append(np.log(guess))
             nearest.append(logs(neighbours.curve(item.config)))
             best.append((min(item.curve.values), min(guess)))
     spread = float(np.concatenate(truth).var())
     errors = {
         name: float(np.square(np.concatenate(guesses) - np.concatenate(truth)).mean())
-        for name, guesses in (("forest", forest), ("nearest", nearest))
+        for name, guesses in (("process", process), ("nearest neighbour", nearest))
     }
     ranks = pd.DataFrame(best).corr("spearman").iloc[0, 1]
     return {
-        **{f"{name} rmse": error**0.5 for name, error in errors.items()},
-        **{f"{name} explained": 1 - error / spread for name, error in errors.items()},
-        "forest rank correlation of best": float(ranks),
-        "scatter": _scatter(recorded),
+        **{f"rmse of the {name}": error**0.5 for name, error in errors.items()},
+        **{f"explained by the {name}": 1 - error / spread for name, error in errors.items()},
+        "rank correlation of best losses": float(ranks),
+        "scatter of an epoch": _scatter(recorded),
     }
 
 
@@ -145,7 +165,7 @@ def logs(curve: Curve) -> Any:
 
 
 def features(config: TrialConfig) -> Any:
-    """What the forest sees of every epoch of `config`: [max_epochs, d]."""
+    """What the surrogate sees of every epoch of `config`: [max_epochs, d]."""
     first, last = _thaws(config)
     fixed = _parameters(config)
     rows = []

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from replay_curves import Curve, Forest, Nearest, check, full_epochs, made, read
+from replay_curves import Curve, Nearest, Surrogate, check, full_epochs, made, read
 from replay_designs import DESIGNS, LEVEL, SHIPPED, VariantRungs
 from replay_searchers import OVERRIDES, Trace, quiet, replay
 
@@ -84,17 +84,17 @@ def test_full_epochs_count_from_the_last_thaw():
     assert full_epochs(late) == (0, 0, 0, 1, 2, 3)
 
 
-def test_the_forest_knows_more_of_unseen_configurations_than_the_nearest_neighbour(recorded):
+def test_the_surrogate_knows_more_of_unseen_configurations_than_the_nearest_neighbour(recorded):
     found = check(read(recorded), folds=4)
-    assert found["forest explained"] > 0.6 > found["nearest explained"]
+    assert found["explained by the process"] > 0.6 > found["explained by the nearest neighbour"]
 
 
 def test_one_configuration_has_one_curve_whatever_its_seed(recorded):
-    forest = Forest(read(recorded), trees=5)
-    again = Forest(read(recorded), trees=5)
+    curves = Surrogate(read(recorded))
+    again = Surrogate(read(recorded))
     config = read(recorded)[5].config
     other = TrialConfig(**{**vars(config), "seed": 99})
-    assert forest.curve(config) == again.curve(other)
+    assert curves.curve(config) == again.curve(other)
 
 
 def test_the_nearest_curve_is_of_the_same_strategy(recorded):
@@ -140,12 +140,16 @@ def test_rungs_without_changes_are_tuners_own():
                 break
 
 
-@pytest.mark.parametrize("name", [*SHIPPED, *LEVEL, *DESIGNS])
-def test_every_search_can_be_replayed(name, recorded):
+@pytest.fixture(scope="module")
+def learned(recorded):
     quiet()
-    forest = Forest(read(recorded), trees=3)
+    return Surrogate(read(recorded))
+
+
+@pytest.mark.parametrize("name", [*SHIPPED, *LEVEL, *DESIGNS])
+def test_every_search_can_be_replayed(name, learned):
     searcher = {**SHIPPED, **LEVEL, **DESIGNS}[name](search_spaces.load(SPACE), 1)
-    trace = replay(searcher, forest.curve, 120, seed=1)
+    trace = replay(searcher, learned.curve, 120, seed=1)
     assert trace.epochs == 120
     assert trace.value_at(120) <= trace.value_at(20) + 0.2
     if "nobody stopped" in name:
