@@ -256,6 +256,7 @@ class PlainOptuna:
 
 
 def quiet() -> None:
-    """Silence what the libraries say about themselves."""
+    """Silence what the libraries say about themselves, and about a space that takes a moment on a busy machine."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Define-by-run function passed")

@@ -28,7 +28,6 @@ from search_spaces.sampling import sample_configs
 BUDGET = 240
 """Epochs that a search may spend: those of the space's 24 trials if nobody is stopped."""
 
-CHECKPOINTS = (BUDGET // 4, BUDGET // 2, BUDGET)
 SURVIVALS = 120
 NEAR, FEW = 1.05, 0.01
 FEWEST_OTHERS = 20
@@ -45,6 +44,7 @@ class Job:
     name: str
     seed: int
     survival: bool = False
+    epochs: int = BUDGET
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def main() -> None:
     options = arguments()
     print_origin(read(options.curves), options.curves)
     chosen = {**SHIPPED, **LEVEL, **(DESIGNS if options.designs else {})}
-    jobs = [Job(name, seed) for seed in range(options.seeds) for name in chosen]
+    jobs = [Job(name, seed, False, options.epochs) for seed in range(options.seeds) for name in chosen]
     jobs += [Job(name, seed, True) for seed in range(SURVIVALS) for name in chosen]
     started = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
@@ -83,7 +83,7 @@ def run(job: Job, path: Path = RECORDED) -> Trace:
     quiet()
     searcher = {**SHIPPED, **LEVEL, **DESIGNS}[job.name](search_spaces.load("googlenet_full"), job.seed)
     if not job.survival:
-        return replay(searcher, surrogate(path).curve, BUDGET, seed=job.seed)
+        return replay(searcher, surrogate(path).curve, job.epochs, seed=job.seed)
     problems = late_problems(path)
     others, winner = problems[job.seed % len(problems)]
     number = int(np.random.default_rng(job.seed).integers(3, 20))
@@ -138,21 +138,23 @@ def print_table(
     title: str, names: Sequence[str], seeds: int, outcome: Mapping[Job, Trace], goals: Goals
 ) -> None:
     """One Markdown row a search: means over seeds with 95 % intervals; the first row is what others are behind of."""
-    heads = [f"regret at {epochs}" for epochs in CHECKPOINTS]
+    budget = max(job.epochs for job in outcome if not job.survival)
+    checkpoints = (budget // 4, budget // 2, budget)
+    heads = [f"regret at {epochs}" for epochs in checkpoints]
     heads += ["behind the first row", "epochs to best 1 %", "reached", "epochs to 5 %", "reached", "trials"]
     heads += ["late winner survives"]
     print(f"| {title} | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
-    ahead = [outcome[Job(names[0], seed)].value_at(BUDGET) for seed in range(seeds)]
+    ahead = [outcome[Job(names[0], seed, False, budget)].value_at(budget) for seed in range(seeds)]
     for name in names:
-        traces = [outcome[Job(name, seed)] for seed in range(seeds)]
+        traces = [outcome[Job(name, seed, False, budget)] for seed in range(seeds)]
         cells = [
-            mean([trace.value_at(at) - goals.lowest for trace in traces], "{:.3f}") for at in CHECKPOINTS
+            mean([trace.value_at(at) - goals.lowest for trace in traces], "{:.3f}") for at in checkpoints
         ]
-        behind = [trace.value_at(BUDGET) - value for trace, value in zip(traces, ahead, strict=True)]
+        behind = [trace.value_at(budget) - value for trace, value in zip(traces, ahead, strict=True)]
         cells.append("" if name == names[0] else mean(behind, "{:+.3f}"))
         for goal in (goals.few, goals.near):
             needed = [trace.epochs_to(goal) for trace in traces]
-            cells.append(mean([BUDGET if epochs is None else epochs for epochs in needed], "{:.0f}"))
+            cells.append(mean([budget if epochs is None else epochs for epochs in needed], "{:.0f}"))
             cells.append(share([epochs is not None for epochs in needed]))
         cells.append(f"{np.mean([trace.trials for trace in traces]):.0f}")
         survived = [bool(outcome[Job(name, seed, True)].forced_finished) for seed in range(SURVIVALS)]
@@ -176,6 +178,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--designs", action="store_true", help="also compare the choices inside tuner")
+    parser.add_argument("--epochs", type=int, default=BUDGET, help="that a search may spend")
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--curves", type=Path, default=RECORDED)
     parser.add_argument("--workers", type=int, default=2)
