@@ -15,14 +15,14 @@ from trainables.config import TrialConfig
 from trainables.inference import best_device, choose_precision
 from tuner.hardware import usable_cores
 
-NUM_IMAGES, EPOCHS = 300, 12
+NUM_IMAGES, EPOCHS, BATCH_SIZE = 300, 15, 16
 
 
 def write_base_weights(path: Path, size: int, num_images: int = NUM_IMAGES, epochs: int = EPOCHS) -> str:
     """`path`, where a plain state dict of torchvision's GoogLeNet with 1000 classes has been written."""
     torch.set_num_threads(usable_cores())
     fast = choose_precision("auto", best_device()) == "bf16"
-    config = TrialConfig.resolve({"model": "googlenet", "strategy": "full"})
+    config = TrialConfig.resolve({"model": "googlenet", "strategy": "full", "batch_size": BATCH_SIZE})
     with chosen_images(num_images, others=True) as images:
         train, val = plain.loaders(images, config, size, workers=usable_cores())
         torch.manual_seed(0)
@@ -33,8 +33,10 @@ def write_base_weights(path: Path, size: int, num_images: int = NUM_IMAGES, epoc
         model.transform_input = True  # type: ignore[assignment]
         model = model.to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
         for _ in range(epochs):
             plain.train_epoch(model, train, nn.CrossEntropyLoss(), optimizer, fast)
+            schedule.step()
         say(
             f"  base weights: validation loss {plain.validate(model, val, fast)[0]:.3f} on images of their own"
         )

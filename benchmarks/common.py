@@ -18,7 +18,7 @@ from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
 from tuner.hardware import hardware, usable_cores, versions
 
-SPLIT = "0.8,0.1,0.1"
+SPLIT = "0.7,0.2,0.1"
 BATCH_SIZE = 32
 
 

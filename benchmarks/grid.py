@@ -18,7 +18,7 @@ from pathlib import Path
 from base_weights import write_base_weights
 from children import children, measure_at_once
 from common import (
-    BATCH_SIZE,
+    SPLIT,
     Images,
     chosen_images,
     in_turns,
@@ -36,6 +36,9 @@ from tuner.hardware import usable_cores
 from tuner.settings import SearchConfig
 
 NUM_IMAGES, SIZE, EPOCHS = 160, 96, 4
+BATCH_SIZE = 16
+"""Half of the study's: with so few images it would make four steps an epoch."""
+
 SPACE = "googlenet_grid"
 
 
@@ -51,7 +54,12 @@ class Grid:
     @property
     def configs(self) -> list[TrialConfig]:
         """The nine."""
-        return list(sample_configs(search_spaces.load(SPACE), {"max_epochs": self.epochs}, {}))
+        return list(sample_configs(search_spaces.load(SPACE), self.overrides, {}))
+
+    @property
+    def overrides(self) -> dict[str, int]:
+        """Settings that win over a space's own."""
+        return {"max_epochs": self.epochs, "batch_size": BATCH_SIZE}
 
 
 def tuner_config(grid: Grid, folder: Path, space: str) -> SearchConfig:
@@ -60,7 +68,9 @@ def tuner_config(grid: Grid, folder: Path, space: str) -> SearchConfig:
         space=space,
         data=grid.images.folder,
         groups=grid.images.groups,
+        split=SPLIT,
         max_epochs=grid.epochs,
+        batch_size=BATCH_SIZE,
         image_size=grid.size,
         weights=grid.weights,
         runs_dir=folder,

@@ -21,8 +21,8 @@ from typing import Any
 
 from base_weights import write_base_weights
 from children import children, measure_at_once
-from common import BATCH_SIZE, chosen_images, parse, print_held_equal, print_table, say, source
-from grid import Grid, tuner_config
+from common import chosen_images, parse, print_held_equal, print_table, say, source
+from grid import BATCH_SIZE, Grid, tuner_config
 
 import search_spaces
 from tuner.hardware import usable_cores
@@ -95,7 +95,7 @@ def by_ray(hunt: Hunt) -> Callable[[], float]:
             sample = partial(
                 define,
                 space=search_spaces.load(SPACE),
-                overrides={"max_epochs": hunt.grid.epochs},
+                overrides=hunt.grid.overrides,
                 allowed={"strategy": STRATEGIES},
             )
             with started_ray():
