@@ -30,7 +30,7 @@ CONTENDERS: dict[str, Make] = {
     "study's loop, bf16": loop_bf16_epoch,
     "bound": bound_epoch,
 }
-NUM_IMAGES = {224: 92, 96: 272}
+NUM_IMAGES = {224: 184, 96: 456}
 
 
 def compare(images: Images, model: str, size: int, at_once: int, repeats: int) -> dict[str, float]:
