@@ -21,6 +21,7 @@ from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import autocast, best_device, choose_precision
+from trainables.machine import keep_freed_memory
 from trainables.strategies import apply_freeze
 from trainables.training import EVAL_BATCH, Setting, TrainingRun
 from trainables.trial_data import load_trial_data
@@ -117,6 +118,7 @@ def bound_epoch(job: Job) -> Callable[[], float]:
 
 def _run(job: Job, bank_folder: Path | None = None) -> TrainingRun:
     _settle(job)
+    keep_freed_memory()
     paths = [path for path, _, part in job.images.rows if part != "test"]
     path = build_cache(
         job.images.folder, paths, paths, job.size, cache_dir=job.images.folder.parent / "cache"

@@ -12,14 +12,14 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-STATE, BASE = "state.pt", "base.safetensors"
+STATE, BASE, SPLIT = "state.pt", "base.safetensors", "split"
 
 WRITING = ".writing"
 """A file of this name stands beside the others while they are being written."""
@@ -33,11 +33,12 @@ def best_name(epoch: int) -> str:
 class CheckpointWriter:
     """Writes one trial's files in a background thread, at most one job behind the training.
 
-    A folder that has disappeared means that the trial is over: nothing is written then.
+    A folder that has disappeared means that the trial is over: nothing is written then. `publish` is called in the
+    thread with the names of the files that have been written, the resume state last.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, publish: Callable[[Sequence[str]], None] | None = None) -> None:
+        self.folder, self._publish = folder, publish
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._base: Set[str] | None = None
@@ -93,6 +94,8 @@ class CheckpointWriter:
             # Half of the cost of writing; the file is renamed when whole, so a checksum would find nothing.
             torch.serialization.set_crc32_options(False)
             _replace(self.folder / STATE, lambda file: _dump(dict(state), file))
+            if self._publish is not None:
+                self._publish([*files, STATE])
         except FileNotFoundError:
             return
         except (OSError, RuntimeError) as error:
@@ -134,7 +137,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
 def read_split(folder: Path) -> int:
     """In how many parts a batch of this trial is to be computed; 1 unless memory ran out."""
     try:
-        return int((folder / "split").read_text(encoding="ascii"))
+        return int((folder / SPLIT).read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         return 1
 
@@ -143,7 +146,7 @@ def write_split(folder: Path, parts: int) -> None:
     """Note in how many parts a batch of this trial is to be computed from now on."""
     temporary = folder / ".split"
     temporary.write_text(str(parts), encoding="ascii")
-    temporary.replace(folder / "split")
+    temporary.replace(folder / SPLIT)
 
 
 def weights_of(model: "nn.Module") -> "dict[str, Tensor]":

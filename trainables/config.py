@@ -206,7 +206,8 @@ class RunContext:
     validation images; `weights` is "imagenet", "none" or a file; `precision` is fp32, bf16 or fp16;
     `seed` is the run's, from which the augmentation of image i in epoch e follows;
     `feature_cache_bytes` bounds the bank of frozen features, 0 does without it;
-    `data` is the image folder, from which a machine that does not see `cache` builds its own.
+    `data` is the image folder, from which a machine that does not see `cache` builds its own;
+    `storage` is the address of a bucket for what trials write, empty where that goes to `run_dir`.
     """
 
     run_dir: str
@@ -220,3 +221,4 @@ class RunContext:
     num_threads: int = 1
     feature_cache_bytes: int = 0
     data: str = ""
+    storage: str = ""

@@ -26,7 +26,8 @@ from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.errors import DISK_FULL, Diverged
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import best_device, choose_precision
-from trainables.machine import local_images, require_run
+from trainables.machine import keep_freed_memory, local_images
+from trainables.storage import storage_of
 from trainables.training import Setting, TrainingRun
 from trainables.trial_data import TrialData, load_trial_data
 
@@ -48,6 +49,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         if context is None:
             raise ValueError("give the RunContext with tune.with_parameters(trainable, context=...)")
         self.context = context
+        keep_freed_memory()
         torch.set_num_threads(context.num_threads)
         cv2.setNumThreads(1)
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -103,10 +105,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Build the model and continue from resume state; inside `step`, so that a failure is the trial's."""
         if self._run is not None:
             return
-        require_run(self.context)
-        folder = Path(self.context.run_dir) / "alive" / self.trial_name_here
-        folder.mkdir(parents=True, exist_ok=True)
-        self._writer = CheckpointWriter(folder)
+        storage = storage_of(self.context)
+        storage.shared()
+        folder = storage.enter(self.trial_name_here)
+        self._writer = CheckpointWriter(folder, functools.partial(storage.publish, self.trial_name_here))
         run = self._fresh_run()
         state = read_state(folder)
         if state is not None:
@@ -200,7 +202,7 @@ def setting_of(context: RunContext) -> Setting:
 @functools.lru_cache(maxsize=2)
 def trial_data(context: RunContext) -> TrialData:
     """The run's images, opened once a worker."""
-    split = pd.read_parquet(Path(context.run_dir) / "split.parquet")
+    split = pd.read_parquet(storage_of(context).shared() / "split.parquet")
     rows = list(zip(split["path"], split["label"], split["split"], strict=True))
     return load_trial_data(local_images(context), rows, context.classes)
 

@@ -157,8 +157,9 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--storage",
-    metavar="FOLDER",
-    help="Folder that all machines see; the run goes there, not into --runs-dir.",
+    metavar="FOLDER|URI",
+    help="Folder that all machines see: the run goes there, not into --runs-dir. Or a bucket that all reach"
+    " (s3://bucket/path): what trials write goes there.",
 )
 @click.option(
     "--log", help="Log there too, comma-separated: mongodb, mlflow, tensorboard, wandb. See `tuner sync`."

@@ -20,9 +20,10 @@ from optuna.trial import TrialState, create_trial
 
 import search_spaces
 from search_spaces import Space
-from trainables.checkpoint import read_split, settled, take_best, write_split
+from trainables.checkpoint import SPLIT, read_split, take_best, write_split
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.errors import UserMistake
+from trainables.storage import RunFolder
 from tuner.events import Observer, tell_end, tell_epoch
 from tuner.results import MEASURED, Run, TrialRow, flat_row
 from tuner.study import Mirror, create_study, make_sampler
@@ -69,7 +70,16 @@ class LiveTrial:
 class Ledger:
     """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards."""
 
-    def __init__(self, run: Run, proposals: Proposals, metric: str, num_samples: int, keep: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        proposals: Proposals,
+        metric: str,
+        num_samples: int,
+        keep: int,
+        storage: RunFolder | None = None,
+    ) -> None:
+        self.storage = storage or RunFolder(run.path)
         self.run, self.proposals, self.metric = run, proposals, metric
         self.num_samples, self.keep = num_samples, keep
         self.study, self._storage = create_study(run.journal, metric)
@@ -103,6 +113,8 @@ class Ledger:
             epochs = {int(row["epoch"]): {str(name): value for name, value in row.items()} for row in past}
             self.live[trial_id] = LiveTrial(trial_id, trial.number, trial._trial_id, config, epochs)
             self.unfinished.append(trial_id)
+        if self._asked:
+            self.storage.keep_only(self.live)
 
     def next(self) -> dict[str, Any] | None:
         """The config of the trial to start or to go on with, `trial_id` in it; None when all have been asked."""
@@ -148,6 +160,7 @@ class Ledger:
         if any(sign in error for sign in OUT_OF_MEMORY):
             folder = self.run.alive(trial_id)
             write_split(folder, read_split(folder) * 2)
+            self.storage.replace(trial_id, folder / SPLIT)
         self.unfinished.append(trial_id)
         return True
 
@@ -172,6 +185,7 @@ class Ledger:
         self._mirror.tell(trial.number, state, row.value)
         del self.live[trial_id]
         shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
+        self.storage.forget(trial_id)
         self.write_table(force=False)
         tell_end(self.observers, trial, flat)
         return row
@@ -290,8 +304,9 @@ class Ledger:
             target = self.run.weights(trial_id)
             if target.exists() or not self.run.alive(trial_id).exists():
                 continue
-            settled(self.run.alive(trial_id))
-            take_best(self.run.alive(trial_id), int(self.rows[trial_id]["best_epoch"]), target)
+            folder, epoch = self.run.alive(trial_id), int(self.rows[trial_id]["best_epoch"])
+            self.storage.collect(trial_id, epoch, folder)
+            take_best(folder, epoch, target)
         for file in (self.run.path / "weights").glob("*.safetensors"):
             if file.stem not in kept:
                 file.unlink()

@@ -178,8 +178,10 @@ def _measure(
     import torch
 
     from trainables.inference import best_device, choose_precision
+    from trainables.machine import keep_freed_memory
     from trainables.training import Setting
 
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, threads))
     device = best_device()

@@ -2,12 +2,14 @@
 
 import dataclasses
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from search_spaces import Space
+from trainables.storage import address_below, is_address, try_out
 from tuner.examine import Examined, build_run_cache, examine
 from tuner.hardware import hardware, versions
 from tuner.results import Run
@@ -46,6 +48,7 @@ class Prepared:
     log: Sequence[str] = ()
     log_weights: bool = False
     dashboard: bool = False
+    storage: str = ""
 
 
 def prepare(config: SearchConfig, show: Show | None = None) -> Prepared:
@@ -57,9 +60,10 @@ def prepare(config: SearchConfig, show: Show | None = None) -> Prepared:
     settings = settle(config)
     path = _place(config) / (config.name or _default_name(settings.space.name))
     Run.require_free(path)
+    storage = _bucket(config, path.name)
     found = examine(config, settings, show)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, show)
-    run = Run.create(path, _record(config, settings, found))
+    run = Run.create(path, _record(config, settings, found, storage))
     run.write_split(found.split)
     run.write_images(found.hashes)
     show.line(f"run {run.path}")
@@ -86,7 +90,7 @@ def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
     )
 
 
-def _record(config: SearchConfig, settings: SpaceSettings, found: Examined) -> dict[str, Any]:
+def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, storage: str) -> dict[str, Any]:
     """All that defines the run, as `run.yaml` keeps it."""
     return {
         "name": config.name or settings.space.name,
@@ -100,7 +104,7 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined) -> d
         "precision": config.precision,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "finished": None,
-        "settings": _settings_record(config, settings, found.sample),
+        "settings": {**_settings_record(config, settings, found.sample), "storage": storage},
         "versions": versions(),
         "hardware": hardware(),
         "data": _data_record(config, found),
@@ -157,8 +161,18 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
 
 def _place(config: SearchConfig) -> Path:
     """The folder of run directories: the shared one if there is one."""
-    folder = config.runs_dir if config.storage is None else Path(config.storage.removeprefix("file://"))
+    shared = config.storage if config.storage and not is_address(config.storage) else None
+    folder = config.runs_dir if shared is None else Path(shared.removeprefix("file://"))
     return folder.expanduser().resolve()
+
+
+def _bucket(config: SearchConfig, name: str) -> str:
+    """Where trials write if not in the run directory: a place of this run's own, which has been tried out."""
+    if not is_address(config.storage or ""):
+        return ""
+    address = address_below(str(config.storage), f"{name}-{uuid.uuid4().hex[:8]}")
+    try_out(address)
+    return address
 
 
 def _default_name(space: str) -> str:

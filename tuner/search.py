@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.config import RunContext
 from trainables.errors import RunProblem
+from trainables.storage import open_storage
 from tuner.ledger import Ledger, Proposals
 from tuner.prepare import Prepared, prepare
 from tuner.results import Run
@@ -128,6 +129,7 @@ def _fit(
     from tuner.scheduler import FairASHA
 
     ledger = open_ledger(prepared)
+    ledger.storage.share()
     started = time.time()
     deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
     rungs = _rungs(prepared, ledger)
@@ -175,6 +177,7 @@ def _fit(
         raise RunProblem(
             f"{prepared.run.path}: {bridge.halted}; make room, then go on with: tuner resume {prepared.run.path}"
         )
+    ledger.storage.keep_only(ledger.live)
     return close(prepared.run, ledger, interrupted=bridge.interrupted)
 
 
@@ -183,7 +186,8 @@ def open_ledger(prepared: Prepared) -> Ledger:
     proposals = Proposals(
         prepared.space, prepared.overrides, prepared.allowed, prepared.sampler, prepared.seed
     )
-    return Ledger(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep)
+    storage = open_storage(prepared.run.path, prepared.storage)
+    return Ledger(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
 
 
 def run_context(prepared: Prepared, num_threads: int) -> RunContext:
@@ -200,6 +204,7 @@ def run_context(prepared: Prepared, num_threads: int) -> RunContext:
         num_threads=num_threads,
         feature_cache_bytes=prepared.feature_cache_bytes,
         data=str(prepared.run.record["data"].get("folder", "")),
+        storage=prepared.storage,
     )
 
 

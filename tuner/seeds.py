@@ -14,6 +14,7 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache
 from trainables.errors import Diverged
 from trainables.inference import best_device, choose_precision, compute_logits
+from trainables.machine import keep_freed_memory
 from trainables.training import Setting, TrainingRun, with_seed
 from trainables.trial_data import load_trial_data
 from tuner.ray_session import RaySession
@@ -100,6 +101,7 @@ def train_seed(job: SeedJob, seed: int) -> SeedResult:
 
     When a GPU's memory runs out it starts over with every batch in twice as many parts.
     """
+    keep_freed_memory()
     torch.set_num_threads(job.num_threads)
     parts = 1
     while True:

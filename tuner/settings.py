@@ -12,6 +12,7 @@ from search_spaces import Space
 from trainables import models, strategies
 from trainables.config import METRICS
 from trainables.errors import InvalidValue, UnknownName
+from trainables.storage import check_address, is_address
 from tuner import sinks
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -76,11 +77,8 @@ class SearchConfig:
             _at_least("gpus_per_trial", self.gpus_per_trial, 0)
         for name in self.log:
             sinks.check(name)
-        if "://" in (self.storage or "").removeprefix("file://"):
-            raise InvalidValue(
-                f"--storage {self.storage}: a run lives in a folder that all machines see; mount the bucket"
-                " (s3fs, gcsfuse, NFS) and give the path of the mount"
-            )
+        if is_address(self.storage or ""):
+            check_address(str(self.storage))
         if self.reduction_factor <= 1:
             raise InvalidValue(f"--reduction-factor {self.reduction_factor} must be above 1")
 

@@ -4,13 +4,12 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pandas as pd
 import psutil
 import pytest
+from command import tuner
 from optuna.trial import TrialState
 from tiny import write_space
 
@@ -22,17 +21,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 KILLS = int(os.environ.get("TUNER_KILLS", "3"))
 SAMPLES = 5
 TIMES = ["epoch_seconds", "time"]
-
-
-def tuner(*arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tuner", *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def run_arguments(folder, pictures, name, concurrent=1, **more):

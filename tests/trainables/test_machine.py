@@ -1,5 +1,7 @@
 import dataclasses
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from pictures import write_pictures
 from trainables.config import RunContext
 from trainables.data.cache import build_cache
 from trainables.errors import TrialFailed
-from trainables.machine import local_images, require_run
+from trainables.machine import local_images
 
 
 @pytest.fixture
@@ -71,7 +73,27 @@ def test_a_machine_without_the_images_says_which_machine_and_where_they_should_b
     assert platform.node() in str(caught.value)
 
 
-def test_a_machine_that_does_not_see_the_run_directory_names_the_option(context):
-    require_run(context)
-    with pytest.raises(TrialFailed, match="--storage FOLDER"):
-        require_run(dataclasses.replace(context, run_dir="/no/such/run"))
+CHURN = """
+import resource, sys
+import numpy as np
+from trainables.machine import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def churn():
+    for _ in range(5):
+        [np.ones(2_500_000) for _ in range(5)]
+churn()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+churn()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
+def test_a_worker_keeps_the_memory_that_it_frees():
+    faults = {
+        word: int(subprocess.run([sys.executable, "-c", CHURN, word], capture_output=True, check=True).stdout)
+        for word in ("keep", "default")
+    }
+    assert faults["keep"] < faults["default"] / 10
