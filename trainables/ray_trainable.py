@@ -1,5 +1,6 @@
 """A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray."""
 
+import contextlib
 import errno
 import functools
 import traceback
@@ -88,12 +89,18 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Let the last files reach the disk; called by Ray."""
         if self._writer is not None:
             self._writer.wait()
+            storage_of(self.context).leave(self.trial_name_here)
         self._run = None
 
     _run: TrainingRun | None = None
     _writer: CheckpointWriter | None = None
 
     def _prepare(self, config: dict[str, Any]) -> None:
+        if self._writer is not None and self.context.storage:
+            # The driver may be waiting for the weights of the trial that it stopped.
+            with contextlib.suppress(OSError, RuntimeError):
+                self._writer.wait()
+            storage_of(self.context).leave(self.trial_name_here)
         values = {**config, **self.fixed}
         self.trial_name_here = str(values.pop("trial_id"))
         self._config = TrialConfig.resolve(values)

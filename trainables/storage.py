@@ -8,6 +8,7 @@ each file is sent after it is whole:
 """
 
 import hashlib
+import os
 import platform
 import shutil
 import tempfile
@@ -177,7 +178,8 @@ class Bucket(RunFolder):
     def _get(self, name: str, target: Path) -> None:
         from pyarrow.fs import LocalFileSystem
 
-        part = target.with_name(f".{target.name}.part")
+        # Processes of one machine may fetch the same file at once.
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         self._copy(f"{self._root}/{name}", self._files, str(part), LocalFileSystem())
         part.replace(target)
 
@@ -239,7 +241,7 @@ def address_below(address: str, name: str) -> str:
 
 
 def try_out(address: str) -> None:
-    """Raise InvalidValue unless files can be written to `address` and read again."""
+    """Raise InvalidValue unless files can be written to `address`, of which nothing is left afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "hello"
         file.write_text("hello", encoding="ascii")

@@ -7,6 +7,7 @@ from pathlib import Path
 import search_spaces
 from search_spaces import Space
 from trainables.errors import InvalidValue, RunProblem
+from trainables.storage import address_below, try_out
 from tuner.examine import build_run_cache
 from tuner.hardware import PACKAGES, versions
 from tuner.prepare import Prepared, prepared_from
@@ -45,6 +46,9 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, show: Sh
         raise RunProblem(
             f"{run.path} can't go on, since its trials could not be compared: {'; '.join(changed)}"
         )
+    if record["settings"].get("storage"):
+        # A folder beside those of the living trials, since what is tried out is deleted.
+        try_out(address_below(record["settings"]["storage"], "tried"))
     repair(run.journal)
     shutil.rmtree(run.path / "alive" / "ray", ignore_errors=True)
     if samples is not None:

@@ -9,6 +9,7 @@ from pictures import write_pictures
 from pyarrow.fs import FileSelector, S3FileSystem
 from tiny import write_space
 
+from trainables.storage import Bucket
 from tuner.export import export
 from tuner.results import Run
 from tuner.study import load_study
@@ -49,8 +50,8 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
     write_pictures(tmp_path / "pictures", {"blue": 12, "red": 12})
     run = Run(tmp_path / "r")
     options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 2]
-    options += ["--max-epochs", 6, "--grace-period", 6, "--runs-dir", tmp_path]
-    options += ["--name", "r", "--strategies", "full"]
+    options += ["--max-epochs", 60, "--grace-period", 60, "--runs-dir", tmp_path]
+    options += ["--name", "r", "--strategies", "feature_extractor"]
     search = tuner("run", "--space", write_space(tmp_path), "--storage", address, *options)
     deadline = time.monotonic() + 120
     while not any(name.endswith("state.pt") for name in objects(files)):
@@ -76,6 +77,8 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
     assert export(run.path, out=tmp_path / "best.yaml").trial in set(trials["trial_id"])
     assert (run.path / "weights").iterdir()
     assert objects(files) == []
+    scratch = Bucket(run.path, run.record["settings"]["storage"])._scratch
+    assert [file.name for file in scratch.iterdir() if file.is_dir()] == []
     assert "testing" not in (run.path / "run.yaml").read_text()
 
 
