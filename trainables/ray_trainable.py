@@ -92,6 +92,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             storage_of(self.context).leave(self.trial_name_here)
         self._run = None
 
+    trial_name_here: str = ""
     _run: TrainingRun | None = None
     _writer: CheckpointWriter | None = None
 
