@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tuner.events import Observer
+    from tuner.optuna_bridge import OptunaBridge
+    from tuner.progress import Progress
     from tuner.ray_session import RaySession
 
 QUIET = {
@@ -124,7 +126,7 @@ def _fit(
 
     from trainables.ray_trainable import TrialTrainable
     from tuner.operation import operated
-    from tuner.optuna_bridge import BridgeCallback, Halt, OptunaBridge
+    from tuner.optuna_bridge import OptunaBridge
     from tuner.progress import Progress
     from tuner.scheduler import FairASHA
 
@@ -152,16 +154,7 @@ def _fit(
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_folder,
         ),
-        run_config=tune.RunConfig(
-            name="ray",
-            storage_path=str(prepared.run.path.resolve() / "alive"),
-            callbacks=[BridgeCallback(bridge), progress],
-            stop=Halt(bridge),
-            # The trial keeps its own resume state, which outlives Ray's.
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=0),
-            verbose=0,
-        ),
+        run_config=_run_config(prepared, bridge, progress),
     )
     signals.stop = bridge.interrupt
     if signals.asked:
@@ -179,6 +172,23 @@ def _fit(
         )
     ledger.storage.keep_only(ledger.live)
     return close(prepared.run, ledger, interrupted=bridge.interrupted)
+
+
+def _run_config(prepared: Prepared, bridge: "OptunaBridge", progress: "Progress") -> Any:
+    """What Ray writes (next to nothing: each trial keeps its own resume state) and whom it tells."""
+    from ray import tune
+
+    from tuner.optuna_bridge import BridgeCallback, Halt
+
+    return tune.RunConfig(
+        name="ray",
+        storage_path=str(prepared.run.path.resolve() / "alive"),
+        callbacks=[BridgeCallback(bridge), progress],
+        stop=Halt(bridge),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        failure_config=tune.FailureConfig(max_failures=0),
+        verbose=0,
+    )
 
 
 def open_ledger(prepared: Prepared) -> Ledger:

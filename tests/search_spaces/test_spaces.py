@@ -272,7 +272,9 @@ def test_a_thaw_without_room_for_one_rung_is_refused_with_the_numbers(written: S
 
 def test_a_first_trial_may_leave_parameters_to_the_sampler(written: SpaceFile):
     reference = written(HEAD + TAIL + "first_trials = [{}, {'dropout': 0.5}]\n")
-    search_spaces.check(search_spaces.load(reference), {}, {}, 1)
+    space = search_spaces.load(reference)
+    search_spaces.check(space, {}, {}, 1)
+    assert len(search_spaces.first_trials(space, 10, {})) == 2
 
 
 def test_a_space_in_a_file_knows_max_epochs_and_pickles(written: SpaceFile):
