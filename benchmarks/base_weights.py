@@ -4,11 +4,9 @@ GoogLeNet is trained for a few epochs on images that the benchmark does not use 
 start from the same file, as they would from torchvision's.
 """
 
-from pathlib import Path
-
 import plain
 import torch
-from common import chosen_images, say
+from common import Images, chosen_images, say
 from torch import nn
 
 from trainables.config import TrialConfig
@@ -18,15 +16,20 @@ from tuner.hardware import usable_cores
 NUM_IMAGES, EPOCHS, BATCH_SIZE = 300, 15, 16
 
 
-def write_base_weights(path: Path, size: int, num_images: int = NUM_IMAGES, epochs: int = EPOCHS) -> str:
-    """`path`, where a plain state dict of torchvision's GoogLeNet with 1000 classes has been written."""
+def base_weights(images: Images, size: int, quick: bool = False) -> str:
+    """A file beside `images` where a plain state dict of torchvision's GoogLeNet with 1000 classes has been written.
+
+    `quick` makes one that has hardly learned anything.
+    """
+    path = images.folder.parent / "base.pt"
+    num_images, epochs = (40, 2) if quick else (NUM_IMAGES, EPOCHS)
     torch.set_num_threads(usable_cores())
     fast = choose_precision("auto", best_device()) == "bf16"
     config = TrialConfig.resolve({"model": "googlenet", "strategy": "full", "batch_size": BATCH_SIZE})
-    with chosen_images(num_images, others=True) as images:
-        train, val = plain.loaders(images, config, size, workers=usable_cores())
+    with chosen_images(num_images, others=True) as others:
+        train, val = plain.loaders(others, config, size, workers=usable_cores())
         torch.manual_seed(0)
-        model = plain.build(config, len(images.classes))
+        model = plain.build(config, len(others.classes))
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)

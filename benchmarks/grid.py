@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from base_weights import write_base_weights
+from base_weights import base_weights
 from children import children, measure_at_once
 from common import (
     SPLIT,
@@ -35,9 +35,9 @@ from trainables.config import TrialConfig
 from tuner.hardware import usable_cores
 from tuner.settings import SearchConfig
 
-NUM_IMAGES, SIZE, EPOCHS = 160, 96, 4
+NUM_IMAGES, SIZE, EPOCHS = 120, 224, 4
 BATCH_SIZE = 16
-"""Half of the study's: with so few images it would make four steps an epoch."""
+"""Half of the study's: with so few images it would make three steps an epoch."""
 
 SPACE = "googlenet_grid"
 
@@ -148,7 +148,7 @@ def main() -> None:
     num_images, size, epochs = (40, 32, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
     makers = {"tuner": tuner_grid, "plain Ray Tune": ray_grid, "study's loop": loop_grid}
     with chosen_images(num_images) as images, ExitStack() as stack:
-        weights = write_base_weights(images.folder.parent / "base.pt", size, num_images, epochs)
+        weights = base_weights(images, size, options.quick)
         grid = Grid(images, weights, size, epochs)
         contenders = {}
         for name, make in makers.items():

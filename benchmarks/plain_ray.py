@@ -18,7 +18,7 @@ from search_spaces import Space, configure
 from trainables.config import FIELDS, TrialConfig
 
 if TYPE_CHECKING:
-    from grid import Grid
+    from to_target import Hunt
 
 
 def train(config: dict[str, Any], images: Images, size: int, weights: str) -> None:
@@ -49,15 +49,17 @@ def run_grid(configs: list[TrialConfig], images: Images, size: int, weights: str
     return tuner.fit()
 
 
-def run_search(
-    grid: "Grid", sample: Any, num_samples: int, folder: str, target: float, seed: int, began: float
-) -> float:
-    """Seconds since `began` until ASHA with Optuna's sampler has an epoch at `target`; all trials stop then."""
+def run_search(hunt: "Hunt", sample: Any, first: list[dict[str, Any]], folder: str, began: float) -> float:
+    """Seconds since `began` until ASHA with Optuna's sampler has an epoch at the target; all trials stop then.
+
+    `sample` draws a trial's parameters, those of `first` before any others.
+    """
+    grid = hunt.grid
     reached: list[float] = []
 
     class Reached(tune.Stopper):  # type: ignore[misc]
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-            if result["loss"] <= target:
+            if result["loss"] <= hunt.target:
                 reached.append(time.time() - began)
             return bool(reached)
 
@@ -68,11 +70,14 @@ def run_search(
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=OptunaSearch(space=sample, metric="loss", mode="min", seed=seed),
+            search_alg=OptunaSearch(
+                space=sample, metric="loss", mode="min", seed=hunt.seed, points_to_evaluate=first
+            ),
             scheduler=ASHAScheduler(
                 metric="loss", mode="min", max_t=grid.epochs, grace_period=1, reduction_factor=3
             ),
-            num_samples=num_samples,
+            num_samples=hunt.samples,
+            time_budget_s=hunt.seconds,
         ),
         run_config=tune.RunConfig(storage_path=folder, verbose=0, stop=Reached()),
     )
