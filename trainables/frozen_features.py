@@ -2,8 +2,9 @@
 
 While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial
 with the same weights, image size, images, seed and precision. One file holds the features of one (epoch,
-drawing) [n, d] in float32, with a mask of what is filled in; validation has one file for all epochs. Whoever
-misses rows fills them in under the file's lock, which the operating system takes from a process that dies.
+drawing) [n, d] in float32, with a mask of what is filled in; validation has one file for all epochs. What trials
+with auxiliary heads train on, the features and the pooled taps beside them, has files of its own. Whoever misses
+rows fills them in under the file's lock, which the operating system takes from a process that dies.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from trainables.data import cache_home
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
 from trainables.data.cache import ImageCache
 from trainables.inference import autocast
-from trainables.models.classifier import Classifier
+from trainables.models.classifier import Classifier, flat
 
 VERSION = 1
 """Of the file format and of the augmentation; raise it when either changes what is stored."""
@@ -76,17 +77,23 @@ class FeatureBank:
         """Whether one epoch of `num_images` fits within the limit at all."""
         return num_images * width * 4 <= self.limit_bytes
 
-    def train(self, classifier: Classifier, rows: Rows, turns: Rows, epoch: int) -> Tensor:
-        """Features [len(rows), d] of the cached images `rows` as augmented in `epoch` at their drawing `turns`."""
+    def train(
+        self, classifier: Classifier, rows: Rows, turns: Rows, epoch: int, *, taps: bool = False
+    ) -> Tensor:
+        """Features [len(rows), d] of the cached images `rows` as augmented in `epoch` at their drawing `turns`.
+
+        With `taps` they are flat: the auxiliary heads' inputs follow in the same row.
+        """
         found: Floats | None = None
         for turn in np.unique(turns).tolist():
             where = np.flatnonzero(turns == turn)
 
             def compute(missing: Rows, turn: int = turn) -> Iterator[Tensor]:
                 drawn = np.full(len(missing), turn, dtype=np.int64)
-                return self._run(classifier, self._pictures(missing, drawn, epoch))
+                return self._run(classifier, self._pictures(missing, drawn, epoch), taps)
 
-            part = self._read(f"train-{epoch:05d}-{turn}", rows[where], classifier, compute)
+            name = f"train-{epoch:05d}-{turn}" + ("-taps" if taps else "")
+            part = self._read(name, rows[where], classifier.flat_width(taps), compute)
             if found is None:
                 found = np.empty((len(rows), part.shape[1]), np.float32)
             found[where] = part
@@ -103,7 +110,7 @@ class FeatureBank:
             )
             return self._run(classifier, batches)
 
-        return torch.from_numpy(self._read("validation", rows, classifier, compute)).to(self.device)
+        return torch.from_numpy(self._read("validation", rows, classifier.width, compute)).to(self.device)
 
     def _pictures(self, rows: Rows, turns: Rows, epoch: int) -> Iterator[Tensor]:
         return picture_batches(
@@ -118,16 +125,17 @@ class FeatureBank:
         )
 
     @torch.no_grad()
-    def _run(self, classifier: Classifier, pictures: Iterator[Tensor]) -> Iterator[Tensor]:
+    def _run(
+        self, classifier: Classifier, pictures: Iterator[Tensor], taps: bool = False
+    ) -> Iterator[Tensor]:
         for images in pictures:
             with autocast(self.device, self.key.precision):
-                features = classifier.features(normalise(images, classifier.mean, classifier.std))
-            yield features[0].float().cpu()
+                features = classifier.features(normalise(images, classifier.mean, classifier.std), taps=taps)
+            yield flat(features).float().cpu()
 
-    def _read(self, name: str, rows: Rows, classifier: Classifier, compute: Compute) -> Floats:
-        """The stored features of `rows`, after computing those that are not there yet."""
+    def _read(self, name: str, rows: Rows, width: int, compute: Compute) -> Floats:
+        """The stored features [len(rows), width] of `rows`, after computing those that are not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        width = classifier.width
         path = self.folder / f"{name}.f32"
         with filelock.FileLock(f"{path}.lock"):
             data, mask = _mapped(path, len(self.cache), width)

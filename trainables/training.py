@@ -148,9 +148,10 @@ class TrainingRun:
         self.classifier.eval()
         if len(self.data.val_rows) == 0:
             return Scores(math.nan, math.nan, math.nan, math.nan)
-        if self.bank is not None and is_backbone_frozen(self.groups, epoch):
+        bank = self._bank_for(epoch)
+        if bank is not None:
             with torch.inference_mode():
-                features = self.bank.validation(self.classifier, self.data.val_rows)
+                features = bank.validation(self.classifier, self.data.val_rows)
                 parts = [self._classify(chunk) for chunk in features.split(4096)]
         else:
             batches = eval_batches(
@@ -262,13 +263,13 @@ class TrainingRun:
         return self._class_weights[labels].sum()
 
     def _outputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of features [b, d]."""
+        """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of flat features [b, d]."""
         with autocast(self.setting.device, self.setting.precision):
             classify: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = self.classifier.classify
             if inputs.dtype != torch.uint8:
-                return classify((inputs,))
+                return classify(self.classifier.unflat(inputs))
             images = normalise(inputs, self.classifier.mean, self.classifier.std)
-            taps = self.config.auxiliary_weight is not None and self.classifier.training
+            taps = self._trains_auxiliary and self.classifier.training
             return classify(self.classifier.features(images, taps=taps))
 
     @torch.inference_mode()
@@ -279,10 +280,23 @@ class TrainingRun:
     def _classify(self, features: Tensor) -> Tensor:
         return self._outputs(features)[0]
 
+    @property
+    def _trains_auxiliary(self) -> bool:
+        """Whether the auxiliary heads run in training."""
+        return self.config.auxiliary_weight is not None and len(self.classifier.auxiliary) > 0
+
+    def _bank_for(self, epoch: int) -> FeatureBank | None:
+        """The bank, if it can stand in for the backbone in `epoch` and is allowed to grow so large."""
+        if self.bank is None or not is_backbone_frozen(self.groups, epoch):
+            return None
+        width = self.classifier.flat_width(self._trains_auxiliary)
+        return self.bank if self.bank.fits(len(self.data.train_rows), width) else None
+
     def _train_inputs(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of images, or of banked features while the backbone is frozen, with labels."""
-        if self.bank is not None and is_backbone_frozen(self.groups, epoch):
-            return self._banked(self.bank, epoch)
+        bank = self._bank_for(epoch)
+        if bank is not None:
+            return self._banked(bank, epoch)
         return train_batches(
             self.data.cache,
             self.data.train_rows,
@@ -301,7 +315,7 @@ class TrainingRun:
         labels = self.data.train_labels
         order = epoch_order(labels, self.config.sampler, self.config.seed, epoch)
         rows = self.data.train_rows[order]
-        features = bank.train(self.classifier, rows, occurrences(rows), epoch)
+        features = bank.train(self.classifier, rows, occurrences(rows), epoch, taps=self._trains_auxiliary)
         targets = torch.from_numpy(labels[order]).to(self.setting.device)
         for span in spans(len(order), self.config.batch_size):
             yield features[span], targets[span]

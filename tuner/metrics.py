@@ -3,6 +3,7 @@
 Ray puts `ray_` before each name. NAMES is the one list of them; the Grafana dashboard is made from it.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,16 @@ class Gauges:
     """Sets the metrics as the ledger tells; `images` are those of one epoch, training and validation."""
 
     def __init__(self, ledger: "Ledger", images: int) -> None:
-        from ray.util.metrics import Counter, Gauge
+        from ray.util import metrics
 
         self._ledger, self._images = ledger, images
         self._run = {"run": ledger.run.path.resolve().name}
         self._metrics: dict[str, Any] = {}
         for name, text in NAMES.items():
-            kind = Counter if name in COUNTERS else Gauge
+            kind = metrics.Counter if name in COUNTERS else metrics.Gauge
             # Prometheus adds the suffix of a counter by itself.
             self._metrics[name] = kind(name.removesuffix("_total"), text, tag_keys=_tags(name))
+        self._ended = Counter(str(row["status"]) for row in ledger.rows.values())
         self._count()
 
     def started(self, trial: "LiveTrial") -> None:
@@ -69,14 +71,13 @@ class Gauges:
     def ended(self, trial: "LiveTrial", event: Event) -> None:
         """Count the trials anew; a trial that has ended processes nothing."""
         self._set("tuner_images_per_second", 0.0, self._trial(trial))
+        self._ended[str(self._ledger.rows[trial.trial_id]["status"])] += 1
         self._count()
 
     def _count(self) -> None:
-        rows = list(self._ledger.rows.values())
         self._set("tuner_trials_planned", self._ledger.num_samples, self._run)
         for state in STATES:
-            found = sum(row["status"] == state for row in rows)
-            number = len(self._ledger.live) if state == "running" else found
+            number = len(self._ledger.live) if state == "running" else self._ended[state]
             self._set("tuner_trials", number, {**self._run, "state": state})
         best = self._ledger.best()
         if best is not None:

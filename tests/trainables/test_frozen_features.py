@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import time
+from dataclasses import replace
 
 import filelock
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import torch
 from pictures import trial_data
 
-from trainables.config import TrialConfig
+from trainables import strategies
+from trainables.config import CONDITIONS, TrialConfig
 from trainables.frozen_features import BankKey, FeatureBank
-from trainables.training import Setting, TrainingRun
+from trainables.training import Setting, TrainingRun, build_classifier
 
 CPU = torch.device("cpu")
 
@@ -48,6 +50,40 @@ def test_a_trial_measures_the_same_with_and_without_the_bank(tmp_path, strategy,
     for before, after in zip(plain, banked, strict=True):
         for name in ("train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
             assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-4, abs=1e-5)
+
+
+@pytest.fixture
+def frozen_aux(monkeypatch):
+    """A strategy that trains the auxiliary heads on a frozen backbone; its name."""
+    strategies.names()
+    thaws = strategies._ENTRIES["feature_extractor"].thaws
+    monkeypatch.setitem(strategies._ENTRIES, "frozen_aux", strategies._Entry(thaws, auxiliary=True))
+    only = replace(CONDITIONS["auxiliary_weight"], values=("full_aux", "frozen_aux"))
+    monkeypatch.setitem(CONDITIONS, "auxiliary_weight", only)
+    return "frozen_aux"
+
+
+def test_auxiliary_heads_on_a_frozen_backbone_train_alike_with_and_without_the_bank(tmp_path, frozen_aux):
+    data = trial_data(tmp_path)
+    options = {"model": "googlenet", "strategy": frozen_aux, "dropout": 0.0, "max_epochs": 2}
+    plain_run, plain = train(data, None, **options)
+    bank = bank_for(data, tmp_path / "bank", model="googlenet")
+    banked_run, banked = train(data, bank, **options)
+    assert (bank.folder / "train-00001-0-taps.f32").exists()
+    for before, after in zip(plain, banked, strict=True):
+        assert after.train_loss == pytest.approx(before.train_loss, rel=1e-4)
+        assert after.val_loss == pytest.approx(before.val_loss, rel=1e-4)
+    started = build_classifier(plain_run.config, len(data.classes), "none", 0).auxiliary.state_dict()
+    for name, tensor in banked_run.classifier.auxiliary.state_dict().items():
+        torch.testing.assert_close(tensor, plain_run.classifier.auxiliary.state_dict()[name])
+        assert not name.endswith("weight") or not torch.equal(tensor, started[name])
+
+
+def test_a_bank_too_small_for_one_epoch_is_left_alone(tmp_path):
+    data = trial_data(tmp_path)
+    bank = bank_for(data, tmp_path / "bank", limit=len(data.train_rows) * 512 * 4 - 1)
+    train(data, bank, strategy="feature_extractor", max_epochs=1)
+    assert not bank.folder.exists()
 
 
 def test_the_second_trial_computes_no_features(tmp_path, monkeypatch):

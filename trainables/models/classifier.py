@@ -24,8 +24,8 @@ class Classifier(nn.Module):
     """Images to logits, with the seam between what may be frozen and what always trains.
 
     `stages` are those of the backbone only, from the input up. `mean` and `std` are what the images are to be
-    normalised with. `auxiliary` heads read the backbone's children `taps`; there are none but for GoogLeNet
-    built with them.
+    normalised with. `auxiliary` heads read the backbone's children `taps`, given with their channels; there are
+    none but for GoogLeNet built with them.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Classifier(nn.Module):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         auxiliary: Sequence[nn.Module] = (),
-        taps: tuple[str, ...] = (),
+        taps: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -50,7 +50,7 @@ class Classifier(nn.Module):
         self.mean = mean
         self.std = std
         self.num_classes = num_classes
-        self.taps = taps
+        self.taps = dict(taps or {})
 
     def features(self, images: Tensor, taps: bool = False) -> tuple[Tensor, ...]:
         """Pooled features [b, d] of normalised `images` [b, 3, s, s].
@@ -67,17 +67,36 @@ class Classifier(nn.Module):
                 tapped.append(F.adaptive_avg_pool2d(x, TAP_SIZE))
         return (x, *tapped)
 
+    def flat_width(self, taps: bool = False) -> int:
+        """Columns that `flat` gives to what `features` returns with the same `taps`."""
+        return self.width + (sum(self.taps.values()) * TAP_SIZE**2 if taps else 0)
+
+    def unflat(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """What `flat` was made of, from [b, flat_width] with or without taps."""
+        if flat.shape[1] == self.width:
+            return (flat,)
+        pooled, *tapped = flat.split(
+            [self.width, *(channels * TAP_SIZE**2 for channels in self.taps.values())], 1
+        )
+        shape = (-1, TAP_SIZE, TAP_SIZE)
+        return (pooled, *(tap.unflatten(1, shape) for tap in tapped))
+
     def classify(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Logits [b, num_classes] in fp32, then those of each auxiliary head whose input is in `features`."""
         pooled, *tapped = features
         heads = [self.head(pooled)]
-        # One may be handed taps that a bank keeps for others while this model has no heads for them.
+        # Taps without heads, and heads without taps, add nothing.
         heads += [head(tap) for head, tap in zip(self.auxiliary, tapped, strict=False)]
         return tuple(logits.float() for logits in heads)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [b, num_classes] in fp32; the auxiliary heads never run here."""
         return self.classify(self.features(images))[0]
+
+
+def flat(features: tuple[Tensor, ...]) -> Tensor:
+    """All of `features` side by side, [b, flat_width]."""
+    return torch.cat([part.flatten(1) for part in features], 1)
 
 
 def named_stages(backbone: nn.Module, members: Mapping[str, Sequence[str]]) -> tuple[Stage, ...]:
