@@ -15,7 +15,7 @@ from tuner.hardware import usable_cores
 
 NUM_IMAGES, EPOCHS, BATCH_SIZE = 300, 15, 16
 SEED = 20151
-"""No contender's own: a head drawn anew from the seed of the one that these features grew with would fit them at once."""
+"""No contender's own: a head drawn from the seed of the one that these features grew with would fit them at once."""
 
 
 def base_weights(images: Images, size: int, quick: bool = False) -> str:
