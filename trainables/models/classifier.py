@@ -71,11 +71,11 @@ class Classifier(nn.Module):
         """Columns that `flat` gives to what `features` returns with the same `taps`."""
         return self.width + (sum(self.taps.values()) * TAP_SIZE**2 if taps else 0)
 
-    def unflat(self, flat: Tensor) -> tuple[Tensor, ...]:
+    def unflat(self, joined: Tensor) -> tuple[Tensor, ...]:
         """What `flat` was made of, from [b, flat_width] with or without taps."""
-        if flat.shape[1] == self.width:
-            return (flat,)
-        pooled, *tapped = flat.split(
+        if joined.shape[1] == self.width:
+            return (joined,)
+        pooled, *tapped = joined.split(
             [self.width, *(channels * TAP_SIZE**2 for channels in self.taps.values())], 1
         )
         shape = (-1, TAP_SIZE, TAP_SIZE)
