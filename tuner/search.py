@@ -37,6 +37,9 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Of a custom searcher Ray takes one trial that has no worker yet, so that workers would start one after the
+    # other; the bridge never proposes more than there are slots.
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     # tuner resumes from its own run directory, so Ray's snapshots of the experiment serve nobody.
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
