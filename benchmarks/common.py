@@ -110,24 +110,28 @@ def source() -> tuple[Path, Path, str]:
 
 
 @contextmanager
-def chosen_images(num_images: int, others: bool = False) -> Iterator[Images]:
+def chosen_images(num_images: int, others: bool = False, seed: int = 0) -> Iterator[Images]:
     """About `num_images` images, whole groups, classes in their proportion, in a temporary folder.
 
-    `others` chooses from the other end, so that two small choices have no group in common.
+    `others` chooses from the other end, so that two small choices have no group in common. The split, not the
+    choice, follows from `seed`.
     """
     folder, groups, _ = source()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as place:
-        yield lay_out(Path(place), folder, _choose(groups, num_images, others))
+        yield lay_out(Path(place), folder, _choose(groups, num_images, others), seed)
 
 
-def lay_out(place: Path, source_folder: Path, rows: Sequence[tuple[str, str]]) -> Images:
-    """Links to the images `rows` (path, group) below `place`, for tuner and for ImageFolder."""
+def lay_out(place: Path, source_folder: Path, rows: Sequence[tuple[str, str]], seed: int = 0) -> Images:
+    """Links to the images `rows` (path, group) below `place`, for tuner and for ImageFolder.
+
+    They are split as tuner does in a run with `seed`.
+    """
     folder, groups = place / "images", place / "groups.csv"
     for path, _ in rows:
         _link(folder / path, source_folder / path)
     groups.write_text("path,group\n" + "".join(f"{path},{group}\n" for path, group in rows))
     found = scan(folder)
-    split = make_split(found, read_groups(found, groups, None), parse_fractions(SPLIT), 0)
+    split = make_split(found, read_groups(found, groups, None), parse_fractions(SPLIT), seed)
     parts = tuple(zip(split["path"], split["label"], split["split"], strict=True))
     for path, _, part in parts:
         _link(place / part / path, source_folder / path)

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -44,17 +44,19 @@ SPACE = "googlenet_grid"
 
 @dataclass(frozen=True)
 class Grid:
-    """What the nine have in common."""
+    """What the nine have in common; `images` are split as tuner does in a run with `seed`."""
 
     images: Images
     weights: str
     size: int
     epochs: int
+    seed: int = 0
 
     @property
     def configs(self) -> list[TrialConfig]:
         """The nine."""
-        return list(sample_configs(search_spaces.load(SPACE), self.overrides, {}))
+        configs = sample_configs(search_spaces.load(SPACE), self.overrides, {})
+        return [replace(config, seed=self.seed) for config in configs]
 
     @property
     def overrides(self) -> dict[str, int]:
@@ -73,6 +75,7 @@ def tuner_config(grid: Grid, folder: Path, space: str) -> SearchConfig:
         batch_size=BATCH_SIZE,
         image_size=grid.size,
         weights=grid.weights,
+        seed=grid.seed,
         runs_dir=folder,
         name="run",
     )

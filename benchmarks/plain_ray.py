@@ -71,7 +71,7 @@ def run_search(hunt: "Hunt", sample: Any, first: list[dict[str, Any]], folder: s
         tune.with_resources(trainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(
             search_alg=OptunaSearch(
-                space=sample, metric="loss", mode="min", seed=hunt.seed, points_to_evaluate=first
+                space=sample, metric="loss", mode="min", seed=grid.seed, points_to_evaluate=first
             ),
             scheduler=ASHAScheduler(
                 metric="loss", mode="min", max_t=grid.epochs, grace_period=1, reduction_factor=3
