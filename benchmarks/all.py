@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("epoch", "frozen", "trials", "memory", "scale", "grid", "to_target")
+NAMES = ("epoch", "frozen", "trials", "memory", "scale", "grid", "to_target", "losses")
 
 
 def main() -> int:

@@ -17,13 +17,13 @@ import torch
 from common import BATCH_SIZE, Images
 
 from trainables.config import TrialConfig
-from trainables.data.batches import eval_batches, normalise
+from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import BankKey, FeatureBank
 from trainables.inference import autocast, best_device, choose_precision
 from trainables.machine import keep_freed_memory
 from trainables.strategies import apply_freeze
-from trainables.training import EVAL_BATCH, Setting, TrainingRun
+from trainables.training import Setting, TrainingRun
 from trainables.trial_data import load_trial_data
 
 FEATURE_BYTES = 2**30
@@ -78,7 +78,7 @@ def tuner_frozen_epoch(job: Job) -> Callable[[], float]:
 
 def loop_epoch(job: Job, precision: str = "fp32") -> Callable[[], float]:
     """One epoch of the study's loop, with as many loading processes as threads."""
-    _settle(job)
+    settle(job.threads)
     epochs = plain.fit(job.images, job.config, job.size, workers=job.threads, precision=precision)
     next(epochs)
     return partial(_timed, lambda: next(epochs))
@@ -92,11 +92,8 @@ def bound_epoch(job: Job) -> Callable[[], float]:
     run = _run(job)
     run.step()
     model, precision = run.classifier, run.setting.precision
-    batches = [(normalise(x, model.mean, model.std), y) for x, y in run._train_inputs(2)]
-    val = eval_batches(
-        run.data.cache, run.data.val_rows, batch_size=EVAL_BATCH, image_size=job.size, device="cpu"
-    )
-    held = [normalise(x, model.mean, model.std) for x in val]
+    batches = [(normalise(x, model.mean, model.std), y) for x, y in run.feed.train(2)]
+    held = [normalise(x, model.mean, model.std) for x in run.feed.validation(2)]
 
     def epoch() -> None:
         model.train()
@@ -117,24 +114,36 @@ def bound_epoch(job: Job) -> Callable[[], float]:
 
 
 def _run(job: Job, bank_folder: Path | None = None) -> TrainingRun:
-    _settle(job)
+    settle(job.threads)
+    return training_run(job.images, job.config, job.size, bank_folder=bank_folder)
+
+
+def training_run(
+    images: Images,
+    config: TrialConfig,
+    size: int,
+    *,
+    weights: str = "none",
+    run_seed: int = 0,
+    bank_folder: Path | None = None,
+) -> TrainingRun:
+    """A trial as tuner's workers make it, with a bank in `bank_folder` if one is given."""
     keep_freed_memory()
-    paths = [path for path, _, part in job.images.rows if part != "test"]
-    path = build_cache(
-        job.images.folder, paths, paths, job.size, cache_dir=job.images.folder.parent / "cache"
-    )
+    paths = [path for path, _, part in images.rows if part != "test"]
+    path = build_cache(images.folder, paths, paths, size, cache_dir=images.folder.parent / "cache")
     cache = ImageCache.open(path)
     device = best_device()
-    setting = Setting(job.size, precision=choose_precision("auto", device), device=device)
-    key = BankKey(job.model, "none", 0, path.name, job.size, setting.precision, device.type)
+    setting = Setting(size, weights, choose_precision("auto", device), run_seed, device=device)
+    key = BankKey(config.model, weights, run_seed, path.name, size, setting.precision, device.type)
     bank = None
     if bank_folder is not None:
         bank = FeatureBank(key, cache, device, FEATURE_BYTES, bank_folder)
-    return TrainingRun(job.config, load_trial_data(cache, job.images.rows, job.images.classes), setting, bank)
+    return TrainingRun(config, load_trial_data(cache, images.rows, images.classes), setting, bank)
 
 
-def _settle(job: Job) -> None:
-    torch.set_num_threads(job.threads)
+def settle(threads: int) -> None:
+    """Let this process compute with so many threads."""
+    torch.set_num_threads(threads)
     cv2.setNumThreads(1)
 
 

@@ -12,34 +12,19 @@ from torch import Tensor
 
 from trainables import strategies
 from trainables.config import METRICS, EpochMetrics, TrialConfig
-from trainables.data.batches import (
-    epoch_order,
-    eval_batches,
-    normalise,
-    occurrences,
-    spans,
-    train_batches,
-)
+from trainables.data.batches import normalise
 from trainables.errors import Diverged
+from trainables.feed import Feed
 from trainables.frozen_features import FeatureBank
 from trainables.inference import Scores, autocast, placed, score_logits
 from trainables.losses import class_weights, describe_loss, training_loss
 from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.optim import Schedule, build_optimizer
-from trainables.strategies.groups import (
-    HEAD,
-    ParamGroup,
-    apply_freeze,
-    full_epochs,
-    is_backbone_frozen,
-)
+from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs
 from trainables.trial_data import TrialData
 
 CPU = torch.device("cpu")
-
-EVAL_BATCH = 128
-"""Images a validation batch; without gradients there is room for more than in training."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +67,7 @@ class TrainingRun:
     def __init__(
         self, config: TrialConfig, data: TrialData, setting: Setting, bank: FeatureBank | None = None
     ) -> None:
-        self.config, self.data, self.setting, self.bank = config, data, setting, bank
+        self.config, self.data, self.setting = config, data, setting
         self.epoch = 0
         self.finished: str | None = None
         self.history: list[EpochMetrics] = []
@@ -94,6 +79,7 @@ class TrainingRun:
         classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
         self.classifier = placed(classifier, setting.device)
         self.groups: tuple[ParamGroup, ...] = strategies.plan(config, self.classifier)
+        self.feed = Feed(config, data, setting, self.classifier, self.groups, bank)
         self.optimizer = build_optimizer(self.groups, config)
         self.schedule = Schedule(self.optimizer, self.groups, config)
         self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
@@ -148,20 +134,7 @@ class TrainingRun:
         self.classifier.eval()
         if len(self.data.val_rows) == 0:
             return Scores(math.nan, math.nan, math.nan, math.nan)
-        bank = self._bank_for(epoch)
-        if bank is not None:
-            with torch.inference_mode():
-                features = bank.validation(self.classifier, self.data.val_rows)
-                parts = [self._classify(chunk) for chunk in features.split(4096)]
-        else:
-            batches = eval_batches(
-                self.data.cache,
-                self.data.val_rows,
-                batch_size=EVAL_BATCH,
-                image_size=self.setting.image_size,
-                device=self.setting.device,
-            )
-            parts = list(self._logits(batches))
+        parts = list(self._logits(self.feed.validation(epoch)))
         return score_logits(torch.cat(parts).float().cpu(), self._val_labels, len(self.data.classes))
 
     def applied(self) -> dict[str, str]:
@@ -223,11 +196,10 @@ class TrainingRun:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.setting.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.setting.device)
         seen = 0
-        batches = self._train_inputs(epoch)
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
-        for number, (forward, labels) in enumerate(batches):
+        for number, (inputs, labels) in enumerate(self.feed.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
-            loss, logits = self._update(forward, labels)
+            loss, logits = self._update(inputs, labels)
             loss_sum += loss.double() * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
@@ -269,56 +241,13 @@ class TrainingRun:
             if inputs.dtype != torch.uint8:
                 return classify(self.classifier.unflat(inputs))
             images = normalise(inputs, self.classifier.mean, self.classifier.std)
-            taps = self._trains_auxiliary and self.classifier.training
+            taps = self.feed.taps and self.classifier.training
             return classify(self.classifier.features(images, taps=taps))
 
     @torch.inference_mode()
     def _logits(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        for images in batches:
-            yield self._outputs(images)[0]
-
-    def _classify(self, features: Tensor) -> Tensor:
-        return self._outputs(features)[0]
-
-    @property
-    def _trains_auxiliary(self) -> bool:
-        """Whether the auxiliary heads run in training."""
-        return self.config.auxiliary_weight is not None and len(self.classifier.auxiliary) > 0
-
-    def _bank_for(self, epoch: int) -> FeatureBank | None:
-        """The bank, if it can stand in for the backbone in `epoch` and is allowed to grow so large."""
-        if self.bank is None or not is_backbone_frozen(self.groups, epoch):
-            return None
-        width = self.classifier.flat_width(self._trains_auxiliary)
-        return self.bank if self.bank.fits(len(self.data.train_rows), width) else None
-
-    def _train_inputs(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of images, or of banked features while the backbone is frozen, with labels."""
-        bank = self._bank_for(epoch)
-        if bank is not None:
-            return self._banked(bank, epoch)
-        return train_batches(
-            self.data.cache,
-            self.data.train_rows,
-            self.data.train_labels,
-            epoch=epoch,
-            run_seed=self.setting.run_seed,
-            trial_seed=self.config.seed,
-            batch_size=self.config.batch_size,
-            image_size=self.setting.image_size,
-            sampler=self.config.sampler,
-            device=self.setting.device,
-        )
-
-    def _banked(self, bank: FeatureBank, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of `train_batches`, with the backbone's features in place of the images."""
-        labels = self.data.train_labels
-        order = epoch_order(labels, self.config.sampler, self.config.seed, epoch)
-        rows = self.data.train_rows[order]
-        features = bank.train(self.classifier, rows, occurrences(rows), epoch, taps=self._trains_auxiliary)
-        targets = torch.from_numpy(labels[order]).to(self.setting.device)
-        for span in spans(len(order), self.config.batch_size):
-            yield features[span], targets[span]
+        for inputs in batches:
+            yield self._outputs(inputs)[0]
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""

@@ -125,9 +125,6 @@ def _fit(
     trainable: type[Any] | None,
     observers: "Sequence[Observer]",
 ) -> SearchResult:
-    from ray import tune
-
-    from trainables.ray_trainable import TrialTrainable
     from tuner.operation import operated
     from tuner.optuna_bridge import OptunaBridge
     from tuner.progress import Progress
@@ -141,24 +138,7 @@ def _fit(
     scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop")
     bridge = OptunaBridge(ledger, scheduler, session.slots, prepared.max_failures)
     progress = Progress(ledger, show)
-    context = run_context(prepared, max(1, int(session.resources["cpu"])))
-    worker = tune.with_resources(
-        tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
-    )
-    # The dashboard shows this name; Ray's own wrappers would hide it.
-    worker.__qualname__ = worker.__name__ = "TrialTrainable"
-    tuner = tune.Tuner(
-        worker,
-        tune_config=tune.TuneConfig(
-            search_alg=bridge,
-            scheduler=scheduler,
-            num_samples=-1,
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_folder,
-        ),
-        run_config=_run_config(prepared, bridge, progress),
-    )
+    tuner = _ray_tuner(prepared, session, bridge, progress, trainable)
     signals.stop = bridge.interrupt
     if signals.asked:
         bridge.interrupt()
@@ -175,6 +155,38 @@ def _fit(
         )
     ledger.storage.keep_only(ledger.live)
     return close(prepared.run, ledger, interrupted=bridge.interrupted)
+
+
+def _ray_tuner(
+    prepared: Prepared,
+    session: "RaySession",
+    bridge: "OptunaBridge",
+    progress: "Progress",
+    trainable: type[Any] | None,
+) -> Any:
+    """Ray's Tuner, which asks the bridge for trials and its scheduler for verdicts."""
+    from ray import tune
+
+    from trainables.ray_trainable import TrialTrainable
+
+    context = run_context(prepared, max(1, int(session.resources["cpu"])))
+    worker = tune.with_resources(
+        tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
+    )
+    # The dashboard shows this name; Ray's own wrappers would hide it.
+    worker.__qualname__ = worker.__name__ = "TrialTrainable"
+    return tune.Tuner(
+        worker,
+        tune_config=tune.TuneConfig(
+            search_alg=bridge,
+            scheduler=bridge.scheduler,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_folder,
+        ),
+        run_config=_run_config(prepared, bridge, progress),
+    )
 
 
 def _run_config(prepared: Prepared, bridge: "OptunaBridge", progress: "Progress") -> Any:

@@ -14,6 +14,7 @@ LAST_ROWS = {
     "scale": "ratio",
     "grid": "study's loop",
     "to_target": "search, plain Ray",
+    "losses": "difference",
 }
 
 

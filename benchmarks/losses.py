@@ -1,0 +1,84 @@
+"""Validation losses after full fine-tuning, tuner's beside the study's loop's, over several seeds.
+
+    python benchmarks/losses.py
+
+Whether what makes tuner fast makes it learn worse. A seed settles the split, the heads, the order and the augmentation;
+both validate on the same images. GoogLeNet from one file of weights, all of it trained, at a learning rate at which so
+few steps end in comparable losses: at the study's 1e-3 those of one contender differ twentyfold between seeds.
+"""
+
+import numpy as np
+import plain
+from base_weights import base_weights
+from common import Images, chosen_images, parse, print_held_equal, say, source
+from contenders import settle, training_run
+from scipy import stats
+
+from trainables.config import TrialConfig
+from tuner.hardware import usable_cores
+
+NUM_IMAGES, SIZE, EPOCHS, SEEDS = 120, 224, 4, 8
+BATCH_SIZE = 16
+LEARNING_RATE = 1e-4
+
+
+def by_tuner(images: Images, config: TrialConfig, size: int, weights: str) -> float:
+    """The last epoch's validation loss in nats per image, as tuner's worker trains."""
+    run = training_run(images, config, size, weights=weights, run_seed=config.seed)
+    return list(run.epochs())[-1].val_loss
+
+
+def by_loop(images: Images, config: TrialConfig, size: int, weights: str) -> float:
+    """The same by the study's loop."""
+    return list(plain.fit(images, config, size, workers=usable_cores(), weights=weights))[-1][0]
+
+
+CONTENDERS = {"tuner": by_tuner, "study's loop": by_loop}
+
+
+def losses(num_images: int, config: TrialConfig, size: int, weights: str) -> list[float]:
+    """Every contender's loss under the seed of `config`."""
+    with chosen_images(num_images, seed=config.seed) as images:
+        found = [lose(images, config, size, weights) for lose in CONTENDERS.values()]
+    say(f"  seed {config.seed}: " + " ".join(f"{loss:.3f}" for loss in found))
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse(__doc__)
+    num_images, size, epochs, seeds = (40, 32, 2, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS, SEEDS)
+    settings = {
+        "model": "googlenet",
+        "strategy": "full",
+        "learning_rate": LEARNING_RATE,
+        "batch_size": BATCH_SIZE,
+        "max_epochs": epochs,
+        "patience": 0,
+    }
+    settle(usable_cores())
+    with chosen_images(num_images) as images:
+        weights = base_weights(images, size, options.quick)
+        configs = [TrialConfig.resolve({**settings, "seed": seed}) for seed in range(seeds)]
+        found = np.array([losses(num_images, config, size, weights) for config in configs])
+        counted = f"{images.count('train')} training and {images.count('val')} validation images"
+    print(f"\nvalidation loss after {epochs} epochs, {size} px, {seeds} seeds, {counted}")
+    print(f"{'':<12}  {'mean':>8}  {'sd':>8}")
+    for name, column in zip(CONTENDERS, found.T, strict=True):
+        print(f"{name:<12}  {column.mean():>8.3f}  {column.std(ddof=1):>8.3f}")
+    gap = found[:, 0] - found[:, 1]
+    low, high = stats.t.interval(0.95, seeds - 1, loc=gap.mean(), scale=stats.sem(gap))
+    print(
+        f"{'difference':<12}  {gap.mean():>8.3f}  {gap.std(ddof=1):>8.3f}  95% interval {low:.3f} to {high:.3f}"
+    )
+    print_held_equal(
+        f"{source()[2]}, under a seed the same for both",
+        "weights to start from",
+        f"learning rate {LEARNING_RATE}",
+        f"batch {BATCH_SIZE}",
+        "epochs",
+    )
+
+
+if __name__ == "__main__":
+    main()
