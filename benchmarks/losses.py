@@ -17,7 +17,10 @@ from scipy import stats
 from trainables.config import TrialConfig
 from tuner.hardware import usable_cores
 
-NUM_IMAGES, SIZE, EPOCHS, SEEDS = 120, 224, 4, 8
+NUM_IMAGES, EPOCHS = 240, 4
+SEEDS = {224: 8, 96: 12}
+"""By image size."""
+
 BATCH_SIZE = 16
 LEARNING_RATE = 1e-4
 
@@ -44,10 +47,22 @@ def losses(num_images: int, config: TrialConfig, size: int, weights: str) -> lis
     return found
 
 
+def print_losses(title: str, found: np.ndarray) -> None:
+    """Mean and standard deviation over the seeds, [seeds, contenders], and of the difference in pairs."""
+    print(f"\n{title}")
+    print(f"{'':<12}  {'mean':>8}  {'sd':>8}")
+    for name, column in zip(CONTENDERS, found.T, strict=True):
+        print(f"{name:<12}  {column.mean():>8.3f}  {column.std(ddof=1):>8.3f}")
+    gap = found[:, 0] - found[:, 1]
+    low, high = stats.t.interval(0.95, len(gap) - 1, loc=gap.mean(), scale=stats.sem(gap))
+    said = f"95% interval {low:.3f} to {high:.3f}"
+    print(f"{'difference':<12}  {gap.mean():>8.3f}  {gap.std(ddof=1):>8.3f}  {said}", flush=True)
+
+
 def main() -> None:
     """Measure and print."""
     options = parse(__doc__)
-    num_images, size, epochs, seeds = (40, 32, 2, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS, SEEDS)
+    num_images, epochs, sizes = (40, 2, {32: 2}) if options.quick else (NUM_IMAGES, EPOCHS, SEEDS)
     settings = {
         "model": "googlenet",
         "strategy": "full",
@@ -57,20 +72,13 @@ def main() -> None:
         "patience": 0,
     }
     settle(usable_cores())
-    with chosen_images(num_images) as images:
-        weights = base_weights(images, size, options.quick)
-        configs = [TrialConfig.resolve({**settings, "seed": seed}) for seed in range(seeds)]
-        found = np.array([losses(num_images, config, size, weights) for config in configs])
-        counted = f"{images.count('train')} training and {images.count('val')} validation images"
-    print(f"\nvalidation loss after {epochs} epochs, {size} px, {seeds} seeds, {counted}")
-    print(f"{'':<12}  {'mean':>8}  {'sd':>8}")
-    for name, column in zip(CONTENDERS, found.T, strict=True):
-        print(f"{name:<12}  {column.mean():>8.3f}  {column.std(ddof=1):>8.3f}")
-    gap = found[:, 0] - found[:, 1]
-    low, high = stats.t.interval(0.95, seeds - 1, loc=gap.mean(), scale=stats.sem(gap))
-    print(
-        f"{'difference':<12}  {gap.mean():>8.3f}  {gap.std(ddof=1):>8.3f}  95% interval {low:.3f} to {high:.3f}"
-    )
+    for size, seeds in sizes.items():
+        with chosen_images(num_images) as images:
+            weights = base_weights(images, size, options.quick)
+            configs = [TrialConfig.resolve({**settings, "seed": seed}) for seed in range(seeds)]
+            found = np.array([losses(num_images, config, size, weights) for config in configs])
+            counted = f"{images.count('train')} training and {images.count('val')} validation images"
+        print_losses(f"validation loss after {epochs} epochs, {size} px, {seeds} seeds, {counted}", found)
     print_held_equal(
         f"{source()[2]}, under a seed the same for both",
         "weights to start from",
