@@ -15,7 +15,7 @@ from trainables.errors import InvalidValue
 from tuner.leftovers import end, rays_below
 
 SECONDS_BETWEEN_COUNTS = 5.0
-SECONDS_TO_LEAVE = 1.0
+SECONDS_TO_LEAVE = 0.2
 SECONDS_TO_ANSWER = 5.0
 
 Pack = Callable[[Mapping[str, float]], float]
