@@ -66,6 +66,9 @@ def test_every_space_passes_its_check_at_the_default_grace_period(space: Space, 
 @pytest.mark.parametrize("max_epochs", [4, 10])
 def test_every_space_leaves_room_for_a_grace_period_of_two(space: Space, max_epochs: int):
     search_spaces.check(space, {"max_epochs": max_epochs}, {}, 2)
+    for config in samples(space, max_epochs):
+        whole_from = strategies.last_thaw(config, models.num_stages(config.model))
+        assert max_epochs - whole_from + 1 >= 2, config
 
 
 def test_every_sample_is_a_config_of_known_models_and_strategies(space: Space):
