@@ -69,7 +69,7 @@ class Gauges:
             self._metrics["tuner_images_total"].inc(self._images, tags=self._run)
 
     def ended(self, trial: "LiveTrial", event: Event) -> None:
-        """Count the trials anew; a trial that has ended processes nothing."""
+        """Count one more that has ended; it processes nothing."""
         self._set("tuner_images_per_second", 0.0, self._trial(trial))
         self._ended[str(self._ledger.rows[trial.trial_id]["status"])] += 1
         self._count()
