@@ -11,7 +11,7 @@ from torch import nn
 
 from trainables.config import TrialConfig
 from trainables.inference import best_device, choose_precision
-from tuner.hardware import usable_cores
+from tuner.runs.hardware import usable_cores
 
 NUM_IMAGES, EPOCHS, BATCH_SIZE = 300, 15, 16
 SEED = 20151

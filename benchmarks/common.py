@@ -16,7 +16,7 @@ from pathlib import Path
 from trainables.data.sample import sample_data
 from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
-from tuner.hardware import hardware, usable_cores, versions
+from tuner.runs.hardware import hardware, usable_cores, versions
 
 SPLIT = "0.7,0.2,0.1"
 BATCH_SIZE = 32

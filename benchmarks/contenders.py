@@ -19,11 +19,12 @@ from common import BATCH_SIZE, Images
 from trainables.config import TrialConfig
 from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
-from trainables.frozen_features import BankKey, FeatureBank
+from trainables.frozen_features import BankKey, FeatureCache
 from trainables.inference import autocast, best_device, choose_precision
 from trainables.machine import keep_freed_memory
+from trainables.setting import ComputeConfig
 from trainables.strategies import apply_freeze
-from trainables.training import Setting, TrainingRun
+from trainables.training import TrainingRun
 from trainables.trial_data import load_trial_data
 
 FEATURE_BYTES = 2**30
@@ -133,11 +134,11 @@ def training_run(
     path = build_cache(images.folder, paths, paths, size, cache_dir=images.folder.parent / "cache")
     cache = ImageCache.open(path)
     device = best_device()
-    setting = Setting(size, weights, choose_precision("auto", device), run_seed, device=device)
+    setting = ComputeConfig(size, weights, choose_precision("auto", device), run_seed, device=device)
     key = BankKey(config.model, weights, run_seed, path.name, size, setting.precision, device.type)
     bank = None
     if bank_folder is not None:
-        bank = FeatureBank(key, cache, device, FEATURE_BYTES, bank_folder)
+        bank = FeatureCache(key, cache, device, FEATURE_BYTES, bank_folder)
     return TrainingRun(config, load_trial_data(cache, images.rows, images.classes), setting, bank)
 
 

@@ -22,7 +22,7 @@ from common import (
 )
 from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_epoch
 
-from tuner.hardware import usable_cores
+from tuner.runs.hardware import usable_cores
 
 CONTENDERS: dict[str, Make] = {
     "tuner": tuner_epoch,

@@ -15,7 +15,7 @@ from common import BATCH_SIZE, Images, chosen_images, in_turns, parse, print_hel
 from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_frozen_epoch
 from epoch import rate
 
-from tuner.hardware import usable_cores
+from tuner.runs.hardware import usable_cores
 
 NUM_IMAGES = {224: 120, 96: 240}
 

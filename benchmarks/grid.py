@@ -32,8 +32,8 @@ from common import (
 import search_spaces
 from search_spaces.sampling import sample_configs
 from trainables.config import TrialConfig
-from tuner.hardware import usable_cores
-from tuner.settings import SearchConfig
+from tuner.runs.hardware import usable_cores
+from tuner.tuning.config import SearchConfig
 
 NUM_IMAGES, SIZE, EPOCHS = 120, 224, 4
 BATCH_SIZE = 16
@@ -88,7 +88,7 @@ def tuner_grid(grid: Grid) -> Callable[[], float]:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["TUNER_CACHE_DIR"] = f"{folder}/cache"
             started = time.perf_counter()
-            from tuner.search import search
+            from tuner.tuning.loop import search
 
             result = search(tuner_config(grid, Path(folder), SPACE))
             seconds = time.perf_counter() - started

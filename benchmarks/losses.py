@@ -15,7 +15,7 @@ from contenders import settle, training_run
 from scipy import stats
 
 from trainables.config import TrialConfig
-from tuner.hardware import usable_cores
+from tuner.runs.hardware import usable_cores
 
 NUM_IMAGES, EPOCHS = 240, 4
 SEEDS = {224: 8, 96: 12}

@@ -30,11 +30,12 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
 from trainables.errors import Diverged
-from trainables.frozen_features import BankKey, FeatureBank
+from trainables.frozen_features import BankKey, FeatureCache
 from trainables.inference import best_device, choose_precision
-from trainables.training import Setting, TrainingRun, with_seed
+from trainables.setting import ComputeConfig
+from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import TrialData, load_trial_data
-from tuner.results import write_atomically
+from tuner.runs.directory import write_atomically
 
 SPACE, MODEL = "googlenet_full", "googlenet"
 MAX_EPOCHS = 10
@@ -63,7 +64,7 @@ def pretrain(data: TrialData, image_size: int, epochs: int, target: Path) -> flo
     config = TrialConfig.resolve(
         {"model": MODEL, "strategy": "full", "schedule": "cosine", "max_epochs": epochs, "patience": 0}
     )
-    run = TrainingRun(config, data, setting_of("none", image_size))
+    run = TrainingRun(config, data, compute_config("none", image_size))
     for metrics in run.epochs():
         print(f"pretraining: {metrics.epoch} {metrics.val_loss:.4f} {metrics.val_accuracy:.4f}", flush=True)
     state = {name: tensor.contiguous() for name, tensor in run.classifier.backbone.state_dict().items()}
@@ -71,10 +72,10 @@ def pretrain(data: TrialData, image_size: int, epochs: int, target: Path) -> flo
     return max(metrics.val_accuracy for metrics in run.history)
 
 
-def setting_of(weights: str, image_size: int) -> Setting:
+def compute_config(weights: str, image_size: int) -> ComputeConfig:
     """Precision and device of this machine with the run's seed."""
     device = best_device()
-    return Setting(image_size, weights, choose_precision("auto", device), RUN_SEED, device=device)
+    return ComputeConfig(image_size, weights, choose_precision("auto", device), RUN_SEED, device=device)
 
 
 def configurations(count: int) -> list[TrialConfig]:
@@ -84,7 +85,7 @@ def configurations(count: int) -> list[TrialConfig]:
     return [with_seed(config, number) for number, config in enumerate(drawn)]
 
 
-def record(config: TrialConfig, data: TrialData, setting: Setting) -> pd.DataFrame:
+def record(config: TrialConfig, data: TrialData, setting: ComputeConfig) -> pd.DataFrame:
     """One row an epoch: the parameters beside the metrics; a diverged trial ends in an infinite val_loss."""
     key = BankKey(
         model=MODEL,
@@ -95,7 +96,7 @@ def record(config: TrialConfig, data: TrialData, setting: Setting) -> pd.DataFra
         precision=setting.precision,
         device=setting.device.type,
     )
-    run = TrainingRun(config, data, setting, FeatureBank(key, data.cache, setting.device, 2**31))
+    run = TrainingRun(config, data, setting, FeatureCache(key, data.cache, setting.device, 2**31))
     rows = []
     try:
         rows.extend(dataclasses.asdict(metrics) for metrics in run.epochs())
@@ -111,7 +112,7 @@ def work(worker: int, options: argparse.Namespace) -> None:
     os.nice(15)
     torch.set_num_threads(1)
     _, data = load_images(options)
-    setting = setting_of(str(options.parts / "pretrained.pt"), options.image_size)
+    setting = compute_config(str(options.parts / "pretrained.pt"), options.image_size)
     for number, config in enumerate(configurations(options.configurations)):
         part = options.parts / f"{number:04d}.parquet"
         if number % options.workers != worker or part.exists() or time.time() > options.deadline:
@@ -155,7 +156,7 @@ def main() -> None:
             "space": SPACE,
             "max_epochs": MAX_EPOCHS,
             "image_size": options.image_size,
-            "precision": setting_of("none", options.image_size).precision,
+            "precision": compute_config("none", options.image_size).precision,
             "torch": torch.__version__,
             "pretraining": f"GoogLeNet from random weights, {options.pretrain_epochs} epochs on"
             f" {len(data.train_rows)} images; accuracy {accuracy:.3f} on the images that configurations train on",

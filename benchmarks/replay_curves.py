@@ -29,7 +29,7 @@ from trainables.optim import cosine_factor
 RECORDED = Path(__file__).parent / "curves.parquet"
 
 NEVER = 10_000
-"""Stands for the epoch of a thaw that does not come."""
+"""Stands for the epoch of an unfreeze that does not come."""
 
 CEILING = 5.0
 """Nats above which one bad epoch is as bad as another."""
@@ -154,8 +154,8 @@ def check(recorded: Sequence[Recorded], folds: int = 10) -> dict[str, float]:
 
 
 def full_epochs(config: TrialConfig) -> tuple[int, ...]:
-    """Epochs since the last thaw, for every epoch of `config`."""
-    last = strategies.last_thaw(config, models.num_stages(config.model))
+    """Epochs since the last unfreeze, for every epoch of `config`."""
+    last = strategies.last_unfreeze(config, models.num_stages(config.model))
     return tuple(max(0, epoch - last + 1) for epoch in range(1, config.max_epochs + 1))
 
 
@@ -166,7 +166,7 @@ def logs(curve: Curve) -> Any:
 
 def features(config: TrialConfig) -> Any:
     """What the surrogate sees of every epoch of `config`: [max_epochs, d]."""
-    first, last = _thaws(config)
+    first, last = _unfreezes(config)
     fixed = _parameters(config)
     rows = []
     head, backbone = 0.0, 0.0
@@ -192,12 +192,12 @@ def _decay(config: TrialConfig, epoch: int, started: int) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def _thaws(config: TrialConfig) -> tuple[int, int]:
-    """Epochs of the backbone's first and last thaw."""
+def _unfreezes(config: TrialConfig) -> tuple[int, int]:
+    """Epochs of the backbone's first and last unfreeze."""
     if config.strategy == "feature_extractor":
         return NEVER, NEVER
     first = (config.unfreeze_at or 0) + 1
-    return first, strategies.last_thaw(config, models.num_stages(config.model))
+    return first, strategies.last_unfreeze(config, models.num_stages(config.model))
 
 
 def _parameters(config: TrialConfig) -> Any:
@@ -228,7 +228,8 @@ def _parameters(config: TrialConfig) -> Any:
 def _scatter(recorded: Sequence[Recorded]) -> float:
     """Standard deviation of log losses around a locally straight curve, from second differences of later epochs."""
     seconds = np.concatenate([np.diff(logs(item.curve)[-5:], n=2) for item in recorded])
-    # The median, since a thaw or a lower rate is a kink and no scatter. A second difference has six times the variance.
+    # The median, since an unfreeze or a lower rate is a kink and no scatter. A second difference has six times
+    # the variance.
     return float(np.median(np.abs(seconds)) / 0.6745 / 6**0.5)
 
 

@@ -10,7 +10,7 @@ from replay_searchers import OVERRIDES, PlainOptuna, Ray, Searcher, Tuner
 
 import search_spaces
 from search_spaces import Space
-from tuner.study import STARTUP_TRIALS
+from tuner.tuning.sampler import STARTUP_TRIALS
 
 Make = Callable[[Space, int], Searcher]
 
@@ -18,7 +18,7 @@ Make = Callable[[Space, int], Searcher]
 class VariantRungs:
     """Rungs as tuner has them, or as it might have them.
 
-    `clock`: "epoch", or "thaw" to count rungs from the last thaw. `score`: the "best" value so far or the
+    `clock`: "epoch", or "unfreeze" to count rungs from the last unfreeze. `score`: the "best" value so far or the
     "current" one. `minimum`: scores that a rung needs before it judges. `unfair`: judges and scores frozen trials
     too. `missed`: a trial that could not be judged at a rung is judged by that rung's scores as soon as it can be,
     and leaves none.
@@ -49,7 +49,7 @@ class VariantRungs:
         """The cutoff that the trial fails, or None."""
         best = self.best[trial_id] = min(value, self.best.get(trial_id, math.inf))
         score = best if self.score == "best" else value
-        at = full_epochs if self.clock == "thaw" else epoch
+        at = full_epochs if self.clock == "unfreeze" else epoch
         if full_epochs < self.grace_period and not self.unfair:
             return None
         first = trial_id not in self.caught_up
@@ -115,7 +115,7 @@ DESIGNS: Mapping[str, Make] = {
     "stopped told as COMPLETE, best so far": _level(Tuner, tell="complete"),
     "stopped told as COMPLETE, last value": _level(Tuner, tell="last"),
     "stopped not told": _level(Tuner, tell="nothing"),
-    "rungs from the thaw": _rungs(clock="thaw"),
+    "rungs from the unfreeze": _rungs(clock="unfreeze"),
     "rungs judge the frozen too": _rungs(unfair=True),
     "a missed rung judged later": _rungs(missed=True),
     "rungs score the current value": _rungs(score="current"),

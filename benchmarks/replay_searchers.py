@@ -22,8 +22,8 @@ from replay_curves import Curve
 import search_spaces
 from search_spaces import Space
 from trainables.config import TrialConfig
-from tuner.scheduler import Rungs
-from tuner.study import Mirror, make_sampler
+from tuner.tuning.sampler import Mirror, make_sampler
+from tuner.tuning.scheduler import Rungs
 
 METRIC = "val_loss"
 
@@ -116,7 +116,7 @@ def replay(
 
 
 class Tuner:
-    """The rungs, samplers and mirror of tuner, put together as `tuner.ledger` and `tuner.scheduler` do.
+    """The rungs, samplers and mirror of tuner, put together as `tuner.tuning` does.
 
     `rungs` and `tell` replace tuner's own for a comparison of designs; `first` are parameters of the first trials.
     """
@@ -154,7 +154,7 @@ class Tuner:
         return self.rungs.enter(str(number), epoch, full_epochs, value) is not None
 
     def end(self, number: int, last: float, stopped: bool) -> None:
-        """What the ledger tells, or the design under comparison."""
+        """What the store tells, or the design under comparison."""
         state = TrialState.PRUNED if stopped else TrialState.COMPLETE
         if stopped and self.told == "complete":
             state = TrialState.COMPLETE

@@ -17,7 +17,7 @@ from common import parse, print_held_equal, say
 from simulated import Simulated, prepared_run
 from trials import started_ray
 
-from tuner.search import execute
+from tuner.tuning.loop import execute
 
 MARKS = (100, 1000)
 WINDOW = 100
@@ -39,13 +39,13 @@ class Watch:
         self.readings: list[Reading] = []
 
     def started(self, trial: Any) -> None:
-        """Nothing to note; called by the ledger."""
+        """Nothing to note; called by the store."""
 
     def epoch(self, trial: Any, event: Any) -> None:
-        """Nothing to note; called by the ledger."""
+        """Nothing to note; called by the store."""
 
     def ended(self, trial: Any, event: Any) -> None:
-        """Take a reading; called by the ledger."""
+        """Take a reading; called by the store."""
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
         self.readings.append(Reading(time.perf_counter(), time.process_time(), megabytes))

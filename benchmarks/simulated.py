@@ -11,8 +11,8 @@ from common import chosen_images
 from trainables.checkpoint import CheckpointWriter
 from trainables.config import EpochMetrics
 from trainables.ray_trainable import TrialTrainable
-from tuner.prepare import Prepared, prepare
-from tuner.settings import SearchConfig
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.prepare import Prepared, prepare
 
 SPACE = '''"""Instant epochs."""
 

@@ -27,7 +27,7 @@ from common import chosen_images, parse, print_held_equal, print_table, say, sou
 from grid import BATCH_SIZE, EPOCHS, SIZE, Grid, tuner_config
 
 import search_spaces
-from tuner.hardware import usable_cores
+from tuner.runs.hardware import usable_cores
 
 SPACE, STRATEGIES = "googlenet_full", ("full", "feature_extractor", "gradual_unfreeze")
 NUM_IMAGES, SAMPLES = 240, 60
@@ -53,16 +53,16 @@ class Reached:
         self.target, self.began, self.seconds = target, time.perf_counter(), NEVER
 
     def started(self, trial: Any) -> None:
-        """Nothing to note; called by the ledger."""
+        """Nothing to note; called by the store."""
 
     def epoch(self, trial: Any, event: Any) -> None:
-        """Compare, and interrupt the search as a person would; called by the ledger."""
+        """Compare, and interrupt the search as a person would; called by the store."""
         if event.values["val_loss"] <= self.target and self.seconds == NEVER:
             self.seconds = time.perf_counter() - self.began
             os.kill(os.getpid(), signal.SIGINT)
 
     def ended(self, trial: Any, event: Any) -> None:
-        """Nothing to note; called by the ledger."""
+        """Nothing to note; called by the store."""
 
 
 def by_tuner(hunt: Hunt) -> Callable[[], float]:
@@ -72,7 +72,7 @@ def by_tuner(hunt: Hunt) -> Callable[[], float]:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["TUNER_CACHE_DIR"] = f"{folder}/cache"
             reached = Reached(hunt.target)
-            from tuner.search import search
+            from tuner.tuning.loop import search
 
             config = replace(tuner_config(hunt.grid, Path(folder), hunt.space), time_budget_s=hunt.seconds)
             if hunt.space == SPACE:

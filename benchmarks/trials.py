@@ -28,7 +28,7 @@ def tuner_trials(num_trials: int) -> Callable[[], float]:
     def measure() -> float:
         from simulated import Simulated, prepared_run
 
-        from tuner.search import execute
+        from tuner.tuning.loop import execute
 
         with prepared_run(num_trials, 1) as prepared:
             with started_ray():

@@ -23,7 +23,7 @@ def check(
     """Raise a UserMistake if any of 200 random configurations, or a first trial, could not be run.
 
     Each must build a TrialConfig of a known model and a strategy that fits it, and leave `grace_period`
-    epochs after its last thaw. A first trial may leave parameters to the sampler, but can't name one that it
+    epochs after its last unfreeze. A first trial may leave parameters to the sampler, but can't name one that it
     is not asked for.
     """
     first = first_trials(space, max_epochs_of(space, overrides), allowed)
@@ -40,7 +40,7 @@ def check(
 
 
 def check_config(config: TrialConfig, grace_period: int, known: set[str] | None = None) -> None:
-    """Raise for a model or strategy that nobody has, or a thaw that leaves no room for one rung.
+    """Raise for a model or strategy that nobody has, or an unfreeze that leaves no room for one rung.
 
     `known` remembers models that were found good: timm's take a moment to look up.
     """
@@ -49,7 +49,7 @@ def check_config(config: TrialConfig, grace_period: int, known: set[str] | None 
         if known is not None:
             known.add(config.model)
     strategies.check(config.strategy, config.model)
-    last = strategies.last_thaw(config, models.num_stages(config.model))
+    last = strategies.last_unfreeze(config, models.num_stages(config.model))
     if last - 1 + grace_period > config.max_epochs:
         raise InvalidValue(
             f"strategy {config.strategy!r} of {config.model!r} with unfreeze_at={config.unfreeze_at} trains"

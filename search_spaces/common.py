@@ -60,7 +60,7 @@ def suggest_strategy(trial: "BaseTrial", model: str, max_epochs: int, name: str 
     if strategy in CONDITIONS["backbone_learning_rate"].values:
         trial.suggest_float("backbone_learning_rate", 1e-6, 1e-2, log=True)
     if strategy in CONDITIONS["unfreeze_at"].values:
-        # A staged thaw's range depends on the depth, and a name with a range that moves is lost on Optuna's TPE.
+        # A staged unfreeze's range depends on the depth, and a name with a range that moves is lost on Optuna's TPE.
         own = f"@{models.num_stages(model)}-stages" if strategy == "staged_unfreeze" else ""
         trial.suggest_int(f"unfreeze_at{own}", 1, latest_unfreeze_at(strategy, model, max_epochs))
     if strategy in CONDITIONS["stage_decay"].values:
@@ -70,7 +70,7 @@ def suggest_strategy(trial: "BaseTrial", model: str, max_epochs: int, name: str 
 
 
 def fitting_strategies(model: str, max_epochs: int) -> tuple[str, ...]:
-    """The strategies that `model` can follow and that thaw early enough in `max_epochs`, sorted."""
+    """The strategies that `model` can follow and that unfreeze early enough in `max_epochs`, sorted."""
     return tuple(
         name
         for name in strategies.names()
@@ -80,23 +80,23 @@ def fitting_strategies(model: str, max_epochs: int) -> tuple[str, ...]:
 
 
 def latest_unfreeze_at(strategy: str, model: str, max_epochs: int) -> int:
-    """The largest unfreeze_at that leaves room for a rung after the last thaw; 0 if there is none.
+    """The largest unfreeze_at that leaves room for a rung after the last unfreeze; 0 if there is none.
 
     Room is the usual grace period, a fifth of the epochs, but two where there are four or more. At most half
-    of the epochs pass before the first thaw.
+    of the epochs pass before the first unfreeze.
     """
     room = max(2 if max_epochs >= 4 else 1, max_epochs // 5)
     for unfreeze_at in range(max(1, max_epochs // 2), 0, -1):
-        if last_thaw(strategy, model, unfreeze_at) - 1 + room <= max_epochs:
+        if last_unfreeze(strategy, model, unfreeze_at) - 1 + room <= max_epochs:
             return unfreeze_at
     return 0
 
 
-def last_thaw(strategy: str, model: str, unfreeze_at: int) -> int:
-    """The epoch in which the last stage of `model` thaws, 1-based."""
+def last_unfreeze(strategy: str, model: str, unfreeze_at: int) -> int:
+    """The epoch in which the last stage of `model` unfreezes, 1-based."""
     own: dict[str, Any] = {"unfreeze_at": unfreeze_at} if strategy in CONDITIONS["unfreeze_at"].values else {}
     config = TrialConfig.resolve({"model": model, "strategy": strategy, **own})
-    return strategies.last_thaw(config, models.num_stages(model))
+    return strategies.last_unfreeze(config, models.num_stages(model))
 
 
 def study_unfreeze_at(model: str, max_epochs: int) -> int:

@@ -31,7 +31,7 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
 
 
 def first_trials(max_epochs: int) -> list[dict[str, Any]]:
-    """The study's nine, those left out whose thaw does not fit into `max_epochs`."""
+    """The study's nine, those left out whose unfreeze does not fit into `max_epochs`."""
     fixed = {
         "learning_rate": common.STUDY["learning_rate"],
         "weight_decay": common.NO_DECAY,

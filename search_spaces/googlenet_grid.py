@@ -4,7 +4,7 @@ The losses are plain, smoothed by 0.1, and smoothed with the plateau schedule. N
 
 The study's words are read in the order in which it names its strategies: base is full fine-tuning (`full`),
 fine-tuned is feature extraction with a new classifier (`feature_extractor`), both at learning rate 1e-3; gradual
-unfreeze moves the backbone at 1e-5 once it thaws. It never trained the auxiliary classifiers, so `full_aux` is not
+unfreeze moves the backbone at 1e-5 once it unfreezes. It never trained the auxiliary classifiers, so `full_aux` is not
 among the nine. The published accuracies come from a split by image.
 """
 

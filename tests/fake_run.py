@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from trainables.config import EpochMetrics, TrialConfig
-from tuner.results import Run, TrialRow, flat_row
+from tuner.runs.directory import Run, TrialRow, flat_row
 
 CLASSES = {"Potato___Early_blight": 25, "Potato___Late_blight": 25, "Potato___healthy": 5}
 """Class names, each with its number of test leaves."""
@@ -158,8 +158,8 @@ def _curve(parameters: Mapping[str, Any], rng: np.random.Generator) -> list[Epoc
     for epoch in range(1, MAX_EPOCHS + 1):
         loss = float(max(0.03, floor + (1.1 - floor) * np.exp(-0.45 * epoch) + luck + rng.normal(0, 0.015)))
         accuracy = float(np.clip(np.exp(-0.6 * loss), 0.34, 1.0))
-        thawing = parameters["strategy"] == "gradual_unfreeze"
-        full = max(0, epoch - 3) if thawing else epoch
+        unfreezing = parameters["strategy"] == "gradual_unfreeze"
+        full = max(0, epoch - 3) if unfreezing else epoch
         epochs.append(
             EpochMetrics(
                 epoch=epoch,
@@ -171,7 +171,7 @@ def _curve(parameters: Mapping[str, Any], rng: np.random.Generator) -> list[Epoc
                 train_loss=loss * 0.8,
                 train_accuracy=min(1.0, accuracy * 1.03),
                 learning_rate=parameters["learning_rate"],
-                trainable_parameters=3_000 if thawing and not full else 5_600_000,
+                trainable_parameters=3_000 if unfreezing and not full else 5_600_000,
                 epoch_seconds=5.0,
                 time=0.0,
             )

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 from pictures import write_pictures
 
-from tuner.cli import commands
+from tuner.cli.app import commands
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

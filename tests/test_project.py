@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tuner.cli import commands
+from tuner.cli.app import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def test_every_command_is_in_the_readme(name):
 def test_help_imports_nothing_heavy(arguments):
     code = (
         "import sys\n"
-        "from tuner.cli import commands\n"
+        "from tuner.cli.app import commands\n"
         f"commands.main({arguments!r}, standalone_mode=False)\n"
         "heavy = {'torch', 'ray', 'pandas', 'optuna', 'torchvision', 'matplotlib', 'sklearn', 'pyarrow', 'cv2'}\n"
         "loaded = sorted(heavy & sys.modules.keys())\n"

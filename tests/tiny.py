@@ -5,9 +5,9 @@ from typing import Any
 
 import search_spaces
 from trainables.config import EpochMetrics
-from tuner.ledger import Ledger, Proposals
-from tuner.prepare import Prepared
-from tuner.results import Run
+from tuner.runs.directory import Run
+from tuner.tuning.prepare import Prepared
+from tuner.tuning.trial_store import Proposals, TrialStore
 
 SPACE = '''"""A tiny space."""
 
@@ -61,11 +61,11 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
     return Prepared(**(values | changes))
 
 
-def ledger(folder: Path, space: Path, **changes: Any) -> Ledger:
+def store(folder: Path, space: Path, **changes: Any) -> TrialStore:
     """The book of such a run."""
     settled = prepared(folder, space, **changes)
     proposals = Proposals(settled.space, settled.overrides, settled.allowed, settled.sampler, settled.seed)
-    return Ledger(settled.run, proposals, settled.metric, settled.samples, settled.keep)
+    return TrialStore(settled.run, proposals, settled.metric, settled.samples, settled.keep)
 
 
 def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:

@@ -16,6 +16,9 @@ METRICS: Mapping[str, str] = {
 }
 """The metrics that a search may optimise, each with its direction."""
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What a trial may compute in; auto is bf16 where the machine computes it natively."""
+
 AUXILIARY_WEIGHT = 0.3
 """Weight of each auxiliary classifier's loss; Szegedy et al. 2015, section 5."""
 
@@ -147,7 +150,7 @@ class TrialConfig:
 
     @property
     def backbone_rate(self) -> float:
-        """Learning rate of the backbone: its own, else 1e-5 where it thaws late, else the head's."""
+        """Learning rate of the backbone: its own, else 1e-5 where it unfreezes late, else the head's."""
         if self.backbone_learning_rate is not None:
             return self.backbone_learning_rate
         return 1e-5 if self.strategy in CONDITIONS["unfreeze_at"].values else self.learning_rate
@@ -180,7 +183,7 @@ class EpochMetrics:
     """What one epoch measured.
 
     `val_loss` is plain cross-entropy in nats per image, the same function for every trial.
-    `train_loss` is the trial's own criterion. `full_epochs` counts the epochs since the last thaw
+    `train_loss` is the trial's own criterion. `full_epochs` counts the epochs since the last unfreeze
     in which everything that the strategy trains was training (0 while something is still frozen).
     """
 

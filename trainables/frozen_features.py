@@ -3,7 +3,7 @@
 While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial
 with the same weights, image size, images, seed and precision. One file holds the features of one (epoch,
 drawing) [n, d] in float32, with a mask of what is filled in; validation has one file for all epochs. What trials
-with auxiliary heads train on, the features and the pooled taps beside them, has files of its own. Whoever misses
+with auxiliary heads train on, the features and the pooled aux_inputs beside them, has files of its own. Whoever misses
 rows fills them in under the file's lock, which the operating system takes from a process that dies.
 """
 
@@ -55,7 +55,7 @@ class BankKey:
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-class FeatureBank:
+class FeatureCache:
     """The features of one trial's frozen backbone, read from `folder` or computed into it.
 
     `limit_bytes` bounds all banks in `folder` together; the least recently used files go first.
@@ -78,11 +78,11 @@ class FeatureBank:
         return num_images * width * 4 <= self.limit_bytes
 
     def train(
-        self, classifier: Classifier, rows: Rows, turns: Rows, epoch: int, *, taps: bool = False
+        self, classifier: Classifier, rows: Rows, turns: Rows, epoch: int, *, aux_inputs: bool = False
     ) -> Tensor:
         """Features [len(rows), d] of the cached images `rows` as augmented in `epoch` at their drawing `turns`.
 
-        With `taps` they are flat: the auxiliary heads' inputs follow in the same row.
+        With `aux_inputs` they are flat: the auxiliary heads' inputs follow in the same row.
         """
         found: Floats | None = None
         for turn in np.unique(turns).tolist():
@@ -90,10 +90,10 @@ class FeatureBank:
 
             def compute(missing: Rows, turn: int = turn) -> Iterator[Tensor]:
                 drawn = np.full(len(missing), turn, dtype=np.int64)
-                return self._run(classifier, self._pictures(missing, drawn, epoch), taps)
+                return self._run(classifier, self._pictures(missing, drawn, epoch), aux_inputs)
 
-            name = f"train-{epoch:05d}-{turn}" + ("-taps" if taps else "")
-            part = self._read(name, rows[where], classifier.flat_width(taps), compute)
+            name = f"train-{epoch:05d}-{turn}" + ("-aux_inputs" if aux_inputs else "")
+            part = self._read(name, rows[where], classifier.flat_width(aux_inputs), compute)
             if found is None:
                 found = np.empty((len(rows), part.shape[1]), np.float32)
             found[where] = part
@@ -126,11 +126,13 @@ class FeatureBank:
 
     @torch.no_grad()
     def _run(
-        self, classifier: Classifier, pictures: Iterator[Tensor], taps: bool = False
+        self, classifier: Classifier, pictures: Iterator[Tensor], aux_inputs: bool = False
     ) -> Iterator[Tensor]:
         for images in pictures:
             with autocast(self.device, self.key.precision):
-                features = classifier.features(normalise(images, classifier.mean, classifier.std), taps=taps)
+                features = classifier.features(
+                    normalise(images, classifier.mean, classifier.std), aux_inputs=aux_inputs
+                )
             yield flat(features).float().cpu()
 
     def _read(self, name: str, rows: Rows, width: int, compute: Compute) -> Floats:

@@ -22,7 +22,7 @@ _PLATEAU_EPS = 1e-8
 
 
 def build_optimizer(groups: Sequence[ParamGroup], config: TrialConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW over every group that will ever train, thawed or not, each under its name.
+    """Adam or AdamW over every group that will ever train, unfrozen or not, each under its name.
 
     A frozen group's parameters have no gradients, so the optimizer passes them over and keeps no state for
     them. Move the model to its device first. Rates are 0 until `Schedule.set_rates`.
@@ -38,11 +38,11 @@ def build_optimizer(groups: Sequence[ParamGroup], config: TrialConfig) -> torch.
 
 
 class Schedule:
-    """Learning rates of all groups; each group's clock starts in the epoch that it thaws in.
+    """Learning rates of all groups; each group's clock starts in the epoch that it unfreezes in.
 
     `step`: times gamma every step_size epochs. `cosine`: up over warmup_epochs (at most half of the group's
     time), then down to 0 at the end of max_epochs. `plateau`: times plateau_factor after more than
-    plateau_patience epochs whose validation loss is not better; a thaw starts the waiting anew, since what
+    plateau_patience epochs whose validation loss is not better; an unfreeze starts the waiting anew, since what
     follows is another model.
     """
 

@@ -25,11 +25,12 @@ from trainables.checkpoint import (
 )
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.errors import DISK_FULL, Diverged
-from trainables.frozen_features import BankKey, FeatureBank
+from trainables.frozen_features import BankKey, FeatureCache
 from trainables.inference import best_device, choose_precision
 from trainables.machine import keep_freed_memory, local_images
+from trainables.setting import ComputeConfig
 from trainables.storage import storage_of
-from trainables.training import Setting, TrainingRun
+from trainables.training import TrainingRun
 from trainables.trial_data import TrialData, load_trial_data
 
 
@@ -126,11 +127,11 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._run = run
 
     def _fresh_run(self) -> TrainingRun:
-        setting = setting_of(self.context)
+        setting = compute_config(self.context)
         data = trial_data(self.context)
         return TrainingRun(self._config, data, setting, self._bank(data, setting))
 
-    def _bank(self, data: TrialData, setting: Setting) -> FeatureBank | None:
+    def _bank(self, data: TrialData, setting: ComputeConfig) -> FeatureCache | None:
         context = self.context
         if context.feature_cache_bytes == 0:
             return None
@@ -143,7 +144,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             precision=setting.precision,
             device=setting.device.type,
         )
-        return FeatureBank(key, data.cache, setting.device, context.feature_cache_bytes)
+        return FeatureCache(key, data.cache, setting.device, context.feature_cache_bytes)
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""
@@ -194,10 +195,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return {"done": True, "reason": reason, "error": error}
 
 
-def setting_of(context: RunContext) -> Setting:
+def compute_config(context: RunContext) -> ComputeConfig:
     """Where and how the trials of a run compute in this process."""
     device = best_device()
-    return Setting(
+    return ComputeConfig(
         image_size=context.image_size,
         weights=context.weights,
         precision=choose_precision(context.precision, device),

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,32 +11,19 @@ import torch
 from torch import Tensor
 
 from trainables import strategies
+from trainables.batch_loader import BatchLoader
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.data.batches import normalise
 from trainables.errors import Diverged
-from trainables.feed import Feed
-from trainables.frozen_features import FeatureBank
+from trainables.frozen_features import FeatureCache
 from trainables.inference import Scores, autocast, placed, score_logits
 from trainables.losses import class_weights, describe_loss, training_loss
 from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.optim import Schedule, build_optimizer
+from trainables.setting import ComputeConfig
 from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs
 from trainables.trial_data import TrialData
-
-CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where and how a trial computes: device, precision, image size, base weights and the run's seed."""
-
-    image_size: int
-    weights: str = "none"
-    precision: str = "fp32"
-    run_seed: int = 0
-    metric: str = "val_loss"
-    device: torch.device = CPU
 
 
 def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
@@ -65,7 +52,7 @@ class TrainingRun:
     """
 
     def __init__(
-        self, config: TrialConfig, data: TrialData, setting: Setting, bank: FeatureBank | None = None
+        self, config: TrialConfig, data: TrialData, setting: ComputeConfig, bank: FeatureCache | None = None
     ) -> None:
         self.config, self.data, self.setting = config, data, setting
         self.epoch = 0
@@ -79,7 +66,7 @@ class TrainingRun:
         classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
         self.classifier = placed(classifier, setting.device)
         self.groups: tuple[ParamGroup, ...] = strategies.plan(config, self.classifier)
-        self.feed = Feed(config, data, setting, self.classifier, self.groups, bank)
+        self.feed = BatchLoader(config, data, setting, self.classifier, self.groups, bank)
         self.optimizer = build_optimizer(self.groups, config)
         self.schedule = Schedule(self.optimizer, self.groups, config)
         self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
@@ -241,8 +228,8 @@ class TrainingRun:
             if inputs.dtype != torch.uint8:
                 return classify(self.classifier.unflat(inputs))
             images = normalise(inputs, self.classifier.mean, self.classifier.std)
-            taps = self.feed.taps and self.classifier.training
-            return classify(self.classifier.features(images, taps=taps))
+            aux_inputs = self.feed.aux_inputs and self.classifier.training
+            return classify(self.classifier.features(images, aux_inputs=aux_inputs))
 
     @torch.inference_mode()
     def _logits(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -1,10 +1,12 @@
 """Find which model, fine-tuned how, classifies your images best; say how sure that is; get the model.
 
-From Python: `search`, `compare` and `retrain`, which do what the commands of these names do.
+    >>> import tuner
+    >>> result = tuner.search("my_space.py", data="potato/", groups="potato-groups.csv")  # doctest: +SKIP
+    >>> print(tuner.compare(result.run.path).conclusion)  # doctest: +SKIP
+
+The functions do what the commands of these names do; `tuner.errors` holds what they raise.
 """
 
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,19 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["compare", "retrain", "search"]
 
 
-class _Package(types.ModuleType):
-    """Python binds a submodule to its package when it is imported: `tuner.search` has to stay the function."""
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is asked for: `import tuner` loads neither torch nor Ray."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tuner import api
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        from tuner import api
-
-        return getattr(api, name)
-
-
-sys.modules[__name__].__class__ = _Package
+    return getattr(api, name)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.events import Event
-from tuner.show import Show
+from tuner.tracking.events import Event
+from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
-    from tuner.compare import Comparison
-    from tuner.ledger import LiveTrial
-    from tuner.retrain import Retrained
-    from tuner.search import SearchResult
+    from tuner.evaluation.evidence import Comparison
+    from tuner.release.job import Retrained
+    from tuner.runs.trial import LiveTrial
+    from tuner.tuning.loop import SearchResult
 
 __all__ = ["compare", "retrain", "search"]
 
@@ -39,8 +39,8 @@ def search(
     `options` are the other fields of `SearchConfig`; an unknown one is a TypeError. Raises UserMistake for
     what a person can mend.
     """
-    from tuner.search import search as run
-    from tuner.settings import SearchConfig
+    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.loop import search as run
 
     for name in ("groups", "runs_dir"):
         if options.get(name) is not None:
@@ -53,11 +53,11 @@ def search(
 
 
 def compare(runs: Path | str | Sequence[Path | str], **options: Any) -> "Comparison":
-    """Score the finalists of one or more run directories on the test images; see `tuner.compare.compare`.
+    """Score the finalists of one or more run directories on the test images; see `tuner.evaluation.comparison.compare`.
 
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean.
     """
-    from tuner.compare import compare as run
+    from tuner.evaluation.comparison import compare as run
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     return run([Path(path) for path in paths], **options)
@@ -68,8 +68,8 @@ def retrain(best: Path | str, *, verbose: bool = False, **options: Any) -> "Retr
 
     `options` are the other fields of `RetrainConfig`.
     """
-    from tuner.retrain import RetrainConfig
-    from tuner.retrain import retrain as run
+    from tuner.release.job import RetrainConfig
+    from tuner.release.retrain import retrain as run
 
     path = Path(best)
     for name in ("data", "groups", "out"):
@@ -81,7 +81,7 @@ def retrain(best: Path | str, *, verbose: bool = False, **options: Any) -> "Retr
 
 @dataclass(frozen=True)
 class _Telling:
-    """Hands the ledger's news to a person's functions."""
+    """Hands the store's news to a person's functions."""
 
     on_epoch: OnEpoch | None
     on_trial: OnTrial | None
@@ -100,12 +100,12 @@ class _Telling:
             self.on_trial(event.trial_id, event.values)
 
 
-def _show(verbose: bool) -> Show:
+def _show(verbose: bool) -> Reporter:
     if not verbose:
-        return Show()
+        return Reporter()
     from rich.console import Console
 
-    return Show(Console(highlight=False))
+    return Reporter(Console(highlight=False))
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:

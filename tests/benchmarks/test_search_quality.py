@@ -12,7 +12,7 @@ from replay_searchers import OVERRIDES, Trace, quiet, replay
 import search_spaces
 from search_spaces.sampling import sample_configs
 from trainables.config import TrialConfig
-from tuner.scheduler import Rungs
+from tuner.tuning.scheduler import Rungs
 
 SPACE = "googlenet_full"
 CONFIG = TrialConfig.resolve({"model": "googlenet", "strategy": "full", "max_epochs": 10})
@@ -77,7 +77,7 @@ def test_the_recorded_file_holds_a_hundred_whole_curves_of_the_space_and_says_ho
     assert made().keys() >= {"by", "space", "image_size", "pretraining", "data"}
 
 
-def test_full_epochs_count_from_the_last_thaw():
+def test_full_epochs_count_from_the_last_unfreeze():
     late = TrialConfig.resolve(
         {"model": "googlenet", "strategy": "gradual_unfreeze", "unfreeze_at": 3, "max_epochs": 6}
     )

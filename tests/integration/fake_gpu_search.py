@@ -12,9 +12,9 @@ from pictures import write_pictures
 from ray import tune
 from tiny import write_space
 
-from tuner.prepare import prepare
-from tuner.search import execute
-from tuner.settings import SearchConfig
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.loop import execute
+from tuner.tuning.prepare import prepare
 
 TOGETHER = int(sys.argv[3])
 """Trials wait until so many have begun: a busy machine starts its workers slowly."""

@@ -10,9 +10,9 @@ from pyarrow.fs import FileSelector, S3FileSystem
 from tiny import write_space
 
 from trainables.storage import Bucket
-from tuner.export import export
-from tuner.results import Run
-from tuner.study import load_study
+from tuner.release.export import export
+from tuner.runs.directory import Run
+from tuner.runs.journal import load_study
 
 moto = pytest.importorskip("moto.server")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -19,12 +19,12 @@ from browser import CHROMIUM, Browser
 from fake_run import fake_scorer, make_run
 from pictures import write_pictures
 
-from tuner import board
-from tuner.compare import compare
-from tuner.metrics import NAMES
-from tuner.results import Run
-from tuner.status import read_status
-from tuner.watch import driver_of
+from tuner.evaluation.comparison import compare
+from tuner.runs.directory import Run
+from tuner.runs.heartbeat import driver_of
+from tuner.tracking import board
+from tuner.tracking.prometheus import NAMES
+from tuner.tracking.status import read_status
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from trainables.data.augment import centre_crop
 from trainables.data.cache import ImageCache, build_cache
 from trainables.inference import compute_logits, load_classifier
-from tuner.best import read_best
-from tuner.cli_models import export, predict, retrain
-from tuner.model_folder import verify
-from tuner.results import Run
-from tuner.search import search
-from tuner.settings import SearchConfig
+from tuner.cli.models import export, predict, retrain
+from tuner.release.folder import verify
+from tuner.runs.best import read_best
+from tuner.runs.directory import Run
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.loop import search
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from pictures import write_pictures
 
-from tuner.results import Run
-from tuner.status import read_status
-from tuner.study import load_study
+from tuner.runs.directory import Run
+from tuner.runs.journal import load_study
+from tuner.tracking.status import read_status
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ from tiny import write_space
 import search_spaces
 from trainables.config import EpochMetrics, TrialConfig
 from trainables.ray_trainable import TrialTrainable
-from tuner.prepare import prepare
-from tuner.search import execute
-from tuner.settings import SearchConfig
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.loop import execute
+from tuner.tuning.prepare import prepare
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
@@ -23,7 +23,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 MAX_EPOCHS, GRACE, REDUCTION, SAMPLES = 10, 2, 3, 18
 
-SPACE = '''"""Whole from the start, or thawing late."""
+SPACE = '''"""Whole from the start, or unfreezing late."""
 
 
 def space(trial):
@@ -49,10 +49,10 @@ def val_loss(config, epoch):
 
 
 def metrics_of(config, epoch):
-    thawed = epoch - (config.unfreeze_at or 0)
+    unfrozen = epoch - (config.unfreeze_at or 0)
     return EpochMetrics(
         epoch=epoch,
-        full_epochs=max(0, thawed),
+        full_epochs=max(0, unfrozen),
         val_loss=val_loss(config, epoch),
         val_accuracy=0.5,
         val_balanced_accuracy=0.5,
@@ -97,7 +97,7 @@ class Define:
 
 
 def tuner_finds(folder, pictures, space, seed):
-    """Strategy and value of tuner's best trial, and for how many epochs each late bloomer was thawed."""
+    """Strategy and value of tuner's best trial, and for how many epochs each late bloomer was unfrozen."""
     settled = prepare(
         SearchConfig(
             space=str(space),
@@ -158,11 +158,11 @@ def ray_finds(folder, space, seed):
 
 def test_tuner_finds_a_late_bloomer_that_rays_own_combination_stops_while_frozen(tmp_path, pictures):
     space = write_space(tmp_path, SPACE)
-    strategy, value, thawed = tuner_finds(tmp_path, pictures, space, seed=1)
-    theirs, their_value, their_thawed = ray_finds(tmp_path, space, seed=1)
+    strategy, value, unfrozen = tuner_finds(tmp_path, pictures, space, seed=1)
+    theirs, their_value, their_unfrozen = ray_finds(tmp_path, space, seed=1)
     assert (strategy, theirs) == ("gradual_unfreeze", "full")
     assert value < 0.35 < their_value
-    assert min(thawed) >= GRACE
-    # Ray tried late bloomers too, and let none of them thaw.
-    assert their_thawed
-    assert max(their_thawed) <= 0
+    assert min(unfrozen) >= GRACE
+    # Ray tried late bloomers too, and let none of them unfreeze.
+    assert their_unfrozen
+    assert max(their_unfrozen) <= 0

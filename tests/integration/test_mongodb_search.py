@@ -4,18 +4,16 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from pictures import write_pictures
 
 pytest.importorskip("pymongo")
 pytest.importorskip("nx_27017")
-sys.path.append(str(Path(__file__).parents[1] / "tuner" / "sinks"))
 
 from mongo_server import MongoServer
 
-from tuner.results import Run
+from tuner.runs.directory import Run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

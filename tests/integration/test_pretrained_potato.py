@@ -1,4 +1,4 @@
-"""A really pretrained backbone on real leaves, whole leaves apart: transfer works, and thawing does no harm."""
+"""A really pretrained backbone on real leaves, whole leaves apart: transfer works, and unfreezing does no harm."""
 
 import os
 from dataclasses import replace
@@ -11,9 +11,9 @@ from trainables.config import TrialConfig
 from trainables.data.cache import build_cache
 from trainables.data.scan import scan
 from trainables.data.split import leaks, make_split, read_groups
-from tuner.scores import score, score_intervals
-from tuner.seeds import SeedJob, train_seed
-from tuner.stats import paired_test
+from tuner.evaluation.scores import score, score_intervals
+from tuner.evaluation.statistics import paired_test
+from tuner.release.seeds import SeedJob, train_seed
 
 DATA = Path(os.environ.get("TUNER_POTATO_DATA", "/nowhere"))
 SIZE = 128
@@ -67,17 +67,17 @@ def job(split, tmp_path_factory):
     )
 
 
-def test_features_of_imagenet_tell_leaves_apart_and_thawing_is_no_worse(split, job):
+def test_features_of_imagenet_tell_leaves_apart_and_unfreezing_is_no_worse(split, job):
     test = split[split["split"] == "test"]
     labels = np.array([job.classes.index(label) for label in test["label"]])
     groups = test["group"].tolist()
     frozen = train_seed(job, 0)
-    thaws = {"strategy": "gradual_unfreeze", "unfreeze_at": 2, "backbone_learning_rate": 1e-4}
-    thawed = train_seed(replace(job, config=replace(job.config, **thaws)), 0)
-    for name, result in (("feature_extractor", frozen), ("gradual_unfreeze", thawed)):
+    unfreezes = {"strategy": "gradual_unfreeze", "unfreeze_at": 2, "backbone_learning_rate": 1e-4}
+    unfrozen = train_seed(replace(job, config=replace(job.config, **unfreezes)), 0)
+    for name, result in (("feature_extractor", frozen), ("gradual_unfreeze", unfrozen)):
         found, sure = score(labels, result.test_logits), score_intervals(labels, result.test_logits, groups)
         print(f"{name}: {found.accuracy:.4f} ({sure.accuracy.low:.4f} to {sure.accuracy.high:.4f})")
-    right = [(result.test_logits.argmax(1) == labels) for result in (frozen, thawed)]
+    right = [(result.test_logits.argmax(1) == labels) for result in (frozen, unfrozen)]
     assert right[0].mean() >= 0.95
     difference = paired_test(right[1], right[0], groups)
     assert difference.difference >= 0 or difference.p_value > 0.05

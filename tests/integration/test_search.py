@@ -14,12 +14,12 @@ import trainables
 from trainables.data.cache import ImageCache, build_cache
 from trainables.errors import RunProblem
 from trainables.inference import compute_logits, load_classifier
-from tuner.finalists import trial_config
-from tuner.prepare import prepare
-from tuner.resume import resume
-from tuner.search import execute, search
-from tuner.settings import SearchConfig
-from tuner.study import load_study
+from tuner.runs.directory import trial_config
+from tuner.runs.journal import load_study
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.loop import execute, search
+from tuner.tuning.prepare import prepare
+from tuner.tuning.resume import resume
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 

@@ -13,8 +13,8 @@ from command import tuner
 from optuna.trial import TrialState
 from tiny import write_space
 
-from tuner.results import Run
-from tuner.study import load_study
+from tuner.runs.directory import Run
+from tuner.runs.journal import load_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

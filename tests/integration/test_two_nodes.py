@@ -11,9 +11,9 @@ import psutil
 import pytest
 from pictures import write_pictures
 
-from tuner.leftovers import end
-from tuner.results import Run
-from tuner.study import load_study
+from tuner.cluster.processes import end
+from tuner.runs.directory import Run
+from tuner.runs.journal import load_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -8,9 +8,9 @@ import pytest
 from ray import cloudpickle, tune
 from tiny import write_space
 
-from tuner.prepare import prepare
-from tuner.search import execute
-from tuner.settings import SearchConfig
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.loop import execute
+from tuner.tuning.prepare import prepare
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 

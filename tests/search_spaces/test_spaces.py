@@ -67,7 +67,7 @@ def test_every_space_passes_its_check_at_the_default_grace_period(space: Space, 
 def test_every_space_leaves_room_for_a_grace_period_of_two(space: Space, max_epochs: int):
     search_spaces.check(space, {"max_epochs": max_epochs}, {}, 2)
     for config in samples(space, max_epochs):
-        whole_from = strategies.last_thaw(config, models.num_stages(config.model))
+        whole_from = strategies.last_unfreeze(config, models.num_stages(config.model))
         assert max_epochs - whole_from + 1 >= 2, config
 
 
@@ -171,9 +171,9 @@ def test_the_latest_unfreeze_at_leaves_room_and_the_next_would_not_or_is_past_ha
     for strategy in ("gradual_unfreeze", "staged_unfreeze"):
         latest = common.latest_unfreeze_at(strategy, "vgg16", max_epochs)
         if latest:
-            assert common.last_thaw(strategy, "vgg16", latest) - 1 + room <= max_epochs
+            assert common.last_unfreeze(strategy, "vgg16", latest) - 1 + room <= max_epochs
         if latest < max(1, max_epochs // 2):
-            assert common.last_thaw(strategy, "vgg16", latest + 1) - 1 + room > max_epochs
+            assert common.last_unfreeze(strategy, "vgg16", latest + 1) - 1 + room > max_epochs
 
 
 def test_allowed_names_narrow_the_choices_in_their_order():
@@ -263,7 +263,7 @@ def test_a_space_that_can_not_be_searched_is_refused_in_one_line(
         assert word in message
 
 
-def test_a_thaw_without_room_for_one_rung_is_refused_with_the_numbers(written: SpaceFile):
+def test_an_unfreeze_without_room_for_one_rung_is_refused_with_the_numbers(written: SpaceFile):
     reference = written(
         "def space(trial):\n    return {'model': 'resnet18', 'strategy': 'gradual_unfreeze', 'unfreeze_at': 3}\n"
     )

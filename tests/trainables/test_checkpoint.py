@@ -58,7 +58,7 @@ def test_frozen_epochs_write_their_backbone_once_and_the_kept_file_is_whole(tmp_
     assert equal(kept(tmp_path, 2), weights_of(network))
 
 
-def test_after_a_thaw_the_best_weights_are_whole_by_themselves(tmp_path, network):
+def test_after_an_unfreeze_the_best_weights_are_whole_by_themselves(tmp_path, network):
     writer = CheckpointWriter(tmp_path)
     write(writer, network, 1, head_of(network))
     network[0][0].weight.data.add_(1.0)

@@ -12,7 +12,8 @@ from pictures import trial_data
 
 from trainables.config import TrialConfig
 from trainables.inference import autocast
-from trainables.training import Setting, TrainingRun
+from trainables.setting import ComputeConfig
+from trainables.training import TrainingRun
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +26,7 @@ from pathlib import Path
 import cv2, torch
 from pictures import trial_data
 from trainables.config import RunContext, TrialConfig
-from trainables.ray_trainable import TrialTrainable, setting_of
+from trainables.ray_trainable import TrialTrainable, compute_config
 from trainables.training import TrainingRun
 
 threads = int(sys.argv[1])
@@ -33,7 +34,7 @@ data = trial_data(Path(sys.argv[2]), {"blue": 60, "green": 60, "red": 60}, 64)
 context = RunContext(sys.argv[2], str(data.cache.path), data.classes, 64, "none", "fp32", "val_loss", 0, threads)
 trainable = TrialTrainable.__new__(TrialTrainable)
 trainable.setup({"trial_id": "t", "model": "resnet18", "strategy": "full"}, context)
-run = TrainingRun(TrialConfig("resnet18", "full"), data, setting_of(context))
+run = TrainingRun(TrialConfig("resnet18", "full"), data, compute_config(context))
 run.step()
 wall, cpu = time.perf_counter(), time.process_time()
 run.step()
@@ -44,7 +45,7 @@ print(json.dumps([torch.get_num_threads(), cv2.getNumThreads(), share]))
 
 def run_of(folder: Path, model: str, precision: str) -> TrainingRun:
     config = TrialConfig.resolve({"model": model, "strategy": "full", "batch_size": 8, "max_epochs": 2})
-    return TrainingRun(config, trial_data(folder, image_size=64), Setting(64, precision=precision))
+    return TrainingRun(config, trial_data(folder, image_size=64), ComputeConfig(64, precision=precision))
 
 
 @pytest.mark.parametrize("model", ["resnet18", "googlenet", "mobilenet_v2"])

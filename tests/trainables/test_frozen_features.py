@@ -11,8 +11,9 @@ from pictures import trial_data
 
 from trainables import strategies
 from trainables.config import CONDITIONS, TrialConfig
-from trainables.frozen_features import BankKey, FeatureBank
-from trainables.training import Setting, TrainingRun, build_classifier
+from trainables.frozen_features import BankKey, FeatureCache
+from trainables.setting import ComputeConfig
+from trainables.training import TrainingRun, build_classifier
 
 CPU = torch.device("cpu")
 
@@ -31,12 +32,12 @@ def key(data, **changes):
 
 
 def bank_for(data, folder, limit=2**30, **changes):
-    return FeatureBank(key(data, **changes), data.cache, CPU, limit, folder)
+    return FeatureCache(key(data, **changes), data.cache, CPU, limit, folder)
 
 
 def train(data, bank, **parameters):
     config = TrialConfig.resolve({"model": "resnet18", "max_epochs": 3, "batch_size": 8, **parameters})
-    run = TrainingRun(config, data, Setting(32), bank)
+    run = TrainingRun(config, data, ComputeConfig(32), bank)
     return run, list(run.epochs())
 
 
@@ -56,8 +57,8 @@ def test_a_trial_measures_the_same_with_and_without_the_bank(tmp_path, strategy,
 def frozen_aux(monkeypatch):
     """A strategy that trains the auxiliary heads on a frozen backbone; its name."""
     strategies.names()
-    thaws = strategies._ENTRIES["feature_extractor"].thaws
-    monkeypatch.setitem(strategies._ENTRIES, "frozen_aux", strategies._Entry(thaws, auxiliary=True))
+    unfreezes = strategies._ENTRIES["feature_extractor"].unfreezes
+    monkeypatch.setitem(strategies._ENTRIES, "frozen_aux", strategies._Entry(unfreezes, auxiliary=True))
     only = replace(CONDITIONS["auxiliary_weight"], values=("full_aux", "frozen_aux"))
     monkeypatch.setitem(CONDITIONS, "auxiliary_weight", only)
     return "frozen_aux"
@@ -69,7 +70,7 @@ def test_auxiliary_heads_on_a_frozen_backbone_train_alike_with_and_without_the_b
     plain_run, plain = train(data, None, **options)
     bank = bank_for(data, tmp_path / "bank", model="googlenet")
     banked_run, banked = train(data, bank, **options)
-    assert (bank.folder / "train-00001-0-taps.f32").exists()
+    assert (bank.folder / "train-00001-0-aux_inputs.f32").exists()
     for before, after in zip(plain, banked, strict=True):
         assert after.train_loss == pytest.approx(before.train_loss, rel=1e-4)
         assert after.val_loss == pytest.approx(before.val_loss, rel=1e-4)

@@ -31,7 +31,7 @@ def rates(schedule: Schedule, epoch: int, progress: float = 0.0) -> list[float]:
     return list(schedule.rates().values())
 
 
-def test_step_counts_from_each_groups_own_thaw():
+def test_step_counts_from_each_groups_own_unfreeze():
     schedule = scheduled(groups_of(1, 4), config("step", step_size=2, gamma=0.1))
     seen = [rates(schedule, epoch) for epoch in range(1, 8)]
     assert [first for first, _ in seen] == pytest.approx([0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4])
@@ -58,7 +58,7 @@ def test_the_cosine_runs_on_each_groups_own_clock_and_within_the_epoch():
     assert rates(schedule, 5, 0.5)[0] == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 3.5 / 9)))
 
 
-def test_a_group_that_thaws_in_the_last_epoch_still_gets_past_its_warmup():
+def test_a_group_that_unfreezes_in_the_last_epoch_still_gets_past_its_warmup():
     schedule = scheduled(groups_of(1, 10), config("cosine", warmup_epochs=5, max_epochs=10))
     assert rates(schedule, 10, 0.5)[1] == pytest.approx(0.01)
     assert rates(schedule, 10, 0.75)[1] == pytest.approx(0.005)
@@ -99,10 +99,10 @@ def test_a_plateau_of_one_group_is_torchs(patience: int, min_lr: float):
     assert len(set(seen)) > 1
 
 
-def test_a_plateau_reduces_what_is_thawed_and_a_thaw_starts_the_waiting_anew():
+def test_a_plateau_reduces_what_is_unfrozen_and_an_unfreeze_starts_the_waiting_anew():
     schedule = scheduled(groups_of(1, 4), config("plateau", plateau_factor=0.5, plateau_patience=1))
     seen = []
-    # 1.0 is best; two epochs without better reduce after epoch 3; epoch 4 thaws and is the new best though worse.
+    # 1.0 is best; two epochs without better reduce after epoch 3; epoch 4 unfreezes and is the new best though worse.
     for epoch, value in enumerate([1.0, 1.1, 1.1, 2.0, 1.9, 1.95, 1.95, 1.0], start=1):
         seen.append(rates(schedule, epoch))
         schedule.observe(epoch, value)
@@ -110,7 +110,7 @@ def test_a_plateau_reduces_what_is_thawed_and_a_thaw_starts_the_waiting_anew():
     assert [second for _, second in seen] == pytest.approx([0, 0, 0, 0.01, 0.01, 0.01, 0.01, 0.005])
 
 
-def test_waiting_from_before_a_thaw_does_not_count_after_it():
+def test_waiting_from_before_an_unfreeze_does_not_count_after_it():
     schedule = scheduled(groups_of(1, 3), config("plateau", plateau_factor=0.5, plateau_patience=1))
     for epoch, value in enumerate([1.0, 1.1, 1.2, 1.3], start=1):
         schedule.observe(epoch, value)

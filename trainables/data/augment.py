@@ -232,7 +232,7 @@ def _colours(numbers: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
 
 
 def _kernels(numbers: Floats) -> Floats:
-    """Gaussian kernels of three taps, [b, 3]."""
+    """Gaussian kernels of three aux_inputs, [b, 3]."""
     sigma = _between(numbers[:, NUMBERS.index("sigma")], *SIGMA)
     side = np.exp(-0.5 / sigma**2)
     weights: Floats = np.stack([side, np.ones_like(side), side], axis=1) / (1 + 2 * side)[:, None]

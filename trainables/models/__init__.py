@@ -141,7 +141,14 @@ def create(
     backbone = origin.trunk(network)
     # The heads before the auxiliary ones: full and full_aux of one seed start from the same head.
     classifier = Classifier(
-        backbone, width, num_classes, (), dropout=dropout, mean=origin.mean, std=origin.std, taps=origin.taps
+        backbone,
+        width,
+        num_classes,
+        (),
+        dropout=dropout,
+        mean=origin.mean,
+        std=origin.std,
+        aux_inputs=origin.aux_inputs,
     )
     if auxiliary and origin.auxiliary is not None:
         classifier.auxiliary.extend(origin.auxiliary(num_classes))

@@ -13,7 +13,7 @@ TAP_SIZE = 4
 
 @dataclass(frozen=True)
 class Stage:
-    """Neighbouring modules of a backbone that thaw together, and their parameters (loose ones included)."""
+    """Neighbouring modules of a backbone that unfreeze together, and their parameters (loose ones included)."""
 
     name: str
     modules: tuple[nn.Module, ...]
@@ -24,7 +24,7 @@ class Classifier(nn.Module):
     """Images to logits, with the seam between what may be frozen and what always trains.
 
     `stages` are those of the backbone only, from the input up. `mean` and `std` are what the images are to be
-    normalised with. `auxiliary` heads read the backbone's children `taps`, given with their channels; there are
+    normalised with. `auxiliary` heads read the backbone's children `aux_inputs`, given with their channels; there are
     none but for GoogLeNet built with them.
     """
 
@@ -39,7 +39,7 @@ class Classifier(nn.Module):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         auxiliary: Sequence[nn.Module] = (),
-        taps: Mapping[str, int] | None = None,
+        aux_inputs: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -50,33 +50,33 @@ class Classifier(nn.Module):
         self.mean = mean
         self.std = std
         self.num_classes = num_classes
-        self.taps = dict(taps or {})
+        self.aux_inputs = dict(aux_inputs or {})
 
-    def features(self, images: Tensor, taps: bool = False) -> tuple[Tensor, ...]:
+    def features(self, images: Tensor, aux_inputs: bool = False) -> tuple[Tensor, ...]:
         """Pooled features [b, d] of normalised `images` [b, 3, s, s].
 
-        With `taps`, the auxiliary heads' inputs follow, each [b, c, 4, 4], lowest first; none for models
+        With `aux_inputs`, the auxiliary heads' inputs follow, each [b, c, 4, 4], lowest first; none for models
         without.
         """
-        if not taps or not self.taps:
+        if not aux_inputs or not self.aux_inputs:
             return (self.backbone(images),)
         x, tapped = images, []
         for name, module in self.backbone.named_children():
             x = module(x)
-            if name in self.taps:
+            if name in self.aux_inputs:
                 tapped.append(F.adaptive_avg_pool2d(x, TAP_SIZE))
         return (x, *tapped)
 
-    def flat_width(self, taps: bool = False) -> int:
-        """Columns that `flat` gives to what `features` returns with the same `taps`."""
-        return self.width + (sum(self.taps.values()) * TAP_SIZE**2 if taps else 0)
+    def flat_width(self, aux_inputs: bool = False) -> int:
+        """Columns that `flat` gives to what `features` returns with the same `aux_inputs`."""
+        return self.width + (sum(self.aux_inputs.values()) * TAP_SIZE**2 if aux_inputs else 0)
 
     def unflat(self, joined: Tensor) -> tuple[Tensor, ...]:
-        """What `flat` was made of, from [b, flat_width] with or without taps."""
+        """What `flat` was made of, from [b, flat_width] with or without aux_inputs."""
         if joined.shape[1] == self.width:
             return (joined,)
         pooled, *tapped = joined.split(
-            [self.width, *(channels * TAP_SIZE**2 for channels in self.taps.values())], 1
+            [self.width, *(channels * TAP_SIZE**2 for channels in self.aux_inputs.values())], 1
         )
         shape = (-1, TAP_SIZE, TAP_SIZE)
         return (pooled, *(tap.unflatten(1, shape) for tap in tapped))
@@ -85,7 +85,7 @@ class Classifier(nn.Module):
         """Logits [b, num_classes] in fp32, then those of each auxiliary head whose input is in `features`."""
         pooled, *tapped = features
         heads = [self.head(pooled)]
-        # Taps without heads, and heads without taps, add nothing.
+        # Taps without heads, and heads without aux_inputs, add nothing.
         heads += [head(tap) for head, tap in zip(self.auxiliary, tapped, strict=False)]
         return tuple(logits.float() for logits in heads)
 

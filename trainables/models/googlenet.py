@@ -46,7 +46,7 @@ def googlenet() -> Source:
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         auxiliary=_auxiliary,
-        taps=_TAPS,
+        aux_inputs=_TAPS,
     )
 
 

@@ -22,7 +22,7 @@ class Source:
     prefixes of the keys that a file of weights may have, lack or have for other classes, since they are made
     anew. `mean` and `std` belong to the network, whatever its weights, so that a file of weights is always
     read with what it was made for. `auxiliary` makes the auxiliary heads for a number of classes, which read
-    the trunk's children `taps`, named with their channels.
+    the trunk's children `aux_inputs`, named with their channels.
     """
 
     build: Callable[[], "nn.Module"]
@@ -35,7 +35,7 @@ class Source:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     auxiliary: Callable[[int], "list[nn.Module]"] | None = None
-    taps: Mapping[str, int] | None = None
+    aux_inputs: Mapping[str, int] | None = None
     image_size: int = 224
     """Side of the images at which it is described: the only one that some networks of timm take."""
     on_meta: bool = True

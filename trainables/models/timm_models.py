@@ -87,7 +87,7 @@ def _stages(network: nn.Module) -> tuple[Stage, ...]:
     """At most six stages: the children in their order, neighbours merged to like numbers of children."""
     children = list(_children(network, ""))
     sizes = [sum(p.numel() for p in module.parameters()) for _, module in children]
-    # Something too small to be worth a thaw of its own (a last norm, a pooling) goes with what is below it.
+    # Something too small to be worth an unfreeze of its own (a last norm, a pooling) goes with what is below it.
     weighty = [size > sum(sizes) * _WORTH_A_STAGE for size in sizes]
     bins: list[list[tuple[str, nn.Module]]] = [[]]
     seen, index = 0, 0

@@ -34,7 +34,7 @@ __all__ = [
     "check",
     "full_epochs",
     "is_backbone_frozen",
-    "last_thaw",
+    "last_unfreeze",
     "names",
     "plan",
     "register",
@@ -55,7 +55,7 @@ Strategy = Callable[[TrialConfig, int], list[Thaw]]
 
 @dataclass(frozen=True)
 class _Entry:
-    thaws: Strategy
+    unfreezes: Strategy
     auxiliary: bool
 
 
@@ -92,10 +92,10 @@ def wants_auxiliary(name: str) -> bool:
     return _entry(name).auxiliary
 
 
-def last_thaw(config: TrialConfig, num_stages: int) -> int:
+def last_unfreeze(config: TrialConfig, num_stages: int) -> int:
     """The epoch in which the last part that will ever train starts, 1-based. Imports no torch."""
-    thaws = _entry(config.strategy).thaws(config, num_stages)
-    return max([1, *(thaw.from_epoch for thaw in thaws if thaw.from_epoch is not None)])
+    unfreezes = _entry(config.strategy).unfreezes(config, num_stages)
+    return max([1, *(unfreeze.from_epoch for unfreeze in unfreezes if unfreeze.from_epoch is not None)])
 
 
 def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...]:
@@ -106,13 +106,13 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
     """
     check(config.strategy, config.model)
     stages = list(reversed(classifier.stages))
-    thaws = _entry(config.strategy).thaws(config, len(stages))
-    pairs = zip(thaws, stages, strict=True)
+    unfreezes = _entry(config.strategy).unfreezes(config, len(stages))
+    pairs = zip(unfreezes, stages, strict=True)
     runs = [
-        (thaw, [stage for _, stage in pair])
-        for thaw, pair in itertools.groupby(pairs, key=lambda pair: pair[0])
+        (unfreeze, [stage for _, stage in pair])
+        for unfreeze, pair in itertools.groupby(pairs, key=lambda pair: pair[0])
     ]
-    groups = [_backbone_group(thaw, members[::-1], classifier) for thaw, members in reversed(runs)]
+    groups = [_backbone_group(unfreeze, members[::-1], classifier) for unfreeze, members in reversed(runs)]
     head = classifier.head
     groups.append(ParamGroup(HEAD, (head,), tuple(head.parameters()), 1, config.learning_rate))
     if len(classifier.auxiliary):
@@ -121,13 +121,13 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
     return tuple(groups)
 
 
-def _backbone_group(thaw: Thaw, members: "list[Stage]", classifier: "Classifier") -> ParamGroup:
+def _backbone_group(unfreeze: Thaw, members: "list[Stage]", classifier: "Classifier") -> ParamGroup:
     whole = len(members) == len(classifier.stages)
     # The backbone itself, not its stages: what it does on its own while training must stop as well.
     modules = (classifier.backbone,) if whole else tuple(m for stage in members for m in stage.modules)
     parameters = tuple(p for stage in members for p in stage.parameters)
     name = "backbone" if whole else members[0].name
-    return ParamGroup(name, modules, parameters, thaw.from_epoch, thaw.learning_rate)
+    return ParamGroup(name, modules, parameters, unfreeze.from_epoch, unfreeze.learning_rate)
 
 
 def _entry(name: str) -> _Entry:

@@ -13,7 +13,7 @@ AUXILIARY = "auxiliary"
 
 @dataclass(frozen=True)
 class ParamGroup:
-    """Modules that thaw together, with the learning rate they start from.
+    """Modules that unfreeze together, with the learning rate they start from.
 
     `from_epoch` is the 1-based epoch in which they first train; None: never.
     """
@@ -47,7 +47,7 @@ def apply_freeze(groups: Sequence[ParamGroup], epoch: int) -> int:
 
 
 def full_epochs(groups: Sequence[ParamGroup], epoch: int) -> int:
-    """Epochs up to and with `epoch` in which all that will ever train has trained; 0 before the last thaw."""
+    """Epochs up to and with `epoch` in which all that will ever train has trained; 0 before the last unfreeze."""
     last = max(group.from_epoch for group in groups if group.from_epoch is not None)
     return max(0, epoch - last + 1)
 

@@ -106,11 +106,11 @@ def test_googlenet_normalises_as_torchvision_does_with_transform_input(tmp_path:
     assert ours.shape == (2, 3)
 
 
-def test_taps_are_what_the_auxiliary_heads_read_and_give_aux1_then_aux2():
+def test_aux_inputs_are_what_the_auxiliary_heads_read_and_give_aux1_then_aux2():
     classifier = models.create("googlenet", 3, auxiliary=True).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        features = classifier.features(images, taps=True)
+        features = classifier.features(images, aux_inputs=True)
         logits = classifier.classify(features)
     assert [tuple(tap.shape[1:]) for tap in features] == [(1024,), (512, 4, 4), (528, 4, 4)]
     torch.testing.assert_close(features[0], classifier.features(images)[0])

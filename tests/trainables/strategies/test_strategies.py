@@ -36,7 +36,9 @@ def train_one_step(
     classifier: Classifier, optimizer: torch.optim.Optimizer, auxiliary_weight: float | None
 ) -> None:
     outputs = classifier.classify(
-        classifier.features(torch.randn(BATCH, 3, IMAGE_SIZE, IMAGE_SIZE), taps=len(classifier.auxiliary) > 0)
+        classifier.features(
+            torch.randn(BATCH, 3, IMAGE_SIZE, IMAGE_SIZE), aux_inputs=len(classifier.auxiliary) > 0
+        )
     )
     optimizer.zero_grad(set_to_none=True)
     training_loss(outputs, torch.tensor([0, 1, 2]), auxiliary_weight=auxiliary_weight).backward()
@@ -51,20 +53,20 @@ def moving_prefixes(config: TrialConfig, classifier: Classifier, epoch: int) -> 
     """Ids of the parameters that the strategy's own words say should move in `epoch`."""
     stages = list(reversed(classifier.stages))
     wait = config.unfreeze_at or 0
-    thawed = {
+    unfrozen = {
         "full": len(stages),
         "full_aux": len(stages),
         "feature_extractor": 0,
         "gradual_unfreeze": len(stages) if epoch > wait else 0,
         "staged_unfreeze": min(len(stages), (epoch - 1) // wait) if wait else 0,
     }[config.strategy]
-    moving = {id(p) for stage in stages[:thawed] for p in stage.parameters}
+    moving = {id(p) for stage in stages[:unfrozen] for p in stage.parameters}
     return moving | {id(p) for part in (classifier.head, classifier.auxiliary) for p in part.parameters()}
 
 
 def epochs_to_look_at(config: TrialConfig, classifier: Classifier) -> list[int]:
-    last = strategies.last_thaw(config, len(classifier.stages))
-    # A step of VGG16 or ResNet50 is slow: the first epoch, one between the thaws, and the first after the last.
+    last = strategies.last_unfreeze(config, len(classifier.stages))
+    # A step of VGG16 or ResNet50 is slow: the first epoch, one between the unfreezes, and the first after the last.
     return sorted({1, 1 + last // 2, last, last + 1}) if last > 1 else [1, 2]
 
 
@@ -109,11 +111,11 @@ def test_groups_are_disjoint_and_cover_every_parameter(model: str, strategy: str
 
 
 @pytest.mark.parametrize(("model", "strategy"), PAIRS)
-def test_the_last_thaw_and_the_full_epochs_agree_with_the_plan(model: str, strategy: str):
+def test_the_last_unfreeze_and_the_full_epochs_agree_with_the_plan(model: str, strategy: str):
     config = config_of(model, strategy)
     with torch.device("meta"):
         groups = strategies.plan(config, build(config))
-    last = strategies.last_thaw(config, models.num_stages(model))
+    last = strategies.last_unfreeze(config, models.num_stages(model))
     assert last == max(group.from_epoch for group in groups if group.from_epoch)
     seen = [strategies.full_epochs(groups, epoch) for epoch in range(1, last + 3)]
     assert seen == [0] * (last - 1) + [1, 2, 3]
@@ -149,7 +151,7 @@ def test_gradual_unfreeze_moves_the_backbone_one_epoch_after_unfreeze_at():
     ]
 
 
-def test_staged_unfreeze_thaws_from_the_head_down_with_decaying_rates():
+def test_staged_unfreeze_unfreezes_from_the_head_down_with_decaying_rates():
     _, _, groups = small("staged_unfreeze", unfreeze_at=2, backbone_learning_rate=1e-4, stage_decay=0.5)
     assert [(group.name, group.from_epoch) for group in groups] == [
         *(("stem", 11), ("layer1", 9), ("layer2", 7), ("layer3", 5), ("layer4", 3), ("head", 1)),
@@ -163,7 +165,7 @@ def test_the_backbone_follows_the_heads_rate_unless_it_has_its_own():
     assert [group.learning_rate for group in small("full", backbone_learning_rate=1e-4)[2]] == [1e-4, 1e-3]
 
 
-def test_a_thawed_module_trains_again_and_a_frozen_one_stops():
+def test_an_unfrozen_module_trains_again_and_a_frozen_one_stops():
     _, classifier, groups = small("gradual_unfreeze", unfreeze_at=1)
     for epoch, training in ((2, True), (1, False), (2, True)):
         classifier.train()
@@ -192,6 +194,6 @@ def test_a_timm_model_follows_every_strategy_but_full_aux():
             groups = strategies.plan(config, classifier)
             ids = [id(p) for group in groups for p in group.parameters]
             assert sorted(ids) == sorted(id(p) for p in classifier.parameters()), strategy
-            assert strategies.last_thaw(config, models.num_stages(config.model)) >= max(
+            assert strategies.last_unfreeze(config, models.num_stages(config.model)) >= max(
                 group.from_epoch or 1 for group in groups
             )

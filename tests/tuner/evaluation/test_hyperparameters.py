@@ -1,0 +1,68 @@
+import optuna
+import pytest
+from fake_run import make_run
+
+from tuner.evaluation.hyperparameters import edge_warnings, importances, parameter_frame, savings
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "search", samples=40)
+
+
+def test_importances_find_what_matters(run):
+    found = importances(run)
+    assert found.problem is None
+    assert next(iter(found.values)) in ("strategy", "learning_rate")
+    assert sum(found.values.values()) == pytest.approx(1.0)
+
+
+def test_importances_of_few_trials_are_refused_in_a_sentence(tmp_path):
+    run = make_run(tmp_path / "run", samples=0)
+    study = optuna.load_study(
+        storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run.journal))),
+        study_name="tuner",
+    )
+    assert len(study.trials) == 9
+    run.journal.unlink()
+    optuna.create_study(
+        storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run.journal))),
+        study_name="tuner",
+    )
+    assert "0 completed trials are too few" in (importances(run).problem or "")
+    assert edge_warnings(run) == []
+
+
+def test_a_best_value_at_the_edge_of_its_range_is_warned_of(tmp_path):
+    run = make_run(tmp_path / "run", samples=0)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run.journal)))
+    study = optuna.load_study(storage=storage, study_name="tuner")
+    ranges = {
+        "learning_rate": optuna.distributions.FloatDistribution(1e-5, 1e-2, log=True),
+        "label_smoothing": optuna.distributions.FloatDistribution(0.0, 0.2),
+        "dropout": optuna.distributions.FloatDistribution(0.0, 0.6),
+    }
+    best = {"learning_rate": 9e-3, "label_smoothing": 0.0, "dropout": 0.3}
+    study.add_trial(optuna.trial.create_trial(params=best, distributions=ranges, value=0.001))
+    for rate, dropout in ((1e-4, 0.1), (1e-3, 0.2)):
+        other = {"learning_rate": rate, "label_smoothing": 0.1, "dropout": dropout}
+        study.add_trial(optuna.trial.create_trial(params=other, distributions=ranges, value=1.0))
+    (sentence,) = edge_warnings(run)
+    assert "learning_rate, 0.009, lies at the upper edge" in sentence
+
+
+def test_savings_add_up(run):
+    found, trials = savings(run), run.trials()
+    assert found.spent == trials["epochs"].sum()
+    assert found.full == 8 * len(trials)
+    assert found.spent + found.by_scheduler + found.by_patience + found.by_failure == found.full
+    assert found.by_scheduler > 0
+    assert found.hours == pytest.approx((found.by_scheduler + found.by_patience) * 5 / 3600)
+
+
+def test_the_parameter_frame_leaves_constants_out(run):
+    frame = parameter_frame(run)
+    assert "learning_rate" in frame
+    assert "model" not in frame
+    assert "seed" not in frame
+    assert set(frame["status"]) == {"completed", "stopped"}

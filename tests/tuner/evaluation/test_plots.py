@@ -1,0 +1,80 @@
+import warnings
+
+import numpy as np
+import pytest
+from fake_run import fake_scorer, make_run
+from PIL import Image
+
+from tuner.evaluation.comparison import compare
+from tuner.evaluation.plots.canvas import Names, columns, fit, lines
+
+KOREAN = {"감자 겹무늬병": 12, "건강한 감자 잎": 5}
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp("runs") / "run", classes=KOREAN)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare([run.path], scorer=fake_scorer)
+    return found.out / "figures"
+
+
+EXPECTED = {
+    "accuracy",
+    "calibration",
+    "confusion",
+    "groups",
+    "importances",
+    "learning-curves",
+    "mistakes",
+    "parallel",
+    "rungs",
+    "search",
+    "slices",
+}
+
+
+def test_every_picture_is_there_as_png_and_svg(figures):
+    assert {file.stem for file in figures.glob("*.png")} == EXPECTED
+    assert {file.stem for file in figures.glob("*.svg") if not file.stem.endswith("-dark")} == EXPECTED
+
+
+def test_no_picture_is_blank_and_dark_ones_are_dark(figures):
+    for name in EXPECTED:
+        pixels = np.asarray(Image.open(figures / f"{name}.png").convert("L"))
+        assert pixels.std() > 3
+        assert "#17181c" in (figures / f"{name}-dark.svg").read_text()
+        assert "#17181c" not in (figures / f"{name}.svg").read_text()
+
+
+def test_pictures_need_no_network(figures):
+    for file in figures.glob("*.svg"):
+        text = file.read_text()
+        for start in ('href="http', "url(http", "@import"):
+            assert start not in text
+
+
+def test_text_that_is_too_long_loses_its_middle():
+    assert fit("late blight", 20) == "late blight"
+    assert fit("a very long name of a class", 11) == "a ver…class"
+    assert columns(fit("감자 역병 잎의 병해 분류 이름", 12)) <= 12
+
+
+def test_long_labels_break_between_their_parts():
+    assert lines("full · step", 20) == "full · step"
+    assert lines("gradual unfreeze · smoothed · plateau", 28) == "gradual unfreeze · smoothed ·\nplateau"
+    assert max(len(line) for line in lines("one · " * 30 + "end", 20).splitlines()) <= 22
+
+
+def test_a_shared_beginning_is_left_out_of_pictures():
+    assert Names(["Potato___healthy", "Potato___Late_blight"]).drawn == ("healthy", "Late_blight")
+    assert Names(["apple", "apricot"]).drawn == ("apple", "apricot")
+    assert Names(["leaf_", "leaf_b"]).drawn == ("leaf_", "leaf_b")
+
+
+def test_a_name_that_no_font_can_draw_gets_a_number_and_a_key():
+    private = "\U0010fff0"
+    names = Names(["healthy", private])
+    assert names.drawn == ("healthy", "class 2")
+    assert names.key == {"class 2": private}

@@ -1,0 +1,67 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from tuner.evaluation.scores import score, score_intervals, softmax
+
+
+def sample(count=200, classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    logits = rng.normal(size=(count, classes)) + 1.5 * np.eye(classes)[labels]
+    return labels, logits
+
+
+def test_scores_equal_those_of_scikit_learn():
+    labels, logits = sample()
+    ours, predicted, probabilities = score(labels, logits), logits.argmax(axis=1), softmax(logits)
+    assert ours.loss == pytest.approx(metrics.log_loss(labels, probabilities))
+    assert ours.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert ours.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
+    assert ours.macro_f1 == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(labels, predicted)
+    assert ours.precision == pytest.approx(precision)
+    assert ours.recall == pytest.approx(recall)
+    assert ours.f1 == pytest.approx(f1)
+    for number, auc in enumerate(ours.auc):
+        assert auc == pytest.approx(metrics.roc_auc_score(labels == number, probabilities[:, number]))
+    assert np.array_equal(ours.confusion, metrics.confusion_matrix(labels, predicted))
+
+
+def test_confident_logits_keep_a_finite_loss():
+    scores = score(np.array([0, 1]), np.array([[1000.0, 0.0], [1000.0, 0.0]]))
+    assert scores.loss == pytest.approx(500.0)
+    assert scores.accuracy == 0.5
+
+
+def test_a_class_without_images_has_no_auc_and_does_not_count_as_wrong():
+    scores = score(np.array([0, 1, 0]), np.eye(3)[[0, 1, 0]])
+    assert math.isnan(scores.auc[2])
+    assert scores.balanced_accuracy == 1.0
+
+
+def test_tied_probabilities_give_half_an_auc():
+    scores = score(np.array([0, 1, 0, 1]), np.zeros((4, 2)))
+    assert scores.auc == (0.5, 0.5)
+
+
+def test_intervals_hold_their_scores_and_grouped_ones_are_wider():
+    labels, logits = sample(60)
+    labels, logits = np.repeat(labels, 4), np.repeat(logits, 4, axis=0)
+    groups = [f"leaf {number}" for number in np.repeat(np.arange(60), 4)]
+    scores, intervals = score(labels, logits), score_intervals(labels, logits, groups)
+    for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+        interval = getattr(intervals, name)
+        assert interval.low < getattr(scores, name) < interval.high
+    image = intervals.image_accuracy
+    assert intervals.accuracy.high - intervals.accuracy.low > 1.7 * (image.high - image.low)
+
+
+def test_a_perfect_balanced_accuracy_is_as_uncertain_as_its_rarest_class():
+    labels = np.repeat([0, 1, 2], [100, 100, 16])
+    groups = [str(number) for number in np.repeat(np.arange(54), 4)]
+    intervals = score_intervals(labels, np.eye(3)[labels], groups)
+    assert intervals.balanced_accuracy.high == 1.0
+    assert intervals.balanced_accuracy.low < intervals.accuracy.low

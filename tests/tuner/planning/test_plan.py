@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pictures import write_pictures
+from tiny import write_space
+
+from trainables.config import TrialConfig
+from trainables.errors import UserMistake
+from tuner.cli.app import commands
+from tuner.planning.advice import out_of_time, unexplored
+from tuner.planning.plan import plan
+from tuner.planning.simulation import simulate
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.scheduler import Rungs
+
+FULL = TrialConfig.resolve({"model": "resnet18", "strategy": "full", "max_epochs": 9})
+LATE = TrialConfig.resolve(
+    {"model": "resnet18", "strategy": "gradual_unfreeze", "max_epochs": 9, "unfreeze_at": 4}
+)
+
+
+def search(configs, rungs=None, concurrent=1, budget=None, seconds=lambda config, epoch: 1.0):
+    return simulate(configs, rungs, seconds, concurrent, budget, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plan")
+    write_pictures(folder / "pictures", {"blue": 24, "green": 24, "red": 20})
+    config = SearchConfig(
+        space=str(write_space(folder)),
+        data=folder / "pictures",
+        weights="none",
+        image_size=32,
+        samples=12,
+        max_epochs=6,
+        split="0.6,0.2,0.2",
+        precision="fp32",
+        runs_dir=folder / "runs",
+        concurrent=2,
+    )
+    planned = plan(config)
+    assert {path.name for path in folder.iterdir()} == {"pictures", "tiny.py"}
+    return planned
+
+
+def test_a_plan_times_each_combination_and_leaves_no_run_directory(found):
+    names = [(row.cost.model, row.cost.strategy) for row in found.combinations]
+    assert names == [("resnet18", "feature_extractor"), ("resnet18", "full")]
+    head, whole = (row.cost for row in found.combinations)
+    assert min(head.frozen_s, whole.full_s, whole.eval_s) > 0
+    assert whole.weights_bytes == 4 * 11_178_051
+    assert (whole.trained_bytes, head.trained_bytes) == (whole.weights_bytes, 4 * 1539)
+    assert head.memory_bytes > whole.weights_bytes
+
+
+def test_a_plan_adds_up(found):
+    assert found.trials == pytest.approx(sum(row.trials for row in found.combinations)) == 12
+    low, middle, high = found.epochs
+    assert 12 < low <= middle <= high < found.whole_epochs == 72
+    assert found.seconds[0] < found.seconds[1] < found.seconds[2]
+    # Two at once take at least half of what all take together.
+    assert found.seconds[2] >= sum(row.busy_s for row in found.combinations) / 2
+    assert found.disk["kept weights"] <= 12 * 4 * 11_178_051
+    assert found.memory_bytes > 2 * max(row.cost.memory_bytes for row in found.combinations)
+
+
+def test_without_stopping_every_trial_takes_all_its_epochs():
+    patient = replace(FULL, patience=0)
+    result = search([patient] * 6, concurrent=2)
+    assert result.epochs == {("resnet18", "full"): 54}
+    assert result.seconds == 27
+
+
+def test_asha_saves_epochs_and_lets_late_trials_unfreeze():
+    patient = [replace(config, patience=0) for config in (FULL, LATE) for _ in range(30)]
+    result = search(patient, Rungs("min", 9, 2, 3))
+    assert result.stopped > 15
+    assert result.epochs["resnet18", "full"] < 30 * 9 * 0.7
+    assert result.epochs["resnet18", "gradual_unfreeze"] >= 30 * 6
+
+
+def test_the_time_budget_ends_a_simulated_search():
+    patient = replace(FULL, patience=0)
+    result = search([patient] * 20, concurrent=2, budget=20.0)
+    assert result.seconds == 20
+    assert result.trials["resnet18", "full"] == 6
+
+
+def test_an_epoch_takes_what_the_clock_says():
+    slow = search([replace(FULL, patience=0)], seconds=lambda config, epoch: 2.0 if epoch > 4 else 0.5)
+    assert slow.seconds == slow.busy_s["resnet18", "full"] == 4 * 0.5 + 5 * 2.0
+
+
+def test_a_plan_warns_of_what_few_trials_cannot_explore():
+    pool = [
+        replace(FULL, learning_rate=10.0**-rate, sampler=sampler, schedule="cosine" if rare else "step")
+        for rate in range(1, 6)
+        for sampler in ("shuffle", "weighted")
+        for rare in (True, *[False] * 19)
+    ]
+    few = "\n".join(unexplored(pool, 20))
+    assert "20 trials for 3 parameters" in few
+    assert "schedule is seen fewer than 3 times on average at cosine 1.0" in few
+    assert "sampler" not in few
+    assert unexplored(pool, 100) == ()
+
+
+def test_a_plan_warns_of_a_parameter_that_seldom_means_something():
+    pool = [FULL] * 8 + [replace(LATE, unfreeze_at=1), LATE]
+    assert "unfreeze_at means something in about 4 of 20 trials only" in unexplored(pool, 20)
+
+
+def test_a_plan_warns_when_the_time_budget_is_too_short():
+    assert out_of_time(8.2, 24, 60.0, 360.0) == (
+        "the time budget of 6m00s lets about 8 of 24 trials begin (60 epochs)",
+    )
+    assert out_of_time(24.0, 24, 60.0, 360.0) == out_of_time(5.0, 24, 60.0, None) == ()
+
+
+def test_a_plan_refuses_what_a_run_would_refuse(tmp_path):
+    with pytest.raises(UserMistake, match="googlenet_ful"):
+        plan(SearchConfig(space="googlenet_ful", data=tmp_path))
+
+
+def test_the_command_takes_the_options_of_run_and_prints_the_plan(tmp_path):
+    write_pictures(tmp_path / "pictures", {"blue": 12, "green": 12, "red": 12})
+    space = write_space(tmp_path)
+    arguments = ["plan", "--space", str(space), "--data", str(tmp_path / "pictures"), "--weights", "none"]
+    more = ["--image-size", "32", "--samples", "4", "--max-epochs", "3", "--strategies", "feature_extractor"]
+    result = CliRunner().invoke(commands, [*arguments, *more], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "resnet18-feature_extractor" in result.output
+    assert "resnet18-full" not in result.output
+    for word in ("trials ", "epochs ", "time ", "disk ", "memory ", "simulated"):
+        assert word in result.output

@@ -1,0 +1,279 @@
+import csv
+import json
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pyarrow.parquet as pq
+import pytest
+import torch
+from pictures import write_pictures
+from PIL import Image
+
+from trainables.data.augment import centre_crop
+from trainables.data.batches import normalise
+from trainables.data.cache import ImageCache, build_cache, cache_side
+from trainables.data.decode import read_rgb
+from trainables.errors import InvalidValue, RunProblem
+from trainables.models import create
+from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
+from tuner.release.formats import TOLERANCE, write_formats
+from tuner.release.predict import find_images, load_model, picture, predict, write_predictions
+
+CLASSES = ("blue", "path", "초록")
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    write_pictures(folder, {"blue": 3, "green": 3}, side=50)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    torch.manual_seed(0)
+    return create("resnet18", len(CLASSES)).eval()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, classifier, pictures):
+    folder = tmp_path_factory.mktemp("model") / "model"
+    folder.mkdir()
+    spec = ModelSpec("resnet18", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std)
+    (folder / LABELS).write_text(spec.to_json(), encoding="utf-8")
+    images = np.stack([picture(read_rgb(p), SIZE, cache_side(SIZE)) for p in find_images([str(pictures)])])
+    differences = write_formats(classifier, spec, folder, images)
+    assert set(differences) == {ONNX, "model.pt2"}
+    assert max(differences.values()) <= TOLERANCE
+    write_manifest(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """The model folder, to be spoiled."""
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_predictions_equal_the_pytorch_model_on_images_as_training_saw_them(
+    folder, classifier, pictures, tmp_path
+):
+    paths = find_images([str(pictures)])
+    names = [path.relative_to(pictures).as_posix() for path in paths]
+    cache = ImageCache.open(build_cache(pictures, names, names, SIZE, cache_dir=tmp_path))
+    images = torch.from_numpy(centre_crop([cache[row] for row in range(len(cache))], SIZE)).permute(
+        0, 3, 1, 2
+    )
+    with torch.inference_mode():
+        truth = classifier(normalise(images, classifier.mean, classifier.std)).softmax(1)
+    answers = predict(load_model(folder), paths)
+    assert [answer.path for answer in answers] == list(map(str, paths))
+    found = np.array([answer.probabilities for answer in answers])
+    assert np.abs(found - truth.numpy()).max() < 1e-4
+    assert np.ptp(found, axis=0).max() > 1e-3
+
+
+def test_the_onnx_file_alone_says_its_classes_and_sizes(folder, tmp_path):
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes((folder / ONNX).read_bytes())
+    spec = load_model(alone).spec
+    assert (spec.classes, spec.image_size, spec.short_side) == (CLASSES, 32, 37)
+
+
+def test_the_exported_program_carries_its_labels(folder):
+    extra = {"labels.json": ""}
+    program = torch.export.load(folder / "model.pt2", extra_files=extra).module()
+    assert ModelSpec.from_json(extra["labels.json"], "pt2").classes == CLASSES
+    images = torch.zeros(5, SIZE, SIZE, 3, dtype=torch.uint8)
+    assert program(images).sum(1).tolist() == pytest.approx([1.0] * 5)
+
+
+def test_a_file_that_is_no_image_is_a_row_with_an_error(folder, pictures, tmp_path):
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing more")
+    (tmp_path / "text.txt").write_text("not an image")
+    Image.new("L", (1, 1)).save(tmp_path / "dot.png")
+    named = [
+        tmp_path / "torn.jpg",
+        pictures / "blue" / "000.png",
+        tmp_path / "text.txt",
+        tmp_path / "dot.png",
+    ]
+    torn, good, text, dot = predict(load_model(folder), named)
+    assert (torn.probabilities, text.probabilities) == (None, None)
+    assert "can't be read" in torn.error
+    assert "no image" in text.error
+    assert sum(good.probabilities) == pytest.approx(1, abs=1e-5)
+    assert sum(dot.probabilities) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".json"])
+def test_every_table_has_one_row_an_image_and_one_column_a_class(folder, pictures, tmp_path, suffix):
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG")
+    answers = predict(load_model(folder), [*find_images([str(pictures / "blue")]), tmp_path / "torn.png"])
+    out = tmp_path / f"out{suffix}"
+    write_predictions(answers, CLASSES, out)
+    if suffix == ".parquet":
+        rows = pq.read_table(out).to_pylist()
+    elif suffix == ".json":
+        rows = json.loads(out.read_text(encoding="utf-8"))
+    else:
+        with out.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "class", "probability", "error", "blue", "class path", "초록"]
+    assert len(rows) == 4
+    best = max(range(3), key=answers[0].probabilities.__getitem__)
+    assert rows[0]["class"] == CLASSES[best]
+    assert float(rows[0]["blue"]) == pytest.approx(answers[0].probabilities[0])
+    assert "can't be read" in rows[3]["error"]
+    assert rows[3]["blue"] in (None, "")
+
+
+def test_another_suffix_is_refused(tmp_path):
+    with pytest.raises(InvalidValue, match=r"\.parquet, \.csv, \.json"):
+        write_predictions([], CLASSES, tmp_path / "out.xlsx")
+
+
+def test_folders_files_and_patterns_are_found_once_and_in_order(pictures, tmp_path):
+    (pictures / "blue" / ".hidden.png").write_bytes(b"")
+    (tmp_path / "odd.dat").write_bytes(b"")
+    named = [str(tmp_path / "odd.dat"), str(pictures / "*" / "001.png"), str(pictures)]
+    found = find_images(named)
+    assert found[0] == tmp_path / "odd.dat"
+    names = [path.relative_to(pictures).as_posix() for path in found[1:]]
+    others = ["blue/000.png", "blue/002.png", "green/000.png", "green/002.png"]
+    assert names == ["blue/001.png", "green/001.png", *others]
+    assert find_images([str(pictures / "**" / "000.png")]) == [
+        pictures / "blue/000.png",
+        pictures / "green/000.png",
+    ]
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(InvalidValue, match=r"none\.jpg is no file, no folder"):
+        find_images([str(tmp_path / "none.jpg")])
+    with pytest.raises(InvalidValue, match="holds no image file"):
+        find_images([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", [ONNX, "model.pt2", "model.safetensors", LABELS])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(RunProblem, match=f"lacks {name}"):
+        load_model(copy)
+
+
+@pytest.mark.parametrize("name", [ONNX, "model.pt2", "model.safetensors", LABELS])
+def test_one_altered_byte_is_noticed(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(RunProblem, match=f"{name} has been altered"):
+        load_model(copy)
+
+
+def test_what_is_no_model_folder_is_said_to_be_none(tmp_path, copy):
+    with pytest.raises(RunProblem, match="not a model folder"):
+        load_model(tmp_path / "nowhere")
+    (copy / "manifest.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RunProblem, match="can't be read as a manifest"):
+        verify(copy)
+    (copy / "manifest.json").unlink()
+    with pytest.raises(RunProblem, match=r"it has no manifest\.json"):
+        load_model(copy)
+
+
+def test_an_onnx_file_of_somebody_else_is_refused(tmp_path):
+    (tmp_path / "odd.onnx").write_bytes(b"no protobuf")
+    with pytest.raises(RunProblem, match="can't be read as an ONNX model"):
+        load_model(tmp_path / "odd.onnx")
+    program = torch.onnx.export(
+        torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),), dynamo=True, verbose=False
+    )
+    program.save(str(tmp_path / "linear.onnx"))
+    with pytest.raises(RunProblem, match="does not name its classes"):
+        load_model(tmp_path / "linear.onnx")
+
+
+def test_an_export_that_answers_differently_is_refused(classifier, tmp_path, monkeypatch, pictures):
+    spec = ModelSpec("resnet18", CLASSES, SIZE, 37, classifier.mean, classifier.std)
+    images = np.stack([picture(read_rgb(p), SIZE, 37) for p in find_images([str(pictures)])])
+    right = onnxruntime.InferenceSession.run
+
+    def wrong(self, *arguments):
+        return [right(self, *arguments)[0] + 2e-4]
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", wrong)
+    with pytest.raises(RunProblem, match=r"model\.onnx answers differently.*0\.0002"):
+        write_formats(classifier, spec, tmp_path, images)
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_predict_runs_without_torch_ray_and_pandas_and_starts_quickly(folder, pictures, tmp_path):
+    out = tmp_path / "out.parquet"
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys
+        ABSENT = {"torch", "torchvision", "ray", "pandas", "optuna", "sklearn", "matplotlib", "scipy", "cv2"}
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in ABSENT:
+                    raise ModuleNotFoundError(name)
+
+        sys.meta_path.insert(0, Absent())
+        from tuner.cli.models import predict
+        predict(sys.argv[1:])
+        """)
+    )
+    command = [sys.executable, str(script), str(folder), str(pictures / "blue"), "--out", str(out)]
+    root = str(Path(__file__).parents[3])
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": root, "HOME": "/"})
+    seconds = time.perf_counter() - started
+    assert done.returncode == 0, done.stderr
+    assert "3 images answered, 0 could not be read" in done.stdout
+    assert pq.read_table(out).num_rows == 3
+    # Under a second on an idle machine; tests share theirs with others.
+    assert seconds < 6
+
+
+def test_explain_shows_where_the_model_looked(folder, pictures, tmp_path, classifier):
+    from fake_run import make_run
+
+    from tuner.release.explain import explain, require_explain
+    from tuner.runs.best import save_best
+    from tuner.runs.best_trial import best_of
+
+    pytest.importorskip("pytorch_grad_cam")
+    run = make_run(tmp_path / "run", samples=0)
+    row = run.trials().to_dict("records")[0] | {"model": "resnet18"}
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    save_best(best_of(run, row), tmp_path / "best.yaml")
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG")
+    model = load_model(folder)
+    answers = predict(model, [tmp_path / "torn.png", pictures / "green" / "001.png"])
+    require_explain(tmp_path)
+    written = explain(tmp_path, model.spec, answers, tmp_path / "out")
+    assert len(written) == 1
+    drawn = np.asarray(Image.open(written[0]))
+    assert drawn.shape == (SIZE, 2 * SIZE, 3)
+    seen = picture(read_rgb(pictures / "green" / "001.png"), SIZE, 37)
+    assert (drawn[:, :SIZE] == seen).all()
+    assert (drawn[:, SIZE:] != seen).any()
+
+
+def test_explain_needs_the_weights(folder):
+    from tuner.release.explain import require_explain
+
+    with pytest.raises(RunProblem, match="needs the model folder"):
+        require_explain(folder / ONNX)

@@ -1,0 +1,262 @@
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pictures import write_pictures
+
+from trainables.config import TrialConfig
+from trainables.data.cache import build_cache
+from trainables.data.scan import scan
+from trainables.data.split import fingerprint, make_split
+from trainables.errors import DataProblem, InvalidValue, RunProblem
+from trainables.models import create
+from tuner.release.figures import draw
+from tuner.release.images import find_images
+from tuner.release.job import RetrainConfig
+from tuner.release.retrain import check_config, epochs_rule
+from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_seed
+from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
+from tuner.runs.best_trial import part_counts
+from tuner.tracking.reporter import Reporter
+
+COUNTS = {"blue": 10, "green": 10}
+
+
+def make_best(folder: Path, **changes: object) -> Best:
+    """A best.yaml for the pictures in `folder`/pictures, its split beside it."""
+    write_pictures(folder / "pictures", COUNTS)
+    found = scan(folder / "pictures")
+    split = make_split(found, None, (0.6, 0.2, 0.2), 3)
+    config = TrialConfig.resolve({"model": "resnet18", "strategy": "feature_extractor", "batch_size": 4})
+    best = Best(
+        trial="resnet18-feature_extractor-00000",
+        run=str(folder / "run"),
+        config=config,
+        expected=Expected("val_loss", 0.5, 3, 0.1, "made up", {"val_loss": 0.5}),
+        image_size=32,
+        weights="none",
+        precision="fp32",
+        run_seed=3,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        classes=found.classes,
+        data=Data(str(folder / "pictures"), False, found.fingerprint, COUNTS),
+        split=SplitSource(
+            fingerprint(split), part_counts(split), "best.split.parquet", (0.6, 0.2, 0.2), 3, None, None
+        ),
+        versions={},
+    )
+    best = replace(best, **changes)
+    save_best(best, folder / "best.yaml", split)
+    return best
+
+
+@pytest.fixture
+def best(tmp_path):
+    return make_best(tmp_path)
+
+
+def job(folder: Path, parts: dict[str, int], **changes: object) -> SeedJob:
+    rows = []
+    for part, count in parts.items():
+        paths = write_pictures(folder / "p" / part, {"blue": count, "green": count})
+        rows += [(f"{part}/{path}", path.split("/")[0], part) for path in paths]
+    names = [path for path, _, part in rows if part != "test"]
+    test = [path for path, _, part in rows if part == "test"]
+    cache = build_cache(folder / "p", names, names, 32, cache_dir=folder)
+    test_cache = str(build_cache(folder / "p", test, test, 32, cache_dir=folder)) if test else None
+    config = TrialConfig.resolve(
+        {"model": "resnet18", "strategy": "feature_extractor", "batch_size": 8, "max_epochs": 2}
+        | dict(changes.pop("config", {}))
+    )
+    (folder / "seeds").mkdir()
+    values = {
+        "config": config,
+        "classes": ("blue", "green"),
+        "cache": str(cache),
+        "rows": [row for row in rows if row[2] != "test"],
+        "test_cache": test_cache,
+        "test_paths": test,
+        "image_size": 32,
+        "weights": "none",
+        "precision": "fp32",
+        "run_seed": 0,
+        "epochs": 2,
+        "reduced_after": (),
+        "late": 1,
+        "folder": str(folder / "seeds"),
+    }
+    return SeedJob(**(values | changes))
+
+
+def test_without_validation_images_a_seed_trains_and_answers_the_test_images(tmp_path):
+    work = job(tmp_path, {"train": 6, "test": 3})
+    result = train_seed(work, 5)
+    assert result.error is None
+    assert all(math.isnan(epoch["val_loss"]) for epoch in result.history)
+    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
+    assert result.test_logits.shape == (6, 2)
+    again = score_weights(work, result.weights[-1], "test")
+    np.testing.assert_allclose(again, result.test_logits, atol=1e-5)
+
+
+def test_a_seed_decides_the_result_and_another_gives_another(tmp_path):
+    work = job(tmp_path, {"train": 4, "test": 2}, run_seed=None, epochs=1)
+    first, second, third = (train_seed(work, seed).test_logits for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - third).max() > 1e-3
+
+
+def test_a_plateau_without_validation_is_lowered_where_the_search_lowered_it(tmp_path):
+    plateau = {"schedule": "plateau", "plateau_factor": 0.5, "plateau_patience": 0, "learning_rate": 0.008}
+    work = job(tmp_path, {"train": 3}, config=plateau, epochs=4, reduced_after=(1, 3))
+    rates = [epoch["learning_rate"] for epoch in train_seed(work, 0).history]
+    assert rates == pytest.approx([0.008, 0.004, 0.004, 0.002])
+
+
+def test_with_validation_a_plateau_heeds_the_loss_and_not_the_list(tmp_path):
+    plateau = {"schedule": "plateau", "plateau_factor": 0.5, "plateau_patience": 9, "learning_rate": 0.008}
+    work = job(tmp_path, {"train": 3, "val": 2}, config=plateau, epochs=2, reduced_after=(1,))
+    history = train_seed(work, 0).history
+    assert [epoch["learning_rate"] for epoch in history] == [0.008, 0.008]
+    assert all(math.isfinite(epoch["val_loss"]) for epoch in history)
+
+
+def test_cosine_keeps_the_length_that_it_was_found_with(tmp_path):
+    cosine = {"schedule": "cosine", "warmup_epochs": 0, "max_epochs": 10, "learning_rate": 0.01}
+    work = job(tmp_path, {"train": 3}, config=cosine, epochs=3)
+    rates = [epoch["learning_rate"] for epoch in train_seed(work, 0).history]
+    assert rates[-1] > 0.0088
+
+
+def test_patience_does_not_end_a_retraining(tmp_path):
+    work = job(tmp_path, {"train": 2}, config={"patience": 1, "min_delta": 100.0}, epochs=4, late=3)
+    result = train_seed(work, 0)
+    assert [epoch["epoch"] for epoch in result.history] == [1, 2, 3, 4]
+    assert [Path(name).stem for name in result.weights] == ["0-00002", "0-00003", "0-00004"]
+
+
+def test_a_diverged_seed_is_a_result_with_an_error(tmp_path):
+    broken = create("resnet18", 2)
+    torch.nn.init.constant_(broken.head[1].weight, math.inf)
+    torch.save(broken.state_dict(), tmp_path / "broken.pt")
+    result = train_seed(job(tmp_path, {"train": 3}, weights=str(tmp_path / "broken.pt")), 0)
+    assert "train_loss nan" in result.error
+    assert (result.history, result.weights, result.test_logits) == ((), (), None)
+
+
+def test_fresh_seeds_are_drawn_and_the_searched_one_is_not_among_them():
+    assert draw_seeds(7, 3) == draw_seeds(7, 5)[:3]
+    assert 7 not in draw_seeds(7, 100)
+    assert len(set(draw_seeds(7, 100))) == 100
+    assert not set(draw_seeds(7, 20)) & set(draw_seeds(8, 20))
+
+
+def test_the_split_of_the_search_is_read_from_beside_the_file(best, tmp_path):
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    assert images.same_split
+    assert fingerprint(images.split) == best.split.fingerprint
+    assert images.words == "the split of the search"
+
+
+def test_a_moved_best_yaml_takes_its_split_along(best, tmp_path):
+    (tmp_path / "far").mkdir()
+    for name in ("best.yaml", "best.split.parquet"):
+        shutil.move(tmp_path / name, tmp_path / "far" / name)
+    odd = replace(best, split=replace(best.split, seed=99))
+    assert find_images(odd, tmp_path / "far" / "best.yaml", Reporter()).same_split
+
+
+def test_a_split_whose_file_is_gone_is_made_again(best, tmp_path):
+    (tmp_path / "best.split.parquet").unlink()
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    assert images.same_split
+
+
+def test_a_split_that_can_not_be_had_is_said_with_the_ways_out(best, tmp_path):
+    (tmp_path / "best.split.parquet").unlink()
+    lost = replace(best, split=replace(best.split, fingerprint="0" * 16))
+    with pytest.raises(RunProblem, match=r"put best\.split\.parquet beside best\.yaml, or .* --data"):
+        find_images(lost, tmp_path / "best.yaml", Reporter())
+    without = replace(best, split=replace(best.split, groups=str(tmp_path / "gone.csv")))
+    with pytest.raises(RunProblem, match=r"can't be had.*gone\.csv"):
+        find_images(without, tmp_path / "best.yaml", Reporter())
+
+
+def test_an_altered_split_file_is_not_believed(best, tmp_path):
+    split = pd.read_parquet(tmp_path / "best.split.parquet")
+    split.loc[0, "split"] = "test" if split.loc[0, "split"] != "test" else "train"
+    split.to_parquet(tmp_path / "best.split.parquet")
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    assert fingerprint(images.split) == best.split.fingerprint
+
+
+def test_changed_images_are_refused_and_another_folder_gets_a_new_split(best, tmp_path):
+    write_pictures(tmp_path / "pictures", {"blue": 1}, seed=9)
+    with pytest.raises(DataProblem, match=r"has changed since the search.*--data"):
+        find_images(best, tmp_path / "best.yaml", Reporter())
+    images = find_images(best, tmp_path / "best.yaml", Reporter(), data=tmp_path / "pictures")
+    assert not images.same_split
+    assert "new split" in images.words
+    assert images.source.fingerprint == fingerprint(images.split)
+
+
+def test_the_same_images_elsewhere_keep_the_split_of_the_search(best, tmp_path):
+    shutil.copytree(tmp_path / "pictures", tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "pictures")
+    with pytest.raises(DataProblem, match="is gone; say where they are: --data"):
+        find_images(best, tmp_path / "best.yaml", Reporter())
+    assert find_images(best, tmp_path / "best.yaml", Reporter(), data=tmp_path / "elsewhere").same_split
+
+
+def test_the_number_of_epochs_is_that_of_the_search_and_the_steps_grow(best, tmp_path):
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    assert part_counts(images.split) == {"train": 12, "val": 4, "test": 4}
+    epochs, rule = epochs_rule(best, images, ("train", "val"), None)
+    assert epochs == 3
+    assert "4 an epoch instead of 3" in rule
+    epochs, rule = epochs_rule(best, images, ("train",), 7)
+    assert epochs == 7
+    assert "as asked (the search's best was 3)" in rule
+
+
+def test_the_rule_names_the_epochs_after_which_a_plateau_was_lowered(tmp_path):
+    config = TrialConfig.resolve({"model": "resnet18", "strategy": "full", "schedule": "plateau"})
+    best = make_best(tmp_path, config=config, plateau_reduced_after=(1, 2))
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    assert epochs_rule(best, images, ("train", "val"), None)[1].endswith("in the search: 1, 2")
+    assert "lowered" not in epochs_rule(best, images, ("train",), None)[1]
+
+
+def test_contradictions_are_refused_before_anything_is_read(tmp_path):
+    config = RetrainConfig(tmp_path / "best.yaml")
+    check_config(config)
+    with pytest.raises(InvalidValue, match="--seeds 0"):
+        check_config(replace(config, seeds=0))
+    with pytest.raises(InvalidValue, match="--epochs 0"):
+        check_config(replace(config, epochs=0))
+    with pytest.raises(InvalidValue, match=r"--final .* --average"):
+        check_config(replace(config, final=True, average=True))
+    with pytest.raises(RunProblem, match="exists already"):
+        check_config(replace(config, out=tmp_path))
+
+
+def test_class_names_in_any_script_can_be_drawn(tmp_path):
+    epoch = {
+        "epoch": 1,
+        "train_loss": 1.0,
+        "val_loss": math.nan,
+        "train_accuracy": 0.5,
+        "val_accuracy": math.nan,
+    }
+    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}}
+    draw(tmp_path / "figures", [SeedResult(1, (epoch, {**epoch, "epoch": 2}))], metrics, ["감자", "a" * 60])
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {
+        "learning_curves.png",
+        "confusion_matrix.png",
+    }

@@ -1,0 +1,126 @@
+import json
+import time
+
+import pytest
+
+from trainables.errors import InvalidValue, UnknownName
+from tuner.tracking import outbox, sinks
+from tuner.tracking.events import Event
+from tuner.tracking.outbox import Outbox, read
+
+
+def event(number):
+    return Event("epoch", f"t{number}", "m/s/plain-unweighted/step", {"model": "m"}, {"epoch": number})
+
+
+class Taking:
+    """A sink that keeps what it is given; refuses while `up` is false, and takes `seconds` for each batch."""
+
+    def __init__(self, up=True, seconds=0.0):
+        self.up, self.seconds, self.taken, self.closed = up, seconds, [], False
+
+    def send(self, events):
+        time.sleep(self.seconds)
+        if not self.up:
+            raise sinks.SinkError("down")
+        self.taken += events
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(outbox, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 0.1)
+
+
+def test_everything_arrives_in_order_and_the_sink_is_closed(tmp_path):
+    sink = Taking()
+    box = Outbox("taking", lambda: sink, tmp_path / "unsent")
+    for number in range(500):
+        box.put(event(number))
+    box.close()
+    assert [one.trial_id for one in sink.taken] == [f"t{number}" for number in range(500)]
+    assert sink.closed
+    assert not (tmp_path / "unsent").exists()
+
+
+def test_a_sink_that_comes_back_gets_what_it_missed_once(tmp_path):
+    sink = Taking(up=False)
+    box = Outbox("taking", lambda: sink, tmp_path / "unsent")
+    for number in range(20):
+        box.put(event(number))
+    time.sleep(0.3)
+    assert box.trouble == "SinkError: down"
+    sink.up = True
+    time.sleep(0.5)
+    box.close()
+    assert [one.trial_id for one in sink.taken] == [f"t{number}" for number in range(20)]
+    assert box.trouble is None
+
+
+def test_what_a_dead_sink_did_not_take_is_in_the_file(tmp_path):
+    box = Outbox("taking", lambda: Taking(up=False), tmp_path / "unsent")
+    given = [event(number) for number in range(300)]
+    for one in given:
+        box.put(one)
+    started = time.monotonic()
+    box.close()
+    assert time.monotonic() - started < 1
+    assert read(tmp_path / "unsent") == given
+    assert box.unsent == 300
+
+
+def test_a_full_queue_spills_and_never_waits(tmp_path):
+    sink = Taking(seconds=0.5)
+    box = Outbox("taking", lambda: sink, tmp_path / "unsent", capacity=10)
+    started = time.monotonic()
+    for number in range(400):
+        box.put(event(number))
+    assert time.monotonic() - started < 0.5
+    box.close(20)
+    assert len(sink.taken) + len(read(tmp_path / "unsent")) == 400
+    assert box.unsent > 0
+
+
+def test_a_sink_that_hangs_is_given_up_at_the_end(tmp_path):
+    sink = Taking(seconds=3.0)
+    box = Outbox("taking", lambda: sink, tmp_path / "unsent")
+    box.put(event(1))
+    time.sleep(0.3)
+    box.put(event(2))
+    started = time.monotonic()
+    box.close(0.2)
+    assert time.monotonic() - started < 1
+    assert [one.trial_id for one in read(tmp_path / "unsent")] == ["t1", "t2"]
+
+
+def test_a_bug_in_a_sink_does_not_reach_the_search(tmp_path):
+    def broken():
+        raise ZeroDivisionError("a bug")
+
+    box = Outbox("taking", broken, tmp_path / "unsent")
+    box.put(event(1))
+    time.sleep(0.1)
+    box.close()
+    assert box.trouble == "ZeroDivisionError: a bug"
+    assert read(tmp_path / "unsent") == [event(1)]
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    outbox.append(tmp_path / "unsent", [event(1)])
+    with (tmp_path / "unsent").open("a") as file:
+        file.write(json.dumps({"kind": "epoch"})[:8])
+    assert read(tmp_path / "unsent") == [event(1)]
+
+
+def test_an_unknown_sink_is_refused_with_the_nearest_name():
+    with pytest.raises(UnknownName, match="did you mean 'mongodb'"):
+        sinks.check("mongo-db")
+    assert sinks.names() == ["mlflow", "mongodb", "tensorboard", "wandb"]
+
+
+def test_a_sink_whose_package_is_missing_names_the_extra():
+    with pytest.raises(InvalidValue, match=r"pip install 'tuner\[mongodb\]'"):
+        sinks.require("no_such_package_anywhere", "mongodb")

@@ -1,0 +1,113 @@
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import pytest
+from rich.console import Console
+from tiny import epoch, store, write_space
+
+from trainables.errors import RunProblem, UnknownName
+from tuner.runs.directory import Run
+from tuner.runs.heartbeat import STOP_RUN, Driver, Watch, driver_of
+from tuner.tracking.status import read_status, render, stop_run, stop_trial
+from tuner.tuning.scheduler import STOPPED_BY_HAND, FairASHA
+
+
+@pytest.fixture
+def book(tmp_path):
+    made = store(tmp_path, write_space(tmp_path), samples=8)
+    made.run.update_record(settings={"samples": 8, "log": []}, finished=None)
+    return made
+
+
+def text_of(run):
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(render(run.path))
+    return captured.get()
+
+
+def test_a_running_search_tells_its_trials_its_process_and_its_pages(book):
+    first, second = (book.next()["trial_id"] for _ in range(2))
+    book.report(first, epoch(1, 0.5))
+    book.finish(first, "completed", "completed")
+    book.report(second, epoch(1, 0.75))
+    with Watch(book.run, lambda: None, {"dashboard": "http://127.0.0.1:1"}):
+        found = read_status(book.run.path)
+        assert (found.state, len(found.rows), list(found.live)) == ("running", 1, [second])
+        shown = text_of(book.run)
+    for part in (first, second, "1/4", "0.7500", f"process {os.getpid()}", "dashboard http://127.0.0.1:1"):
+        assert part in shown
+    assert read_status(book.run.path).state == "interrupted"
+    assert driver_of(book.run) is None
+
+
+def test_a_driver_that_died_is_told_from_one_that_ended(book):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    driver = {
+        "host": platform.node(),
+        "pid": child.pid,
+        "since": time.time(),
+        "seen": time.time(),
+        "pages": {},
+    }
+    book.run.write_yaml("driver.yaml", driver)
+    assert read_status(book.run.path).state == "dead"
+    assert f"tuner resume {book.run.path}" in text_of(book.run)
+
+
+def test_a_driver_on_another_machine_lives_while_it_gives_signs():
+    now = time.time()
+    assert Driver("elsewhere", 1, now, now - 10, {}).alive
+    assert not Driver("elsewhere", 1, now, now - 300, {}).alive
+
+
+def test_a_stop_request_reaches_the_driver_once(book):
+    asked = []
+    with Watch(book.run, lambda: asked.append(1)):
+        stop_run(book.run.path)
+        assert read_status(book.run.path).state == "stopping"
+        deadline = time.monotonic() + 10
+        while not asked and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.2)
+    assert asked == [1]
+    assert not (book.run.path / "stop" / STOP_RUN).exists()
+
+
+def test_a_request_to_an_earlier_process_does_not_stop_the_next(book):
+    (book.run.path / "stop").mkdir()
+    (book.run.path / "stop" / STOP_RUN).touch()
+    asked = []
+    with Watch(book.run, lambda: asked.append(1)):
+        time.sleep(1.2)
+    assert asked == []
+
+
+def test_one_trial_is_stopped_by_hand_and_the_others_go_on(book):
+    first, second = (book.next()["trial_id"] for _ in range(2))
+    with Watch(book.run, lambda: None):
+        stop_trial(book.run.path, first)
+    scheduler = FairASHA("val_loss", None, stop_folder=book.run.path / "stop")
+    assert scheduler.verdict(first, epoch(1, 0.5)) == STOPPED_BY_HAND
+    assert scheduler.verdict(second, epoch(1, 0.5)) is None
+
+
+def test_nothing_can_be_stopped_where_nothing_runs(book):
+    with pytest.raises(RunProblem, match="not running"):
+        stop_run(book.run.path)
+    with Watch(book.run, lambda: None), pytest.raises(UnknownName, match="resnet-99"):
+        stop_trial(book.run.path, "resnet-99")
+
+
+def test_unsent_entries_are_told_with_their_remedy(book):
+    (book.run.path / "unsent-mongodb.jsonl").write_text("{}\n{}\n")
+    assert f"mongodb: 2 entries unsent; send them with: tuner sync {book.run.path}" in text_of(book.run)
+
+
+def test_the_status_of_no_run_is_one_line(tmp_path):
+    with pytest.raises(RunProblem, match=r"run\.yaml"):
+        read_status(Run(tmp_path).path)

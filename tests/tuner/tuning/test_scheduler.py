@@ -1,0 +1,135 @@
+import time
+
+import numpy as np
+import pytest
+
+from tuner.tuning.scheduler import BUDGET_OVER, STOPPED_BY_HAND, FairASHA, Rungs
+
+
+def rungs(mode="min", max_epochs=20, grace_period=2, reduction_factor=3):
+    return Rungs(mode, max_epochs, grace_period, reduction_factor)
+
+
+def feed(book, trial_id, values, full_from=1):
+    """Enter a whole curve; the epoch at which the trial was stopped, or None."""
+    for epoch, value in enumerate(values, start=1):
+        if book.enter(trial_id, epoch, max(0, epoch - full_from + 1), value) is not None:
+            return epoch
+    return None
+
+
+class FakeTrial:
+    def __init__(self, trial_id):
+        self.config = {"trial_id": trial_id}
+
+
+def test_rungs_stand_at_grace_times_powers_below_the_last_epoch():
+    assert rungs(max_epochs=20).milestones == (2, 6, 18)
+    assert rungs(max_epochs=18).milestones == (2, 6)
+    assert Rungs("min", 10, 1, 1.5).milestones == (1, 2, 3, 5, 8)
+
+
+def test_the_first_at_a_rung_goes_on_and_the_worst_third_of_those_after_stops():
+    book = rungs()
+    assert feed(book, "a", [1.0, 0.5]) is None
+    assert feed(book, "b", [1.0, 0.9]) == 2
+    assert feed(book, "c", [1.0, 0.4]) is None
+
+
+def test_the_cutoff_is_the_quantile_that_ray_uses():
+    book = rungs()
+    scores = [0.9, 0.8, 0.7, 0.6]
+    for number, score in enumerate(scores):
+        book.scores[2][f"t{number}"] = score
+    cutoff = float(np.percentile([-score for score in scores], (1 - 1 / 3) * 100)) * -1
+    assert book.enter("late", 2, 2, 0.95) == pytest.approx(cutoff)
+
+
+def test_maximising_turns_the_order_round():
+    book = rungs(mode="max")
+    assert feed(book, "a", [0.1, 0.9]) is None
+    assert feed(book, "b", [0.1, 0.5]) == 2
+    assert feed(book, "c", [0.1, 0.95]) is None
+
+
+def test_a_frozen_trial_is_not_judged_and_leaves_no_score():
+    book = rungs()
+    assert feed(book, "quick", [0.5, 0.4]) is None
+    assert feed(book, "late", [3.0, 3.0, 3.0, 3.0, 0.2, 0.1], full_from=5) is None
+    assert book.scores[2] == {"quick": 0.4}
+    assert book.scores[6] == {"late": 0.1}
+
+
+def test_a_trial_that_has_unfrozen_for_the_grace_period_is_judged_like_the_others():
+    book = rungs()
+    feed(book, "quick", [0.5] * 6)
+    assert feed(book, "late", [3.0] * 6, full_from=5) == 6
+
+
+def test_a_trial_is_judged_by_its_best_epoch_so_far():
+    book = rungs()
+    feed(book, "a", [0.5, 0.5])
+    assert feed(book, "b", [0.4, 9.0]) is None
+    assert book.scores[2]["b"] == 0.4
+
+
+def test_an_epoch_reported_again_changes_nothing():
+    book = rungs()
+    feed(book, "a", [1.0, 0.9])
+    feed(book, "b", [1.0, 0.1])
+    before = {rung: dict(scores) for rung, scores in book.scores.items()}
+    assert feed(book, "a", [1.0, 0.9]) is None
+    assert book.scores == before
+
+
+def test_rungs_rebuilt_from_the_record_equal_those_of_the_uninterrupted_search():
+    curves = {f"t{number}": [1.0 - 0.01 * number * epoch for epoch in range(7)] for number in range(6)}
+    whole, rebuilt = rungs(), rungs()
+    for trial_id, curve in curves.items():
+        feed(whole, trial_id, curve)
+    rebuilt.replay(
+        (trial_id, epoch, epoch, value)
+        for trial_id, curve in curves.items()
+        for epoch, value in enumerate(curve, start=1)
+    )
+    assert rebuilt.scores == whole.scores
+    assert feed(rebuilt, "next", [1.5] * 6) == feed(whole, "next", [1.5] * 6) == 2
+
+
+def test_a_verdict_that_a_dead_driver_did_not_carry_out_is_made_again():
+    book = rungs()
+    book.replay([("a", 1, 1, 0.3), ("a", 2, 2, 0.3), ("b", 1, 1, 0.9), ("b", 2, 2, 0.9), ("c", 1, 1, 0.1)])
+    assert feed(book, "b", [0.9, 0.9]) == 2
+    assert feed(book, "c", [0.1, 0.1]) is None
+
+
+def test_the_scheduler_stops_at_the_rung_and_says_why():
+    scheduler = FairASHA("val_loss", rungs())
+    for value in (0.2, 0.9):
+        trial = FakeTrial(f"t{value}")
+        for epoch in (1, 2):
+            result = {"epoch": epoch, "full_epochs": epoch, "val_loss": value}
+            decision = scheduler.on_trial_result(None, trial, result)
+    assert decision == "STOP"
+    assert scheduler.verdicts == {"t0.9": "ASHA, epoch 2: val_loss behind 0.2"}
+
+
+def test_a_trial_that_ends_by_itself_leaves_its_score():
+    scheduler = FairASHA("val_loss", rungs())
+    scheduler.on_trial_complete(None, FakeTrial("a"), {"epoch": 2, "full_epochs": 2, "val_loss": 0.3})
+    assert scheduler.rungs.scores[2] == {"a": 0.3}
+
+
+def test_the_time_budget_stops_a_trial_after_its_epoch():
+    scheduler = FairASHA("val_loss", None, deadline=time.time() - 1)
+    result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
+    assert scheduler.verdict("a", result) == BUDGET_OVER
+    assert FairASHA("val_loss", None, deadline=time.time() + 60).verdict("a", result) is None
+
+
+def test_a_file_stops_the_trial_that_it_names(tmp_path):
+    scheduler = FairASHA("val_loss", None, stop_folder=tmp_path)
+    (tmp_path / "a").touch()
+    result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
+    assert scheduler.verdict("a", result) == STOPPED_BY_HAND
+    assert scheduler.verdict("b", result) is None

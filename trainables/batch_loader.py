@@ -1,0 +1,89 @@
+"""What a trial's model is fed: pictures, or the bank's features while the backbone is frozen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from trainables.config import TrialConfig
+from trainables.data.batches import epoch_order, eval_batches, occurrences, spans, train_batches
+from trainables.frozen_features import FeatureCache
+from trainables.models.classifier import Classifier
+from trainables.strategies.groups import ParamGroup, is_backbone_frozen
+from trainables.trial_data import TrialData
+
+if TYPE_CHECKING:
+    from trainables.setting import ComputeConfig
+
+EVAL_BATCH = 128
+"""Images a validation batch; without gradients there is room for more than in training."""
+
+_EVAL_FEATURES = 4096
+
+
+@dataclass(frozen=True)
+class BatchLoader:
+    """A trial's batches, by epoch: pictures uint8 [b, 3, s, s], or flat features [b, d] that stand for them."""
+
+    config: TrialConfig
+    data: TrialData
+    setting: "ComputeConfig"
+    classifier: Classifier
+    groups: Sequence[ParamGroup]
+    bank: FeatureCache | None
+
+    @property
+    def aux_inputs(self) -> bool:
+        """Whether the auxiliary heads run in training, and so need their inputs."""
+        return self.config.auxiliary_weight is not None and len(self.classifier.auxiliary) > 0
+
+    def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of `epoch` with their labels int64 [b], in its order."""
+        bank = self._bank_for(epoch)
+        if bank is not None:
+            return self._banked(bank, epoch)
+        return train_batches(
+            self.data.cache,
+            self.data.train_rows,
+            self.data.train_labels,
+            epoch=epoch,
+            run_seed=self.setting.run_seed,
+            trial_seed=self.config.seed,
+            batch_size=self.config.batch_size,
+            image_size=self.setting.image_size,
+            sampler=self.config.sampler,
+            device=self.setting.device,
+        )
+
+    def validation(self, epoch: int) -> Iterator[Tensor]:
+        """The validation images in their order, as the model is in `epoch`; read it without gradients."""
+        bank = self._bank_for(epoch)
+        if bank is not None:
+            yield from bank.validation(self.classifier, self.data.val_rows).split(_EVAL_FEATURES)
+            return
+        yield from eval_batches(
+            self.data.cache,
+            self.data.val_rows,
+            batch_size=EVAL_BATCH,
+            image_size=self.setting.image_size,
+            device=self.setting.device,
+        )
+
+    def _bank_for(self, epoch: int) -> FeatureCache | None:
+        """The bank, if it can stand in for the backbone in `epoch` and is allowed to grow so large."""
+        if self.bank is None or not is_backbone_frozen(self.groups, epoch):
+            return None
+        width = self.classifier.flat_width(self.aux_inputs)
+        return self.bank if self.bank.fits(len(self.data.train_rows), width) else None
+
+    def _banked(self, bank: FeatureCache, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of `train_batches`, with the backbone's features in place of the pictures."""
+        labels = self.data.train_labels
+        order = epoch_order(labels, self.config.sampler, self.config.seed, epoch)
+        rows = self.data.train_rows[order]
+        features = bank.train(self.classifier, rows, occurrences(rows), epoch, aux_inputs=self.aux_inputs)
+        targets = torch.from_numpy(labels[order]).to(self.setting.device)
+        for span in spans(len(order), self.config.batch_size):
+            yield features[span], targets[span]

@@ -1,0 +1,48 @@
+"""What a person is told when a search ends."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from tuner.runs.directory import rows_of
+from tuner.tracking.leaderboard import remarks
+from tuner.tracking.reporter import leaderboard_table
+
+if TYPE_CHECKING:
+    from tuner.tuning.loop import SearchResult
+
+__all__ = ["ending"]
+
+
+def ending(result: "SearchResult") -> list[RenderableType]:
+    """What a person is told when a search ends."""
+    run = result.run
+    record = run.record
+    lines: list[RenderableType] = list(map(Text, remarks(record)))
+    rows = rows_of(run.trials())
+    if rows:
+        lines.append(leaderboard_table(rows, record["metric"], 8))
+    failed = sum(row["status"] == "failed" for row in rows)
+    if failed:
+        lines.append(
+            Text(
+                f"{failed} trials failed; why: {run.path / 'failures'} and the column error of trials.parquet"
+            )
+        )
+    if result.best is not None:
+        best = result.best
+        lines.append(
+            Text(
+                f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}",
+                "bold",
+            )
+        )
+    elif not result.interrupted:
+        lines.append(Text("no trial finished"))
+    lines.append(Text(f"everything is in {run.path}"))
+    if result.interrupted:
+        lines.append(Text(f"stopped before the end; go on with: tuner resume {run.path}"))
+    else:
+        lines.append(Text(f"next: tuner compare {run.path}"))
+    return lines

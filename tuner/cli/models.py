@@ -1,0 +1,113 @@
+"""The commands that turn a search into a model and use it: export, retrain, predict."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tuner.release.predict import Prediction
+
+__all__ = ["export", "predict", "retrain"]
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("run_dir", metavar="RUN", type=PATH)
+@click.option("--trial", metavar="ID", help="Which trial. [default: the best]")
+@click.option("--out", type=PATH, default=Path("best.yaml"), show_default=True, help="Where to write it.")
+def export(run_dir: Path, trial: str | None, out: Path) -> None:
+    """Write the best configuration of a search, with all that is needed to train it again."""
+    from tuner.release.export import export as write
+
+    best = write(run_dir, trial, out)
+    expected = best.expected
+    click.echo(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
+    error = "" if expected.standard_error is None else f"± {expected.standard_error:.4f}, "
+    click.echo(f"its spread: {error}{expected.spread}")
+    click.echo(f"wrote {out} and {out.with_name(best.split.file)}")
+    click.echo(f"next: tuner retrain {out}")
+
+
+@click.command()
+@click.argument("best", metavar="BEST_YAML", type=PATH)
+@click.option("--data", type=PATH, help="Image folder. Other images than the search's get a new split.")
+@click.option("--groups", type=PATH, help="CSV with columns path and group, for a new split.")
+@click.option(
+    "--group-regex", help="Regular expression whose first group is an image's group, for a new split."
+)
+@click.option(
+    "--seeds", type=int, default=5, show_default=True, help="How many models, each from its own seed."
+)
+@click.option("--epochs", type=int, help="Epochs. [default: as many as the search found]")
+@click.option("--final", is_flag=True, help="Train on the test images too, and report no score.")
+@click.option(
+    "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
+)
+@click.option("--out", type=PATH, help="The model folder. [default: model beside best.yaml]")
+@click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
+@click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
+@click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
+@click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+def retrain(best: Path, **options: Any) -> None:
+    """Train the best configuration anew, score it on the test images and write a model folder."""
+    from tuner.release.job import RetrainConfig
+    from tuner.release.retrain import retrain as train
+    from tuner.tracking.reporter import Reporter
+
+    done = train(RetrainConfig(best=best, **options), Reporter(Console(highlight=False)))
+    for line in done.sentences:
+        click.echo(line)
+    click.echo(f"the model is in {done.folder}")
+    click.echo(f"next: tuner predict {done.folder} IMAGES...")
+
+
+@click.command()
+@click.argument("model_dir", metavar="MODEL_DIR", type=PATH)
+@click.argument("images", nargs=-1, required=True)
+@click.option("--out", type=PATH, help="A .parquet, .csv or .json file. [default: the terminal]")
+@click.option("--explain", is_flag=True, help="Also write pictures of where the model looked (Grad-CAM).")
+@click.option(
+    "--explain-dir", type=PATH, default=Path("explained"), show_default=True, help="Where --explain writes."
+)
+def predict(
+    model_dir: Path, images: tuple[str, ...], out: Path | None, explain: bool, explain_dir: Path
+) -> None:
+    """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
+    from tuner.release.predict import check_suffix, find_images, load_model, write_predictions
+    from tuner.release.predict import predict as answer
+    from tuner.tracking.reporter import Reporter
+
+    if out is not None:
+        check_suffix(out)
+    found = find_images(images)
+    model = load_model(model_dir)
+    if explain:
+        from tuner.release.explain import require_explain
+
+        require_explain(model_dir)
+    answers = answer(model, found, Reporter(Console(highlight=False, stderr=True)))
+    if out is not None:
+        write_predictions(answers, model.spec.classes, out)
+    else:
+        _print(answers, model.spec.classes)
+    failed = [one for one in answers if one.probabilities is None]
+    if out is not None:
+        click.echo(f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}")
+    if explain:
+        from tuner.release.explain import explain as draw
+
+        click.echo(f"{len(draw(model_dir, model.spec, answers, explain_dir))} pictures in {explain_dir}")
+    sys.exit(1 if len(failed) == len(answers) else 0)
+
+
+def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
+    for one in answers:
+        row = one.row(classes)
+        said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
+        click.echo(f"{one.path}\t{said}")

@@ -1,0 +1,82 @@
+"""The commands that look at a search, stop it and bring its logs up to date; attached to the others in `cli`."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+FOLDER = click.Path(path_type=Path)
+RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
+
+
+@click.command()
+@RUN
+def status(run_dir: Path) -> None:
+    """Say how far a search is: from another terminal, or another machine that sees the run directory."""
+    from tuner.tracking.status import render
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(console.width, 160))
+    console.print(render(run_dir), soft_wrap=True)
+
+
+@click.command()
+@RUN
+@click.option("--trial", metavar="ID", help="Only this trial; the search goes on with others.")
+def stop(run_dir: Path, trial: str | None) -> None:
+    """End a running search as Ctrl-C would, so that it can be resumed; or end one trial for good."""
+    from tuner.tracking.status import stop_run, stop_trial
+
+    click.echo(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
+
+
+@click.command()
+@RUN
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free.")
+@click.option("--writable", is_flag=True, help="Let the pages change the study: notes, tags, new trials.")
+def board(run_dir: Path, port: int, writable: bool) -> None:
+    """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
+    from tuner.tracking.board import serve
+
+    serve(run_dir, port, writable=writable, tell=lambda line: click.echo(line))
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=FOLDER,
+    default=Path("grafana"),
+    show_default=True,
+    help="Folder for dashboard and scrape file.",
+)
+@click.option("--datasource", default="Prometheus", show_default=True, help="Its name in your Grafana.")
+def grafana(out: Path, datasource: str) -> None:
+    """Write a Grafana dashboard of tuner's metrics, and a scrape file for Prometheus."""
+    from tuner.tracking.grafana import write
+
+    for file in write(out, datasource):
+        click.echo(file)
+
+
+@click.command()
+@RUN
+@click.option("--log", help="Only to these, comma-separated. [default: all that the run logs to]")
+def sync(run_dir: Path, log: str | None) -> None:
+    """Send to the logs of a run what they did not take while it ran."""
+    from tuner.runs.directory import Run
+    from tuner.tracking.sync import sync as synchronise
+
+    names = None if log is None else [name.strip() for name in log.split(",") if name.strip()]
+    found = synchronise(Run.open(run_dir), names)
+    for one in found:
+        click.echo(
+            f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}")
+        )
+    if not found:
+        click.echo("this run logs to nothing but its own directory")
+    sys.exit(int(any(one.trouble is not None for one in found)))
+
+
+COMMANDS = (status, stop, board, grafana, sync)

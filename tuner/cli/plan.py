@@ -1,0 +1,106 @@
+"""The command `plan`: what a search would take, before it is started."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tuner.tracking.reporter import clock
+
+if TYPE_CHECKING:
+    from tuner.planning.plan import Plan
+
+ONLY_FOR_A_RUN = {"name", "runs_dir", "storage", "log", "log_weights", "dashboard"}
+"""Options of `run` that change nothing about what a search takes."""
+
+
+def plan_command(run: click.Command, split_names: Callable[[str | None], tuple[str, ...]]) -> click.Command:
+    """The command, which takes the options of `run` that matter before a search."""
+
+    def callback(
+        time_budget: float | None, models: str | None, strategies: str | None, **options: Any
+    ) -> None:
+        from tuner.planning.plan import plan
+        from tuner.tracking.reporter import Reporter
+        from tuner.tuning.config import SearchConfig
+
+        config = SearchConfig(
+            time_budget_s=time_budget,
+            models=split_names(models),
+            strategies=split_names(strategies),
+            **options,
+        )
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=max(console.width, 120))
+        for part in render(plan(config, Reporter(console))):
+            console.print(part, soft_wrap=isinstance(part, Text))
+
+    params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
+    text = "Say what a search would take: epochs, hours, disk, memory. Times a few steps; no trial runs."
+    return click.Command("plan", params=params, callback=callback, help=text)
+
+
+def render(found: "Plan") -> list[RenderableType]:
+    """The plan in words and one table."""
+    from tuner.planning.plan import FASTER, SIMULATIONS, SLOWER
+
+    low, middle, high = found.epochs
+    shares = ", ".join(f"{name} {size(value)}" for name, value in found.disk.items())
+    soonest, expected, latest = map(clock, found.seconds)
+    lines = [
+        f"trials   {found.trials:.0f}, {found.concurrent} at once, on {found.images[0]} training and"
+        f" {found.images[1]} validation images",
+        f"epochs   {middle:.0f} ({low:.0f} to {high:.0f}); {found.whole_epochs} if nobody were stopped",
+        f"time     {expected} ({soonest} to {latest})",
+        f"disk     {size(sum(found.disk.values()))} at most: {shares}",
+        f"memory   {size(found.memory_bytes)} at most",
+    ]
+    remark = (
+        f"medians and 10 to 90 % ranges of {SIMULATIONS} simulated searches, on made-up learning curves that fall as"
+        f" a power of the epochs; steps were timed with one trial alone, so times are widened by {FASTER:g} to"
+        f" {SLOWER:g}"
+    )
+    warnings = [Text(f"note: {warning}", style="yellow") for warning in found.warnings]
+    return [_table(found), *map(Text, lines), Text(remark, style="dim"), *warnings]
+
+
+def _table(found: "Plan") -> Table:
+    table = Table(title="expected by combination", title_justify="left", box=None, pad_edge=False)
+    heads = (
+        "combination",
+        "trials",
+        "epochs",
+        "busy",
+        "s/epoch frozen",
+        "s/epoch full",
+        "weights",
+        "memory",
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head == "combination" else "right", no_wrap=True)
+    for row in found.combinations:
+        frozen = "-" if row.cost.frozen_s == row.cost.full_s else f"{row.frozen_epoch_s:.1f}"
+        table.add_row(
+            f"{row.cost.model}-{row.cost.strategy}",
+            f"{row.trials:.1f}",
+            f"{row.epochs:.0f}",
+            clock(row.busy_s),
+            frozen,
+            "-" if row.cost.strategy == "feature_extractor" else f"{row.full_epoch_s:.1f}",
+            size(row.cost.weights_bytes),
+            size(row.cost.memory_bytes),
+        )
+    return table
+
+
+def size(count: float) -> str:
+    """Bytes in the largest unit that leaves a number above 1."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GB"

@@ -1,0 +1,192 @@
+"""A Ray of one's own, or a running one joined: started quietly, left clean."""
+
+import contextlib
+import importlib.util
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import ray
+
+from trainables.errors import InvalidValue
+from tuner.cluster.processes import end, rays_below
+
+SECONDS_BETWEEN_COUNTS = 5.0
+SECONDS_TO_LEAVE = 0.2
+SECONDS_TO_ANSWER = 5.0
+
+Pack = Callable[[Mapping[str, float]], float]
+"""From what the cluster has to the share of a GPU that a trial gets."""
+
+
+class Demands(Protocol):
+    """Where to run and what one trial gets; None is a default that suits the machine. `Prepared` is one."""
+
+    @property
+    def address(self) -> str | None:
+        """The cluster to join, or None for a Ray of one's own."""
+
+    @property
+    def concurrent(self) -> int | None:
+        """Trials at once."""
+
+    @property
+    def cpus_per_trial(self) -> float | None:
+        """Cores of a trial."""
+
+    @property
+    def gpus_per_trial(self) -> float | Literal["auto"] | None:
+        """GPUs of a trial, may be a fraction; "auto" is settled by whoever can measure."""
+
+
+@dataclass(frozen=True)
+class RaySession:
+    """What one trial gets, how many trials fit the cluster right now, and the addresses of Ray's pages by name."""
+
+    resources: dict[str, float]
+    slots: Callable[[], int]
+    pages: Mapping[str, str]
+
+
+@contextlib.contextmanager
+def ray_session(
+    prepared: Demands, pack: Pack | None = None, *, name: str | None = None, dashboard: bool = False
+) -> Iterator[RaySession]:
+    """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
+
+    `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one. Ray knows the job by
+    `name`; `dashboard` starts Ray's, where it is installed.
+
+    Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
+    """
+    for logger in ("ray", "ray.tune", "ray.data", "ray.train"):
+        # Above ERROR: what went wrong with a trial stands in its row.
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    already = ray.is_initialized()
+    pages: dict[str, str] = {}
+    try:
+        if not already:
+            pages = _init(prepared, name, dashboard)
+        yield _session(prepared, pack, pages)
+    finally:
+        if not already:
+            started = rays_below()
+            ray.shutdown()
+            end(started, SECONDS_TO_LEAVE)
+
+
+def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str]:
+    """Start or join a Ray; the address of its dashboard."""
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": False,
+        "namespace": "tuner",
+        "job_config": ray.job_config.JobConfig(metadata={"job_name": name} if name else {}),
+    }
+    if prepared.address is None:
+        shown = dashboard and _has_dashboard()
+        found = ray.init(
+            address="local",
+            _node_ip_address="127.0.0.1",
+            include_dashboard=shown,
+            dashboard_host="127.0.0.1",
+            **common,
+        )
+        return _pages(found.dashboard_url if shown else None)
+    require_answer(prepared.address)
+    try:
+        found = ray.init(address=prepared.address, **common)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
+    return _pages(found.dashboard_url)
+
+
+def require_answer(address: str) -> None:
+    """Raise InvalidValue if nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "://" in address:
+        return
+    if host in ("localhost", "127.0.0.1", "::1"):
+        # Ray does the same: it takes a loopback address for the one that other machines see.
+        host = ray.util.get_node_ip_address()
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        raise InvalidValue(
+            f"--address {address}: no Ray cluster answers at {host}:{port} ({error.strerror or error});"
+            f" start one there with: ray start --head --port {port}"
+        ) from error
+
+
+def _has_dashboard() -> bool:
+    """Whether what `ray[default]` adds to Ray is installed."""
+    return all(importlib.util.find_spec(name) for name in ("aiohttp", "aiohttp_cors", "opencensus"))
+
+
+def _pages(dashboard: str | None) -> dict[str, str]:
+    """Addresses of the dashboard, if there is one, and of the metrics of this driver's node."""
+    here = ray.get_runtime_context().get_node_id()
+    ports = {node["NodeID"]: (node["NodeManagerAddress"], node["MetricsExportPort"]) for node in ray.nodes()}
+    pages = {"dashboard": f"http://{dashboard}"} if dashboard else {}
+    if here in ports and _has_dashboard():
+        pages["metrics"] = "http://{}:{}/metrics".format(*ports[here])
+    return pages
+
+
+def _session(prepared: Demands, pack: Pack | None, pages: Mapping[str, str]) -> RaySession:
+    cluster = ray.cluster_resources()
+    packs = prepared.gpus_per_trial == "auto" and cluster.get("GPU", 0.0) > 0
+    resources = trial_resources(prepared, cluster, pack(cluster) if packs and pack is not None else None)
+    counted = [0.0, 0]
+
+    def slots() -> int:
+        if prepared.concurrent is not None:
+            return prepared.concurrent
+        if time.monotonic() - counted[0] > SECONDS_BETWEEN_COUNTS:
+            counted[:] = time.monotonic(), _fitting(resources)
+        return int(counted[1])
+
+    if _fitting(resources) < 1:
+        have = {kind: ray.cluster_resources().get(kind, 0.0) for kind in ("CPU", "GPU")}
+        raise InvalidValue(
+            f"one trial needs {resources}, but the machine has {have};"
+            " lower --cpus-per-trial or --gpus-per-trial"
+        )
+    return RaySession(resources, slots, pages)
+
+
+def trial_resources(
+    prepared: Demands, have: Mapping[str, float], packed: float | None = None
+) -> dict[str, float]:
+    """What one trial gets: as told, else a whole GPU and its share of the cores, else one core.
+
+    `packed` is the share of a GPU that was measured to suffice, for "auto".
+    """
+    gpus = have.get("GPU", 0.0)
+    told = packed if prepared.gpus_per_trial == "auto" else prepared.gpus_per_trial
+    per_trial = told if told is not None else min(1.0, gpus)
+    if prepared.cpus_per_trial is not None:
+        cores = prepared.cpus_per_trial
+    else:
+        cores = max(1.0, have.get("CPU", 1.0) * per_trial // gpus) if gpus and per_trial else 1.0
+    return {"cpu": cores, "gpu": per_trial} if per_trial else {"cpu": cores}
+
+
+def _fitting(resources: dict[str, float]) -> int:
+    """How many trials with `resources` fit all nodes that are alive now."""
+    total = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            have = node["Resources"]
+            total += int(
+                min(
+                    have.get(kind.upper(), 0.0) / amount + 1e-9
+                    for kind, amount in resources.items()
+                    if amount
+                )
+            )
+    return total

@@ -1,0 +1,76 @@
+"""SIGINT and SIGTERM: the first ends a search properly, the second at once.
+
+A handler in Python waits until the main thread leaves whatever C code it is in, which may be Ray waiting for an answer.
+So a thread of its own hears of signals through the wakeup pipe; the handlers only keep Python from doing anything else.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tuner.cluster.processes import end, rays_below
+
+__all__ = ["INTERRUPTED", "Signals"]
+
+INTERRUPTED = 130
+"""Exit status of a search that was interrupted."""
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """While entered: the first signal calls `stop`, the second ends the process and its Ray.
+
+    `asked` says that a signal has come; `stop` may be set later than that, and is called in another thread. Outside
+    the main thread nothing is caught: whoever called owns the signals.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.stop: Callable[[], None] | None = None
+        self._before: dict[int, Any] = {}
+        self._pipe: tuple[int, int, int] | None = None
+
+    def __enter__(self) -> "Signals":
+        if threading.current_thread() is threading.main_thread():
+            reader, writer = os.pipe()
+            os.set_blocking(writer, False)
+            before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+            self._pipe = (reader, writer, before)
+            threading.Thread(target=self._listen, args=(reader,), name="tuner-signals", daemon=True).start()
+            self.arm()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pipe is not None:
+            _, writer, before = self._pipe
+            signal.set_wakeup_fd(before)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            os.close(writer)
+
+    def arm(self) -> None:
+        """Take the signals, again after somebody else has taken them: Ray does when it starts."""
+        if self._pipe is not None:
+            for number in NUMBERS:
+                before = signal.signal(number, _ignore)
+                self._before.setdefault(number, before)
+
+    def _listen(self, reader: int) -> None:
+        """Act on our signals until the pipe is closed; others pass."""
+        while number := os.read(reader, 1):
+            if number[0] not in NUMBERS:
+                continue
+            if self.asked:
+                end(rays_below(), 0.0)
+                os._exit(INTERRUPTED)
+            self.asked = True
+            if self.stop is not None:
+                self.stop()
+        os.close(reader)
+
+
+def _ignore(number: int, frame: Any) -> None:
+    """The thread that listens has heard of it."""

@@ -1,0 +1,209 @@
+"""The final comparison: finalists chosen on validation, scored on the test images, told apart honestly."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trainables.errors import RunProblem, UserMistake
+from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
+from tuner.evaluation.evidence import Comparison, Evidence
+from tuner.evaluation.finalists import (
+    Finalist,
+    Scorer,
+    check_same_split,
+    check_test_images,
+    choose_finalists,
+    note_scoring,
+    score_with_weights,
+)
+from tuner.evaluation.scores import score, score_intervals, softmax
+from tuner.evaluation.statistics import holm, paired_test
+from tuner.runs.directory import Run, write_atomically
+
+__all__ = ["compare"]
+
+SIGNIFICANCE = 0.05
+
+MANY = 30
+"""Finalists from which only comparisons with the best are made."""
+
+
+def compare(
+    runs: Sequence[Path],
+    *,
+    out: Path | None = None,
+    top: int = 5,
+    seed: int = 0,
+    scorer: Scorer | None = None,
+    seed_scores: pd.DataFrame | None = None,
+    fresh_check: bool = True,
+) -> Comparison:
+    """Score the finalists of `runs` on their common test images and write tables, figures and a page.
+
+    They go to `out`, by default `report/` in the first run. `seed_scores` (trial_id, seed, accuracy) holds
+    the test accuracy of finalists that were retrained with other seeds. Without `fresh_check` an earlier look
+    at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
+    """
+    from tuner.evaluation.report import write_report
+
+    opened = [Run.open(Path(path)) for path in runs]
+    if not opened:
+        raise RunProblem("no run to compare; give the folder of one")
+    notes = check_same_split(opened)
+    finalists, missing = choose_finalists(opened, top)
+    if scorer is None:
+        for run in opened:
+            check_test_images(run)
+    stale = [_note(run, finalists) for run in opened]
+    evidence = _score_all(opened, finalists, scorer or score_with_weights)
+    notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
+    pairs = _pairs(evidence, seed)
+    table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seed_scores)
+    folder = out or opened[0].path / "report"
+    found = Comparison(
+        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder
+    )
+    _write_tables(found, evidence)
+    return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+
+
+def _note(run: Run, finalists: Sequence[Finalist]) -> str | None:
+    trials = [str(one.row["trial_id"]) for one in finalists if one.run is run]
+    return note_scoring(run, trials, "compare") if trials else None
+
+
+def _score_all(runs: Sequence[Run], finalists: Sequence[Finalist], scorer: Scorer) -> Evidence:
+    split = runs[0].split()
+    test = split[split["split"] == "test"]
+    classes = tuple(str(name) for name in runs[0].record["data"]["classes"])
+    number = {name: code for code, name in enumerate(classes)}
+    paths = [str(path) for path in test["path"]]
+    labels = np.array([number[str(label)] for label in test["label"]], dtype=np.int64)
+    logits = {}
+    for one in finalists:
+        scores = np.asarray(scorer(one.run, one.row, paths), dtype=np.float64)
+        if scores.shape != (len(paths), len(classes)) or not np.isfinite(scores).all():
+            raise RunProblem(
+                f"{one.key} gave no finite scores of {len(paths)} images and {len(classes)} classes"
+            )
+        logits[one.key] = scores
+    groups = tuple(str(group) for group in test["group"])
+    return Evidence(tuple(runs), tuple(finalists), classes, tuple(paths), groups, labels, logits)
+
+
+def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+    metric = str(evidence.runs[0].record["metric"])
+    rows = []
+    for rank, one in enumerate(evidence.finalists, start=1):
+        found = score(evidence.labels, evidence.logits[one.key])
+        sure = score_intervals(evidence.labels, evidence.logits[one.key], evidence.groups, seed=seed)
+        row: dict[str, Any] = {
+            "rank": rank,
+            "run": one.run.path.resolve().name,
+            "trial_id": one.row["trial_id"],
+        }
+        row |= {"key": one.key, "label": one.label, "combination": one.config.combination}
+        row |= {"model": one.config.model, "strategy": one.config.strategy, "status": one.row["status"]}
+        row |= {"best_epoch": one.row["best_epoch"], "metric": metric, "value": one.value}
+        row |= {f"test_{name}": getattr(found, name) for name in ("loss", "accuracy")}
+        row |= _ends("test_accuracy", sure.accuracy) | _ends("image_accuracy", sure.image_accuracy)
+        for name in ("balanced_accuracy", "macro_f1"):
+            row |= {f"test_{name}": getattr(found, name), **_ends(f"test_{name}", getattr(sure, name))}
+        row["calibration_error"] = found.calibration_error
+        for name in ("precision", "recall", "f1", "auc"):
+            row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
+        row["confusion"] = json.dumps(found.confusion)
+        rows.append(row)
+    return pd.DataFrame(rows).merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
+
+
+def _ends(name: str, interval: Any) -> dict[str, float]:
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
+    """Every two finalists, of many only those with the best; `p_holm` corrects for all of these questions."""
+    right = {one.key: evidence.correct(one.key) for one in evidence.finalists}
+    keys, rows = list(right), []
+    for i, first in enumerate(keys if len(keys) <= MANY else keys[:1]):
+        for second in keys[i + 1 :]:
+            found = paired_test(right[first], right[second], evidence.groups, seed=seed)
+            row = {"first": first, "second": second, "difference": found.difference}
+            row |= {"low": found.interval.low, "high": found.interval.high, "p": found.p_value}
+            rows.append({**row, "groups_needed": found.needed})
+    columns = ["first", "second", "difference", "low", "high", "p", "groups_needed"]
+    pairs = pd.DataFrame(rows, columns=columns).astype({"groups_needed": "Int64"})
+    pairs["p_holm"] = holm([float(p) for p in pairs["p"]])
+    return pairs
+
+
+def _against_best(evidence: Evidence, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Each finalist minus the chosen one; `p_holm` corrects for these questions only, the fewest."""
+    best = evidence.finalists[0].key
+    mine = pairs[pairs["first"] == best]
+    rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST}]
+    for row, adjusted in zip(mine.to_dict("records"), holm([float(p) for p in mine["p"]]), strict=True):
+        difference = -row["difference"]
+        verdict = TIED if adjusted > SIGNIFICANCE else WORSE if difference < 0 else BETTER
+        entry = {"key": row["second"], "difference": difference, "difference_low": -row["high"]}
+        entry |= {"difference_high": -row["low"], "p": row["p"], "p_holm": adjusted, "verdict": verdict}
+        rows.append(entry)
+    columns = ["key", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _with_published(table: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+    """The table with the study's own figure, a fraction, where a finalist repeats one of its settings."""
+    import search_spaces
+
+    labels: list[str | None] = []
+    values: list[float] = []
+    for one in evidence.finalists:
+        try:
+            published = getattr(search_spaces.load(str(one.run.record["space"])), "published", ())
+        except UserMistake:
+            published = ()
+        matches = [
+            (len(parameters), str(label), float(accuracy) / 100)
+            for parameters, label, accuracy in published
+            if all(getattr(one.config, name) == value for name, value in parameters.items())
+        ]
+        closest = max(matches, default=(0, None, float("nan")))
+        labels.append(closest[1])
+        values.append(closest[2])
+    return table.assign(published_label=pd.Series(labels, dtype="object"), published_accuracy=values)
+
+
+def _with_seeds(table: pd.DataFrame, seed_scores: pd.DataFrame | None) -> pd.DataFrame:
+    if seed_scores is None:
+        return table.assign(seeds=0, seed_accuracy_mean=np.nan, seed_accuracy_sd=np.nan)
+    spread = seed_scores.groupby("trial_id")["accuracy"].agg(["count", "mean", "std"])
+    spread.columns = pd.Index(["seeds", "seed_accuracy_mean", "seed_accuracy_sd"])
+    joined = table.merge(spread, left_on="trial_id", right_index=True, how="left")
+    return joined.assign(seeds=joined["seeds"].fillna(0).astype(int))
+
+
+def _write_tables(found: Comparison, evidence: Evidence) -> None:
+    found.out.mkdir(parents=True, exist_ok=True)
+    parts = []
+    fixed = ("path", "group", "label", "trial_id")
+    columns = [f"class {name}" if name in fixed else name for name in evidence.classes]
+    for one in evidence.finalists:
+        frame = pd.DataFrame({"path": evidence.paths, "group": evidence.groups})
+        frame["label"] = [evidence.classes[code] for code in evidence.labels]
+        frame["trial_id"] = one.key
+        parts.append(frame.join(pd.DataFrame(softmax(evidence.logits[one.key]), columns=columns)))
+    probabilities = pd.concat(parts, ignore_index=True)
+    for name, frame in (
+        ("comparison", found.table),
+        ("pairs", found.pairs),
+        ("probabilities", probabilities),
+    ):
+        write_atomically(found.out / f"{name}.parquet", partial(frame.to_parquet, index=False))
+    write_atomically(found.out / "comparison.csv", partial(found.table.to_csv, index=False))

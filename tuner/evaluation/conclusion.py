@@ -1,0 +1,85 @@
+"""The comparison in words."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.evaluation.evidence import Evidence
+
+__all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "percent"]
+
+BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better on the test set"
+"""Verdicts on a finalist; all but the first compare its test accuracy with that of the first."""
+
+
+def doubts(evidence: "Evidence") -> list[str]:
+    """What a reader must know before believing the table."""
+    notes = []
+    first = np.unique(np.asarray(evidence.groups), return_index=True)[1]
+    counts = np.bincount(evidence.labels[first], minlength=len(evidence.classes))
+    for name, count in zip(evidence.classes, counts, strict=True):
+        if count < 10:
+            unit = "groups" if evidence.grouped else "images"
+            notes.append(
+                f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
+            )
+    data = evidence.runs[0].record["data"]
+    if data["sample"]:
+        notes.append(
+            "the images are the program's own drawings, not photographs: the scores say nothing of real data"
+        )
+    if not (data["groups"] or data["group_regex"] or data["sample"]):
+        notes.append(
+            "the data came without groups: if several photographs show the same thing, these scores are too"
+            " high"
+        )
+    return notes
+
+
+def conclude(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence") -> str:
+    """What the table says, in sentences with numbers; ties are called ties."""
+    best, images, groups = table.iloc[0], len(evidence.labels), len(set(evidence.groups))
+    unit = f"{images} test images of {groups} groups" if evidence.grouped else f"{images} test images"
+    text = (
+        f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},"
+        f" and gets {percent(best['test_accuracy'])} of {unit} right"
+        f" (95 % interval {percent(best['test_accuracy_low'])} to {percent(best['test_accuracy_high'])})."
+    )
+    if len(table) == 1:
+        return f"{text} There is no other finalist to compare it with."
+    parts = []
+    for verdict, one, many in (
+        (TIED, "is tied with the best", "are tied with the best"),
+        (WORSE, "is worse", "are worse"),
+        (BETTER, "is better on the test set", "are better on the test set"),
+    ):
+        count = int((table["verdict"] == verdict).sum())
+        if count:
+            parts.append(f"{count} {one if count == 1 else many}")
+    text += f" Of the {len(table) - 1} other finalists {', '.join(parts)}."
+    return f"{text} {_needed(table, pairs, groups, evidence.grouped)}"
+
+
+def _needed(table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, grouped: bool) -> str:
+    import pandas as pd
+
+    top, unit = pairs.iloc[0], "groups" if grouped else "images"
+    second, points = table.iloc[1], abs(100 * top["difference"])
+    who = f"the top two on validation, {table.iloc[0]['label']} and {second['label']},"
+    if pd.isna(top["groups_needed"]):
+        return (
+            f"To separate {who} which are equal on the test set, takes more {unit} than any data could give."
+        )
+    return (
+        f"To separate {who} which differ by {points:.2f} points on the test set, about"
+        f" {int(top['groups_needed']):,} test {unit} would be needed (80 % power, 5 % level);"
+        f" there are {groups:,}."
+    )
+
+
+def percent(share: float) -> str:
+    """`share` in words for people, with one decimal."""
+    return f"{100 * share:.1f} %"

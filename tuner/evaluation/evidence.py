@@ -1,0 +1,54 @@
+"""What a comparison is made from, and what it found: plain data that tables, words and pictures share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tuner.evaluation.finalists import Finalist
+from tuner.evaluation.statistics import FloatArray
+from tuner.runs.directory import Run
+
+__all__ = ["Comparison", "Evidence"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    `table` has one row a finalist, best validation first; its first row is the chosen one. `pairs` has one
+    row for every two of the finalists. Scores, differences and interval ends are fractions. `report` is the
+    page, `out` its folder.
+    """
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    conclusion: str
+    warnings: tuple[str, ...]
+    report: Path
+    out: Path
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What pictures and page are made from: the finalists and their answers to the same test images [n]."""
+
+    runs: tuple[Run, ...]
+    finalists: tuple[Finalist, ...]
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    logits: Mapping[str, FloatArray]
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some test images share a group."""
+        return len(set(self.groups)) < len(self.groups)
+
+    def correct(self, key: str) -> npt.NDArray[np.bool_]:
+        """Which images [n] the finalist `key` gets right."""
+        return np.asarray(self.logits[key].argmax(axis=1) == self.labels)

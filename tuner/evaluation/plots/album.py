@@ -1,0 +1,120 @@
+"""Which pictures a comparison has, in their order, with the words beneath them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.evaluation.hyperparameters import Importances, importances, parameter_frame
+from tuner.evaluation.plots import mistakes as wrong
+from tuner.evaluation.plots import parameters, scores, search
+from tuner.evaluation.plots.canvas import COLOURS, Names, Picture, paint
+from tuner.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.evaluation.evidence import Evidence
+    from tuner.evaluation.plots.canvas import Drawing
+
+
+class _Album:
+    def __init__(self, folder: Path, families: Sequence[str]) -> None:
+        self.folder, self.families = folder, families
+        self.pictures: list[Picture] = []
+
+    def add(self, name: str, group: str, title: str, caption: str, drawn: "Drawing") -> None:
+        size, draw = drawn
+        files = paint(self.folder, name, size, draw, self.families)
+        self.pictures.append(Picture(name, group, title, caption, *files))
+
+
+def draw_all(
+    folder: Path,
+    evidence: "Evidence",
+    table: "pd.DataFrame",
+    mistakes: Sequence[wrong.Mistake],
+    seed: int = 0,
+) -> tuple[list[Picture], Names, tuple[str, ...]]:
+    """Every picture, the class names as drawn, and sentences about pictures that could not be made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = Names(evidence.classes)
+    album = _Album(folder, names.families)
+    _add_scores(album, evidence, table, names)
+    if mistakes:
+        caption = "The chosen model's wrong answers on the test images, the surest first."
+        album.add(
+            "mistakes", "mistakes", "Most confident mistakes", caption, wrong.gallery(mistakes, names.drawn)
+        )
+    notes = []
+    for number, run in enumerate(evidence.runs, start=1):
+        ending = f"-{number}" if len(evidence.runs) > 1 else ""
+        notes += _add_search(album, run, ending, seed)
+    return album.pictures, names, tuple(notes)
+
+
+def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", names: Names) -> None:
+    left_out = len(table) - scores.SHOWN
+    more = (
+        f" The best {scores.SHOWN} on validation; {left_out} more are in the table." if left_out > 0 else ""
+    )
+    unit = "groups of photographs" if evidence.grouped else "images"
+    caption = f"Intervals of 95 % over {unit}; the dotted line is the one chosen on validation.{more}"
+    album.add("accuracy", "scores", "Test accuracy by combination", caption, scores.accuracies(table))
+    series = len({(one.config.model, one.config.strategy) for one in evidence.finalists})
+    shown = f" The best {len(COLOURS)} of {series} are shown." if series > len(COLOURS) else ""
+    caption = f"For each strategy the finalist that is best on validation, with its 95 % interval.{shown}"
+    drawn = scores.three_groups(evidence.finalists, table)
+    album.add("groups", "scores", "Fine-tuning, + label smoothing, + plateau", caption, drawn)
+    caption = (
+        "Test images by true class (rows) and predicted class (columns); darker is a larger share of a row."
+    )
+    if names.shared:
+        caption += f" Names without their common beginning {names.shared!r}."
+    album.add("confusion", "scores", "Confusion matrices", caption, scores.confusions(table, names.drawn))
+    caption = (
+        "On the dotted line a model is right as often as it says. 15 bins of equal width; a larger dot holds"
+        " more images."
+    )
+    album.add("calibration", "scores", "Calibration", caption, scores.calibration(evidence, table))
+    caption = (
+        "Solid: validation. Dashed: training, whose loss is the trial's own criterion. Mark: the epoch kept."
+    )
+    drawn = search.learning_curves(evidence.finalists)
+    album.add("learning-curves", "search", "Learning curves of the best finalists", caption, drawn)
+
+
+def _add_search(album: _Album, run: Run, ending: str, seed: int) -> list[str]:
+    name, metric = (f" of {run.path.resolve().name}" if ending else ""), str(run.record["metric"])
+    caption = (
+        "Every trial at the time it ended, with the best value it reached; failed ones stand at the worst."
+    )
+    album.add(f"search{ending}", "search", f"The search over time{name}", caption, search.over_time(run))
+    if rungs := search.rung_survival(run):
+        caption = "Of each strategy's trials, how many went on beyond each rung of the scheduler."
+        album.add(f"rungs{ending}", "search", f"Rung survival by strategy{name}", caption, rungs)
+    found, frame = importances(run, seed), parameter_frame(run)
+    notes = [f"{run.path.resolve().name}: {found.problem}"] if found.problem else []
+    if found.values:
+        caption = f"fANOVA over {found.trials} completed trials, for parameters that all of them have."
+        drawn = parameters.importance_bars(found)
+        album.add(
+            f"importances{ending}", "parameters", f"Importance of the hyperparameters{name}", caption, drawn
+        )
+    order = _order(found, frame)
+    if len(order) > 0:
+        caption = f"Best {metric} of every trial against each of its settings."
+        drawn = parameters.slices(frame, metric, order)
+        album.add(f"slices{ending}", "parameters", f"Slices{name}", caption, drawn)
+    if len(order) > 1:
+        caption = (
+            "One line a trial; the good ones stand out, and a line breaks where a parameter has no meaning."
+        )
+        drawn = parameters.parallel(frame, metric, order)
+        album.add(f"parallel{ending}", "parameters", f"Parallel coordinates{name}", caption, drawn)
+    return notes
+
+
+def _order(found: Importances, frame: "pd.DataFrame") -> list[str]:
+    varied = [name for name in frame.columns if name not in ("value", "status")]
+    known = [name for name in found.values if name in varied]
+    return known + [name for name in varied if name not in known]

@@ -1,0 +1,88 @@
+"""The most confident mistakes, as a picture and as thumbnails for the page."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuner.evaluation.plots.canvas import fit
+from tuner.evaluation.scores import softmax
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tuner.evaluation.evidence import Evidence
+    from tuner.evaluation.plots.canvas import Drawing
+
+SHOWN = 12
+SIDE = 160
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test image that the chosen model gets wrong; `jpeg` is a thumbnail, None if unreadable."""
+
+    path: str
+    true_class: int
+    predicted: int
+    confidence: float
+    jpeg: bytes | None
+
+
+def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake]:
+    """The chosen finalist's wrong answers, the surest first."""
+    best = evidence.finalists[0]
+    probabilities = softmax(evidence.logits[best.key])
+    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != evidence.labels)
+    order = wrong[np.argsort(-sure[wrong], kind="stable")][:count]
+    folder = Path(str(evidence.runs[0].record["data"]["folder"]))
+    return [
+        Mistake(
+            path=evidence.paths[i],
+            true_class=int(evidence.labels[i]),
+            predicted=int(predicted[i]),
+            confidence=float(sure[i]),
+            jpeg=_thumbnail(folder / evidence.paths[i]),
+        )
+        for i in order
+    ]
+
+
+def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
+    """Size and drawing of `mistakes` with what they are, what they were taken for, and how surely."""
+    lines = -(-len(mistakes) // 4)
+
+    def draw(figure: "Figure") -> None:
+        from PIL import Image
+
+        grid = figure.subplots(lines, 4, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes, one in zip(grid.flat, mistakes, strict=False):
+            if one.jpeg is None:
+                axes.text(0.5, 0.5, "image not found", ha="center", transform=axes.transAxes, fontsize=9)
+            else:
+                axes.imshow(np.asarray(Image.open(io.BytesIO(one.jpeg))))
+            real, said = fit(names[one.true_class], 18), fit(names[one.predicted], 18)
+            text = f"is {real}\ntaken for {said}\nat {100 * one.confidence:.0f} %"
+            axes.set_title(text, fontsize=8, loc="left")
+
+    return (7.2, 2.35 * lines), draw
+
+
+def _thumbnail(path: Path) -> bytes | None:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError):
+        return None
+    upright.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    upright.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()

@@ -1,0 +1,171 @@
+"""Pictures of the finalists' test scores."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuner.evaluation.finalists import Finalist
+from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink, lines, paper
+from tuner.evaluation.statistics import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from tuner.evaluation.evidence import Evidence
+    from tuner.evaluation.plots.canvas import Drawing
+
+SHOWN = 24
+"""Rows of the picture of accuracies; more can't be read."""
+
+
+def accuracies(table: "pd.DataFrame") -> "Drawing":
+    """Size and drawing of the accuracy of every finalist with both intervals and the published figure."""
+    rows = table.head(SHOWN)
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        y = np.arange(len(rows))
+        x = 100 * rows["test_accuracy"].to_numpy()
+        for name, width, colour in (("test_accuracy", 1.6, COLOURS[0]), ("image_accuracy", 5.5, COLOURS[5])):
+            ends = 100 * rows[[f"{name}_low", f"{name}_high"]].to_numpy()
+            label = "95 % interval" if name == "test_accuracy" else "95 %, if images were independent"
+            alpha = 1.0 if name == "test_accuracy" else 0.45
+            axes.hlines(y, ends[:, 0], ends[:, 1], color=colour, lw=width, alpha=alpha, label=label)
+        axes.plot(x, y, "o", color=COLOURS[0], ms=6, label="test accuracy", zorder=3)
+        published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
+        if np.isfinite(published).any():
+            axes.plot(
+                published,
+                y,
+                "D",
+                mfc="none",
+                mec=COLOURS[4],
+                ms=7,
+                mew=1.5,
+                ls="",
+                label="published (split by image)",
+            )
+        axes.axvline(x[0], color=ink(), lw=0.8, ls=":")
+        axes.set_yticks(y, [lines(label, 36) for label in rows["label"]], fontsize=9)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel("test accuracy, %")
+        axes.grid(axis="y", visible=False)
+        figure.legend(loc="outside lower center", ncols=2)
+
+    return (7.0, 1.9 + 0.34 * len(rows)), draw
+
+
+def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawing":
+    """Size and drawing of fine-tuning, + label smoothing, + plateau side by side, as the study showed them.
+
+    Each group shows, of every model and strategy, the finalist that is best on validation; of many models and
+    strategies the best seven, since more colours can't be told apart.
+    """
+    titles = ("fine-tuning", "+ label smoothing", "+ plateau")
+    cells: dict[tuple[str, int], int] = {}
+    for position, one in enumerate(finalists):
+        group = 2 if one.config.schedule == "plateau" else 1 if one.config.label_smoothing > 0 else 0
+        cells.setdefault((f"{one.config.model} {one.config.strategy}".replace("_", " "), group), position)
+    series = sorted(list(dict.fromkeys(name for name, _ in cells))[: len(COLOURS)])
+    models = {one.config.model for one in finalists}
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        width = 0.8 / max(1, len(series))
+        for number, name in enumerate(series):
+            places = [group for group in range(3) if (name, group) in cells]
+            rows = table.iloc[[cells[name, group] for group in places]]
+            x = np.array(places) + (number - (len(series) - 1) / 2) * width
+            y = 100 * rows["test_accuracy"].to_numpy()
+            low, high = (100 * rows[f"test_accuracy_{end}"].to_numpy() for end in ("low", "high"))
+            label = name.split(" ", 1)[1] if len(models) == 1 else name
+            colour, marker = COLOURS[number], MARKERS[number]
+            axes.vlines(x, low, high, color=colour, lw=2)
+            axes.plot(x, y, marker, color=colour, ms=8, ls="", label=fit(label, 30))
+            published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
+            axes.plot(x + width / 4, published, "D", mfc=paper(), mec=colour, ms=6, mew=1.5, ls="")
+        axes.set_xticks(range(3), titles)
+        axes.set_xlim(-0.5, 2.5)
+        axes.vlines(
+            [0.5, 1.5], 0, 1, transform=axes.get_xaxis_transform(), color=axes.spines["left"].get_edgecolor()
+        )
+        axes.set_ylabel("test accuracy, %")
+        axes.grid(axis="x", visible=False)
+        if table["published_accuracy"].notna().any():
+            axes.plot([], [], "D", mfc=paper(), mec=ink(), ms=6, mew=1.5, ls="", label="published")
+        figure.legend(loc="outside lower center", ncols=2 if len(series) > 3 else 4)
+
+    return (7.0, 4.4), draw
+
+
+def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":
+    """Size and drawing of the confusion matrices of the best finalists, rows being the true class."""
+    classes = len(names)
+    columns = 3 if classes <= 4 else 2 if classes <= 8 else 1
+    shown = table.head({3: 9, 2: 4, 1: 1}[columns])
+    rows = -(-len(shown) // columns)
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axes in grid.flat[len(shown) :]:
+            axes.set_visible(False)
+        for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
+            _matrix(axes, np.array(json.loads(row["confusion"])))
+            axes.set_title(f"{lines(row['label'], 22)}\n{100 * row['test_accuracy']:.1f} %", fontsize=9)
+            axes.set_xticks(range(classes), [fit(name, 18) for name in names], rotation=40, ha="right")
+            axes.set_yticks(range(classes), [fit(name, 18) for name in names])
+        for axes in grid.flat[max(0, len(shown) - columns) : len(shown)]:
+            axes.tick_params(labelbottom=True)
+        figure.supxlabel("predicted class", fontsize=10)
+        figure.supylabel("true class", fontsize=10)
+
+    side = {3: 1.7, 2: 2.4, 1: 4.8 if classes < 30 else 6.0}[columns]
+    return (7.2, 1.5 + rows * (side + 0.6)), draw
+
+
+def _matrix(axes: "Axes", counts: FloatArray) -> None:
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    axes.tick_params(length=0, labelsize=8)
+    if len(counts) > 20:
+        return
+    for i, row in enumerate(counts):
+        for j, count in enumerate(row):
+            if count:
+                colour = "#ffffff" if share[i, j] > 0.55 else "#1d1d1f"
+                axes.text(j, i, str(int(count)), ha="center", va="center", color=colour, fontsize=8)
+
+
+def calibration(evidence: "Evidence", table: "pd.DataFrame") -> "Drawing":
+    """Size and drawing of confidence against accuracy in 15 bins of equal width, for the best finalists."""
+    from tuner.evaluation.scores import softmax
+
+    shown = evidence.finalists[:6]
+    rows = -(-len(shown) // 3)
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(rows, min(3, len(shown)), squeeze=False, sharex=True, sharey=True)
+        for axes in grid.flat[len(shown) :]:
+            axes.set_visible(False)
+        for axes, one, error in zip(grid.flat, shown, table["calibration_error"], strict=False):
+            sure = softmax(evidence.logits[one.key]).max(axis=1)
+            code = np.clip(np.ceil(sure * 15).astype(int) - 1, 0, 14)
+            count = np.bincount(code, minlength=15)
+            full = count > 0
+            x = np.bincount(code, weights=sure, minlength=15)[full] / count[full]
+            y = np.bincount(code, weights=evidence.correct(one.key), minlength=15)[full] / count[full]
+            axes.plot([0, 100], [0, 100], color=ink(), lw=0.8, ls=":")
+            axes.plot(100 * x, 100 * y, color=COLOURS[0], lw=1)
+            axes.scatter(100 * x, 100 * y, s=12 + 220 * count[full] / len(sure), color=COLOURS[0], alpha=0.75)
+            axes.set_title(f"{lines(one.label, 28)}\ncalibration error {100 * error:.1f} %", fontsize=9)
+            axes.set_xlim(100 / len(evidence.classes) - 6, 103)
+            axes.set_ylim(-4, 104)
+        figure.supxlabel("confidence, %", fontsize=10)
+        figure.supylabel("right, %", fontsize=10)
+
+    return (7.2, 0.7 + 2.75 * rows), draw

@@ -1,0 +1,123 @@
+"""Pictures of how a search went: learning curves, trials over time, who survived the rungs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainables.config import METRICS
+from tuner.evaluation.finalists import Finalist
+from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
+from tuner.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from tuner.evaluation.plots.canvas import Drawing
+
+SHOWN = 6
+"""Finalists whose learning curves are drawn; more lines can't be told apart."""
+
+STATES = {"completed": (COLOURS[0], "o"), "stopped": (COLOURS[1], "x"), "failed": (COLOURS[4], "v")}
+
+
+def learning_curves(finalists: Sequence[Finalist]) -> "Drawing":
+    """Size and drawing of loss and accuracy per epoch of the best finalists, training dashed."""
+    shown = finalists[:SHOWN]
+    curves = [one.run.epochs(str(one.row["trial_id"])) for one in shown]
+
+    def draw(figure: "Figure") -> None:
+        left, right = figure.subplots(1, 2)
+        for number, (one, curve) in enumerate(zip(shown, curves, strict=True)):
+            colour, marker = COLOURS[number], MARKERS[number]
+            best = curve["epoch"] == one.row["best_epoch"]
+            for axes, name, scale in ((left, "loss", 1), (right, "accuracy", 100)):
+                axes.plot(
+                    curve["epoch"], scale * curve[f"train_{name}"], color=colour, lw=1, ls="--", alpha=0.6
+                )
+                label = fit(one.label, 40) if axes is left else None
+                axes.plot(curve["epoch"], scale * curve[f"val_{name}"], color=colour, lw=1.6, label=label)
+                axes.plot(
+                    curve["epoch"][best], scale * curve[f"val_{name}"][best], marker, color=colour, ms=7
+                )
+        left.set_title("loss, nats per image")
+        right.set_title("accuracy, %")
+        for axes in (left, right):
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        figure.legend(loc="outside lower center", ncols=2 if len(shown) > 1 else 1)
+
+    return (7.2, 3.6 + 0.22 * (len(shown) // 2)), draw
+
+
+def over_time(run: Run) -> "Drawing":
+    """Size and drawing of every trial by the time of its end and its value, with the best so far."""
+    metric = str(run.record["metric"])
+    trials = run.trials().merge(run.epochs().groupby("trial_id")["time"].max().rename("ended"), on="trial_id")
+    epochs = run.epochs()
+    start = float((epochs["time"] - epochs["epoch_seconds"]).min()) if len(epochs) else 0.0
+    trials = trials.assign(minutes=(trials["ended"] - start) / 60).sort_values("minutes")
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        values = trials[trials["value"].notna()]
+        for status, (colour, marker) in STATES.items():
+            some = trials[trials["status"] == status]
+            if len(some) == 0:
+                continue
+            place = some["value"].where(some["value"].notna(), _worst(values, metric))
+            label = {"stopped": "stopped early by the scheduler", "failed": "failed"}.get(status, status)
+            axes.plot(
+                some["minutes"], place, marker, color=colour, ms=6, ls="", label=f"{label} ({len(some)})"
+            )
+        best = values["value"].cummin() if METRICS[metric] == "min" else values["value"].cummax()
+        axes.step(values["minutes"], best, where="post", color=ink(), lw=1.2, label="best so far")
+        # A trial or two that nearly diverged would press all others into one line.
+        if len(values) and values["value"].min() > 0 and values["value"].max() > 10 * values["value"].min():
+            axes.set_yscale("log")
+        axes.set_xlabel("minutes since the start")
+        axes.set_ylabel(metric)
+        figure.legend(loc="outside lower center", ncols=2)
+
+    return (7.0, 4.0), draw
+
+
+def _worst(values: "pd.DataFrame", metric: str) -> float:
+    if len(values) == 0:
+        return 0.0
+    return float(values["value"].max() if METRICS[metric] == "min" else values["value"].min())
+
+
+def rung_survival(run: Run) -> "Drawing | None":
+    """Size and drawing of the share of trials that went beyond each rung, by strategy; None without rungs."""
+    settings = run.record["settings"]
+    rungs, epoch = [], float(settings["grace_period"])
+    while epoch < float(settings["max_epochs"]):
+        rungs.append(int(epoch))
+        epoch *= float(settings["reduction_factor"])
+    trials = run.trials()
+    trials = trials[trials["status"] != "failed"]
+    if run.record["grid"] or not rungs or len(trials) == 0:
+        return None
+    rows = {str(name): some for name, some in trials.groupby("strategy")}
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        width = 0.8 / len(rows)
+        for number, (name, some) in enumerate(rows.items()):
+            alive = [
+                100 * float(((some["epochs"] > r) | (some["status"] == "completed")).mean()) for r in rungs
+            ]
+            x = np.arange(len(rungs)) + (number - (len(rows) - 1) / 2) * width
+            label = f"{name.replace('_', ' ')} ({len(some)} trials)"
+            bars = axes.bar(x, alive, width * 0.9, color=COLOURS[number % len(COLOURS)], label=label)
+            axes.bar_label(bars, [f"{share:.0f}" for share in alive], fontsize=8, padding=2)
+        axes.set_xticks(range(len(rungs)), [f"epoch {rung}" for rung in rungs])
+        axes.set_ylim(0, 112)
+        axes.set_yticks(range(0, 101, 20))
+        axes.set_ylabel("went on beyond the rung, %")
+        axes.grid(axis="x", visible=False)
+        figure.legend(loc="outside lower center", ncols=2)
+
+    return (7.0, 3.8), draw

@@ -1,0 +1,187 @@
+"""The page of a comparison: one self-contained HTML file, and the rows of its main table."""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuner.evaluation.conclusion import percent
+from tuner.evaluation.hyperparameters import edge_warnings, savings
+from tuner.evaluation.page import document, figure, section, table
+from tuner.evaluation.table import main_rows, number, p_value, signed
+from tuner.runs.directory import Run, write_atomically
+
+if TYPE_CHECKING:
+    from tuner.evaluation.evidence import Comparison, Evidence
+    from tuner.evaluation.plots import Picture
+    from tuner.evaluation.plots.canvas import Names
+    from tuner.evaluation.plots.mistakes import Mistake
+
+__all__ = ["main_rows", "write_report"]
+
+REMARK = (
+    "Published figures are test accuracies of the study that this space repeats. Its split was by image, so"
+    " photographs of one leaf stood on both sides: they are not comparable with scores on unseen groups."
+)
+
+
+def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) -> tuple[str, ...]:
+    """Draw the figures, write `index.html`, and return sentences that belong among the warnings."""
+    from tuner.evaluation.plots import draw_all
+    from tuner.evaluation.plots.mistakes import confident_mistakes
+
+    mistakes = confident_mistakes(evidence)
+    pictures, names, notes = draw_all(found.out / "figures", evidence, found.table, mistakes, seed)
+    edges = tuple(sentence for run in evidence.runs for sentence in edge_warnings(run))
+    warnings = (*found.warnings, *edges)
+    drawn: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        drawn.setdefault(picture.group, []).append(picture)
+    sections = [
+        _summary(found, warnings),
+        _scores(found, evidence, drawn["scores"], names),
+        section("Between finalists", _pairs(found)),
+        section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
+        _parameters(drawn.get("parameters", []), [*notes, *edges]),
+        section("Most confident mistakes", _gallery(mistakes, evidence.classes)),
+        *(_record(run) for run in evidence.runs),
+    ]
+    title = "Comparison of " + ", ".join(run.path.resolve().name for run in evidence.runs)
+    page = document(title, sections)
+    write_atomically(found.report, lambda file: file.write_text(page, encoding="utf-8"))
+    return edges
+
+
+def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
+    parts = [f'<p class="conclusion">{html.escape(found.conclusion)}</p>']
+    if warnings:
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in warnings)
+        parts.append(f'<div class="warnings"><h3>Before you believe it</h3><ul>{items}</ul></div>')
+    return section("Conclusion", *parts)
+
+
+def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Picture]", names: "Names") -> str:
+    header, rows = main_rows(found.table)
+    test = "wild bootstrap over groups" if evidence.grouped else "exact McNemar"
+    unit = "groups within their class" if evidence.grouped else "images (Wilson)"
+    note = (
+        "Ordered by validation, on which the first was chosen; the test set only reports. 95 % intervals"
+        f" resample {unit}; the interval by image takes every photograph as independent. Verdicts compare with"
+        f" the first on the same images ({test}, Holm-corrected)."
+    )
+    parts = [table(header, rows, "Finalists on the test set"), f'<p class="note">{note}</p>']
+    if found.table["published_accuracy"].notna().any():
+        parts.append(f'<p class="note">{REMARK}</p>')
+    if names.key:
+        known = "; ".join(f"{drawn} is {name}" for drawn, name in names.key.items())
+        sentence = f"No installed font can draw some class names, so the figures number them: {known}."
+        parts.append(f'<p class="note">{html.escape(sentence)}</p>')
+    parts += [figure(picture) for picture in pictures]
+    parts.append(table(*_class_rows(found, evidence), "Scores of each class"))
+    return section("Test scores", *parts)
+
+
+def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], list[list[str]]]:
+    header = ["finalist", "class", "images", "precision", "recall", "F1", "AUC"]
+    rows = []
+    for row in found.table.to_dict("records"):
+        for code, name in enumerate(evidence.classes):
+            cells = [row["label"], name, str(int((evidence.labels == code).sum()))]
+            rows.append(cells + [number(row[f"{m}[{name}]"]) for m in ("precision", "recall", "f1", "auc")])
+    return header, rows
+
+
+def _pairs(found: "Comparison") -> str:
+    labels = dict(zip(found.table["key"], found.table["label"], strict=True))
+    header = [
+        "first",
+        "second",
+        "first minus second, points",
+        "95 %",
+        "p",
+        "p (Holm, all pairs)",
+        "groups needed",
+    ]
+    rows = []
+    for row in found.pairs.to_dict("records"):
+        needed = row["groups_needed"]
+        cells = [labels[row["first"]], labels[row["second"]], signed(row["difference"])]
+        cells += [f"{signed(row['low'])} to {signed(row['high'])}", p_value(row["p"]), p_value(row["p_holm"])]
+        rows.append(
+            [*cells, "no data would do" if needed is None or needed != needed else f"{int(needed):,}"]
+        )
+    if not rows:
+        return "<p>There is only one finalist.</p>"
+    note = "Groups needed: to see such a difference in four of five test sets, at the 5 % level."
+    return table(header, rows, "Paired comparisons") + f'<p class="note">{note}</p>'
+
+
+def _saved(run: Run) -> str:
+    found = savings(run)
+    share = 1 - found.spent / found.full if found.full else 0.0
+    return (
+        f"<p>{html.escape(run.path.resolve().name)}: {found.spent:,} of {found.full:,} epochs were trained;"
+        f" stopping early saved {percent(share)} ({found.by_scheduler:,} epochs by the scheduler,"
+        f" {found.by_patience:,} by patience, {found.by_failure:,} by failures),"
+        f" about {found.hours:.1f} hours of training.</p>"
+    )
+
+
+def _parameters(pictures: "Sequence[Picture]", notes: Sequence[str]) -> str:
+    sentences = [f"<p>{html.escape(note)}.</p>" for note in notes]
+    return section("Hyperparameters", *sentences, *map(figure, pictures))
+
+
+def _gallery(mistakes: "Sequence[Mistake]", classes: Sequence[str]) -> str:
+    if not mistakes:
+        return "<p>The chosen model makes no mistake on the test images.</p>"
+    cards = []
+    for one in mistakes:
+        words = (
+            f"{classes[one.true_class]}, taken for {classes[one.predicted]} ({100 * one.confidence:.0f} %)"
+        )
+        picture = '<div class="gone">image not found</div>'
+        if one.jpeg is not None:
+            data = base64.b64encode(one.jpeg).decode("ascii")
+            picture = f'<img alt="{html.escape(one.path)}" src="data:image/jpeg;base64,{data}">'
+        caption = f"{html.escape(words)}<br><small>{html.escape(one.path)}</small>"
+        cards.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+    return f'<div class="gallery">{"".join(cards)}</div>'
+
+
+def _record(run: Run) -> str:
+    split = run.split()
+    sides = split.groupby("group")["split"].nunique()
+    shared = int((sides > 1).sum())
+    leak = f"{shared} groups stand on two sides of the split" if shared else "no group stands on two sides"
+    counts = {
+        (str(label), str(part)): (len(some), some["group"].nunique())
+        for (label, part), some in split.groupby(["label", "split"])
+    }
+    rows = []
+    for label in run.record["data"]["classes"]:
+        cells = [str(label)]
+        for part in ("train", "val", "test"):
+            images, groups = counts.get((label, part), (0, 0))
+            cells.append(f"{images:,} in {groups:,}")
+        rows.append(cells)
+    header = ["class", "training: images in groups", "validation", "test"]
+    settings = [[name, value] for name, value in _flat(run.record)]
+    return section(
+        f"Record of {run.path.resolve().name}",
+        table(header, rows, "Data and split"),
+        f'<p class="note">Leak check: {leak}, of {len(sides):,} groups in all.</p>',
+        table(["setting", "value"], settings, "Settings, versions, hardware, seeds"),
+    )
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in record.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            rows.append((prefix + str(name), ", ".join(map(str, value)) or "none"))
+        else:
+            rows.append((prefix + str(name), "none" if value is None else str(value)))
+    return rows

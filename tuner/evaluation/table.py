@@ -1,0 +1,77 @@
+"""The main table of a comparison as text: its rows for page and terminal, and as Markdown."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.evaluation.evidence import Comparison
+
+__all__ = ["main_rows", "markdown", "number", "p_value", "points", "signed", "span"]
+
+
+def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the main table, as the terminal and the page show them."""
+    metric = str(found["metric"].iloc[0])
+    published, seeds = found["published_accuracy"].notna().any(), (found["seeds"] > 0).any()
+    header = ["", "finalist", metric, "test accuracy %", "95 %", "verdict", "vs best, points", "p (Holm)"]
+    header += ["95 % by image", "balanced %", "macro-F1", "loss", "calib. error"]
+    header += ["seeds: mean ± sd %"] if seeds else []
+    header += [*(["published %"] if published else []), "trial"]
+    rows = []
+    for row in found.to_dict("records"):
+        cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}", points(row["test_accuracy"])]
+        cells += [
+            span(row, "test_accuracy"),
+            row["verdict"],
+            signed(row["difference"]),
+            p_value(row["p_holm"]),
+        ]
+        cells += [span(row, "image_accuracy"), points(row["test_balanced_accuracy"])]
+        cells += [number(row[name]) for name in ("test_macro_f1", "test_loss", "calibration_error")]
+        if seeds:
+            mean, spread = row["seed_accuracy_mean"], row["seed_accuracy_sd"]
+            cells.append(f"{points(mean)} ± {points(spread)} ({row['seeds']})" if row["seeds"] else "")
+        if published:
+            cells.append(points(row["published_accuracy"], 2))
+        rows.append([*cells, row["key"]])
+    return header, rows
+
+
+def points(share: float, digits: int = 1) -> str:
+    """`share` as a number of percent; empty for NaN."""
+    return "" if math.isnan(share) else f"{100 * share:.{digits}f}"
+
+
+def signed(share: float) -> str:
+    """`share` in percentage points with its sign; empty for NaN."""
+    # Adding zero turns a negative zero into a plain one.
+    return "" if math.isnan(share) else f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
+def number(value: float) -> str:
+    """`value` with three decimals; empty for NaN."""
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def p_value(value: float) -> str:
+    """A p-value as papers write it; empty for NaN."""
+    return "" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def span(row: Mapping[Any, Any], name: str) -> str:
+    """The interval of `name` in percent, low to high."""
+    return f"{points(row[f'{name}_low'])} to {points(row[f'{name}_high'])}"
+
+
+def markdown(comparison: "Comparison") -> str:
+    """The comparison as a Markdown table, the conclusion and the warnings beneath it."""
+    header, rows = main_rows(comparison.table)
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    notes = [f"Warning: {note}" for note in comparison.warnings]
+    return "\n".join([*lines, "", comparison.conclusion, *([""] if notes else []), *notes])

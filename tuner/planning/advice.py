@@ -1,0 +1,103 @@
+"""What a plan warns of, and what the search would leave on the disk."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from trainables.config import FIELDS, TrialConfig
+from trainables.data.cache import cache_side
+from tuner.planning.timing import Cost
+from tuner.tracking.reporter import clock
+
+TRIALS_PER_DIMENSION = 10
+"""Below that many trials a parameter, a sampler knows little more than chance: Optuna's own advice is 10 to 100."""
+
+FEWEST_OF_A_CHOICE = 3
+FEWEST_OF_A_CONDITION = 10
+
+ADAM_STATES = 2
+
+
+def unexplored(pool: Sequence[TrialConfig], samples: int) -> tuple[str, ...]:
+    """What `samples` trials out of configurations like `pool` can't explore, a sentence each."""
+    varied = _varied(pool)
+    active = {name: sum(value is not None for value in values) / len(pool) for name, values in varied.items()}
+    found = []
+    dimensions = round(sum(active.values()))
+    if samples < TRIALS_PER_DIMENSION * dimensions:
+        found.append(
+            f"{samples} trials for {dimensions} parameters a trial: fewer than {TRIALS_PER_DIMENSION} for each,"
+            f" so the best is likely to be one of the first or a lucky one; {TRIALS_PER_DIMENSION * dimensions}"
+            " trials, or a smaller space, would explore it"
+        )
+    for name, values in varied.items():
+        if isinstance(next(value for value in values if value is not None), str):
+            found += _rare_choices(name, values, samples)
+        elif active[name] * samples < FEWEST_OF_A_CONDITION and active[name] < 1:
+            expected = active[name] * samples
+            found.append(f"{name} means something in about {expected:.0f} of {samples} trials only")
+    return tuple(found)
+
+
+def out_of_time(trials: float, samples: int, epochs: float, budget_s: float | None) -> tuple[str, ...]:
+    """Whether the time budget ends the search before `samples` trials have begun."""
+    if budget_s is None or trials > samples - 0.5:
+        return ()
+    return (
+        f"the time budget of {clock(budget_s)} lets about {trials:.0f} of {samples} trials begin"
+        f" ({epochs:.0f} epochs)",
+    )
+
+
+def disk_bytes(
+    costs: Mapping[tuple[str, str], Cost],
+    pool: Sequence[TrialConfig],
+    *,
+    samples: int,
+    keep: int,
+    concurrent: int,
+    images: int,
+    image_size: int,
+    train_images: int,
+    max_epochs: int,
+    bank_limit: int,
+) -> dict[str, int]:
+    """Bytes by what they are: kept weights, resume state, image cache, bank of frozen features.
+
+    Photographs are taken as 4 : 3 where their shape is not known.
+    """
+    largest = max(cost.weights_bytes for cost in costs.values())
+    alive = max(cost.weights_bytes + (1 + ADAM_STATES) * cost.trained_bytes for cost in costs.values())
+    combinations = len({config.combination for config in pool[:samples]})
+    frozen = {(config.model, config.unfreeze_at or max_epochs) for config in pool if _freezes(config)}
+    depth = {model: max(epochs for name, epochs in frozen if name == model) for model, _ in frozen}
+    width = {cost.model: cost.feature_width for cost in costs.values()}
+    bank = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
+    return {
+        "kept weights": min(combinations + keep, samples) * largest,
+        "resume state": concurrent * alive,
+        "image cache": round(images * cache_side(image_size) ** 2 * 3 * 4 / 3),
+        "frozen features": min(bank, bank_limit),
+    }
+
+
+def _freezes(config: TrialConfig) -> bool:
+    return config.strategy == "feature_extractor" or config.unfreeze_at is not None
+
+
+def _varied(pool: Sequence[TrialConfig]) -> dict[str, list[object]]:
+    """The values of every parameter that differs among trials; a condition alone is no difference."""
+    columns = {name: [getattr(config, name) for config in pool] for name in FIELDS if name != "seed"}
+    return {
+        name: values
+        for name, values in columns.items()
+        if len({value for value in values if value is not None}) > 1
+    }
+
+
+def _rare_choices(name: str, values: Sequence[object], samples: int) -> list[str]:
+    counts = Counter(value for value in values if value is not None)
+    rare = {choice: count / len(values) * samples for choice, count in counts.items()}
+    few = [f"{choice} {expected:.1f}" for choice, expected in rare.items() if expected < FEWEST_OF_A_CHOICE]
+    if not few:
+        return []
+    return [f"{name} is seen fewer than {FEWEST_OF_A_CHOICE} times on average at {', '.join(few)}"]

@@ -1,0 +1,269 @@
+"""What a search would take, before it is started: a few timed steps, and a simulation of ASHA on them."""
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import search_spaces
+from search_spaces.sampling import sample_configs
+from trainables.config import TrialConfig
+from tuner.cluster.session import trial_resources
+from tuner.planning.advice import disk_bytes, out_of_time, unexplored
+from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
+from tuner.planning.timing import STEPS, Cost, measure, representatives
+from tuner.runs.hardware import usable_cores
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle
+from tuner.tuning.data import Examined, load_data
+from tuner.tuning.scheduler import make_rungs
+
+if TYPE_CHECKING:
+    from trainables.trial_data import TrialData
+
+SIMULATIONS = 30
+POOL = 600
+"""Configurations from which the simulations take theirs, besides the space's first trials."""
+
+BANKED = 0.03
+"""What a frozen epoch takes when its features are in the bank, as a share of computing them."""
+
+SLOWER, FASTER = 1.4, 0.9
+"""By how much a trial among others, on a warm machine, may differ from the few steps that were timed alone."""
+
+DRIVER_BYTES = 600 * 2**20
+"""Memory of the search itself and of Ray's own processes, about."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One model x strategy: what was timed, and what the simulated searches spend on it on average."""
+
+    cost: Cost
+    trials: float
+    epochs: float
+    busy_s: float
+    frozen_epoch_s: float
+    full_epoch_s: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search is expected to take here; of `epochs` and `seconds` a low, a middle and a high figure."""
+
+    combinations: tuple[Combination, ...]
+    samples: int
+    concurrent: int
+    epochs: tuple[float, float, float]
+    whole_epochs: int
+    seconds: tuple[float, float, float]
+    trials: float
+    images: tuple[int, int]
+    disk: Mapping[str, int]
+    memory_bytes: int
+    warnings: tuple[str, ...]
+
+
+def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
+    """Time and simulate the search that `config` describes; writes no run directory.
+
+    Raises UserMistake for whatever `tuner run` with the same options would refuse.
+    """
+    reporter = reporter or Reporter()
+    settings = settle(config)
+    found = load_data(config, settings, reporter)
+    images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
+    pool = _pool(settings)
+    resources = trial_resources(config, _machine())
+    concurrent = config.concurrent or _fitting(resources)
+    costs = _measure(config, settings, found, pool, int(resources["cpu"]), reporter)
+    budget = SAMPLE_TIME_BUDGET_S if found.sample and config.time_budget_s is None else config.time_budget_s
+    searches = _simulate(config, settings, pool, _Clock(costs, images, config), concurrent, budget)
+    low, middle, high = spread([search.seconds for search in searches])
+    epochs = spread([sum(search.epochs.values()) for search in searches])
+    trials = float(np.mean([sum(search.trials.values()) for search in searches]))
+    return Plan(
+        combinations=_combinations(costs, searches, images),
+        samples=settings.samples,
+        concurrent=concurrent,
+        epochs=epochs,
+        whole_epochs=settings.samples * settings.max_epochs,
+        seconds=(low * FASTER, middle, high * SLOWER),
+        trials=trials,
+        images=images,
+        disk=disk_bytes(
+            costs,
+            pool,
+            samples=settings.samples,
+            keep=config.keep,
+            concurrent=concurrent,
+            images=sum(images),
+            image_size=settings.image_size,
+            train_images=images[0],
+            max_epochs=settings.max_epochs,
+            bank_limit=config.feature_cache_bytes,
+        ),
+        memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
+        warnings=(
+            *unexplored(pool, settings.samples),
+            *out_of_time(trials, settings.samples, epochs[1], budget),
+        ),
+    )
+
+
+class _Clock:
+    """Seconds of an epoch within one simulated search: frozen ones are computed once and read by all later trials."""
+
+    def __init__(
+        self, costs: dict[tuple[str, str], Cost], images: tuple[int, int], config: SearchConfig
+    ) -> None:
+        self._costs, self._images, self._limit = costs, images, config.feature_cache_bytes
+        self.computed: set[tuple[str, int]] = set()
+
+    def __call__(self, config: TrialConfig, epoch: int) -> float:
+        cost = self._costs[config.model, config.strategy]
+        train, val = self._images
+        first, last = unfreezes(config)
+        if epoch >= last:
+            return cost.full_s * train + cost.eval_s * val
+        if epoch >= first:
+            return (cost.full_s + cost.frozen_s) / 2 * train + cost.eval_s * val
+        whole = cost.frozen_s * train + cost.eval_s * val
+        known = (config.model, epoch) in self.computed
+        self.computed.add((config.model, epoch))
+        banked = train * cost.feature_width * 4 <= self._limit
+        return whole * BANKED if known and banked else whole
+
+
+def unfreezes(config: TrialConfig) -> tuple[float, float]:
+    """The epochs in which the backbone starts to train and trains wholly; infinite if it never does."""
+    from trainables import models, strategies
+
+    if config.strategy == "feature_extractor":
+        return math.inf, math.inf
+    last = strategies.last_unfreeze(config, models.num_stages(config.model))
+    return (config.unfreeze_at or 0) + 1, last
+
+
+def _pool(settings: SpaceSettings) -> list[TrialConfig]:
+    """The first trials, then random configurations; of a grid its list."""
+    number = max(POOL, settings.samples)
+    return list(sample_configs(settings.space, settings.overrides, settings.allowed, number))
+
+
+def _machine() -> dict[str, float]:
+    import torch
+
+    return {"CPU": float(usable_cores()), "GPU": float(torch.cuda.device_count())}
+
+
+def _fitting(resources: dict[str, float]) -> int:
+    have = _machine()
+    return max(1, int(min(have[kind.upper()] / amount for kind, amount in resources.items() if amount)))
+
+
+def _measure(
+    config: SearchConfig,
+    settings: SpaceSettings,
+    found: Examined,
+    pool: Sequence[TrialConfig],
+    threads: int,
+    reporter: Reporter,
+) -> dict[tuple[str, str], Cost]:
+    """What every model x strategy of `pool` takes, timed on a few of the images."""
+    import torch
+
+    from trainables.inference import best_device, choose_precision
+    from trainables.machine import keep_freed_memory
+    from trainables.setting import ComputeConfig
+
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads))
+    device = best_device()
+    setting = ComputeConfig(
+        settings.image_size, "none", choose_precision(config.precision, device), device=device
+    )
+    chosen = representatives(pool)
+    costs = {}
+    try:
+        with tempfile.TemporaryDirectory() as folder, reporter.progress("timing steps") as progress:
+            data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
+            for done, one in enumerate(chosen, start=1):
+                costs[one.model, one.strategy] = measure(one, data, setting)
+                if progress:
+                    progress(done, len(chosen))
+    finally:
+        torch.set_num_threads(before)
+    return costs
+
+
+def _few_images(found: Examined, image_size: int, batch: int, folder: Path) -> "TrialData":
+    """Enough images for the timed steps, decoded into `folder`."""
+    from trainables.data.cache import ImageCache, build_cache
+    from trainables.trial_data import load_trial_data
+
+    split = found.split
+    turn = split.groupby(["split", "label"]).cumcount()
+    ordered = split.assign(turn=turn).sort_values("turn", kind="stable")
+    few = [
+        ordered[ordered["split"] == part].head(batch * steps)
+        for part, steps in (("train", STEPS), ("val", 1))
+    ]
+    rows = [row for part in few for row in zip(part["path"], part["label"], part["split"], strict=True)]
+    pixels = {image.path: image.pixels for image in found.scan.images}
+    paths = [path for path, _, _ in rows]
+    cache = build_cache(
+        found.scan.folder, paths, [pixels[path] for path in paths], image_size, cache_dir=folder
+    )
+    return load_trial_data(ImageCache.open(cache), rows, found.scan.classes)
+
+
+def _simulate(
+    config: SearchConfig,
+    settings: SpaceSettings,
+    pool: Sequence[TrialConfig],
+    seconds: _Clock,
+    concurrent: int,
+    budget: float | None,
+) -> list[Simulated]:
+    """Searches of `settings.samples` trials: the first ones as the space has them, the rest at random."""
+    grid = settings.space.grid
+    first = len(search_spaces.first_trials(settings.space, settings.max_epochs, settings.allowed))
+    found = []
+    for number in range(SIMULATIONS):
+        random = np.random.default_rng([config.seed, number])
+        rest = random.permutation(np.arange(first, len(pool)))
+        order = [*range(first), *rest.tolist()][: settings.samples]
+        rungs = make_rungs(
+            config.metric, settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
+        )
+        if rungs is not None:
+            rungs.mode = "min"
+        seconds.computed.clear()
+        found.append(simulate([pool[i] for i in order], rungs, seconds, concurrent, budget, random))
+    return found
+
+
+def _combinations(
+    costs: dict[tuple[str, str], Cost], searches: Sequence[Simulated], images: tuple[int, int]
+) -> tuple[Combination, ...]:
+    trials = mean_counts([search.trials for search in searches])
+    epochs = mean_counts([search.epochs for search in searches])
+    busy = mean_counts([search.busy_s for search in searches])
+    train, val = images
+    return tuple(
+        Combination(
+            cost=cost,
+            trials=trials.get(key, 0.0),
+            epochs=epochs.get(key, 0.0),
+            busy_s=busy.get(key, 0.0),
+            frozen_epoch_s=cost.frozen_s * train + cost.eval_s * val,
+            full_epoch_s=cost.full_s * train + cost.eval_s * val,
+        )
+        for key, cost in costs.items()
+    )

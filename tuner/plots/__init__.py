@@ -1,6 +1,0 @@
-"""The pictures of a comparison: one file a kind, each drawing on a figure that `canvas` makes and saves."""
-
-from tuner.plots.album import draw_all
-from tuner.plots.canvas import Picture
-
-__all__ = ["Picture", "draw_all"]

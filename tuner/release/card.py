@@ -1,0 +1,133 @@
+"""MODEL_CARD.md, and the sentences that a person reads when a retraining ends."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
+
+if TYPE_CHECKING:
+    from tuner.release.job import RetrainPlan
+
+__all__ = ["card", "sentences"]
+
+
+def sentences(metrics: Mapping[str, Any]) -> list[str]:
+    """The scores in words, with their uncertainty."""
+    test = metrics["test"]
+    lines = [f"exported: {metrics['exported']}"]
+    if test is None:
+        return [*lines, "no score: the test images were trained on as well"]
+    exported, over = test["exported"], test["over_seeds"]["accuracy"]
+    unit = f"{test['images']} test images" + (f" of {test['groups']} groups" if metrics["grouped"] else "")
+    lines.append(
+        f"test accuracy of the exported model {_percent(exported['accuracy'])}"
+        f" (95 % interval {_percent(exported['accuracy_95'][0])} to {_percent(exported['accuracy_95'][1])},"
+        f" {unit}), macro-F1 {exported['macro_f1']:.3f}, loss {exported['loss']:.4f}"
+    )
+    spread = over["standard_deviation"]
+    deviation = f", standard deviation {_points(spread)}" if spread is not None else ""
+    lines.append(f"seeds: {over['n']}, mean test accuracy {_percent(over['mean'])}{deviation}")
+    return lines
+
+
+def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
+    """The text of MODEL_CARD.md."""
+    best, images = plan.best, plan.images
+    sections = [
+        f"# {best.config.model} for {len(images.classes)} classes",
+        f"Made by tuner on {time.strftime('%Y-%m-%d')} from trial {best.trial}.",
+        "## Intended use\n\n" + _use(plan),
+        "## Data\n\n" + _data(plan),
+        "## Training\n\n" + _training(plan, metrics),
+        "## Scores\n\n" + _scores(metrics),
+        "## Limits\n\n" + _limits(plan, metrics),
+        "## Files\n\n" + _files(),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _use(plan: "RetrainPlan") -> str:
+    names = ", ".join(f"`{name}`" for name in plan.images.classes)
+    return (
+        f"Tells which of {names} a photograph shows, for photographs like those it was trained on. It always"
+        " names one of these classes, also for a picture of something else. Not for decisions that nobody checks."
+    )
+
+
+def _data(plan: "RetrainPlan") -> str:
+    images = plan.images
+    lines = ["| class | images |", "|---|---|"]
+    lines += [f"| {name} | {count} |" for name, count in images.data.images.items()]
+    counts = ", ".join(f"{part} {count}" for part, count in images.source.images.items())
+    how = "Whole groups stand on one side." if images.grouped else "By image, without groups."
+    lines += ["", f"Fingerprint {images.data.fingerprint}. Split ({images.words}): {counts}. {how}"]
+    if images.data.sample:
+        lines += ["", "**These are pictures drawn by tuner, not photographs.**"]
+    return "\n".join(lines)
+
+
+def _training(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
+    best = plan.best
+    start = "random weights" if best.weights == "none" else f"weights `{best.weights}`"
+    lines = [
+        f"{best.config.model} from {start}, strategy {best.config.strategy}, {best.image_size} px, trained on"
+        f" {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
+        f"{metrics['epochs_rule'][:1].upper()}{metrics['epochs_rule'][1:]}.",
+        f"Seeds {', '.join(map(str, metrics['seeds']))}. Exported: {metrics['exported']}.",
+        "Every setting is in `best.yaml`, every epoch in `training.csv`.",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    expected = metrics["expected"]
+    lines = [f"- {line}" for line in sentences(metrics)[1:]]
+    error = expected["standard_error"]
+    spread = expected["spread"] if error is None else f"± {error:.4f}, {expected['spread']}"
+    lines.append(
+        f"- in the search, on validation: {expected['metric']} {expected['value']:.4f} ({spread}); the best of many"
+        " tries, so a little flattering"
+    )
+    if metrics["test"] is not None:
+        lines += ["", "| class | precision | recall | F1 |", "|---|---|---|---|"]
+        for name, row in metrics["test"]["exported"]["by_class"].items():
+            lines.append(f"| {name} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |")
+    return "\n".join(lines)
+
+
+def _limits(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
+    lines = [
+        "- Scores hold for images that are taken as these were; other cameras, places or seasons may differ."
+    ]
+    if not metrics["grouped"]:
+        lines.append("- Split by image: if several photographs show one object, the scores are too good.")
+    if metrics["test"] is None:
+        lines.append("- Trained on the test images too: nothing is known about this model's own score.")
+    if not plan.images.same_split:
+        lines.append("- The configuration was found on other images or another split of them.")
+    if min(plan.images.data.images.values()) < 50:
+        rare = min(plan.images.data.images, key=lambda name: plan.images.data.images[name])
+        lines.append(f"- Class {rare} has only {plan.images.data.images[rare]} images.")
+    return "\n".join(lines)
+
+
+def _files() -> str:
+    return "\n".join(
+        [
+            f"- `{ONNX}`, `{PT2}` (torch.export): uint8 RGB [batch, size, size, 3] in, probabilities out;"
+            " normalisation is inside, class names and sizes in the metadata",
+            f"- `{WEIGHTS}`: the weights; `{LABELS}`: class names and preprocessing",
+            "- `metrics.json`, `probabilities.parquet` (test images), `training.csv`, `figures/`",
+            "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",
+            "- `manifest.json`: size and SHA-256 of every file",
+        ]
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points"

@@ -1,0 +1,46 @@
+"""A trial of a run -> a best.yaml that can be sent to somebody: `tuner export`."""
+
+from pathlib import Path
+from typing import Any
+
+from trainables.config import METRICS
+from trainables.errors import RunProblem, UnknownName
+from tuner.evaluation.standard_error import bootstrap_standard_error
+from tuner.runs.best import Best, save_best
+from tuner.runs.best_trial import best_of
+from tuner.runs.directory import Run, trial_config
+
+__all__ = ["export"]
+
+
+def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml")) -> Best:
+    """Write `trial` of a run (by default its best) to `out`, with its split beside it; what was written.
+
+    Raises UnknownName for a trial that the run does not have, RunProblem if none has a score or `out` is
+    taken.
+    """
+    run = Run.open(run_dir)
+    rows = _ranked(run)
+    if not rows:
+        raise RunProblem(f"{run_dir} has no trial with a score yet; wait for one, or search again")
+    if trial is not None and trial not in (names := [str(row["trial_id"]) for row in rows]):
+        raise UnknownName.of("trial", trial, names)
+    row = next(row for row in rows if trial in (None, row["trial_id"]))
+    beside = out.with_name(f"{out.stem}.split.parquet")
+    for path in (out, beside):
+        if path.exists():
+            raise RunProblem(f"{path} exists already; choose another --out")
+    metric = str(run.record["metric"])
+    spread = bootstrap_standard_error(run, str(row["trial_id"]), trial_config(row), metric)
+    best = best_of(run, row, split_file=beside.name, spread=spread)
+    save_best(best, out, run.split())
+    return best
+
+
+def _ranked(run: Run) -> list[dict[str, Any]]:
+    """Rows of the trials that have a score and did not fail, the best first."""
+    trials = run.trials()
+    scored = trials[trials["value"].notna() & (trials["status"] != "failed")]
+    up = METRICS[str(run.record["metric"])] == "min"
+    ordered = scored.sort_values(["value", "number"], ascending=[up, True], kind="stable")
+    return [{str(name): value for name, value in row.items()} for row in ordered.to_dict("records")]

@@ -1,0 +1,157 @@
+"""A folder with a trained model: what its files are, and whether they are as they were written.
+
+model.onnx  model.pt2      uint8 pictures [batch, size, size, 3] to probabilities, preprocessing inside
+model.safetensors          the weights; best.yaml says of which model, and trains it again
+labels.json                classes and preprocessing, also inside each of the three
+metrics.json  probabilities.parquet  training.csv  figures/  MODEL_CARD.md
+manifest.json              size and SHA-256 of every file
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import RunProblem
+from tuner.runs.directory import write_atomically
+
+__all__ = [
+    "LABELS",
+    "MANIFEST",
+    "ONNX",
+    "PT2",
+    "WEIGHTS",
+    "ModelSpec",
+    "verify",
+    "write_json",
+    "write_manifest",
+]
+
+ONNX, PT2, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
+LABELS, MANIFEST = "labels.json", "manifest.json"
+FORMAT = 1
+
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a picture has to go through, and what the numbers that come out mean.
+
+    The short side is scaled to `short_side` pixels (bilinear, antialiased), the middle `image_size` square is
+    cut out, uint8 RGB; (value / 255 - mean) / std happens inside the exported graphs. `classes` name the
+    columns of the output.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    image_size: int
+    short_side: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def to_json(self) -> str:
+        """The same as a text, class names in their own script."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "ModelSpec":
+        """What `to_json` wrote; raises RunProblem, naming `where`, for anything else."""
+        try:
+            content: dict[str, Any] = json.loads(text)
+            if content.pop("format") != FORMAT:
+                raise RunProblem(f"{where} is of another version of tuner; retrain the model with this one")
+            mean, std = (tuple(map(float, content.pop(name))) for name in ("mean", "std"))
+            classes = tuple(map(str, content.pop("classes")))
+            return cls(**content, classes=classes, mean=_three(mean), std=_three(std))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunProblem(
+                f"{where} does not say what tuner's models say of themselves ({error})"
+            ) from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content`, numbers that are not finite as null, any script readable."""
+    text = json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
+    write_atomically(path, lambda file: file.write_text(text + "\n", encoding="utf-8"))
+
+
+def write_manifest(folder: Path) -> None:
+    """Write down every file that is in `folder` now."""
+    files = {name: {"bytes": (folder / name).stat().st_size} for name in _names(folder)}
+    digests = _digests(folder, list(files))
+    content = {name: {**entry, "sha256": digests[name]} for name, entry in files.items()}
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": content})
+
+
+def verify(folder: Path) -> None:
+    """Raise RunProblem, in one sentence, unless every file of a model folder is as it was written."""
+    if not folder.is_dir():
+        raise RunProblem(f"{folder} is not a model folder; give the one that `tuner retrain` wrote")
+    listed = _listed(folder)
+    for name, entry in listed.items():
+        file = folder / name
+        if not file.is_file():
+            raise RunProblem(f"{folder} lacks {name}, which its manifest lists; restore it, or retrain")
+        if file.stat().st_size != entry["bytes"]:
+            raise _altered(file)
+    for name, digest in _digests(folder, list(listed)).items():
+        if digest != listed[name]["sha256"]:
+            raise _altered(folder / name)
+
+
+def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files: dict[str, dict[str, Any]] = content["files"]
+        if all({"bytes", "sha256"} <= entry.keys() for entry in files.values()) and ONNX in files:
+            return files
+    except FileNotFoundError:
+        raise RunProblem(
+            f"{folder} is not a model folder: it has no {MANIFEST}; give the folder that `tuner retrain` wrote,"
+            f" or a {ONNX} by its own path"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise RunProblem(f"{path} can't be read as a manifest; restore it, or retrain")
+
+
+def _altered(file: Path) -> RunProblem:
+    return RunProblem(f"{file} has been altered since it was written; restore it, or retrain")
+
+
+def _names(folder: Path) -> list[str]:
+    found = [file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST]
+    return sorted(file.relative_to(folder).as_posix() for file in found)
+
+
+def _digests(folder: Path, names: list[str]) -> dict[str, str]:
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(lambda name: _sha256(folder / name), names), strict=True))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value

@@ -1,0 +1,187 @@
+"""Which images a retraining uses: those of the search with its split, or another folder with a new one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainables.errors import DataProblem, RunProblem, UserMistake
+from tuner.runs.best import Best, Data, SplitSource
+from tuner.runs.best_trial import part_counts
+from tuner.tracking.reporter import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trainables.data.scan import Scan
+
+__all__ = ["Images", "find_images"]
+
+SPLIT_FILE = "best.split.parquet"
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a retraining.
+
+    `split` has path, label, group, split; `hashes` are those of the pixels by path. `words` say where the
+    split comes from; `source` and `data` are what a best.yaml says of both.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    split: "pd.DataFrame"
+    hashes: Mapping[str, str]
+    data: Data
+    source: SplitSource
+    same_split: bool
+    words: str
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some images share a group."""
+        return bool(self.split["group"].duplicated().any())
+
+    def paths(self, part: str) -> list[str]:
+        """Paths of `part` in their order."""
+        return [str(path) for path in self.split.loc[self.split["split"] == part, "path"]]
+
+
+def find_images(
+    best: Best,
+    path: Path,
+    reporter: Reporter,
+    *,
+    data: Path | None = None,
+    groups: Path | None = None,
+    group_regex: str | None = None,
+) -> Images:
+    """The images in `data`, by default the folder of the search, and how they are split.
+
+    Images that are those of the search keep its split, unless groups are given. `path` is that of best.yaml.
+    Raises DataProblem for a folder that is gone or has changed, RunProblem for a split that can't be had.
+    """
+    scan = _scan(_folder(best, data), reporter)
+    same = scan.fingerprint == best.data.fingerprint
+    if data is None and not same:
+        raise DataProblem(
+            f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
+            f" {best.data.fingerprint}); restore its images, or train on it as it is, with a new split:"
+            f" --data {scan.folder}"
+        )
+    if same and groups is None and group_regex is None:
+        try:
+            return _images(best, scan, _same_split(best, path, scan), best.split, "the split of the search")
+        except RunProblem as error:
+            if data is None:
+                raise
+            reporter.warn(str(error))
+    return _newly_split(best, scan, reporter, groups, group_regex)
+
+
+def _newly_split(
+    best: Best, scan: "Scan", reporter: Reporter, groups: Path | None, group_regex: str | None
+) -> Images:
+    from trainables.data.split import fingerprint, make_split, read_groups
+
+    known = read_groups(scan, groups, group_regex)
+    split = make_split(scan, known or None, best.split.fractions, best.split.seed)
+    how = "by group" if known else "by image"
+    reporter.warn(
+        f"{scan.folder}: these are not the images and groups of the search; a new split was made, {how}"
+    )
+    if not known:
+        reporter.warn(
+            "no --groups: photographs of one object may stand on both sides and make the scores too good"
+        )
+    source = SplitSource(
+        fingerprint=fingerprint(split),
+        images=part_counts(split),
+        file=SPLIT_FILE,
+        fractions=best.split.fractions,
+        seed=best.split.seed,
+        groups=None if groups is None else str(groups.resolve()),
+        group_regex=group_regex,
+    )
+    return _images(best, scan, split, source, f"a new split {how}, not that of the search")
+
+
+def _images(best: Best, scan: "Scan", split: "pd.DataFrame", source: SplitSource, words: str) -> Images:
+    counts = {str(name): int((split["label"] == name).sum()) for name in scan.classes}
+    same = scan.fingerprint == best.data.fingerprint
+    return Images(
+        folder=scan.folder,
+        classes=scan.classes,
+        split=split,
+        hashes={image.path: image.pixels for image in scan.images},
+        data=Data(str(scan.folder), best.data.sample and same, scan.fingerprint, counts),
+        source=source,
+        same_split=same and source.fingerprint == best.split.fingerprint,
+        words=words,
+    )
+
+
+def _folder(best: Best, data: Path | None) -> Path:
+    if data is not None:
+        return data.expanduser().resolve()
+    folder = Path(best.data.folder)
+    if folder.is_dir():
+        return folder
+    if best.data.sample:
+        from trainables.data.sample import sample_data
+
+        return sample_data()[0]
+    raise DataProblem(f"{folder}, the images of the search, is gone; say where they are: --data FOLDER")
+
+
+def _scan(folder: Path, reporter: Reporter) -> "Scan":
+    from trainables.data.scan import scan
+
+    with reporter.progress("reading images") as progress:
+        found = scan(folder, progress=progress)
+    if found.corrupt:
+        path, reason = found.corrupt[0]
+        reporter.warn(f"left out {len(found.corrupt)} images that can't be read, the first: {path}: {reason}")
+    return found
+
+
+def _same_split(best: Best, path: Path, scan: "Scan") -> "pd.DataFrame":
+    """The split of the search: from the file beside best.yaml, from the run, or made again."""
+    import pandas as pd
+
+    from trainables.data.split import fingerprint
+
+    for file in (path.parent / best.split.file, Path(best.run) / "split.parquet"):
+        try:
+            split = pd.read_parquet(file)
+            if fingerprint(split) == best.split.fingerprint:
+                return split
+        except (OSError, ValueError, KeyError):
+            continue
+    try:
+        made = _made_again(best, scan)
+    except UserMistake as error:
+        raise RunProblem(f"{_lost(best, path)} ({error})") from error
+    if fingerprint(made) != best.split.fingerprint:
+        raise RunProblem(_lost(best, path))
+    return made
+
+
+def _made_again(best: Best, scan: "Scan") -> "pd.DataFrame":
+    from trainables.data.split import make_split, read_groups
+
+    csv = None if best.split.groups is None else Path(best.split.groups)
+    if best.data.sample and csv is not None and not csv.exists():
+        from trainables.data.sample import sample_data
+
+        csv = sample_data()[1]
+    groups = read_groups(scan, csv, best.split.group_regex)
+    return make_split(scan, groups or None, best.split.fractions, best.split.seed)
+
+
+def _lost(best: Best, path: Path) -> str:
+    return (
+        f"{path}: the split of the search (fingerprint {best.split.fingerprint}) can't be had: neither"
+        f" {path.parent / best.split.file} nor {Path(best.run) / 'split.parquet'} holds it, and it can't be made"
+        f" again; put {best.split.file} beside {path.name}, or make a new split with --data and --groups"
+    )

@@ -1,0 +1,200 @@
+"""best.yaml -> the model: trained from several seeds on all but the test images, scored, and written out."""
+
+import os
+import shutil
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+from trainables.data.cache import build_cache
+from trainables.errors import InvalidValue, RunProblem
+from tuner.release.images import Images, find_images
+from tuner.release.job import RetrainConfig, Retrained, RetrainPlan
+from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
+from tuner.runs.best import Best, read_best
+from tuner.runs.directory import Run
+from tuner.tracking.reporter import Reporter
+
+__all__ = ["RetrainConfig", "Retrained", "check_config", "make_job", "retrain"]
+
+LATE_EPOCHS = 5
+"""Of how many last epochs the weights are averaged where there is one seed only."""
+
+
+def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retrained:
+    """Train the configuration of a best.yaml anew from `config.seeds` seeds and write a model folder.
+
+    It trains on the training and validation images and scores the test images; with `final` it trains on all
+    and reports no score; with `average` validation is held out to judge averages. Raises UserMistake for
+    what a person can mend, before anything is trained wherever it can be known.
+    """
+    from tuner.cluster.environment import QUIET
+
+    reporter = reporter or Reporter()
+    check_config(config)
+    best = read_best(config.best)
+    os.environ.update(QUIET)
+    from tuner.cluster.session import ray_session
+    from tuner.release.writing import finish
+
+    work = config.folder.with_name(f".{config.folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    (work / "seeds").mkdir(parents=True)
+    try:
+        plan = prepare_plan(config, best, work / "seeds", reporter)
+        with ray_session(config) as session:
+            results = train_seeds(plan.job, plan.seeds, session, reporter)
+        done = finish(plan, _alive(results, reporter), work)
+        work.replace(config.folder)
+        return done
+    finally:
+        _clean(work, reporter)
+
+
+def check_config(config: RetrainConfig) -> None:
+    """Refuse what can be refused without reading anything; raises InvalidValue or RunProblem."""
+    for name, value in (("seeds", config.seeds), ("epochs", config.epochs)):
+        if value is not None and value < 1:
+            raise InvalidValue(f"--{name} {value} must be at least 1")
+    if config.final and config.average:
+        raise InvalidValue(
+            "--final trains on every image, which leaves none for --average to judge by; choose one of them"
+        )
+    if config.folder.exists():
+        raise RunProblem(f"{config.folder} exists already; choose another --out")
+
+
+def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
+    """What is to be trained, its images cached; says so on `reporter`."""
+    images = find_images(
+        best, config.best, reporter, data=config.data, groups=config.groups, group_regex=config.group_regex
+    )
+    if config.final:
+        parts: tuple[str, ...] = ("train", "val", "test")
+    else:
+        parts = ("train",) if config.average else ("train", "val")
+    epochs, rule = epochs_rule(best, images, parts, config.epochs)
+    validate, test = config.average, not config.final
+    job = make_job(best, images, parts, epochs, folder, reporter, validate=validate, test=test)
+    plan = RetrainPlan(
+        config=config,
+        best=best,
+        images=images,
+        trained_parts=parts,
+        job=_late_and_alike(job, config, best),
+        seeds=tuple(draw_seeds(best.config.seed, config.seeds)),
+        epochs_rule=rule,
+    )
+    reporter.line(f"{images.words}; trains on {' + '.join(parts)}; seeds: {config.seeds}")
+    if config.average:
+        reporter.line("validation is not trained on: it judges whether an average is better")
+    reporter.line(rule)
+    if not config.final and images.same_split:
+        _note_scoring(best, reporter)
+    return plan
+
+
+def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int | None) -> tuple[int, str]:
+    """How many epochs, and the sentence that says why.
+
+    As many as the search's best trial had at its best: then rates and unfreezes fall where they were found, and
+    the optimizer's steps grow with the images.
+    """
+    size = best.config.batch_size
+    now = -(-sum(len(images.paths(part)) for part in parts) // size)
+    then = -(-best.split.images["train"] // size)
+    epochs = best.expected.epoch if asked is None else asked
+    if asked is not None:
+        why = f"{epochs} epochs as asked (the search's best was {best.expected.epoch})"
+    else:
+        why = f"{epochs} epochs, as many as the search found, so that rates and unfreezes fall where they did"
+    scaled = f"; the steps are scaled to the images, {now} an epoch instead of {then}"
+    text = why + (scaled if now != then else f"; {now} steps an epoch as in the search")
+    if best.config.schedule != "plateau" or "val" not in parts:
+        return epochs, text
+    after = ", ".join(str(epoch) for epoch in best.plateau_reduced_after) or "none"
+    return epochs, f"{text}; the rate is lowered after the epochs it was lowered after in the search: {after}"
+
+
+def make_job(
+    best: Best,
+    images: Images,
+    parts: tuple[str, ...],
+    epochs: int,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    validate: bool,
+    test: bool,
+) -> SeedJob:
+    """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images."""
+    names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if validate else {})}
+    chosen = images.split[images.split["split"].isin(list(names))]
+    paths = [str(path) for path in chosen["path"]]
+    rows = [
+        (path, str(label), names[part])
+        for path, label, part in zip(paths, chosen["label"], chosen["split"], strict=True)
+    ]
+    tested = images.paths("test") if test else []
+    return SeedJob(
+        config=best.config,
+        classes=images.classes,
+        cache=_cache(images, paths, best.image_size, reporter),
+        rows=rows,
+        test_cache=_cache(images, tested, best.image_size, reporter) if test else None,
+        test_paths=tested,
+        image_size=best.image_size,
+        weights=best.weights,
+        precision=best.precision,
+        run_seed=None,
+        epochs=epochs,
+        reduced_after=best.plateau_reduced_after,
+        late=1,
+        folder=str(folder),
+    )
+
+
+def _late_and_alike(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:
+    """The same, keeping what --average averages: models that started alike, or one seed's late epochs."""
+    if not config.average:
+        return job
+    late = min(LATE_EPOCHS, job.epochs) if config.seeds == 1 else 1
+    return replace(job, run_seed=best.run_seed, late=late)
+
+
+def _cache(images: Images, paths: list[str], image_size: int, reporter: Reporter) -> str:
+    with reporter.progress("preparing images") as progress:
+        hashes = [images.hashes[path] for path in paths]
+        return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
+
+
+def _alive(results: list[SeedResult], reporter: Reporter) -> list[SeedResult]:
+    alive = [result for result in results if result.error is None]
+    for result in results:
+        if result.error is not None:
+            reporter.warn(f"seed {result.seed} diverged and is left out: {result.error}")
+    if not alive:
+        raise RunProblem(
+            f"every seed diverged ({results[0].error}); lower config.learning_rate in best.yaml, or set"
+            " precision: fp32"
+        )
+    return alive
+
+
+def _note_scoring(best: Best, reporter: Reporter) -> None:
+    """Record in the run, if it is still there, that its test images are about to be looked at."""
+    from tuner.evaluation.finalists import note_scoring
+
+    if (Path(best.run) / "run.yaml").is_file():
+        warning = note_scoring(Run.open(Path(best.run)), [best.trial], "retrain")
+        if warning is not None:
+            reporter.warn(warning)
+
+
+def _clean(work: Path, reporter: Reporter) -> None:
+    """Remove the unfinished folder, but not trained weights that an export failed on."""
+    from tuner.release.folder import WEIGHTS
+
+    if (work / WEIGHTS).exists():
+        reporter.warn(f"the unfinished model folder is kept: {work}")
+    elif work.exists():
+        shutil.rmtree(work)

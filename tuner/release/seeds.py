@@ -1,0 +1,190 @@
+"""One configuration trained from several seeds at once, on Ray, without a search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+
+from trainables.checkpoint import weights_of
+from trainables.config import TrialConfig
+from trainables.data.cache import ImageCache
+from trainables.errors import Diverged
+from trainables.inference import best_device, choose_precision, compute_logits
+from trainables.machine import keep_freed_memory
+from trainables.setting import ComputeConfig
+from trainables.training import TrainingRun, with_seed
+from trainables.trial_data import load_trial_data
+from tuner.cluster.session import RaySession
+from tuner.evaluation.statistics import FloatArray
+from tuner.tracking.reporter import Reporter
+
+__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_seeds"]
+
+
+@dataclass(frozen=True)
+class SeedJob:
+    """What all seeds share.
+
+    `rows` are (path, label, part) of the images to train on and, if any, to validate on; `reduced_after` are
+    the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
+    None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
+    weights of the last `late` epochs go to `folder`.
+    """
+
+    config: TrialConfig
+    classes: tuple[str, ...]
+    cache: str
+    rows: Sequence[tuple[str, str, str]]
+    test_cache: str | None
+    test_paths: Sequence[str]
+    image_size: int
+    weights: str
+    precision: str
+    run_seed: int | None
+    epochs: int
+    reduced_after: tuple[int, ...]
+    late: int
+    folder: str
+    num_threads: int = 1
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One seed's epochs (mappings of EpochMetrics), files of weights (the last epoch's last), answers.
+
+    `test_logits` is float64 [n, classes] of the weights of the last epoch, computed in fp32. A seed that
+    diverged has an `error` instead.
+    """
+
+    seed: int
+    history: tuple[Mapping[str, Any], ...] = ()
+    weights: tuple[str, ...] = ()
+    test_logits: FloatArray | None = None
+    error: str | None = None
+
+
+def draw_seeds(seed: int, count: int) -> list[int]:
+    """`count` seeds that follow from `seed`; it is not among them, for it was chosen along with its luck."""
+    return [int(np.random.SeedSequence([seed, 3, i]).generate_state(1)[0]) for i in range(count)]
+
+
+def train_seeds(
+    job: SeedJob, seeds: Sequence[int], session: RaySession, reporter: Reporter
+) -> list[SeedResult]:
+    """The result of every seed, in their order; as many at once as fit the Ray session."""
+    resources = session.resources
+    job = replace(job, num_threads=max(1, int(resources["cpu"])))
+    options = {"num_cpus": resources["cpu"], "num_gpus": resources.get("gpu", 0.0)}
+    remote: Any = ray.remote(max_retries=2)(train_seed).options(**options)  # type: ignore[arg-type]
+    shared = ray.put(job)
+    waiting = list(seeds)
+    running: dict[Any, int] = {}
+    results: dict[int, SeedResult] = {}
+    with reporter.progress("training seeds") as progress:
+        while waiting or running:
+            while waiting and len(running) < max(1, session.slots()):
+                seed = waiting.pop(0)
+                running[remote.remote(shared, seed)] = seed
+            done, _ = ray.wait(list(running), num_returns=1)
+            result: SeedResult = ray.get(done[0])
+            results[running.pop(done[0])] = result
+            if progress is not None:
+                progress(len(results), len(seeds))
+            else:
+                reporter.line(_said(result, len(results), len(seeds)))
+    return [results[seed] for seed in seeds]
+
+
+def train_seed(job: SeedJob, seed: int) -> SeedResult:
+    """Train one seed and score it; a divergence is a result, anything else is raised.
+
+    When a GPU's memory runs out it starts over with every batch in twice as many parts.
+    """
+    keep_freed_memory()
+    torch.set_num_threads(job.num_threads)
+    parts = 1
+    while True:
+        run = _start(job, seed)
+        run.accumulation = parts
+        try:
+            kept = [_train_epoch(run, job) for _ in range(job.epochs)]
+        except Diverged as error:
+            return SeedResult(seed, error=str(error))
+        except torch.OutOfMemoryError:
+            if not run.halve_batch():
+                raise
+            parts = run.accumulation
+            del run
+            torch.cuda.empty_cache()
+            continue
+        weights = tuple(name for name in kept if name is not None)
+        history = tuple(asdict(metrics) for metrics in run.history)
+        return SeedResult(seed, history, weights, _test_logits(job, run))
+
+
+def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
+    """Logits float64 [n, classes] that the file `weights` gives, in fp32, to the "val" or "test" images."""
+    from trainables.inference import load_classifier
+
+    torch.set_num_threads(job.num_threads)
+    classifier = load_classifier(job.config, len(job.classes), Path(weights))
+    if part == "val":
+        cache = ImageCache.open(job.cache)
+        rows = load_trial_data(cache, job.rows, job.classes).val_rows
+    else:
+        cache = ImageCache.open(str(job.test_cache))
+        rows = cache.rows(job.test_paths)
+    logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
+    return np.asarray(logits.double().numpy())
+
+
+def _start(job: SeedJob, seed: int) -> TrainingRun:
+    device = best_device()
+    setting = ComputeConfig(
+        image_size=job.image_size,
+        weights=job.weights,
+        precision=choose_precision(job.precision, device),
+        run_seed=seed if job.run_seed is None else job.run_seed,
+        device=device,
+    )
+    data = load_trial_data(ImageCache.open(job.cache), job.rows, job.classes)
+    # The number of epochs is settled, so patience has nothing to say; cosine keeps the length it was found with.
+    config = replace(
+        with_seed(job.config, seed), patience=0, max_epochs=max(job.config.max_epochs, job.epochs)
+    )
+    return TrainingRun(config, data, setting)
+
+
+def _train_epoch(run: TrainingRun, job: SeedJob) -> str | None:
+    """One epoch; the file of its weights if it is among the last that are kept."""
+    from safetensors.torch import save_file
+
+    metrics = run.step()
+    if len(run.data.val_rows) == 0 and metrics.epoch in job.reduced_after:
+        run.schedule.reduce(metrics.epoch)
+    if metrics.epoch <= job.epochs - job.late:
+        return None
+    path = Path(job.folder) / f"{run.config.seed}-{metrics.epoch:05d}.safetensors"
+    save_file({name: t.cpu().contiguous() for name, t in weights_of(run.classifier).items()}, path)
+    return str(path)
+
+
+def _test_logits(job: SeedJob, run: TrainingRun) -> FloatArray | None:
+    if job.test_cache is None:
+        return None
+    cache = ImageCache.open(job.test_cache)
+    rows = cache.rows(job.test_paths)
+    device = run.setting.device
+    logits = compute_logits(run.classifier, cache, rows, job.image_size, "fp32", device)
+    return np.asarray(logits.double().numpy())
+
+
+def _said(result: SeedResult, done: int, count: int) -> str:
+    if result.error is not None:
+        return f"seed {result.seed} diverged ({done} of {count} done): {result.error}"
+    last = result.history[-1]
+    return f"seed {result.seed}: train_loss {last['train_loss']:.4f} ({done} of {count} done)"

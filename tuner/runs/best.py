@@ -1,0 +1,268 @@
+"""best.yaml: the best configuration with all that is needed to train it again, and to judge what comes of it."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables import models, strategies
+from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig
+from trainables.errors import InvalidValue, RunProblem, UserMistake
+from tuner.runs.directory import read_yaml, write_atomically
+from tuner.runs.sections import Section, is_real, is_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Best", "Data", "Expected", "SplitSource", "read_best", "save_best", "to_record"]
+
+FORMAT = 1
+
+
+_HEADER = """\
+# The best configuration of a tuner search; train it with: tuner retrain {name}
+# expected.value is the best of many tries on the validation images, so expect a little less on new ones.
+"""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The score on the validation images at the trial's best `epoch`, and its spread.
+
+    `standard_error` is what `spread` says it is; None where there is nothing to take it from.
+    """
+
+    metric: str
+    value: float
+    epoch: int
+    standard_error: float | None
+    spread: str
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of the search: their folder, the fingerprint of their content, images by class."""
+
+    folder: str
+    sample: bool
+    fingerprint: str
+    images: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SplitSource:
+    """Which image is where: in `file`, beside best.yaml, or made again from the rest.
+
+    `images` are counted by part; `fractions` are the shares of train, val and test; `groups` is a CSV file.
+    """
+
+    fingerprint: str
+    images: Mapping[str, int]
+    file: str
+    fractions: tuple[float, float, float]
+    seed: int
+    groups: str | None
+    group_regex: str | None
+
+
+@dataclass(frozen=True)
+class Best:
+    """Everything that best.yaml says.
+
+    `plateau_reduced_after` are the epochs after which a plateau schedule lowered the head's rate. `mean` and
+    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation.
+    """
+
+    trial: str
+    run: str
+    config: TrialConfig
+    expected: Expected
+    image_size: int
+    weights: str
+    precision: str
+    run_seed: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    classes: tuple[str, ...]
+    data: Data
+    split: SplitSource
+    versions: Mapping[str, str]
+    plateau_reduced_after: tuple[int, ...] = ()
+
+
+def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
+    """Write `best` to `path`; `split`, if given, to the file that it names, beside `path`."""
+    import yaml
+
+    text = yaml.safe_dump(to_record(best), sort_keys=False, allow_unicode=True, width=100)
+    header = _HEADER.format(name=path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if split is not None:
+        target = path.with_name(best.split.file)
+        write_atomically(target, lambda file: split.to_parquet(file, index=False))
+    write_atomically(path, lambda file: file.write_text(header + text, encoding="utf-8"))
+
+
+def to_record(best: Best) -> dict[str, Any]:
+    """What best.yaml holds, in plain values; `read_best` turns it back."""
+    config = {name: value for name, value in dataclasses.asdict(best.config).items() if value is not None}
+    expected = {f.name: getattr(best.expected, f.name) for f in dataclasses.fields(Expected)}
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "trial": best.trial,
+        "run": best.run,
+        "expected": {**expected, "scores": dict(best.expected.scores)},
+        "config": config,
+        "image_size": best.image_size,
+        "weights": best.weights,
+        "precision": best.precision,
+        "run_seed": best.run_seed,
+        "normalisation": {"mean": list(best.mean), "std": list(best.std)},
+        "classes": list(best.classes),
+        "data": {**dataclasses.asdict(best.data), "images": dict(best.data.images)},
+        "split": {**dataclasses.asdict(best.split), "fractions": list(best.split.fractions)},
+        "versions": dict(best.versions),
+    }
+    if best.config.schedule == "plateau":
+        record["plateau_reduced_after"] = list(best.plateau_reduced_after)
+    return record
+
+
+TOP = (
+    *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),
+    *("normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
+)
+
+
+def read_best(path: Path) -> Best:
+    """The Best in the file `path`; raises UserMistake in one sentence naming key, value and remedy."""
+    if not path.is_file():
+        raise RunProblem(f"{path} does not exist; make one with: tuner export RUN --out best.yaml")
+    top = Section(path, read_yaml(path))
+    top.only(TOP)
+    top.take("format", lambda value: value == FORMAT, f"{FORMAT}, the only form that this version reads")
+    config = _config(top)
+    normal = top.section("normalisation")
+    mean, std = _normalisation(normal, config.model)
+    data = _data(top.section("data"))
+    classes = _classes(top, data)
+    plateau = config.schedule == "plateau"
+    reduced = top.take("plateau_reduced_after", _epochs, "a list of epochs") if plateau else []
+    return Best(
+        trial=top.text("trial"),
+        run=top.text("run"),
+        config=config,
+        expected=_expected(top.section("expected")),
+        image_size=top.whole("image_size", 16),
+        weights=top.text("weights", "imagenet, none or a file"),
+        precision=top.take("precision", lambda value: value in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        run_seed=top.whole("run_seed", 0),
+        mean=mean,
+        std=std,
+        classes=classes,
+        data=data,
+        split=_split(top.section("split")),
+        versions=dict(top.section("versions").content),
+        plateau_reduced_after=tuple(reduced),
+    )
+
+
+def _config(top: Section) -> TrialConfig:
+    section = top.section("config")
+    try:
+        config = TrialConfig.resolve({name: _coerce(name, v) for name, v in section.content.items()})
+        models.check(section.text("model"))
+        strategies.check(section.text("strategy"), config.model)
+    except UserMistake as error:
+        text = str(error)
+        raise type(error)(
+            text if text.startswith(str(top.path)) else f"{top.path}: config: {text}"
+        ) from error
+    return config
+
+
+def _coerce(name: str, value: Any) -> Any:
+    """`value` as a number where the field is one: YAML reads 1e-3, for want of a dot, as a text."""
+    if name not in FIELDS or FIELDS[name].type is str:
+        return value
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return value
+    whole = FIELDS[name].type in (int, int | None)
+    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
+
+
+def _normalisation(
+    section: Section, model: str
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    section.only(("mean", "std"))
+    origin = models.source(model)
+    for key, right in (("mean", origin.mean), ("std", origin.std)):
+        words = f"{list(right)}, which belongs to {model}"
+        found = section.numbers(key, 3, words, lambda value: True)
+        if not all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(found, right, strict=True)):
+            raise InvalidValue(f"{section.path}: normalisation.{key}={list(found)} is wrong; it is {words}")
+    return origin.mean, origin.std
+
+
+def _expected(section: Section) -> Expected:
+    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores"))
+    known = ", ".join(METRICS)
+    return Expected(
+        metric=section.take("metric", lambda value: value in METRICS, f"one of {known}"),
+        value=float(section.take("value", is_real, "a number")),
+        epoch=section.whole("epoch", 1),
+        standard_error=section.take(
+            "standard_error",
+            lambda value: value is None or (is_real(value) and value >= 0),
+            "a number or null",
+        ),
+        spread=section.text("spread"),
+        scores={str(name): float(value) for name, value in section.section("scores").content.items()},
+    )
+
+
+def _data(section: Section) -> Data:
+    section.only(("folder", "sample", "fingerprint", "images"))
+    images = section.section("images")
+    return Data(
+        folder=section.text("folder"),
+        sample=bool(section.take("sample", lambda value: isinstance(value, bool), "true or false")),
+        fingerprint=section.text("fingerprint"),
+        images={str(name): images.whole(name, 0) for name in images.content},
+    )
+
+
+def _classes(top: Section, data: Data) -> tuple[str, ...]:
+    def good(value: Any) -> bool:
+        texts = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        return texts and value == list(data.images) and len(value) >= 2
+
+    return tuple(top.take("classes", good, f"{list(data.images)}, the classes of data.images in their order"))
+
+
+def _split(section: Section) -> SplitSource:
+    section.only(("fingerprint", "images", "file", "fractions", "seed", "groups", "group_regex"))
+    right = "three positive shares of train, val and test that sum to 1"
+    shares = section.numbers("fractions", 3, right, lambda value: value > 0)
+    if abs(sum(shares) - 1) > 1e-6:
+        raise InvalidValue(f"{section.path}: split.fractions={list(shares)} is wrong; it is {right}")
+    counts = section.section("images")
+    return SplitSource(
+        fingerprint=section.text("fingerprint"),
+        images={part: counts.whole(part, 1) for part in ("train", "val", "test")},
+        file=section.text("file"),
+        fractions=(shares[0], shares[1], shares[2]),
+        seed=section.whole("seed", 0),
+        groups=section.text_or_null("groups"),
+        group_regex=section.text_or_null("group_regex"),
+    )
+
+
+def _epochs(value: Any) -> bool:
+    return isinstance(value, list) and all(is_whole(epoch, 1) for epoch in value)

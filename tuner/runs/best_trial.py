@@ -1,0 +1,108 @@
+"""A trial of a run as a Best: what best.yaml says of it, and how sure its score is from its epochs alone."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from trainables.config import TrialConfig
+from trainables.errors import RunProblem
+from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
+from tuner.runs.directory import Run, trial_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["best_of", "part_counts", "write_best"]
+
+NEIGHBOURS = 2
+"""Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
+
+
+def write_best(run: Run, row: Mapping[str, Any]) -> None:
+    """Write `best.yaml` of a run for the trial of `row` of `trials.parquet`."""
+    save_best(best_of(run, row), run.path / "best.yaml")
+
+
+def best_of(
+    run: Run,
+    row: Mapping[str, Any],
+    *,
+    split_file: str = "split.parquet",
+    spread: tuple[float | None, str] | None = None,
+) -> Best:
+    """The trial of `row` of `trials.parquet` as a Best.
+
+    `spread`, a standard error and what it is of, is that of neighbouring epochs unless given. Raises
+    RunProblem for a trial without a score.
+    """
+    from trainables.models import source
+
+    record = run.record
+    config = trial_config(row)
+    epochs = run.epochs(str(row["trial_id"]))
+    expected = _expected(row, str(record["metric"]), epochs, spread)
+    origin = source(config.model)
+    data = record["data"]
+    low, middle, high = data["fractions"]
+    return Best(
+        trial=str(row["trial_id"]),
+        run=str(run.path.resolve()),
+        config=config,
+        expected=expected,
+        image_size=int(record["image_size"]),
+        weights=str(record["weights"]),
+        precision=str(record["precision"]),
+        run_seed=int(record["seed"]),
+        mean=origin.mean,
+        std=origin.std,
+        classes=tuple(data["classes"]),
+        data=Data(data["folder"], bool(data["sample"]), data["fingerprint"], dict(data["classes"])),
+        split=SplitSource(
+            fingerprint=data["split_fingerprint"],
+            images=part_counts(run.split()),
+            file=split_file,
+            fractions=(low, middle, high),
+            seed=int(record["seed"]),
+            groups=data["groups"],
+            group_regex=data["group_regex"],
+        ),
+        versions=dict(record["versions"]),
+        plateau_reduced_after=_reductions(config, epochs, expected.epoch),
+    )
+
+
+def part_counts(split: "pd.DataFrame") -> dict[str, int]:
+    """Images of `split` by part."""
+    return {part: int((split["split"] == part).sum()) for part in ("train", "val", "test")}
+
+
+def _expected(
+    row: Mapping[str, Any], metric: str, epochs: "pd.DataFrame", spread: tuple[float | None, str] | None
+) -> Expected:
+    value, epoch = row["value"], row["best_epoch"]
+    if value is None or value != value or epoch is None or epoch != epoch:
+        raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
+    error, how = spread or _epoch_spread(epochs, metric, int(epoch))
+    scores = {name: float(row[name]) for name in row if name.startswith("val_") and row[name] == row[name]}
+    return Expected(metric, float(value), int(epoch), error, how, scores)
+
+
+def _epoch_spread(epochs: "pd.DataFrame", metric: str, best: int) -> tuple[float | None, str]:
+    near = epochs[(epochs["epoch"] - best).abs() <= NEIGHBOURS]
+    if len(near) < 2:
+        return None, "unknown: the trial has one epoch only"
+    first, last = int(near["epoch"].min()), int(near["epoch"].max())
+    error = float(near[metric].std(ddof=1))
+    if not math.isfinite(error):
+        return None, "unknown: an epoch beside the best has no score"
+    return error, f"standard deviation over epochs {first} to {last} of the trial"
+
+
+def _reductions(config: TrialConfig, epochs: "pd.DataFrame", best: int) -> tuple[int, ...]:
+    """Epochs before `best` after which a plateau schedule lowered the head's rate."""
+    if config.schedule != "plateau":
+        return ()
+    rates = dict(zip(epochs["epoch"].tolist(), epochs["learning_rate"].tolist(), strict=True))
+    return tuple(
+        epoch for epoch in sorted(rates) if epoch < best and rates.get(epoch + 1, math.inf) < rates[epoch]
+    )

@@ -1,0 +1,306 @@
+"""The run directory: its schemas, and its only reader and writer.
+
+    run.yaml                 all that defines the run: space, data fingerprint, seeds, versions, hardware
+    split.parquet            path, label, group, split (train, val, test)
+    images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
+    study.journal            Optuna's journal, from which trials.parquet can be made anew
+    epochs/<trial>.parquet   one row an epoch
+    trials.parquet           one row a trial
+    weights/<trial>.safetensors    best weights of the kept trials only
+    alive/<trial>/           resume state of trials that are not finished
+    failures/<trial>.txt     traceback of a failed trial
+    best.yaml  report/       the best configuration, the final comparison
+
+Every file is written under a temporary name, flushed to disk and renamed, so a reader never sees half of one.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+
+from trainables.config import FIELDS, EpochMetrics, TrialConfig
+from trainables.errors import RunProblem
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+STATUSES = ("completed", "stopped", "failed")
+"""completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
+
+MEASURED = tuple(
+    f.name
+    for f in fields(EpochMetrics)
+    if f.name.startswith(("val_", "train_")) and f.name != "trainable_parameters"
+)
+"""The metrics of its best epoch that a trial's row repeats."""
+
+HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strategy"))
+"""One column of `trials.parquet` each, null where it had no meaning."""
+
+_TEXT = {"optimizer", "schedule", "sampler"}
+_WHOLE = {
+    "unfreeze_at",
+    "step_size",
+    "plateau_patience",
+    "warmup_epochs",
+    "batch_size",
+    "max_epochs",
+    "patience",
+    "seed",
+}
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One row of `trials.parquet`, but for the hyperparameters, which follow from the config.
+
+    `value` is the chosen metric at `best_epoch`; `seconds` is time spent training and validating.
+    The `applied_*` columns say what was in force, read off the live optimizer, loss and batches:
+    learning rates as "group=rate" at first and last epoch, the criterion, the sampler.
+    """
+
+    trial_id: str
+    number: int
+    status: str
+    reason: str
+    best_epoch: int | None = None
+    epochs: int = 0
+    value: float | None = None
+    metrics: Mapping[str, float] | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    weights: str | None = None
+    trainable_first: int | None = None
+    trainable_last: int | None = None
+    applied_learning_rates_first: str | None = None
+    applied_learning_rates_last: str | None = None
+    applied_loss: str | None = None
+    applied_sampler: str | None = None
+    applied_batch: str | None = None
+    retries: int = 0
+
+
+def epochs_schema() -> "pa.Schema":
+    """Columns of `epochs/`: trial_id, then the fields of EpochMetrics."""
+    import pyarrow as pa
+
+    kinds: dict[Any, Any] = {int: pa.int64(), float: pa.float64()}
+    return pa.schema([("trial_id", pa.string())] + [(f.name, kinds[f.type]) for f in fields(EpochMetrics)])
+
+
+def trials_schema() -> "pa.Schema":
+    """Columns of `trials.parquet`, in their order."""
+    import pyarrow as pa
+
+    text, whole, real = pa.string(), pa.int64(), pa.float64()
+    columns = [("trial_id", text), ("number", whole), ("model", text), ("strategy", text)]
+    columns += [("status", text), ("reason", text), ("best_epoch", whole), ("epochs", whole), ("value", real)]
+    columns += [(name, real) for name in MEASURED]
+    columns += [("seconds", real), ("error", text)]
+    for name in HYPERPARAMETERS:
+        columns.append((name, text if name in _TEXT else whole if name in _WHOLE else real))
+    columns += [("weights", text), ("trainable_first", whole), ("trainable_last", whole)]
+    columns += [(f.name, text) for f in fields(TrialRow) if f.name.startswith("applied_")]
+    return pa.schema([*columns, ("retries", whole)])
+
+
+def flat_row(row: TrialRow, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of `trials.parquet` for `row` and the trial's resolved `parameters`."""
+    flat = {f.name: getattr(row, f.name) for f in fields(row) if f.name != "metrics"}
+    return {**{name: parameters.get(name) for name in FIELDS}, **dict(row.metrics or {}), **flat}
+
+
+class Run:
+    """A run directory."""
+
+    def __init__(self, path: Path) -> None:
+        """Bind to `path` without touching the disk."""
+        self.path = path
+
+    @staticmethod
+    def require_free(path: Path) -> None:
+        """Raise RunProblem if `path` is taken."""
+        if path.exists():
+            raise RunProblem(
+                f"{path} exists already; choose another --name, or go on with: tuner resume {path}"
+            )
+
+    @classmethod
+    def create(cls, path: Path, record: Mapping[str, Any]) -> "Run":
+        """A new run directory with its `run.yaml`; raises RunProblem if `path` is taken."""
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            cls.require_free(path)
+            raise
+        run = cls(path)
+        for folder in ("epochs", "weights", "alive", "failures"):
+            (path / folder).mkdir()
+        run.write_yaml("run.yaml", record)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """The run at `path`; raises RunProblem if there is none."""
+        if not (path / "run.yaml").is_file():
+            raise RunProblem(f"{path} is not a run directory: it has no run.yaml")
+        return cls(path)
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold the run's lock, which the operating system takes from a process that dies.
+
+        Raises RunProblem if another process holds it.
+        """
+        lock = filelock.FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunProblem(
+                f"{self.path} is in use by another process; wait for it or stop it first"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `run.yaml` says; raises RunProblem if it can't be read."""
+        return read_yaml(self.path / "run.yaml")
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal file."""
+        return self.path / "study.journal"
+
+    def weights(self, trial_id: str) -> Path:
+        """Where the best weights of a kept trial are."""
+        return self.path / "weights" / f"{trial_id}.safetensors"
+
+    def alive(self, trial_id: str) -> Path:
+        """Folder of a living trial's resume state and of its best weights so far."""
+        return self.path / "alive" / trial_id
+
+    def split(self) -> "pd.DataFrame":
+        """path, label, group, split: one row an image, ordered by path."""
+        return self._read("split.parquet")
+
+    def trials(self) -> "pd.DataFrame":
+        """One row a finished trial; empty with the right columns before the first."""
+        if not (self.path / "trials.parquet").exists():
+            frame: pd.DataFrame = trials_schema().empty_table().to_pandas()
+            return frame
+        return self._read("trials.parquet")
+
+    def epochs(self, trial_id: str | None = None) -> "pd.DataFrame":
+        """One row an epoch of `trial_id`, or of every trial."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        parts = sorted((self.path / "epochs").glob("*.parquet"))
+        chosen = [part for part in parts if trial_id is None or part.stem == trial_id]
+        tables = [pq.read_table(part, schema=epochs_schema(), partitioning=None) for part in chosen]
+        frame: pd.DataFrame = pa.concat_tables([epochs_schema().empty_table(), *tables]).to_pandas()
+        return frame
+
+    def update_record(self, **changes: Any) -> None:
+        """Change entries of `run.yaml`."""
+        self.write_yaml("run.yaml", {**self.record, **changes})
+
+    def write_split(self, split: "pd.DataFrame") -> None:
+        """Write `split.parquet`."""
+        write_atomically(self.path / "split.parquet", lambda file: split.to_parquet(file, index=False))
+
+    def images(self) -> dict[str, str]:
+        """The hash of every image's pixels, by path."""
+        frame = self._read("images.parquet")
+        return dict(zip(frame["path"], frame["pixels"], strict=True))
+
+    def write_images(self, hashes: Mapping[str, str]) -> None:
+        """Write `images.parquet`."""
+        import pyarrow as pa
+
+        schema = pa.schema([("path", pa.string()), ("pixels", pa.string())])
+        self._write_rows("images.parquet", [{"path": p, "pixels": h} for p, h in hashes.items()], schema)
+
+    def write_epochs(self, trial_id: str, epochs: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the part of `trial_id` by `epochs`, one mapping of EpochMetrics each."""
+        rows = [{"trial_id": trial_id, **epoch} for epoch in epochs]
+        self._write_rows(f"epochs/{trial_id}.parquet", rows, epochs_schema())
+
+    def write_trials(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace `trials.parquet` by `rows` as `flat_row` makes them."""
+        self._write_rows("trials.parquet", list(rows), trials_schema())
+
+    def write_yaml(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write `content` in the order of its keys, any script readable."""
+        import yaml
+
+        text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=100)
+        write_atomically(self.path / name, lambda file: file.write_text(text, encoding="utf-8"))
+
+    def _read(self, name: str) -> "pd.DataFrame":
+        import pandas as pd
+
+        try:
+            return pd.read_parquet(self.path / name)
+        except (OSError, ValueError) as error:
+            raise RunProblem(f"{self.path / name} can't be read: {error}") from error
+
+    def _write_rows(self, name: str, rows: list[dict[str, Any]] | list[Any], schema: "pa.Schema") -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pylist(rows, schema=schema)
+        write_atomically(self.path / name, lambda file: pq.write_table(table, file))
+
+
+def rows_of(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of `frame`, each by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; raises RunProblem if there is none."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RunProblem(f"{path} can't be read: {error}") from error
+    if not isinstance(content, dict):
+        raise RunProblem(f"{path} holds no settings")
+    return content
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a temporary neighbour of `path`, flush it to disk and rename it."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def trial_config(row: Mapping[str, Any]) -> TrialConfig:
+    """The config of a row of `trials.parquet`; raises InvalidValue if the row is no trial."""
+    parameters: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        value = row[name]
+        # A column of whole numbers that holds nulls comes back from pandas as floats, null being NaN.
+        if value is None or value != value:
+            continue
+        whole = field.type in (int, int | None)
+        parameters[name] = int(value) if whole else value if isinstance(value, str) else float(value)
+    return TrialConfig.resolve(parameters)

@@ -1,0 +1,114 @@
+"""The driver's sign of life in the run directory, and the requests that others leave there.
+
+    driver.yaml   who runs the search, where its pages are, when it was last alive; gone when it has ended properly
+    stop/run      somebody asks the whole search to stop
+    stop/<trial>  somebody asks one trial to stop
+
+Files, so that it works from any machine that sees the run directory.
+"""
+
+import contextlib
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from trainables.errors import RunProblem
+from tuner.runs.directory import Run, read_yaml
+
+__all__ = ["STOP_RUN", "Driver", "Watch", "driver_of", "request_stop"]
+
+STOP_RUN = "run"
+BEAT_S = 5.0
+POLL_S = 0.5
+SILENT_S = 60.0
+"""A driver that has been silent for so long is taken for dead, if its process can't be looked up."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The process that runs a search; `since` and `seen` are times of its own machine's clock."""
+
+    host: str
+    pid: int
+    since: float
+    seen: float
+    pages: Mapping[str, str]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it lives, as far as can be seen from here."""
+        if self.host != platform.node():
+            return abs(time.time() - self.seen) < SILENT_S
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+class Watch:
+    """While entered: writes the sign of life, and calls `stop` once when somebody asks the search to stop.
+
+    `pages` are addresses by name that `tuner status` shows.
+    """
+
+    def __init__(self, run: Run, stop: Callable[[], None], pages: Mapping[str, str] | None = None) -> None:
+        self._run, self._stop, self._pages = run, stop, dict(pages or {})
+        self._since = time.time()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="tuner-watch", daemon=True)
+
+    def __enter__(self) -> "Watch":
+        # What was asked of an earlier process does not concern this one.
+        (self._run.path / "stop" / STOP_RUN).unlink(missing_ok=True)
+        self._beat()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        for file in (_file(self._run), self._run.path / "stop" / STOP_RUN):
+            file.unlink(missing_ok=True)
+
+    def _work(self) -> None:
+        asked, beaten = False, time.monotonic()
+        while not self._ended.wait(POLL_S):
+            if not asked and (self._run.path / "stop" / STOP_RUN).exists():
+                asked = True
+                self._stop()
+            if time.monotonic() - beaten > BEAT_S:
+                beaten = time.monotonic()
+                # A full disk or a server that is away must not end the watch: the next beat may get through.
+                with contextlib.suppress(OSError):
+                    self._beat()
+
+    def _beat(self) -> None:
+        driver = Driver(platform.node(), os.getpid(), self._since, time.time(), self._pages)
+        self._run.write_yaml("driver.yaml", asdict(driver))
+
+
+def driver_of(run: Run) -> Driver | None:
+    """The process that runs, or ran and died in, the search of `run`; None if it ended properly."""
+    try:
+        content = read_yaml(_file(run))
+        return Driver(**{field.name: content[field.name] for field in fields(Driver)})
+    except (RunProblem, KeyError):
+        return None
+
+
+def request_stop(run: Run, name: str) -> None:
+    """Leave the request that the trial `name`, or with STOP_RUN the whole search, stops."""
+    folder = run.path / "stop"
+    folder.mkdir(exist_ok=True)
+    (folder / name).touch()
+
+
+def _file(run: Run) -> Path:
+    return run.path / "driver.yaml"

@@ -1,0 +1,36 @@
+"""The table of a run from its directory, finished or running, and the words at its end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tuner.runs.directory import Run, rows_of
+from tuner.tracking.reporter import leaderboard_table
+
+if TYPE_CHECKING:
+    pass
+
+
+def leaderboard(path: Path, most: int) -> RenderableType:
+    """The best `most` trials of the run at `path`; raises RunProblem if there is none."""
+    run = Run.open(path)
+    record = run.record
+    rows = rows_of(run.trials())
+    head = f"{run.path.name}: {len(rows)} of {record['settings']['samples']} trials ended"
+    return Group(Text(head), *map(Text, remarks(record)), leaderboard_table(rows, record["metric"], most))
+
+
+def remarks(record: dict[str, Any]) -> list[str]:
+    """What a reader of the table has to know about the run."""
+    found = []
+    if record["data"]["sample"]:
+        found.append(
+            "sample pictures drawn by tuner, not photographs: the scores say nothing about your images"
+        )
+    if record["weights"] == "none":
+        found.append("random weights: no pretrained weights were used")
+    if record["data"]["groups"] is None and record["data"]["group_regex"] is None:
+        found.append("split by image, without groups: scores are too good if several images show one object")
+    return found

@@ -1,0 +1,87 @@
+"""Words, bars and tables for a person's terminal."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from trainables.config import METRICS
+
+
+class Reporter:
+    """Where words for a person go; without a console nowhere, which is what Python callers get."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console
+
+    def line(self, text: str) -> None:
+        """One plain line."""
+        if self.console is not None:
+            self.console.print(Text(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """One line that wants attention."""
+        if self.console is not None:
+            self.console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
+        """A function of (done, total) that draws a bar on a terminal; None where there is none."""
+        if self.console is None or not self.console.is_terminal:
+            yield None
+            return
+        columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(title)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> Table:
+    """The best trials first; failed ones last. `rows` as `trials.parquet` has them."""
+    sign = 1 if METRICS[metric] == "min" else -1
+
+    def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
+        value = row["value"]
+        missing = value is None or value != value or row["status"] == "failed"
+        return (missing, 0.0 if missing else sign * value)
+
+    others = [
+        name
+        for name in ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")
+        if name != metric
+    ]
+    table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
+    for name in ("trial", metric, *others, "epoch", "status"):
+        table.add_column(
+            name.replace("balanced_accuracy", "balanced_acc"),
+            justify="left" if name in ("trial", "status") else "right",
+        )
+    for row in sorted(rows, key=rank)[:most]:
+        values = [_number(row.get(name)) for name in (metric, *others)]
+        values[0] = _number(row["value"])
+        epoch = (
+            "-"
+            if row["best_epoch"] is None or row["best_epoch"] != row["best_epoch"]
+            else f"{int(row['best_epoch'])}/{int(row['epochs'])}"
+        )
+        table.add_row(str(row["trial_id"]), *values, epoch, str(row["status"]))
+    return table
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds, as short as they go: 42s, 3m05s, 2h10m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4f}"

@@ -1,0 +1,159 @@
+"""What a person asked for, and what the space, the data and the machine make of it."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import search_spaces
+from search_spaces import Space
+from trainables import models, strategies
+from trainables.config import METRICS, PRECISIONS
+from trainables.errors import InvalidValue, UnknownName
+from trainables.storage import check_address, is_address
+from tuner.tracking import sinks
+
+SAMPLE_TIME_BUDGET_S = 360.0
+"""A first run on the sample data ends in this time, whatever the machine."""
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """What defines a search; None means a default that suits the space, the data or the machine."""
+
+    space: str
+    data: Path | None = None
+    groups: Path | None = None
+    group_regex: str | None = None
+    split: str = "0.8,0.1,0.1"
+    samples: int | None = None
+    max_epochs: int | None = None
+    grace_period: int | None = None
+    reduction_factor: float = 3.0
+    concurrent: int | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | Literal["auto"] | None = None
+    image_size: int | None = None
+    batch_size: int | None = None
+    weights: str = "auto"
+    precision: str = "auto"
+    metric: str = "val_loss"
+    seed: int = 0
+    time_budget_s: float | None = None
+    name: str | None = None
+    runs_dir: Path = Path("runs")
+    address: str | None = None
+    models: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    sampler: str = "tpe"
+    keep: int = 5
+    feature_cache_bytes: int = 8 * 2**30
+    max_failures: int = 2
+    log: tuple[str, ...] = ()
+    log_weights: bool = False
+    dashboard: bool = True
+    storage: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can be refused without looking anywhere; raises InvalidValue or UnknownName."""
+        from trainables.data.split import parse_fractions
+
+        parse_fractions(self.split)
+        if self.metric not in METRICS:
+            raise UnknownName.of("metric", self.metric, METRICS)
+        if self.precision not in PRECISIONS:
+            raise UnknownName.of("precision", self.precision, PRECISIONS)
+        for name in ("samples", "max_epochs", "grace_period", "concurrent", "batch_size"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("image_size", self.image_size, 16)
+        _at_least("keep", self.keep, 1)
+        _at_least("max_failures", self.max_failures, 0)
+        _at_least("cpus_per_trial", self.cpus_per_trial, 0.1)
+        if self.gpus_per_trial != "auto":
+            _at_least("gpus_per_trial", self.gpus_per_trial, 0)
+        for name in self.log:
+            sinks.check(name)
+        if is_address(self.storage or ""):
+            check_address(str(self.storage))
+        if self.reduction_factor <= 1:
+            raise InvalidValue(f"--reduction-factor {self.reduction_factor} must be above 1")
+
+
+@dataclass(frozen=True)
+class SpaceSettings:
+    """The space with what the command and the space's own defaults make of it."""
+
+    space: Space
+    samples: int
+    max_epochs: int
+    grace_period: int
+    image_size: int
+    overrides: Mapping[str, Any]
+    allowed: Mapping[str, tuple[str, ...]]
+
+
+def settle(config: SearchConfig) -> SpaceSettings:
+    """The space of `config`, loaded, restricted and checked; raises UserMistake before anything is touched."""
+    from tuner.tuning.sampler import SAMPLERS, make_sampler
+
+    if config.sampler not in SAMPLERS:
+        raise UnknownName.of("sampler", config.sampler, SAMPLERS)
+    make_sampler(config.sampler, 0, 0)
+    for name in config.models:
+        models.check(name)
+    for name in config.strategies:
+        if name not in strategies.names():
+            raise UnknownName.of("strategy", name, strategies.names())
+    space = search_spaces.load(config.space)
+    defaults = space.defaults
+    max_epochs = config.max_epochs or int(defaults.get("max_epochs", 10))
+    named = {"model": config.models, "strategy": config.strategies}
+    allowed = {name: choices for name, choices in named.items() if choices}
+    overrides: dict[str, Any] = {"max_epochs": max_epochs}
+    if config.batch_size is not None:
+        overrides["batch_size"] = config.batch_size
+    grace = config.grace_period or int(defaults.get("grace_period", max(1, max_epochs // 5)))
+    if grace > max_epochs:
+        raise InvalidValue(f"--grace-period {grace} is longer than --max-epochs {max_epochs}")
+    search_spaces.check(space, overrides, allowed, grace)
+    return SpaceSettings(
+        space=space,
+        samples=_settle_samples(config, space, overrides, allowed),
+        max_epochs=max_epochs,
+        grace_period=grace,
+        image_size=config.image_size or int(defaults.get("image_size", _default_image_size(config))),
+        overrides=overrides,
+        allowed=allowed,
+    )
+
+
+def space_fingerprint(space: Space) -> str:
+    """Hash of the file that the space is written in."""
+    source = inspect.getsourcefile(space.define)
+    if space.reference.endswith(".py"):
+        source = space.reference
+    text = Path(source).read_bytes() if source else space.reference.encode()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _settle_samples(
+    config: SearchConfig, space: Space, overrides: Mapping[str, Any], allowed: Mapping[str, tuple[str, ...]]
+) -> int:
+    if not space.grid:
+        return config.samples or int(space.defaults.get("samples", 24))
+    listed = len(search_spaces.first_trials(space, int(overrides["max_epochs"]), allowed))
+    if config.samples is not None and config.samples > listed:
+        raise InvalidValue(f"--samples {config.samples}: {space.name} is a list of {listed} configurations")
+    return config.samples or listed
+
+
+def _default_image_size(config: SearchConfig) -> int:
+    """224 px as the pretrained weights expect; 96 px for the sample data, which is drawn for it."""
+    return 96 if config.data is None else 224
+
+
+def _at_least(name: str, value: float | None, low: float) -> None:
+    if value is not None and value < low:
+        raise InvalidValue(f"--{name.replace('_', '-')} {value} must be at least {low}")

@@ -1,0 +1,145 @@
+"""The images of a search: where they come from, how they are split, which weights meet them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainables import models
+from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import SearchConfig, SpaceSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trainables.data.scan import Scan
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The images of a search, their split and groups file, the weights; `sample`: tuner drew the images."""
+
+    scan: "Scan"
+    split: "pd.DataFrame"
+    weights: str
+    sample: bool
+    groups: Path | None
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The hash of every image's pixels, by path."""
+        return {image.path: image.pixels for image in self.scan.images}
+
+
+def load_data(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Examined:
+    """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend."""
+    folder, groups_csv, sample = _data_source(config, reporter)
+    weights = _settle_weights(config, settings, sample, reporter)
+    scan = _scan(folder, reporter)
+    return Examined(scan, _split(config, scan, groups_csv, reporter), weights, sample, groups_csv)
+
+
+def build_run_cache(
+    folder: Path, split: "pd.DataFrame", hashes: Mapping[str, str], image_size: int, reporter: Reporter
+) -> Path:
+    """The memory-mapped images of training and validation; the test images are not read."""
+    from trainables.data.cache import build_cache
+
+    paths = split.loc[split["split"] != "test", "path"].tolist()
+    with reporter.progress("preparing images") as progress:
+        return build_cache(folder, paths, [hashes[path] for path in paths], image_size, progress=progress)
+
+
+def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path | None, bool]:
+    """Folder, groups file, and whether it is the sample data."""
+    if config.data is not None:
+        if not config.data.expanduser().is_dir():
+            raise DataProblem(f"--data {config.data}: no such folder")
+        return config.data.expanduser().resolve(), config.groups, False
+    from trainables.data.sample import sample_data
+
+    reporter.line(
+        "no --data given: using sample pictures of leaves that tuner draws itself; they are not photographs"
+    )
+    folder, groups = sample_data()
+    return folder, groups, True
+
+
+def _scan(folder: Path, reporter: Reporter) -> "Scan":
+    from trainables.data.scan import scan
+
+    with reporter.progress("reading images") as progress:
+        found = scan(folder, progress=progress)
+    for path, reason in found.corrupt[:10]:
+        reporter.warn(f"left out {path}: {reason}")
+    if len(found.corrupt) > 10:
+        reporter.warn(f"left out {len(found.corrupt) - 10} more images that can't be read")
+    if found.passed_over:
+        names = ", ".join(path for path, _ in found.passed_over[:5])
+        reporter.warn(f"passed over {len(found.passed_over)} files that are no images: {names}")
+    for name in found.empty_classes:
+        reporter.warn(f"class folder {name!r} holds no image and is left out")
+    return found
+
+
+def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter) -> "pd.DataFrame":
+    from trainables.data.split import make_split, parse_fractions, read_groups
+
+    groups = None
+    if groups_csv is not None or config.group_regex is not None:
+        groups = read_groups(scan, groups_csv, config.group_regex)
+    else:
+        reporter.warn(
+            "no --groups: the split is by image, so photographs of one object may stand on both sides"
+            " and make every score too good"
+        )
+    return make_split(scan, groups, parse_fractions(config.split), config.seed)
+
+
+def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:
+    """imagenet, none, or the path of a file that fits; says so when the sample run has to go on without."""
+    names = sorted(_models_of(settings))
+    if config.weights in ("none", "imagenet"):
+        if config.weights == "imagenet":
+            _require_weights(names)
+        return config.weights
+    if config.weights != "auto":
+        return _check_file(Path(config.weights).expanduser(), names)
+    missing = [name for name in names if not models.weights_available(name)]
+    if not missing:
+        return "imagenet"
+    if not sample:
+        _require_weights(missing)
+    reporter.warn(
+        f"no pretrained weights for {', '.join(missing)} here and none can be downloaded: training starts from"
+        " random weights"
+    )
+    return "none"
+
+
+def _models_of(settings: SpaceSettings) -> set[str]:
+    """Every model that the space can propose, as far as its first trials and many random ones tell."""
+    from search_spaces.sampling import sample_configs
+
+    return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
+
+
+def _require_weights(names: list[str]) -> None:
+    missing = [name for name in names if not models.weights_available(name)]
+    if missing:
+        raise WeightsUnavailable(
+            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable; ways out: --weights none"
+            " (random weights), --weights FILE, or TORCH_HOME set to a folder that holds them"
+        )
+
+
+def _check_file(path: Path, names: list[str]) -> str:
+    if not path.is_file():
+        raise InvalidValue(f"--weights {path} is neither auto, imagenet, none nor a file")
+    if len(names) > 1:
+        raise InvalidValue(
+            f"--weights {path} fits one model, but the space has {', '.join(names)}; choose with --models"
+        )
+    models.create(names[0], 2, weights=str(path.resolve()))
+    return str(path.resolve())

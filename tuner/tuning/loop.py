@@ -1,0 +1,253 @@
+"""SearchConfig -> Ray Tune -> run directory."""
+
+import contextlib
+import functools
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables.errors import RunProblem
+from trainables.storage import open_storage
+from tuner.cluster.environment import QUIET
+from tuner.cluster.signals import INTERRUPTED, Signals
+from tuner.runs.directory import Run
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import SearchConfig
+from tuner.tuning.context import run_context
+from tuner.tuning.prepare import Prepared, prepare
+from tuner.tuning.trial_store import Proposals, TrialStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.cluster.session import RaySession
+    from tuner.tracking.events import Observer
+    from tuner.tuning.progress import Progress
+    from tuner.tuning.searcher import OptunaSearcher
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search leaves: its run directory, the best trial's row, and how it ended."""
+
+    run: Run
+    best: dict[str, Any] | None
+    interrupted: bool
+
+    @property
+    def exit_status(self) -> int:
+        """0 when a trial finished, 1 when none did, 130 when interrupted."""
+        if self.interrupted:
+            return INTERRUPTED
+        return 0 if self.best is not None else 1
+
+    @property
+    def trials(self) -> "pd.DataFrame":
+        """One row a trial; see `trials.parquet`."""
+        return self.run.trials()
+
+    @property
+    def epochs(self) -> "pd.DataFrame":
+        """One row an epoch of every trial."""
+        return self.run.epochs()
+
+
+def search(
+    config: SearchConfig, reporter: Reporter | None = None, observers: "Sequence[Observer]" = ()
+) -> SearchResult:
+    """Search as `config` says and return the result; `reporter` displays progress, `observers` hear of each epoch.
+
+    Raises UserMistake for whatever a person can mend, before any trial starts.
+    """
+    os.environ.update(QUIET)
+    if config.address is not None:
+        from tuner.cluster.session import require_answer
+
+        require_answer(config.address)
+    prepared = prepare(config, reporter)
+    with prepared.run.owned():
+        return execute(prepared, reporter, observers=observers)
+
+
+def execute(
+    prepared: Prepared,
+    reporter: Reporter | None = None,
+    trainable: type[Any] | None = None,
+    observers: "Sequence[Observer]" = (),
+) -> SearchResult:
+    """Run the trials of a prepared (new or reopened) run until none is left.
+
+    `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
+    """
+    os.environ.update(QUIET)
+    if prepared.address is None:
+        # Ray's switch for a machine without a cluster: everything listens on 127.0.0.1 only.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    from tuner.cluster.session import ray_session
+    from tuner.tuning.packing import pack_trials
+
+    reporter = reporter or Reporter()
+    name = prepared.run.path.name
+    pack = functools.partial(pack_trials, prepared, reporter)
+    with (
+        Signals() as signals,
+        ray_session(prepared, pack, name=name, dashboard=prepared.dashboard) as session,
+    ):
+        signals.arm()
+        return _fit(prepared, session, reporter, signals, trainable, observers)
+
+
+def _fit(
+    prepared: Prepared,
+    session: "RaySession",
+    reporter: Reporter,
+    signals: Signals,
+    trainable: type[Any] | None,
+    observers: "Sequence[Observer]",
+) -> SearchResult:
+    from tuner.tuning.operation import operated
+    from tuner.tuning.progress import Progress
+    from tuner.tuning.scheduler import FairASHA
+    from tuner.tuning.searcher import OptunaSearcher
+
+    store = open_store(prepared)
+    store.storage.share()
+    started = time.time()
+    deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
+    rungs = _rungs(prepared, store)
+    scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop")
+    searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
+    progress = Progress(store, reporter)
+    tuner = _ray_tuner(prepared, session, searcher, progress, trainable)
+    signals.stop = searcher.interrupt
+    if signals.asked:
+        searcher.interrupt()
+    with (
+        operated(prepared, store, session, searcher.interrupt, reporter, observers),
+        progress,
+        _quiet(reporter),
+    ):
+        tuner.fit()
+    shutil.rmtree(prepared.run.path / "alive" / "ray", ignore_errors=True)
+    if searcher.halted is not None:
+        raise RunProblem(
+            f"{prepared.run.path}: {searcher.halted}; make room, then go on with: tuner resume {prepared.run.path}"
+        )
+    store.storage.keep_only(store.live)
+    return close(prepared.run, store, interrupted=searcher.interrupted)
+
+
+def _ray_tuner(
+    prepared: Prepared,
+    session: "RaySession",
+    searcher: "OptunaSearcher",
+    progress: "Progress",
+    trainable: type[Any] | None,
+) -> Any:
+    """Ray's Tuner, which asks the searcher for trials and its scheduler for verdicts."""
+    from ray import tune
+
+    from trainables.ray_trainable import TrialTrainable
+
+    context = run_context(prepared, max(1, int(session.resources["cpu"])))
+    worker = tune.with_resources(
+        tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
+    )
+    # The dashboard shows this name; Ray's own wrappers would hide it.
+    worker.__qualname__ = worker.__name__ = "TrialTrainable"
+    return tune.Tuner(
+        worker,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=searcher.scheduler,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_folder,
+        ),
+        run_config=_run_config(prepared, searcher, progress),
+    )
+
+
+def _run_config(prepared: Prepared, searcher: "OptunaSearcher", progress: "Progress") -> Any:
+    """What Ray writes (next to nothing: each trial keeps its own resume state) and whom it tells."""
+    from ray import tune
+
+    from tuner.tuning.searcher import Halt, SearcherCallback
+
+    return tune.RunConfig(
+        name="ray",
+        storage_path=str(prepared.run.path.resolve() / "alive"),
+        callbacks=[SearcherCallback(searcher), progress],
+        stop=Halt(searcher),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        failure_config=tune.FailureConfig(max_failures=0),
+        verbose=0,
+    )
+
+
+def open_store(prepared: Prepared) -> TrialStore:
+    """The book of a prepared run, with whatever its journal holds already."""
+    proposals = Proposals(
+        prepared.space, prepared.overrides, prepared.allowed, prepared.sampler, prepared.seed
+    )
+    storage = open_storage(prepared.run.path, prepared.storage)
+    return TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
+
+
+def close(run: Run, store: TrialStore, *, interrupted: bool) -> SearchResult:
+    """Write what stands at the end; the result."""
+    from tuner.runs.best_trial import write_best
+
+    store.write_table()
+    best = store.best()
+    if best is not None:
+        write_best(run, best)
+    if not interrupted and not store.live:
+        run.update_record(finished=_now())
+    return SearchResult(run, best, interrupted)
+
+
+def _rungs(prepared: Prepared, store: TrialStore) -> Any:
+    """The rungs with the scores of all that was reported before a restart."""
+    from tuner.tuning.scheduler import make_rungs
+
+    rungs = make_rungs(
+        prepared.metric,
+        prepared.max_epochs,
+        prepared.grace_period,
+        prepared.reduction_factor,
+        not prepared.space.grid,
+    )
+    if rungs is not None and (store.rows or store.live):
+        epochs = prepared.run.epochs().sort_values("time", kind="stable")
+        columns = ("trial_id", "epoch", "full_epochs", prepared.metric)
+        rungs.replay(zip(*(epochs[name].tolist() for name in columns), strict=True))
+    return rungs
+
+
+@contextlib.contextmanager
+def _quiet(reporter: Reporter) -> Iterator[None]:
+    """Keep what Ray prints about dead workers off the terminal that `reporter` draws on."""
+    if reporter.console is None:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.config["trial_id"])
+
+
+def _trial_folder(trial: Any) -> str:
+    """Ray's own folder of a trial; one that is tried again is another trial to Ray."""
+    return f"{_trial_name(trial)}-{trial.trial_id}"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,0 +1,53 @@
+"""What stands around a running search: sinks, metrics for Prometheus, the sign of life and the stop requests."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tuner.runs.heartbeat import Watch
+from tuner.tracking.events import Observer
+from tuner.tracking.outbox import open_outboxes
+from tuner.tracking.prometheus import Gauges
+from tuner.tracking.reporter import Reporter
+
+if TYPE_CHECKING:
+    from tuner.cluster.session import RaySession
+    from tuner.tuning.prepare import Prepared
+    from tuner.tuning.trial_store import TrialStore
+
+
+@contextlib.contextmanager
+def operated(
+    prepared: "Prepared",
+    store: "TrialStore",
+    session: "RaySession",
+    stop: Callable[[], None],
+    reporter: Reporter,
+    observers: Sequence[Observer] = (),
+) -> Iterator[None]:
+    """While entered the store's news go to metrics, sinks and `observers`, and `stop` is called when asked for.
+
+    Says at the end what a sink did not take.
+    """
+    outboxes = open_outboxes(prepared.run, prepared.log, prepared.log_weights)
+    store.observers += [Gauges(store, _images(prepared)), *outboxes, *observers]
+    for name, address in session.pages.items():
+        reporter.line(f"{name} {address}")
+    try:
+        with Watch(prepared.run, stop, session.pages):
+            yield
+    finally:
+        for outbox in outboxes:
+            outbox.close()
+            if outbox.unsent:
+                reporter.warn(
+                    f"{outbox.name} did not take {outbox.unsent} entries ({outbox.trouble});"
+                    f" send them with: tuner sync {prepared.run.path}"
+                )
+
+
+def _images(prepared: "Prepared") -> int:
+    """Training and validation images of the run; 0 for a run without a split."""
+    if not (prepared.run.path / "split.parquet").exists():
+        return 0
+    return int((prepared.run.split()["split"] != "test").sum())

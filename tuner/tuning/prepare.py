@@ -1,0 +1,179 @@
+"""From what a person typed to a run that can start: space checked, data split and cached, run directory made."""
+
+import dataclasses
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from search_spaces import Space
+from trainables.storage import address_below, is_address, try_out
+from tuner.runs.directory import Run
+from tuner.runs.hardware import hardware, versions
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle, space_fingerprint
+from tuner.tuning.data import Examined, build_run_cache, load_data
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can start or go on; every value is settled."""
+
+    run: Run
+    space: Space
+    overrides: Mapping[str, Any]
+    allowed: Mapping[str, tuple[str, ...]]
+    classes: tuple[str, ...]
+    cache: Path
+    image_size: int
+    weights: str
+    precision: str
+    metric: str
+    seed: int
+    samples: int
+    max_epochs: int
+    grace_period: int
+    reduction_factor: float
+    sampler: str
+    keep: int
+    feature_cache_bytes: int
+    max_failures: int
+    concurrent: int | None
+    cpus_per_trial: float | None
+    gpus_per_trial: float | Literal["auto"] | None
+    time_budget_s: float | None
+    address: str | None
+    log: Sequence[str] = ()
+    log_weights: bool = False
+    dashboard: bool = False
+    storage: str = ""
+
+
+def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
+    """Check everything, split and cache the data, make the run directory; no trial starts.
+
+    Raises UserMistake for whatever a person can mend.
+    """
+    reporter = reporter or Reporter()
+    settings = settle(config)
+    path = _place(config) / (config.name or _default_name(settings.space.name))
+    Run.require_free(path)
+    storage = _bucket(config, path.name)
+    found = load_data(config, settings, reporter)
+    cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
+    run = Run.create(path, _record(config, settings, found, storage))
+    run.write_split(found.split)
+    run.write_images(found.hashes)
+    reporter.line(f"run {run.path}")
+    return prepared_from(run, settings.space, cache)
+
+
+def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
+    """What `run.yaml` says, as a run that can start or go on."""
+    record = run.record
+    settings = record["settings"]
+    names = {f.name for f in dataclasses.fields(Prepared)} & settings.keys()
+    return Prepared(
+        run=run,
+        space=space,
+        cache=cache,
+        classes=tuple(record["data"]["classes"]),
+        image_size=record["image_size"],
+        weights=record["weights"],
+        precision=record["precision"],
+        metric=record["metric"],
+        seed=record["seed"],
+        allowed={name: tuple(choices) for name, choices in settings["allowed"].items()},
+        **{name: settings[name] for name in names - {"allowed"}},
+    )
+
+
+def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, storage: str) -> dict[str, Any]:
+    """All that defines the run, as `run.yaml` keeps it."""
+    return {
+        "name": config.name or settings.space.name,
+        "space": settings.space.reference,
+        "space_fingerprint": space_fingerprint(settings.space),
+        "grid": settings.space.grid,
+        "metric": config.metric,
+        "seed": config.seed,
+        "image_size": settings.image_size,
+        "weights": found.weights,
+        "precision": config.precision,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "finished": None,
+        "settings": {**_settings_record(config, settings, found.sample), "storage": storage},
+        "versions": versions(),
+        "hardware": hardware(),
+        "data": _data_record(config, found),
+    }
+
+
+def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool) -> dict[str, Any]:
+    """What a resume needs to go on alike."""
+    budget = config.time_budget_s
+    same = (
+        "reduction_factor",
+        "sampler",
+        "keep",
+        "feature_cache_bytes",
+        "max_failures",
+        "concurrent",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "address",
+        "log_weights",
+        "dashboard",
+    )
+    return {
+        "samples": settings.samples,
+        "max_epochs": settings.max_epochs,
+        "grace_period": settings.grace_period,
+        "overrides": dict(settings.overrides),
+        **{name: getattr(config, name) for name in same},
+        "time_budget_s": SAMPLE_TIME_BUDGET_S if sample and budget is None else budget,
+        "log": list(config.log),
+        "allowed": {name: list(choices) for name, choices in settings.allowed.items()},
+    }
+
+
+def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
+    """The images and their split, so that a reader can tell whether two runs may be compared."""
+    from trainables.data import split as splitting
+
+    scan, split = found.scan, found.split
+    return {
+        "folder": str(scan.folder),
+        "sample": found.sample,
+        "fingerprint": scan.fingerprint,
+        "split_fingerprint": splitting.fingerprint(split),
+        "classes": {str(name): int((split["label"] == name).sum()) for name in scan.classes},
+        "groups": None if found.groups is None else str(found.groups.resolve()),
+        "group_regex": config.group_regex,
+        "fractions": list(splitting.parse_fractions(config.split)),
+        "leaks": splitting.leaks(split),
+        "corrupt": [list(pair) for pair in scan.corrupt],
+        "passed_over": len(scan.passed_over),
+    }
+
+
+def _place(config: SearchConfig) -> Path:
+    """The folder of run directories: the shared one if there is one."""
+    shared = config.storage if config.storage and not is_address(config.storage) else None
+    folder = config.runs_dir if shared is None else Path(shared.removeprefix("file://"))
+    return folder.expanduser().resolve()
+
+
+def _bucket(config: SearchConfig, name: str) -> str:
+    """Where trials write if not in the run directory: a place of this run's own, which has been tried out."""
+    if not is_address(config.storage or ""):
+        return ""
+    address = address_below(str(config.storage), f"{name}-{uuid.uuid4().hex[:8]}")
+    try_out(address)
+    return address
+
+
+def _default_name(space: str) -> str:
+    return f"{space}-{time.strftime('%Y%m%d-%H%M%S')}"

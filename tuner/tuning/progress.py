@@ -1,0 +1,135 @@
+"""What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ray.tune import Callback
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tuner.tracking.reporter import Reporter, clock, leaderboard_table
+
+if TYPE_CHECKING:
+    from tuner.tuning.trial_store import TrialStore
+
+BEST_SHOWN = 8
+SECONDS_BETWEEN_FRAMES = 0.5
+
+
+class Progress(Callback):  # type: ignore[misc]
+    """Draws the search from the store; as a context manager it owns the terminal meanwhile."""
+
+    def __init__(self, store: "TrialStore | None" = None, reporter: Reporter | None = None) -> None:
+        self.store, self.reporter = store, reporter or Reporter()
+        self._live: Live | None = None
+        self._drawn = 0.0
+        self._told: set[str] = set()
+        self._started = time.time()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        Progress.__init__(self)
+
+    def __enter__(self) -> "Progress":
+        self._told = set(self.store.rows) if self.store else set()
+        console = self.reporter.console
+        if console is not None and console.is_terminal:
+            self._live = Live(
+                self.render(),
+                console=console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._tell_ends()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Draw at most twice a second; called by Ray after every event."""
+        if self.store is None or time.monotonic() - self._drawn < SECONDS_BETWEEN_FRAMES:
+            return
+        self._drawn = time.monotonic()
+        if self._live is not None:
+            self._live.update(self.render(), refresh=True)
+        else:
+            self._tell_ends()
+
+    def render(self) -> RenderableType:
+        """The present state of the search."""
+        if self.store is None:
+            return Text("")
+        return Group(
+            Text(self._summary(), style="bold"),
+            self._running(),
+            leaderboard_table(self._rows(), self.store.metric, BEST_SHOWN),
+        )
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return list(self.store.rows.values()) if self.store else []
+
+    def _summary(self) -> str:
+        if self.store is None:
+            return ""
+        rows = self._rows()
+        counts = {
+            status: sum(row["status"] == status for row in rows)
+            for status in ("completed", "stopped", "failed")
+        }
+        live = list(self.store.live.values())
+        epochs = sum(row["epochs"] for row in rows) + sum(len(trial.epochs) for trial in live)
+        states = ", ".join(f"{number} {status}" for status, number in counts.items())
+        elapsed = time.time() - self._started
+        text = (
+            f"trials {len(rows)}/{self.store.num_samples}: {len(live)} running, {states}"
+            f" | epochs {epochs} | elapsed {clock(elapsed)}"
+        )
+        new = len(rows) - len(self._told_before())
+        left = self.store.num_samples - len(rows)
+        return f"{text} | about {clock(elapsed / new * left)} left" if new > 0 and left > 0 else text
+
+    def _told_before(self) -> set[str]:
+        return self._told if self._live is not None else set()
+
+    def _running(self) -> Table:
+        metric = self.store.metric if self.store else "val_loss"
+        table = Table(title="running", title_justify="left", box=None, pad_edge=False)
+        for name in ("trial", "epoch", metric):
+            table.add_column(name, justify="left" if name == "trial" else "right")
+        for trial in list(self.store.live.values()) if self.store else []:
+            last = max(trial.epochs, default=0)
+            value = f"{trial.epochs[last][metric]:.4f}" if last else "-"
+            table.add_row(trial.trial_id, f"{last}/{trial.config.max_epochs}", value)
+        return table
+
+    def _tell_ends(self) -> None:
+        """A plain line for every trial that has ended since the last call."""
+        if self.store is None or (self.reporter.console is not None and self.reporter.console.is_terminal):
+            return
+        for trial_id, row in list(self.store.rows.items()):
+            if trial_id not in self._told:
+                self._told.add(trial_id)
+                self.reporter.line(self._ended(row))
+
+    def _ended(self, row: Mapping[str, Any]) -> str:
+        metric = self.store.metric if self.store else "val_loss"
+        total = self.store.num_samples if self.store else 0
+        value = (
+            "no value"
+            if row["value"] is None
+            else f"{metric} {row['value']:.4f} at epoch {row['best_epoch']}"
+        )
+        why = row["status"] if row["status"] == row["reason"] else f"{row['status']} ({row['reason']})"
+        epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
+        return f"[{len(self._told)}/{total}] {row['trial_id']} {why} after {epochs}: {value}"

@@ -1,0 +1,92 @@
+"""Go on with a run that ended early, or add trials to one that is finished."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import search_spaces
+from search_spaces import Space
+from trainables.errors import InvalidValue, RunProblem
+from trainables.storage import address_below, try_out
+from tuner.runs.directory import Run
+from tuner.runs.hardware import PACKAGES, versions
+from tuner.runs.journal import repair
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import space_fingerprint
+from tuner.tuning.data import build_run_cache
+from tuner.tuning.loop import SearchResult, execute
+from tuner.tuning.prepare import Prepared, prepared_from
+
+
+def resume(
+    path: Path,
+    samples: int | None = None,
+    time_budget_s: float | None = None,
+    reporter: Reporter | None = None,
+) -> SearchResult:
+    """Finish the run at `path`; with `samples`, add that many trials to it.
+
+    `time_budget_s` counts from now; None goes on without one. Raises RunProblem if the run is in use or if
+    images, space or versions have changed since it began.
+    """
+    reporter = reporter or Reporter()
+    run = Run.open(path.resolve())
+    with run.owned():
+        prepared = _reopen(run, samples, time_budget_s, reporter)
+        return execute(prepared, reporter)
+
+
+def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter: Reporter) -> Prepared:
+    record = run.record
+    space = search_spaces.load(record["space"])
+    changed = [*_changed_versions(record["versions"]), *_changed_space(space, record["space_fingerprint"])]
+    split, hashes, folder = run.split(), run.images(), Path(record["data"]["folder"])
+    changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
+    if changed:
+        raise RunProblem(
+            f"{run.path} can't go on, since its trials could not be compared: {'; '.join(changed)}"
+        )
+    if record["settings"].get("storage"):
+        # A folder beside those of the living trials, since what is tried out is deleted.
+        try_out(address_below(record["settings"]["storage"], "tried"))
+    repair(run.journal)
+    shutil.rmtree(run.path / "alive" / "ray", ignore_errors=True)
+    if samples is not None:
+        _extend(run, space, samples)
+    cache = build_run_cache(folder, split, hashes, record["image_size"], reporter)
+    return dataclasses.replace(prepared_from(run, space, cache), time_budget_s=time_budget_s)
+
+
+def _extend(run: Run, space: Space, samples: int) -> None:
+    record = run.record
+    if samples < 1:
+        raise InvalidValue(f"--samples {samples} must be at least 1")
+    if space.grid:
+        raise InvalidValue(
+            f"--samples {samples}: {space.name} is a fixed list of configurations, none can be added"
+        )
+    settings = {**record["settings"], "samples": record["settings"]["samples"] + samples}
+    run.update_record(settings=settings, finished=None)
+
+
+def _changed_versions(before: dict[str, str]) -> list[str]:
+    now = versions()
+    return [
+        f"{name} was {before.get(name, 'absent')} and is {now.get(name, 'absent')}"
+        for name in PACKAGES
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _changed_space(space: Space, before: str) -> list[str]:
+    return [] if space_fingerprint(space) == before else [f"the space {space.reference} was edited"]
+
+
+def _changed_images(folder: Path, paths: list[str], hashes: dict[str, str]) -> list[str]:
+    from trainables.data.scan import changed_images
+
+    changed = changed_images(folder, {path: hashes[path] for path in paths})
+    if not changed:
+        return []
+    more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    return [f"image {changed[0]!r}{more} in {folder} changed or is gone"]

@@ -1,0 +1,184 @@
+"""A Ray Tune Searcher that asks and tells Optuna the truth, and the callback that feeds it.
+
+Ray's OptunaSearch tells a trial that ASHA stopped as COMPLETE with its last value. Here: stopped by ASHA -> PRUNED with
+all intermediate values; finished or out of patience -> COMPLETE with its best epoch; non-finite or raised -> FAIL.
+All state is in the run directory (see `store`), so Ray's snapshots carry none of it.
+"""
+
+import errno
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from trainables.errors import DISK_FULL
+from tuner.tuning.scheduler import FairASHA
+from tuner.tuning.trial_store import TrialStore
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class OptunaSearcher(Searcher):  # type: ignore[misc]
+    """Proposes trials from `store` while fewer than `slots()` live, and tells it how they end.
+
+    `scheduler` knows why it stopped a trial. A trial whose worker dies is proposed again, up to `max_failures`
+    times: Ray's own retries give up at once when an idle worker dies that a trial was about to take over. After
+    `interrupted` is set nothing more is told: the trials that live stay as they are, for a resume. Pickles to
+    an empty shell.
+    """
+
+    def __init__(
+        self,
+        store: TrialStore | None = None,
+        scheduler: FairASHA | None = None,
+        slots: Callable[[], int] | None = None,
+        max_failures: int = 0,
+    ) -> None:
+        super().__init__()
+        self.store, self.scheduler, self.slots = store, scheduler, slots
+        self.max_failures = max_failures
+        self.interrupted = False
+        self.halted: str | None = None
+        self._names: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        OptunaSearcher.__init__(self)
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: Mapping[str, Any], **spec: Any
+    ) -> bool:
+        """Accept Ray's call; metric, direction and space are known already."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """The next trial's config, None while every slot is taken, FINISHED at the end; called by Ray."""
+        if self.store is None or self.slots is None:
+            return str(Searcher.FINISHED)
+        if self.interrupted or self._over_budget():
+            return str(Searcher.FINISHED)
+        started = len(self.store.live) - len(self.store.unfinished)
+        if started >= self.slots():
+            return None
+        config = self.store.next()
+        if config is None:
+            return str(Searcher.FINISHED)
+        self._names[trial_id] = config["trial_id"]
+        return config
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass one epoch on; called by Ray."""
+        store = self.store
+        if store is not None and not self.interrupted:
+            self._writing(lambda: store.report(self._names[trial_id], result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell how the trial ended; called by Ray."""
+        store, name = self.store, self._names.get(trial_id)
+        if store is None or name is None or self.interrupted:
+            return
+        if (result or {}).get("reason") == DISK_FULL:
+            self.halt(DISK_FULL)
+            return
+        if result is not None:
+            self._writing(lambda: store.report(name, result))
+        if error and store.retry(name, self._death_of(name), self.max_failures):
+            return
+        status, reason, text = self._ending(name, result or {}, error)
+        self._writing(lambda: store.finish(name, status, reason, text))
+
+    def interrupt(self) -> None:
+        """End the search soon: `Halt` tells Ray. What lives stays as it is, for a resume."""
+        self.interrupted = True
+
+    def halt(self, reason: str) -> None:
+        """Interrupt the search because of `reason`."""
+        self.halted = reason
+        self.interrupt()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the run directory holds it; called by Ray."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore; called by Ray."""
+
+    def _ending(self, name: str, result: Mapping[str, Any], error: bool) -> tuple[str, str, str | None]:
+        """Status, reason and traceback of a trial that ended."""
+        if error:
+            return "failed", "worker died", self._death_of(name)
+        reason = result.get("reason")
+        if reason in ("completed", "patience"):
+            return "completed", str(reason), None
+        if reason in ("diverged", "error"):
+            return "failed", str(reason), result.get("error")
+        verdict = self.scheduler.verdicts.get(name) if self.scheduler else None
+        return "stopped", verdict or "stopped", None
+
+    def _writing(self, write: Callable[[], object]) -> None:
+        """Let `write` write to the run directory; a full disk halts the search."""
+        if self.interrupted:
+            return
+        try:
+            write()
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            self.halt(DISK_FULL)
+
+    def _death_of(self, name: str) -> str:
+        """What Ray knows of the death of the trial's worker."""
+        errors = self.scheduler.errors if self.scheduler else {}
+        return errors.get(name, "the worker process died")
+
+    def _over_budget(self) -> bool:
+        deadline = self.scheduler.deadline if self.scheduler else None
+        return deadline is not None and time.time() >= deadline
+
+
+class Halt(tune.Stopper):  # type: ignore[misc]
+    """Ends Ray's loop once the searcher is interrupted, from whatever thread and signal or none."""
+
+    def __init__(self, searcher: OptunaSearcher | None = None) -> None:
+        self.searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.searcher = None
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Whether this trial alone is to stop: never; called by Ray."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether every trial is to stop; called by Ray after every event."""
+        return self.searcher is not None and self.searcher.interrupted
+
+
+class SearcherCallback(tune.Callback):  # type: ignore[misc]
+    """Hands the searcher what Ray tells callbacks only: last epochs, retries, and why a worker died."""
+
+    def __init__(self, searcher: OptunaSearcher | None = None) -> None:
+        self.searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.searcher = None
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+    ) -> None:
+        """Report an epoch that ended its trial too; called by Ray."""
+        if self.searcher is not None:
+            self.searcher.on_trial_result(trial.trial_id, result)

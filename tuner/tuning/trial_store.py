@@ -1,0 +1,306 @@
+"""The driver's book of a run: which trials live, what they reported, how they ended, whose weights are kept.
+
+The journal is the source: a trial's row is written into it before its end is told, and `trials.parquet` is made
+from it. So a driver may be killed between any two lines: a TrialStore opened again finds every trial either finished
+or still to go on.
+"""
+
+import bisect
+import dataclasses
+import shutil
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState, create_trial
+
+import search_spaces
+from search_spaces import Space
+from trainables.checkpoint import SPLIT, read_split, take_best, write_split
+from trainables.config import METRICS, EpochMetrics, TrialConfig
+from trainables.errors import UserMistake
+from trainables.storage import RunFolder
+from tuner.runs.directory import MEASURED, Run, TrialRow, flat_row
+from tuner.runs.journal import create_study
+from tuner.runs.trial import LiveTrial
+from tuner.tracking.events import Observer, tell_end, tell_epoch
+from tuner.tuning.sampler import Mirror, make_sampler
+
+EPOCH_FIELDS = tuple(EpochMetrics.__dataclass_fields__)
+
+REDRAWS = 30
+"""How often a proposal that repeats an earlier configuration is drawn again before the space counts as exhausted."""
+
+OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
+"""What Ray's report of a dead worker says when the host ran out of memory."""
+
+SECONDS_BETWEEN_TABLES = 2.0
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Where configurations come from: the space, what the command fixed or restricted, the sampler, its seed."""
+
+    space: Space
+    overrides: Mapping[str, Any]
+    allowed: Mapping[str, tuple[str, ...]]
+    sampler: str
+    seed: int
+
+    def first_trials(self) -> tuple[Mapping[str, Any], ...]:
+        """The space's first trials that the restrictions let through, in order."""
+        return search_spaces.first_trials(self.space, int(self.overrides["max_epochs"]), self.allowed)
+
+
+class TrialStore:
+    """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards."""
+
+    def __init__(
+        self,
+        run: Run,
+        proposals: Proposals,
+        metric: str,
+        num_samples: int,
+        keep: int,
+        storage: RunFolder | None = None,
+    ) -> None:
+        self.storage = storage or RunFolder(run.path)
+        self.run, self.proposals, self.metric = run, proposals, metric
+        self.num_samples, self.keep = num_samples, keep
+        self.study, self._storage = create_study(run.journal, metric)
+        self._mirror = Mirror(self.study)
+        self._first = proposals.first_trials()
+        self.live: dict[str, LiveTrial] = {}
+        self.unfinished: deque[str] = deque()
+        self.rows: dict[str, dict[str, Any]] = {}
+        self._seen: set[tuple[Any, ...]] = set()
+        self._asked = 0
+        self._written = 0.0
+        self._weights = str(run.record.get("weights", ""))
+        self._ranking: list[tuple[float, int, str]] = []
+        self._combinations: dict[str, str] = {}
+        self.exhausted = False
+        self.observers: list[Observer] = []
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """Take up what the journal holds: rows of finished trials, and the others as unfinished."""
+        for trial in self.study.get_trials(deepcopy=False):
+            self._asked += 1
+            config = TrialConfig(**trial.user_attrs["config"])
+            self._seen.add(_signature(config))
+            trial_id = trial.user_attrs["trial_id"]
+            if trial.state.is_finished():
+                self._enter(trial.user_attrs["row"], config)
+                shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
+                continue
+            past = self.run.epochs(trial_id).drop(columns="trial_id").to_dict("records")
+            epochs = {int(row["epoch"]): {str(name): value for name, value in row.items()} for row in past}
+            self.live[trial_id] = LiveTrial(trial_id, trial.number, trial._trial_id, config, epochs)
+            self.unfinished.append(trial_id)
+        if self._asked:
+            self.storage.keep_only(self.live)
+
+    def next(self) -> dict[str, Any] | None:
+        """The config of the trial to start or to go on with, `trial_id` in it; None when all have been asked."""
+        if self.unfinished:
+            trial = self.live[self.unfinished.popleft()]
+        elif self._asked < self.num_samples and not self.exhausted:
+            proposed = self._propose()
+            if proposed is None:
+                return None
+            trial = proposed
+        else:
+            return None
+        self.run.alive(trial.trial_id).mkdir(parents=True, exist_ok=True)
+        for observer in self.observers:
+            observer.started(trial)
+        return {"trial_id": trial.trial_id, **asdict(trial.config)}
+
+    def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Take in one epoch's result; False if it brought nothing new."""
+        trial = self.live.get(trial_id)
+        if trial is None or "epoch" not in result or self.metric not in result:
+            return False
+        trial.applied = result.get("applied") or trial.applied
+        epoch = int(result["epoch"])
+        if epoch in trial.epochs:
+            return False
+        trial.epochs[epoch] = {name: result[name] for name in EPOCH_FIELDS}
+        self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
+        self._storage.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
+        self._mirror.report(trial.number, epoch, float(result[self.metric]))
+        tell_epoch(self.observers, trial, epoch, self.metric)
+        return True
+
+    def retry(self, trial_id: str, error: str, max_failures: int) -> bool:
+        """Put a trial whose worker died back in the queue, with smaller parts if memory ran out.
+
+        False if it has been tried `max_failures` times again already.
+        """
+        trial = self.live.get(trial_id)
+        if trial is None or trial.retries >= max_failures:
+            return False
+        trial.retries += 1
+        if any(sign in error for sign in OUT_OF_MEMORY):
+            folder = self.run.alive(trial_id)
+            write_split(folder, read_split(folder) * 2)
+            self.storage.replace(trial_id, folder / SPLIT)
+        self.unfinished.append(trial_id)
+        return True
+
+    def finish(self, trial_id: str, status: str, reason: str, error: str | None = None) -> TrialRow | None:
+        """Tell how a trial ended; completed -> COMPLETE with its best epoch, stopped -> PRUNED, failed -> FAIL."""
+        trial = self.live.get(trial_id)
+        if trial is None:
+            return None
+        row = self._row(trial, status, reason, error)
+        flat = flat_row(row, asdict(trial.config))
+        if error is not None:
+            (self.run.path / "failures" / f"{trial_id}.txt").write_text(error, encoding="utf-8")
+        self._storage.set_trial_user_attr(trial.identity, "row", flat)
+        self._enter(flat, trial.config)
+        # Before the end is told: whoever dies here goes on with the trial, and finds its weights kept already.
+        self._keep_weights()
+        state = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[
+            status
+        ]
+        self._complete_intermediate(trial)
+        self.study.tell(trial.number, row.value if state is TrialState.COMPLETE else None, state=state)
+        self._mirror.tell(trial.number, state, row.value)
+        del self.live[trial_id]
+        shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
+        self.storage.forget(trial_id)
+        self.write_table(force=False)
+        tell_end(self.observers, trial, flat)
+        return row
+
+    def write_table(self, *, force: bool = True) -> None:
+        """Write `trials.parquet`; without `force` only if the last time is long enough ago."""
+        if force or time.monotonic() - self._written > SECONDS_BETWEEN_TABLES:
+            self.run.write_trials(sorted(self.rows.values(), key=lambda row: int(row["number"])))
+            self._written = time.monotonic()
+
+    def reap(self, reason: str) -> None:
+        """End every trial that still lives as stopped, or as failed if it never finished an epoch."""
+        for trial_id in list(self.live):
+            ended = "stopped" if self.live[trial_id].epochs else "failed"
+            self.finish(trial_id, ended, reason)
+
+    def best(self) -> dict[str, Any] | None:
+        """The row of the best trial that has a value and did not fail, or None."""
+        return self.rows[self._ranking[0][2]] if self._ranking else None
+
+    def _propose(self) -> LiveTrial | None:
+        number = self._asked
+        fixed = self._first[number] if number < len(self._first) else None
+        for draw in range(REDRAWS):
+            sampler = make_sampler(self.proposals.sampler, self.proposals.seed + draw * 7919, number, fixed)
+            asked = self._mirror.ask(sampler)
+            config = self._configure(asked, number)
+            if _signature(config) not in self._seen:
+                return self._accept(asked, number, config)
+            self._mirror.drop(asked)
+            # A first trial that was enqueued twice is no reason to try it twice.
+            fixed = None
+        self.exhausted = True
+        return None
+
+    def _configure(self, asked: optuna.Trial, number: int) -> TrialConfig:
+        seed = int(np.random.SeedSequence([self.proposals.seed, 1, number]).generate_state(1)[0])
+        overrides = {**self.proposals.overrides, "seed": seed}
+        try:
+            return search_spaces.configure(self.proposals.space, asked, overrides, self.proposals.allowed)
+        except UserMistake:
+            self._mirror.drop(asked)
+            raise
+
+    def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig) -> LiveTrial:
+        trial_id = f"{config.model.replace(':', '_').replace('/', '_')}-{config.strategy}-{number:05d}"
+        frozen = create_trial(
+            state=TrialState.RUNNING,
+            params=asked.params,
+            distributions=asked.distributions,
+            user_attrs={"trial_id": trial_id, "config": asdict(config)},
+        )
+        self.study.add_trial(frozen)
+        identity = self.study.get_trials(deepcopy=False)[-1]._trial_id
+        self._mirror.accept(asked, number)
+        self._seen.add(_signature(config))
+        self._asked += 1
+        self.live[trial_id] = LiveTrial(trial_id, number, identity, config)
+        return self.live[trial_id]
+
+    def _complete_intermediate(self, trial: LiveTrial) -> None:
+        """Write the intermediate values that a kill between part and journal left out."""
+        told = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        for epoch in sorted(set(trial.epochs) - set(told)):
+            value = float(trial.epochs[epoch][self.metric])
+            self._storage.set_trial_intermediate_value(trial.identity, epoch, value)
+
+    def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None) -> TrialRow:
+        base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
+        if not trial.epochs:
+            return dataclasses.replace(base, weights=self._weights)
+        sign = 1 if METRICS[self.metric] == "min" else -1
+        ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
+        best = min(ordered, key=lambda epoch: sign * float(epoch[self.metric]))
+        return TrialRow(
+            trial_id=trial.trial_id,
+            number=trial.number,
+            status=status,
+            reason=reason,
+            best_epoch=int(best["epoch"]),
+            epochs=len(ordered),
+            value=float(best[self.metric]),
+            metrics={name: float(best[name]) for name in MEASURED},
+            seconds=sum(float(epoch["epoch_seconds"]) for epoch in ordered),
+            error=error,
+            weights=self._weights,
+            trainable_first=int(ordered[0]["trainable_parameters"]),
+            trainable_last=int(ordered[-1]["trainable_parameters"]),
+            applied_learning_rates_first=trial.applied.get("learning_rates_first"),
+            applied_learning_rates_last=trial.applied.get("learning_rates_last"),
+            applied_loss=trial.applied.get("loss"),
+            applied_sampler=trial.applied.get("sampler"),
+            applied_batch=trial.applied.get("batch"),
+            retries=trial.retries,
+        )
+
+    def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
+        """Note the row of a trial that has ended, in its place among the others."""
+        trial_id = str(row["trial_id"])
+        self.rows[trial_id] = row
+        self._combinations[trial_id] = config.combination
+        if row["value"] is not None and row["status"] != "failed":
+            sign = 1 if METRICS[self.metric] == "min" else -1
+            bisect.insort(self._ranking, (sign * float(row["value"]), int(row["number"]), trial_id))
+
+    def _kept(self) -> set[str]:
+        """Trials whose weights stay: the best of every combination, and the top `keep`."""
+        best: dict[str, str] = {}
+        for _, _, trial_id in self._ranking:
+            best.setdefault(self._combinations[trial_id], trial_id)
+        return {*best.values(), *(trial_id for _, _, trial_id in self._ranking[: self.keep])}
+
+    def _keep_weights(self) -> None:
+        kept = self._kept()
+        for trial_id in kept:
+            target = self.run.weights(trial_id)
+            if target.exists() or not self.run.alive(trial_id).exists():
+                continue
+            folder, epoch = self.run.alive(trial_id), int(self.rows[trial_id]["best_epoch"])
+            self.storage.collect(trial_id, epoch, folder)
+            take_best(folder, epoch, target)
+        for file in (self.run.path / "weights").glob("*.safetensors"):
+            if file.stem not in kept:
+                file.unlink()
+
+
+def _signature(config: TrialConfig) -> tuple[Any, ...]:
+    """What makes two configurations the same, whatever their seeds."""
+    return tuple(value for name, value in asdict(config).items() if name != "seed")
