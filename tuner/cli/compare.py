@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from tuner.cli.parameters import FOLDER
+from tuner.cli.parameters import FOLDER, Number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,13 +18,28 @@ if TYPE_CHECKING:
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=FOLDER)
 @click.option("--out", type=FOLDER, help="Where tables and pictures go. [default: RUN/report]")
 @click.option(
-    "--top", type=int, default=5, show_default=True, help="Best trials that are finalists in any case."
+    "--top",
+    type=Number("top"),
+    default=5,
+    show_default=True,
+    help="Best trials that are finalists in any case.",
 )
-@click.option("--seeds", type=int, default=0, help="Retrain every finalist this often with other seeds.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstraps.")
-@click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
-@click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
-@click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
+@click.option(
+    "--seeds",
+    type=Number("more_seeds"),
+    default=0,
+    help="Retrain every finalist this often with other seeds.",
+)
+@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the bootstraps.")
+@click.option("--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]")
+@click.option(
+    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a seed. [default: 1, or a GPU's share]"
+)
+@click.option(
+    "--gpus-per-trial",
+    type=Number("gpus_per_trial"),
+    help="GPUs of a seed, may be a fraction. [default: 1 if any]",
+)
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 def compare(
     runs: tuple[Path, ...],

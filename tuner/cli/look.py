@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tuner.cli.parameters import FOLDER, data_options
+from tuner.cli.parameters import FOLDER, Number, data_options
 from tuner.cli.terminal import open_console
 
 __all__ = ["inspect", "list_models", "spaces"]
@@ -31,7 +31,7 @@ def list_models(name: str | None) -> None:
 @click.command()
 @click.argument("folder", type=FOLDER)
 @data_options
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=Number("seed"), default=0, show_default=True)
 def inspect(folder: Path, groups: Path | None, group_regex: str | None, split: str, seed: int) -> None:
     """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split. Writes nothing."""
     from trainables.data.split import parse_fractions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from tuner.cli.parameters import FOLDER
+from tuner.cli.parameters import FOLDER, Number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,17 +42,27 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
     "--group-regex", help="Regular expression whose first group is an image's group, for a new split."
 )
 @click.option(
-    "--seeds", type=int, default=5, show_default=True, help="How many models, each from its own seed."
+    "--seeds",
+    type=Number("seeds"),
+    default=5,
+    show_default=True,
+    help="How many models, each from its own seed.",
 )
-@click.option("--epochs", type=int, help="Epochs. [default: as many as the search found]")
+@click.option("--epochs", type=Number("epochs"), help="Epochs. [default: as many as the search found]")
 @click.option("--final", is_flag=True, help="Train on the test images too, and report no score.")
 @click.option(
     "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
 )
 @click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
-@click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
-@click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
-@click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
+@click.option("--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]")
+@click.option(
+    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a seed. [default: 1, or a GPU's share]"
+)
+@click.option(
+    "--gpus-per-trial",
+    type=Number("gpus_per_trial"),
+    help="GPUs of a seed, may be a fraction. [default: 1 if any]",
+)
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 def retrain(best: Path, **options: Any) -> None:
     """Train the best configuration anew, score it on the test images and write a model folder."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tuner.cli.parameters import FOLDER, split_names
+from tuner.cli.parameters import FOLDER, Number, split_names
 from tuner.cli.terminal import open_console
 
 RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
@@ -32,7 +32,7 @@ def stop(run_dir: Path, trial: str | None) -> None:
 
 @click.command()
 @RUN
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free.")
+@click.option("--port", type=Number("port"), default=8080, show_default=True, help="0: any free.")
 @click.option("--writable", is_flag=True, help="Let the pages change the study: notes, tags, new trials.")
 def board(run_dir: Path, port: int, writable: bool) -> None:
     """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from trainables.errors import RunProblem, UserMistake
+from trainables.ranges import check
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
 from tuner.evaluation.evidence import Comparison, Evidence
 from tuner.evaluation.finalists import (
@@ -52,6 +53,7 @@ def compare(
     """
     from tuner.evaluation.report import write_report
 
+    top, seed = check("top", top), check("seed", seed)
     opened = [Run.open(Path(path)) for path in runs]
     if not opened:
         raise RunProblem("no run to compare; give the folder of one")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trainables.data.cache import build_cache
 from trainables.errors import InvalidValue, RunProblem
+from trainables.ranges import check_fields
 from tuner.release.images import Images, find_images
 from tuner.release.job import RetrainConfig, Retrained, RetrainPlan
 from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
@@ -52,9 +53,7 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
 
 def check_config(config: RetrainConfig) -> None:
     """Refuse what can be refused without reading anything; raises InvalidValue or RunProblem."""
-    for name, value in (("seeds", config.seeds), ("epochs", config.epochs)):
-        if value is not None and value < 1:
-            raise InvalidValue(f"--{name} {value} must be at least 1")
+    check_fields(config)
     if config.final and config.average:
         raise InvalidValue(
             "--final trains on every image, which leaves none for --average to judge by; choose one of them"

@@ -7,6 +7,7 @@ from pathlib import Path
 import search_spaces
 from search_spaces import Space
 from trainables.errors import InvalidValue, RunProblem
+from trainables.ranges import check
 from trainables.storage import address_below, try_out
 from tuner.runs.directory import Run
 from tuner.runs.hardware import PACKAGES, versions
@@ -30,6 +31,7 @@ def resume(
     images, space or versions have changed since it began.
     """
     reporter = reporter or Reporter()
+    samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
     run = Run.open(path.resolve())
     with run.owned():
         prepared = _reopen(run, samples, time_budget_s, reporter)
@@ -59,8 +61,6 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
 
 def _extend(run: Run, space: Space, samples: int) -> None:
     record = run.record
-    if samples < 1:
-        raise InvalidValue(f"--samples {samples} must be at least 1")
     if space.grid:
         raise InvalidValue(
             f"--samples {samples}: {space.name} is a fixed list of configurations, none can be added"
