@@ -9,8 +9,8 @@ trials are the whole study), `defaults` (`samples`, `max_epochs`, `image_size`, 
 parameters, name, accuracy in %).
 """
 
-from search_spaces._checking import check
+from search_spaces._checking import check, usual_grace_period
 from search_spaces._configure import configure, first_trials
 from search_spaces._space import Published, Space, load, names
 
-__all__ = ["Published", "Space", "check", "configure", "first_trials", "load", "names"]
+__all__ = ["Published", "Space", "check", "configure", "first_trials", "load", "names", "usual_grace_period"]

@@ -1,14 +1,13 @@
 """Whether a space can be searched, found out before any trial starts. No optuna at import."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces._configure import configure, field_of, first_trials, max_epochs_of
-from search_spaces._space import Parameters, Space, describe_error
+from search_spaces._space import Parameters, Space, told_of
 from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
-from trainables.errors import InvalidValue, TunerError, UnknownName, UserMistake
+from trainables.errors import InvalidValue, UnknownName
 
 if TYPE_CHECKING:
     import optuna
@@ -30,12 +29,22 @@ def check(
     study = random_study()
     known: set[str] = set()
     for _ in range(0 if space.grid else SAMPLES):
-        config = _configured(space, study.ask(), overrides, allowed)
-        check_config(config, grace_period, known)
+        config = configure(space, study.ask(), overrides, allowed)
+        _check_of(space, config, grace_period, known)
     for index, parameters in enumerate(first, start=1):
-        trial = FirstTrial(study.ask(), parameters, f"first trial {index} of space {space.name!r}")
-        config = _configured(space, trial, overrides, allowed)
+        trial = FirstTrial(study.ask(), parameters, f"first trial {index} of space {space.reference!r}")
+        config = configure(space, trial, overrides, allowed)  # type: ignore[arg-type]
         trial.check_all_asked()
+        _check_of(space, config, grace_period, known)
+
+
+def usual_grace_period(space: Space, max_epochs: int) -> int:
+    """The grace period of a run that was told none: the space's, else a fifth of its epochs."""
+    return int(space.defaults.get("grace_period", max(1, max_epochs // 5)))
+
+
+def _check_of(space: Space, config: TrialConfig, grace_period: int, known: set[str]) -> None:
+    with told_of(space.reference):
         check_config(config, grace_period, known)
 
 
@@ -87,7 +96,8 @@ class FirstTrial:
         if self._given[name] not in choices:
             known = ", ".join(map(str, choices))
             raise InvalidValue(f"{self._what}: {name}={self._given[name]!r} is none of {known}")
-        return self._given[name]
+        # Of equal values the choice's own: 8.0 stands for a choice of 8.
+        return choices[choices.index(self._given[name])]
 
     def suggest_float(self, name: str, low: float, high: float, **how: Any) -> float:
         """The given value; raises InvalidValue if it is not from `low` to `high`, or off the step."""
@@ -126,17 +136,3 @@ class FirstTrial:
             step = f"{low:g} plus a multiple of {how['step']:g}"
             raise InvalidValue(f"{self._what}: {name}={value!r} is not {step}")
         return value
-
-
-def _configured(
-    space: Space, trial: Any, overrides: Parameters, allowed: Mapping[str, tuple[str, ...]]
-) -> TrialConfig:
-    try:
-        return configure(space, trial, overrides, allowed)
-    except TunerError as error:
-        if isinstance(error, (InvalidValue, UnknownName)) and space.name not in str(error):
-            raise type(error)(f"space {space.name!r}: {error}") from error
-        raise
-    except Exception as error:
-        path = Path(space.reference) if space.reference.endswith(".py") else None
-        raise UserMistake(f"space {space.name!r} fails: {describe_error(error, path)}") from error

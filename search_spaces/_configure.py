@@ -1,11 +1,13 @@
 """One trial of a space becomes a TrialConfig. No optuna at import."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search_spaces._space import Parameters, Space
+from search_spaces._space import Parameters, Space, told_of
 from trainables.config import FIELDS, TrialConfig
 from trainables.errors import InvalidValue
+from trainables.values import plain, plain_list
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -19,41 +21,86 @@ def field_of(name: str) -> str:
     return name.partition("@")[0]
 
 
-class RestrictedTrial:
-    """A trial with its categorical choices narrowed to the allowed ones, which notes what it was asked."""
+class Trial:
+    """A trial with its categorical choices narrowed to the allowed ones, which notes what it was asked.
+
+    A space's code sees nothing else, and its name stands in what Python says of wrong calls. Choices and ranges
+    are taken as plain Python values.
+    """
 
     def __init__(self, trial: "BaseTrial", space: str, allowed: Mapping[str, tuple[str, ...]]) -> None:
         self._trial = trial
         self._space = space
         self._allowed = allowed
+        self._ranges: dict[str, Any] = {}
         self.asked: dict[str, Any] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of `choices`, narrowed; raises InvalidValue if none is left."""
+        """One of `choices`, narrowed; raises InvalidValue if there is none, or none is left."""
+        known = plain_list(choices, f"the choices of {name}")
+        if not known:
+            raise InvalidValue(f"the choices of {name} are an empty list; it needs one or more")
         field = field_of(name)
-        kept = [choice for choice in choices if choice in self._allowed.get(field, choices)]
+        kept = [choice for choice in known if choice in self._allowed.get(field, known)]
         if not kept:
             raise InvalidValue(
                 f"{OPTIONS.get(field, field)} {','.join(self._allowed[field])} leaves none of the choices"
-                f" of {name} in space {self._space!r}: {', '.join(map(str, choices))}"
+                f" of {name} in space {self._space!r}: {', '.join(map(str, known))}"
             )
+        self._once(name, ("choices", *map(repr, kept)))
         return self._note(name, self._trial.suggest_categorical(name, kept))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
         """A number from `low` to `high`, both included."""
-        value: float = self._note(name, self._trial.suggest_float(name, low, high, step=step, log=log))
-        return value
+        ends = [_end(name, value) for value in (low, high)]
+        stride = None if step is None else _end(name, step)
+        self._once(name, ("number", *ends, stride, bool(log)))
+        return float(self._note(name, self._trial.suggest_float(name, *ends, step=stride, log=bool(log))))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A whole number from `low` to `high`, both included."""
-        value: int = self._note(name, self._trial.suggest_int(name, low, high, step=step, log=log))
-        return value
+        ends = [_whole_end(name, value) for value in (low, high)]
+        stride = _whole_end(name, step)
+        self._once(name, ("whole number", *ends, stride, bool(log)))
+        return int(self._note(name, self._trial.suggest_int(name, *ends, step=stride, log=bool(log))))
+
+    def __getattr__(self, name: str) -> Any:
+        near = (
+            "suggest_int" if "int" in name else "suggest_categorical" if "categ" in name else "suggest_float"
+        )
+        how = "(name, low, high, log=True)" if "log" in name and near != "suggest_categorical" else ""
+        hint = f"; call {near}{how}" if name.startswith("suggest") else ""
+        raise AttributeError(f"a trial has no {name}{hint}")
+
+    def _once(self, name: Any, asked: tuple[Any, ...]) -> None:
+        """Refuse a name that is asked for again with another range: whose value would it be?"""
+        if not isinstance(name, str):
+            raise InvalidValue(f"a trial is asked for {name!r}, a {type(name).__name__}; names are texts")
+        if self._ranges.setdefault(name, asked) != asked:
+            raise InvalidValue(f"{name} is asked for twice with different choices or ranges")
 
     def _note(self, name: str, value: Any) -> Any:
         self.asked[name] = value
         return value
+
+
+def _end(name: str, value: Any) -> float:
+    found = plain(value, f"the range of {name}: one end")
+    try:
+        if not isinstance(found, (bool, str)) and found is not None and math.isfinite(found):
+            return float(found)
+    except OverflowError:
+        pass
+    raise InvalidValue(f"the range of {name} has the end or step {value!r}; it must be a finite number")
+
+
+def _whole_end(name: str, value: Any) -> int:
+    found = _end(name, value)
+    if not found.is_integer():
+        raise InvalidValue(f"the range of {name} has the end or step {value!r}; it must be a whole number")
+    return int(found)
 
 
 def configure(
@@ -66,16 +113,23 @@ def configure(
 
     `overrides` are the run's settings; they win over the space's constants, and a parameter that the space
     samples can't be among them. `allowed` narrows the choices of "model" and "strategy"; a missing key allows
-    all. Raises InvalidValue and what TrialConfig.resolve raises.
+    all. Raises a UserMistake that names the space, whatever its code raises.
     """
+    with told_of(space.reference):
+        return _configured(space, trial, overrides, allowed)
+
+
+def _configured(
+    space: Space, trial: "BaseTrial", overrides: Parameters, allowed: Mapping[str, tuple[str, ...]]
+) -> TrialConfig:
     max_epochs = max_epochs_of(space, overrides)
-    restricted = RestrictedTrial(trial, space.name, allowed)
+    restricted = Trial(trial, space.reference, allowed)
     constants = space.draw(restricted, max_epochs)  # type: ignore[arg-type]
     sampled = _sampled(space, restricted.asked, constants)
     for name in sampled:
         if name in overrides:
             raise InvalidValue(
-                f"{name}={overrides[name]!r} is set for the run, but space {space.name!r} samples {name};"
+                f"{name}={overrides[name]!r} is set for the run, but space {space.reference!r} samples {name};"
                 " leave the option out or choose another space"
             )
     usual = {name: value for name, value in space.defaults.items() if name in FIELDS}
@@ -83,7 +137,7 @@ def configure(
     for name, values in allowed.items():
         if parameters.get(name) not in (None, *values):
             raise InvalidValue(
-                f"space {space.name!r} uses {name} {parameters[name]!r},"
+                f"space {space.reference!r} uses {name} {parameters[name]!r},"
                 f" which {OPTIONS.get(name, name)} {','.join(values)} does not allow"
             )
     return TrialConfig.resolve(parameters)
@@ -94,9 +148,10 @@ def first_trials(
 ) -> tuple[dict[str, Any], ...]:
     """Parameters of the trials to run first, without those whose model or strategy is not allowed.
 
-    Raises InvalidValue if nothing is left of a grid.
+    Raises InvalidValue if nothing is left of a grid, and a UserMistake if they can't be had from the space.
     """
-    proposed = tuple(dict(parameters) for parameters in space.propose(max_epochs))
+    with told_of(space.reference, "first_trials"):
+        proposed = tuple(dict(parameters) for parameters in space.propose(max_epochs))
     kept = tuple(
         parameters
         for parameters in proposed
@@ -105,7 +160,7 @@ def first_trials(
     if space.grid and not kept:
         limits = " ".join(f"{OPTIONS.get(name, name)} {','.join(values)}" for name, values in allowed.items())
         raise InvalidValue(
-            f"none of the {len(proposed)} trials of space {space.name!r} is left"
+            f"none of the {len(proposed)} trials of space {space.reference!r} is left"
             f" ({limits or 'its list is empty'}, max_epochs {max_epochs})"
         )
     return kept
@@ -121,6 +176,8 @@ def _sampled(space: Space, asked: Parameters, constants: Parameters) -> dict[str
     for name, value in asked.items():
         field = field_of(name)
         if field in sampled or field in constants:
-            raise InvalidValue(f"space {space.name!r} gives {field} twice; sample it or return it, not both")
+            raise InvalidValue(
+                f"space {space.reference!r} gives {field} twice; sample it or return it, not both"
+            )
         sampled[field] = value
     return sampled

@@ -1,19 +1,22 @@
 """A space as it is loaded from its file. No optuna at import."""
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainables.errors import InvalidValue, UnknownName, UserMistake
+from trainables.values import plain_mapping
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -51,8 +54,12 @@ class Space:
     published: tuple[Published, ...]
 
     def draw(self, trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
-        """The constants that the file returns after sampling through `trial`."""
-        return dict((self.define(trial, max_epochs) if self.takes_max_epochs else self.define(trial)) or {})
+        """The constants that the file returns after sampling through `trial`, as plain values.
+
+        Raises InvalidValue if it returns neither a mapping nor None, and whatever the file's code raises.
+        """
+        found = self.define(trial, max_epochs) if self.takes_max_epochs else self.define(trial)
+        return {} if found is None else dict(plain_mapping(found, "what space() returns"))
 
     def __reduce__(self) -> tuple[Callable[[str], "Space"], tuple[str]]:
         return load, (self.reference,)
@@ -73,18 +80,48 @@ def load(reference: str) -> Space:
     or that has no `space` function, InvalidValue for one whose other names are not what they should be.
     """
     if reference.endswith(".py") or "/" in reference:
-        path = Path(reference).expanduser().resolve()
-        return _space(str(path), path.stem, _execute(path))
+        path = _resolved(reference)
+        module = _execute(path)
+        with told_of(str(path)):
+            return _space(str(path), path.stem, module)
     if reference not in names():
         raise UnknownName.of("space", reference, [*names(), "./FILE.py"])
-    return _space(reference, reference, importlib.import_module(f"{PACKAGE}.{reference}"))
+    with told_of(reference):
+        return _space(reference, reference, importlib.import_module(f"{PACKAGE}.{reference}"))
+
+
+@contextlib.contextmanager
+def told_of(reference: str, what: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong in a space's own code into a UserMistake of one line that names the space.
+
+    `what` says which part of it is at work. Every command meets a space's code through here, so all say the same.
+    """
+    try:
+        yield
+    except UserMistake as error:
+        if repr(reference) in str(error):
+            raise
+        raise type(error)(f"space {reference!r}: {error}") from error
+    except (Exception, SystemExit) as error:
+        path = Path(reference) if reference.endswith(".py") else None
+        part = f" in {what}" if what else ""
+        raise UserMistake(f"space {reference!r} fails{part}: {describe_error(error, path)}") from error
+
+
+def _resolved(reference: str) -> Path:
+    try:
+        path = Path(reference).expanduser().resolve()
+        if path.is_file():
+            return path
+        problem = "is a folder, not a Python file" if path.is_dir() else "no such file"
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserMistake(f"--space {reference!r} can't be looked up: {describe_error(error)}") from error
+    raise UserMistake(f"--space {str(path)!r}: {problem}; known spaces: {', '.join(names())}")
 
 
 def _execute(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UserMistake(f"--space {str(path)!r}: no such file; known spaces: {', '.join(names())}")
     # Two files of one name are two modules; and a dataclass in one looks its module up by name.
-    name = f"_space_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"_space_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserMistake(f"--space {str(path)!r} is not a Python file")
@@ -92,13 +129,13 @@ def _execute(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UserMistake(f"space {path} can't be loaded: {describe_error(error, path)}") from error
+        raise UserMistake(f"space {str(path)!r} can't be loaded: {describe_error(error, path)}") from error
     return module
 
 
-def describe_error(error: Exception, path: Path | None = None) -> str:
+def describe_error(error: BaseException, path: Path | None = None) -> str:
     """Kind, message and, where it lies in `path`, the line of `error`, in one line."""
     lines = [
         frame.lineno
@@ -113,42 +150,47 @@ def describe_error(error: Exception, path: Path | None = None) -> str:
 def _space(reference: str, name: str, module: ModuleType) -> Space:
     define = getattr(module, "space", None)
     if not callable(define):
-        raise UserMistake(f"space {reference} has no function 'space(trial)'")
-    summary = next(iter((module.__doc__ or "").strip().splitlines()), "")
+        raise UserMistake(f"space {reference!r} has no function 'space(trial)'")
+    summary = next(iter(str(module.__doc__ or "").strip().splitlines()), "")
     first = getattr(module, "first_trials", ())
     return Space(
         reference=reference,
         name=name,
         summary=summary,
         define=define,
-        takes_max_epochs=_takes_max_epochs(define, reference),
-        propose=lambda max_epochs: _proposed(first, max_epochs, reference),
+        takes_max_epochs=_takes_max_epochs(define),
+        propose=lambda max_epochs: _proposed(first, max_epochs),
         grid=bool(getattr(module, "grid", False)),
-        defaults=MappingProxyType(_whole_numbers(getattr(module, "defaults", {}), reference)),
-        published=tuple(Published(*row) for row in getattr(module, "published", ())),
+        defaults=MappingProxyType(_whole_numbers(getattr(module, "defaults", {}))),
+        published=tuple(_published(row) for row in getattr(module, "published", ())),
     )
 
 
-def _takes_max_epochs(define: Callable[..., Any], reference: str) -> bool:
+def _takes_max_epochs(define: Callable[..., Any]) -> bool:
     taken = len(inspect.signature(define).parameters)
     if taken not in (1, 2):
         raise UserMistake(
-            f"space {reference}: space() takes {taken} arguments; it must be space(trial) or"
-            " space(trial, max_epochs)"
+            f"space() takes {taken} arguments; it must be space(trial) or space(trial, max_epochs)"
         )
     return taken == 2
 
 
-def _proposed(first: Any, max_epochs: int, reference: str) -> tuple[Parameters, ...]:
+def _proposed(first: Any, max_epochs: int) -> tuple[Parameters, ...]:
     proposed = first(max_epochs) if callable(first) else first
     if not isinstance(proposed, Sequence) or not all(isinstance(item, Mapping) for item in proposed):
-        raise InvalidValue(f"space {reference}: first_trials must be a list of mappings; got {proposed!r}")
-    return tuple(dict(item) for item in proposed)
+        raise InvalidValue(f"first_trials must be a list of mappings; got {proposed!r}")
+    return tuple(plain_mapping(item, f"first trial {n}") for n, item in enumerate(proposed, start=1))
 
 
-def _whole_numbers(defaults: Any, reference: str) -> dict[str, int]:
-    if not isinstance(defaults, Mapping) or not all(
-        type(value) is int and value > 0 for value in defaults.values()
-    ):
-        raise InvalidValue(f"space {reference}: defaults must map names to whole numbers; got {defaults!r}")
-    return dict(defaults)
+def _published(row: Any) -> Published:
+    parameters, name, accuracy = row
+    return Published(plain_mapping(parameters, "published parameters"), str(name), float(accuracy))
+
+
+def _whole_numbers(defaults: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, value in plain_mapping(defaults, "defaults").items():
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise InvalidValue(f"defaults must map names to whole numbers; got {name} {value!r}")
+        found[name] = value
+    return found

@@ -19,6 +19,6 @@ def sample_configs(
     study = random_study()
     first = first_trials(space, max_epochs_of(space, overrides), allowed)[:num_samples]
     for parameters in first:
-        yield configure(space, FirstTrial(study.ask(), parameters, space.name), overrides, allowed)  # type: ignore[arg-type]
+        yield configure(space, FirstTrial(study.ask(), parameters, space.reference), overrides, allowed)  # type: ignore[arg-type]
     for _ in range(0 if space.grid else num_samples - len(first)):
         yield configure(space, study.ask(), overrides, allowed)

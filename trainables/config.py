@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.errors import InvalidValue, UnknownName
+from trainables.values import Plain, plain
 
 METRICS: Mapping[str, str] = {
     "val_loss": "min",
@@ -125,7 +126,7 @@ class TrialConfig:
 
     @classmethod
     def resolve(cls, parameters: Mapping[str, Any]) -> "TrialConfig":
-        """The config of sampled `parameters`, with conditional defaults filled in.
+        """The config of sampled `parameters` in plain Python values, with conditional defaults filled in.
 
         Raises UnknownName for a parameter that does not exist, InvalidValue for one out of range or
         given where it has no meaning.
@@ -133,7 +134,8 @@ class TrialConfig:
         for name in parameters:
             if name not in FIELDS:
                 raise UnknownName.of("parameter", name, FIELDS)
-        values = {name: value for name, value in parameters.items() if value is not None}
+        values: dict[str, Any] = {name: _of_field(name, plain(v, name)) for name, v in parameters.items()}
+        values = {name: value for name, value in values.items() if value is not None}
         for name, only in CONDITIONS.items():
             setting = values.get(only.field, FIELDS[only.field].default)
             if setting in only.values:
@@ -165,6 +167,23 @@ class TrialConfig:
 
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(TrialConfig)}
 """The known parameters by name."""
+
+
+def _of_field(name: str, value: Plain) -> Plain:
+    """`value` in the type of the field `name`: 8.0 is a whole number of images, 1 a rate."""
+    kind = FIELDS[name].type
+    if value is None or isinstance(value, bool):
+        return value
+    if kind is str:
+        if not isinstance(value, str):
+            raise InvalidValue(f"{name}={value!r} must be a text")
+        return value
+    if kind in (int, int | None):
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+    try:
+        return float(value) if isinstance(value, int) else value
+    except OverflowError as error:
+        raise InvalidValue(f"{name}={value!r} is not a finite number") from error
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:

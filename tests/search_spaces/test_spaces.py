@@ -10,7 +10,7 @@ import pytest
 import search_spaces
 from search_spaces import Space, common
 from search_spaces._checking import random_study
-from search_spaces._configure import RestrictedTrial, field_of
+from search_spaces._configure import Trial, field_of
 from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
 from trainables.errors import InvalidValue, UnknownName, UserMistake
@@ -80,7 +80,7 @@ def test_every_sample_is_a_config_of_known_models_and_strategies(space: Space):
 
 def test_sampled_names_are_flat_and_fill_fields(space: Space):
     for ask in (random_study().ask() for _ in range(30)):
-        restricted = RestrictedTrial(ask, space.name, {})
+        restricted = Trial(ask, space.name, {})
         space.draw(restricted, 10)
         for name in restricted.asked:
             assert "/" not in name
@@ -216,7 +216,7 @@ def test_a_runs_settings_win_over_constants_but_not_over_what_is_sampled(written
     config = search_spaces.configure(space, ask(), {"batch_size": 4, "patience": 1, "max_epochs": 2}, {})
     assert (config.batch_size, config.patience, config.max_epochs) == (4, 1, 2)
     with pytest.raises(
-        InvalidValue, match=r"learning_rate=0\.1 is set for the run, but space 'mine' samples"
+        InvalidValue, match=r"learning_rate=0\.1 is set for the run, but space '.*mine.py' samples"
     ):
         search_spaces.configure(space, ask(), {"learning_rate": 0.1}, {})
 
@@ -233,7 +233,7 @@ TAIL = "    return {'model': 'resnet18', 'strategy': 'full'}\n"
         ("x = 1\n", ["no function 'space(trial)'"]),
         ("def space(a, b, c): ...\n", ["3 arguments"]),
         ("defaults = {'samples': 0}\n" + HEAD + TAIL, ["defaults", "samples"]),
-        ("def space(trial):\n    raise KeyError('boo')\n", ["'mine'", "KeyError", "boo", "line 2"]),
+        ("def space(trial):\n    raise KeyError('boo')\n", ["mine.py'", "KeyError", "boo", "line 2"]),
         (HEAD + "    trial.suggest_float('lerning_rate', 1, 2)\n" + TAIL, ["lerning_rate", "'learning_rate'"]),
         (HEAD + "    trial.suggest_float('gamma', 0.1, 0.2)\n"
          + "    trial.suggest_categorical('schedule', ['cosine'])\n" + TAIL, ["gamma", "no meaning", "cosine"]),

@@ -50,10 +50,12 @@ def spaces() -> RenderableType:
 def space(reference: str) -> RenderableType:
     """A space's parameters, their ranges and conditions, what it leaves fixed, and its first trials.
 
-    Raises what `search_spaces.load` raises.
+    Raises what `search_spaces.load` and `search_spaces.check` raise, as `run` does.
     """
     loaded = search_spaces.load(reference)
     max_epochs = int(loaded.defaults.get("max_epochs", TrialConfig.max_epochs))
+    grace_period = search_spaces.usual_grace_period(loaded, max_epochs)
+    search_spaces.check(loaded, {"max_epochs": max_epochs}, {}, grace_period)
     draws = draw(loaded, max_epochs)
     first = search_spaces.first_trials(loaded, max_epochs, {})
     listed = (

@@ -41,7 +41,10 @@ def ending(result: "SearchResult") -> list[RenderableType]:
     elif not result.interrupted:
         lines.append(Text("no trial finished"))
     lines.append(Text(f"everything is in {run.path}"))
-    if result.interrupted:
+    if result.trouble is not None:
+        again = f"mend it, then go on with: tuner resume {run.path}"
+        lines.append(Text(f"{result.trouble}; no more trials could be proposed: {again}"))
+    elif result.interrupted:
         lines.append(Text(f"stopped before the end; go on with: tuner resume {run.path}"))
     else:
         lines.append(Text(f"next: tuner compare {run.path}"))

@@ -111,7 +111,7 @@ def settle(config: SearchConfig) -> SpaceSettings:
     overrides: dict[str, Any] = {"max_epochs": max_epochs}
     if config.batch_size is not None:
         overrides["batch_size"] = config.batch_size
-    grace = config.grace_period or defaults.get("grace_period", max(1, max_epochs // 5))
+    grace = config.grace_period or search_spaces.usual_grace_period(space, max_epochs)
     if grace > max_epochs:
         raise InvalidValue(f"--grace-period {grace} is longer than --max-epochs {max_epochs}")
     search_spaces.check(space, overrides, allowed, grace)

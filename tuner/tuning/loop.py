@@ -32,18 +32,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search leaves: its run directory, the best trial's row, and how it ended."""
+    """What a search leaves: its run directory, the best trial's row, and how it ended.
+
+    `trouble` says why its space could not be asked for all trials; None if it could.
+    """
 
     run: Run
     best: dict[str, Any] | None
     interrupted: bool
+    trouble: str | None = None
 
     @property
     def exit_status(self) -> int:
-        """0 when a trial finished, 1 when none did, 130 when interrupted."""
+        """0 when a trial finished, 1 when none did or the space failed, 130 when interrupted."""
         if self.interrupted:
             return INTERRUPTED
-        return 0 if self.best is not None else 1
+        return 0 if self.best is not None and self.trouble is None else 1
 
     @property
     def trials(self) -> "pd.DataFrame":
@@ -207,9 +211,9 @@ def close(run: Run, store: TrialStore, *, interrupted: bool) -> SearchResult:
     best = store.best()
     if best is not None:
         write_best(run, best)
-    if not interrupted and not store.live:
+    if not interrupted and not store.live and store.trouble is None:
         run.update_record(finished=_now())
-    return SearchResult(run, best, interrupted)
+    return SearchResult(run, best, interrupted, store.trouble)
 
 
 def _rungs(prepared: Prepared, store: TrialStore) -> Any:

@@ -41,13 +41,17 @@ def resume(
 def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter: Reporter) -> Prepared:
     record = run.record
     space = search_spaces.load(record["space"])
-    changed = [*_changed_versions(record["versions"]), *_changed_space(space, record["space_fingerprint"])]
+    changed = _changed_versions(record["versions"])
+    mended = record.get("space_trouble") is not None
+    changed += [] if mended else _changed_space(space, record["space_fingerprint"])
     split, hashes, folder = run.split(), run.images(), Path(record["data"]["folder"])
     changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
     if changed:
         raise RunProblem(
             f"{run.path} can't go on, since its trials could not be compared: {'; '.join(changed)}"
         )
+    if mended:
+        _take_mended(run, space)
     if record["settings"].get("storage"):
         # A folder beside those of the living trials, since what is tried out is deleted.
         try_out(address_below(record["settings"]["storage"], "tried"))
@@ -57,6 +61,21 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
         _extend(run, space, samples)
     cache = build_run_cache(folder, split, hashes, record["image_size"], reporter)
     return dataclasses.replace(prepared_from(run, space, cache), time_budget_s=time_budget_s)
+
+
+def _take_mended(run: Run, space: Space) -> None:
+    """Go on with a space that failed in this run, as its file is now; raises UserMistake if it still fails."""
+    record = run.record
+    settings = record["settings"]
+    overrides = {**settings["overrides"], "max_epochs": settings["max_epochs"]}
+    allowed = {name: tuple(values) for name, values in settings["allowed"].items()}
+    search_spaces.check(space, overrides, allowed, settings["grace_period"])
+    now = space_fingerprint(space)
+    edits = [
+        *record.get("space_edits", []),
+        {"before": record["space_fingerprint"], "why": record["space_trouble"]},
+    ]
+    run.update_record(space_fingerprint=now, space_trouble=None, space_edits=edits)
 
 
 def _extend(run: Run, space: Space, samples: int) -> None:

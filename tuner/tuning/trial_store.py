@@ -84,6 +84,7 @@ class TrialStore:
         self._ranking: list[tuple[float, int, str]] = []
         self._combinations: dict[str, str] = {}
         self.exhausted = False
+        self.trouble: str | None = None
         self.observers: list[Observer] = []
         self._reopen()
 
@@ -106,10 +107,13 @@ class TrialStore:
             self.storage.keep_only(self.live)
 
     def next(self) -> dict[str, Any] | None:
-        """The config of the trial to start or to go on with, `trial_id` in it; None when all have been asked."""
+        """The config of the trial to start or to go on with, `trial_id` in it; None when all have been asked.
+
+        A space that raises is asked no more: `trouble` says why, and what lives goes on.
+        """
         if self.unfinished:
             trial = self.live[self.unfinished.popleft()]
-        elif self._asked < self.num_samples and not self.exhausted:
+        elif self._asked < self.num_samples and not self.exhausted and self.trouble is None:
             proposed = self._propose()
             if proposed is None:
                 return None
@@ -201,7 +205,13 @@ class TrialStore:
         for draw in range(REDRAWS):
             sampler = make_sampler(self.proposals.sampler, self.proposals.seed + draw * 7919, number, fixed)
             asked = self._mirror.ask(sampler)
-            config = self._configure(asked, number)
+            try:
+                config = self._configure(asked, number)
+            except UserMistake as error:
+                # Written at once: whoever resumes after a kill must know why the space was edited.
+                self.trouble = str(error)
+                self.run.update_record(space_trouble=self.trouble)
+                return None
             if _signature(config) not in self._seen:
                 return self._accept(asked, number, config)
             self._mirror.drop(asked)
@@ -213,11 +223,7 @@ class TrialStore:
     def _configure(self, asked: optuna.Trial, number: int) -> TrialConfig:
         seed = int(np.random.SeedSequence([self.proposals.seed, 1, number]).generate_state(1)[0])
         overrides = {**self.proposals.overrides, "seed": seed}
-        try:
-            return search_spaces.configure(self.proposals.space, asked, overrides, self.proposals.allowed)
-        except UserMistake:
-            self._mirror.drop(asked)
-            raise
+        return search_spaces.configure(self.proposals.space, asked, overrides, self.proposals.allowed)
 
     def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig) -> LiveTrial:
         trial_id = f"{config.model.replace(':', '_').replace('/', '_')}-{config.strategy}-{number:05d}"

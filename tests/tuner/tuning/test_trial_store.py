@@ -216,3 +216,43 @@ def test_a_worker_that_ran_out_of_memory_is_tried_again_in_smaller_parts(tmp_pat
     assert not book.retry(trial_id, "the node died", max_failures=2)
     book.report(trial_id, epoch(1, 0.5))
     assert book.finish(trial_id, "completed", "completed").retries == 2
+
+
+LATE = '''"""Raises at its third proposal."""
+asked = 0
+
+
+def space(trial):
+    global asked
+    asked += 1
+    trial.suggest_float("dropout", 0.0, 0.5)
+    if asked == 3:
+        raise ZeroDivisionError("third")
+    return {"model": "resnet18", "strategy": "full"}
+'''
+
+
+def test_a_space_that_raises_late_ends_the_proposals_and_nothing_else(tmp_path):
+    path = write_space(tmp_path, LATE)
+    book = store(tmp_path, path, samples=6)
+    first, second = begin(book), begin(book)
+    assert book.next() is None
+    assert book.trouble == f"space '{path}' fails: ZeroDivisionError: third (line 10)"
+    assert book.run.record["space_trouble"] == book.trouble
+    assert book.next() is None
+    assert set(book.live) == {first, second}
+    book.report(first, epoch(1, 0.5))
+    assert book.finish(first, "completed", "completed").value == 0.5
+    assert book.retry(second, "died", 2)
+    assert book.next()["trial_id"] == second
+    assert len(load_study(book.run.journal).trials) == 2
+
+
+def test_a_mended_space_goes_on_where_it_failed(tmp_path):
+    book = store(tmp_path, write_space(tmp_path, LATE), samples=4)
+    begin(book), begin(book)
+    assert book.next() is None
+    again = store(tmp_path, write_space(tmp_path, LATE.replace("asked == 3", "False")), samples=4)
+    numbers = [begin(again)[-5:] for _ in range(4)]
+    assert numbers == ["00000", "00001", "00002", "00003"]
+    assert again.trouble is None
