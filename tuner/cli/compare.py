@@ -1,6 +1,7 @@
 """The command that compares; attached to the others in `cli`."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from rich.console import Console
 from tuner.cli.parameters import FOLDER, Number
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from tuner.evaluation.comparison import SeedScorer
 
 
 @click.command()
@@ -58,8 +59,8 @@ def compare(
     from tuner.runs.directory import Run
     from tuner.tracking.sync import log_final_tests
 
-    scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
-    comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
+    with _seeds_scored(seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial)) as scores:
+        comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
     click.echo(markdown(comparison))
     click.echo(f"\nreport: {comparison.report}")
     for run in runs:
@@ -81,19 +82,16 @@ class _Demands:
     gpus_per_trial: float | None
 
 
-def _seed_scores(runs: Sequence[Path], top: int, seeds: int, demands: _Demands) -> "pd.DataFrame | None":
-    """The test accuracy of every finalist under `seeds` other seeds; None without any."""
+@contextlib.contextmanager
+def _seeds_scored(seeds: int, demands: _Demands) -> "Iterator[SeedScorer | None]":
+    """What gives the test accuracy of every finalist under `seeds` other seeds, on a Ray; None without any."""
     if seeds < 1:
-        return None
+        yield None
+        return
     from tuner.cluster.session import ray_session
-    from tuner.evaluation.finalists import check_same_split, choose_finalists
     from tuner.release.seed_scores import seed_scores
-    from tuner.runs.directory import Run
     from tuner.tracking.reporter import Reporter
 
-    opened = [Run.open(run) for run in runs]
-    check_same_split(opened)
-    finalists, _ = choose_finalists(opened, top)
+    reporter = Reporter(Console(stderr=True, highlight=False))
     with ray_session(demands) as session:
-        trials = [(finalist.run, finalist.row) for finalist in finalists]
-        return seed_scores(trials, seeds, session, Reporter(Console(stderr=True, highlight=False)))
+        yield lambda finalists: seed_scores(finalists, seeds, session, reporter)

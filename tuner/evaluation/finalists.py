@@ -91,7 +91,8 @@ def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:
 
 
 def check_same_split(runs: Sequence[Run]) -> list[str]:
-    """Warnings about runs that share their split; raises RunProblem, saying why, if they don't."""
+    """Warnings about runs that share their split; raises RunProblem, saying why, if they don't, or are named alike."""
+    _check_names(runs)
     first, record = runs[0], runs[0].record
     notes = []
     for run in runs[1:]:
@@ -111,6 +112,22 @@ def check_same_split(runs: Sequence[Run]) -> list[str]:
                 f" as in {first.path}"
             )
     return notes
+
+
+def _check_names(runs: Sequence[Run]) -> None:
+    """Raise RunProblem if two of `runs` can't be told apart by name, by which tables and keys name them."""
+    seen: dict[str, Run] = {}
+    for run in runs:
+        name = _run_name(run)
+        if name not in seen:
+            seen[name] = run
+        elif seen[name].path.resolve() == run.path.resolve():
+            raise RunProblem(f"{run.path} is named twice; name each run once")
+        else:
+            raise RunProblem(
+                f"{seen[name].path} and {run.path} are both named {name!r}, so nothing would tell their trials apart;"
+                " rename one of the folders"
+            )
 
 
 def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:

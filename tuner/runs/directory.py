@@ -205,9 +205,11 @@ class Run:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts = sorted((self.path / "epochs").glob("*.parquet"))
-        chosen = [part for part in parts if trial_id is None or part.stem == trial_id]
-        tables = [pq.read_table(part, schema=epochs_schema(), partitioning=None) for part in chosen]
+        if trial_id is None:
+            parts = sorted((self.path / "epochs").glob("*.parquet"))
+        else:
+            parts = [part for part in [self.path / "epochs" / f"{trial_id}.parquet"] if part.exists()]
+        tables = [pq.read_table(part, schema=epochs_schema(), partitioning=None) for part in parts]
         frame: pd.DataFrame = pa.concat_tables([epochs_schema().empty_table(), *tables]).to_pandas()
         return frame
 

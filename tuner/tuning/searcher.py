@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from trainables.errors import DISK_FULL
-from tuner.tuning.scheduler import FairASHA
+from tuner.tuning.scheduler import BUDGET_OVER, FairASHA
 from tuner.tuning.trial_store import TrialStore
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -25,9 +25,9 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
     """Proposes trials from `store` while fewer than `slots()` live, and tells it how they end.
 
     `scheduler` knows why it stopped a trial. A trial whose worker dies is proposed again, up to `max_failures`
-    times: Ray's own retries give up at once when an idle worker dies that a trial was about to take over. After
-    `interrupted` is set nothing more is told: the trials that live stay as they are, for a resume. Pickles to
-    an empty shell.
+    times and within the time budget: Ray's own retries give up at once when an idle worker dies that a trial was
+    about to take over. After `interrupted` is set nothing more is told: the trials that live stay as they are, for a
+    resume. Pickles to an empty shell.
     """
 
     def __init__(
@@ -57,7 +57,11 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's config, None while every slot is taken, FINISHED at the end; called by Ray."""
+        """The next trial's config, None for now, FINISHED at the end; called by Ray.
+
+        None while every slot is taken, and while any trial lives: Ray never asks again after FINISHED, and a trial
+        whose worker dies has to be tried again.
+        """
         if self.store is None or self.slots is None:
             return str(Searcher.FINISHED)
         if self.interrupted or self._over_budget():
@@ -67,7 +71,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
             return None
         config = self.store.next()
         if config is None:
-            return str(Searcher.FINISHED)
+            return None if self.store.live else str(Searcher.FINISHED)
         self._names[trial_id] = config["trial_id"]
         return config
 
@@ -89,7 +93,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
             return
         if result is not None:
             self._writing(lambda: store.report(name, result))
-        if error and store.retry(name, self._death_of(name), self.max_failures):
+        if error and not self._over_budget() and store.retry(name, self._death_of(name), self.max_failures):
             return
         status, reason, text = self._ending(name, result or {}, error)
         self._writing(lambda: store.finish(name, status, reason, text))
@@ -113,6 +117,9 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
     def _ending(self, name: str, result: Mapping[str, Any], error: bool) -> tuple[str, str, str | None]:
         """Status, reason and traceback of a trial that ended."""
         if error:
+            # After the time budget nobody is tried again: what the trial had reached stands.
+            if self.store is not None and self._over_budget() and self.store.live[name].epochs:
+                return "stopped", BUDGET_OVER, None
             return "failed", "worker died", self._death_of(name)
         reason = result.get("reason")
         if reason in ("completed", "patience"):

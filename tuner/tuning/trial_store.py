@@ -189,12 +189,6 @@ class TrialStore:
             self.run.write_trials(sorted(self.rows.values(), key=lambda row: int(row["number"])))
             self._written = time.monotonic()
 
-    def reap(self, reason: str) -> None:
-        """End every trial that still lives as stopped, or as failed if it never finished an epoch."""
-        for trial_id in list(self.live):
-            ended = "stopped" if self.live[trial_id].epochs else "failed"
-            self.finish(trial_id, ended, reason)
-
     def best(self) -> dict[str, Any] | None:
         """The row of the best trial that has a value and did not fail, or None."""
         return self.rows[self._ranking[0][2]] if self._ranking else None
