@@ -74,7 +74,7 @@ class CheckpointWriter:
         return {name: weights}
 
     def wait(self) -> None:
-        """Return when everything given so far is on disk; raises what the writing raised."""
+        """Return when everything given so far is on disk; raises what the writing raised, whatever its class."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -83,25 +83,31 @@ class CheckpointWriter:
             raise error
 
     def _work(self, state: Mapping[str, Any], files: "Mapping[str, Mapping[str, Tensor]]") -> None:
+        """What the thread does. Nothing may end it unheard: `wait` raises whatever is raised here."""
+        try:
+            try:
+                self._write(state, files)
+            finally:
+                (self.folder / WRITING).unlink(missing_ok=True)
+        except FileNotFoundError as error:
+            # The trial is over once its folder has gone; while it is there, something else is missing.
+            self._error = error if self.folder.exists() else None
+        except BaseException as error:
+            self._error = error
+
+    def _write(self, state: Mapping[str, Any], files: "Mapping[str, Mapping[str, Tensor]]") -> None:
         import torch
 
-        try:
-            for name, weights in files.items():
-                _save(weights, self.folder / name)
-            for old in self.folder.glob("best-*.safetensors") if files else ():
-                if old.name not in files:
-                    old.unlink(missing_ok=True)
-            # Half of the cost of writing; the file is renamed when whole, so a checksum would find nothing.
-            torch.serialization.set_crc32_options(False)
-            _replace(self.folder / STATE, lambda file: _dump(dict(state), file))
-            if self._publish is not None:
-                self._publish([*files, STATE])
-        except FileNotFoundError:
-            return
-        except (OSError, RuntimeError) as error:
-            self._error = error
-        finally:
-            (self.folder / WRITING).unlink(missing_ok=True)
+        for name, weights in files.items():
+            _save(weights, self.folder / name)
+        for old in self.folder.glob("best-*.safetensors") if files else ():
+            if old.name not in files:
+                old.unlink(missing_ok=True)
+        # Half of the cost of writing; the file is renamed when whole, so a checksum would find nothing.
+        torch.serialization.set_crc32_options(False)
+        _replace(self.folder / STATE, lambda file: _dump(dict(state), file))
+        if self._publish is not None:
+            self._publish([*files, STATE])
 
 
 def _dump(state: dict[str, Any], file: str) -> None:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from trainables.data import cache_home
+from trainables.data.augment import MAX_OCCURRENCES
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
 from trainables.data.cache import ImageCache
 from trainables.inference import autocast
@@ -85,6 +86,7 @@ class FeatureCache:
         With `aux_inputs` they are flat: the auxiliary heads' inputs follow in the same row.
         """
         found: Floats | None = None
+        turns = turns % MAX_OCCURRENCES
         for turn in np.unique(turns).tolist():
             where = np.flatnonzero(turns == turn)
 

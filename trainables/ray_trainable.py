@@ -88,10 +88,12 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         """Let the last files reach the disk; called by Ray."""
-        if self._writer is not None:
-            self._writer.wait()
-            storage_of(self.context).leave(self.trial_name_here)
         self._run = None
+        if self._writer is not None:
+            try:
+                self._writer.wait()
+            finally:
+                storage_of(self.context).leave(self.trial_name_here)
 
     trial_name_here: str = ""
     _run: TrainingRun | None = None
@@ -99,8 +101,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _prepare(self, config: dict[str, Any]) -> None:
         if self._writer is not None and self.context.storage:
-            # The driver may be waiting for the weights of the trial that it stopped.
-            with contextlib.suppress(OSError, RuntimeError):
+            # The driver may be waiting for the weights of the trial that it stopped. What writing them raised is
+            # that trial's, of which nobody hears any more, and no reason for the next one not to start.
+            with contextlib.suppress(Exception):
                 self._writer.wait()
             storage_of(self.context).leave(self.trial_name_here)
         values = {**config, **self.fixed}

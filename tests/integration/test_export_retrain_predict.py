@@ -9,8 +9,8 @@ import ray
 import torch
 from click.testing import CliRunner
 
-from trainables.data.augment import centre_crop
 from trainables.data.cache import ImageCache, build_cache
+from trainables.data.preprocessing import centre_crop
 from trainables.inference import compute_logits, load_classifier
 from tuner.cli.models import export, predict, retrain
 from tuner.release.folder import verify

@@ -1,12 +1,21 @@
 import errno
 from pathlib import Path
 
+import pyarrow
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from trainables.checkpoint import BASE, CheckpointWriter, best_name, read_state, take_best, weights_of
+from trainables.checkpoint import (
+    BASE,
+    WRITING,
+    CheckpointWriter,
+    best_name,
+    read_state,
+    take_best,
+    weights_of,
+)
 
 
 @pytest.fixture
@@ -101,3 +110,36 @@ def test_a_full_disk_is_raised_with_its_number(tmp_path, network):
     with pytest.raises(OSError, match="No space left") as raised:
         writer.wait()
     assert raised.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("error", [pyarrow.ArrowInvalid("an odd key"), KeyError("name"), MemoryError()])
+def test_whatever_the_writing_raises_is_raised_by_wait(tmp_path, network, error):
+    def publish(names):
+        raise error
+
+    writer = CheckpointWriter(tmp_path, publish)
+    write(writer, network, 1, weights_of(network))
+    with pytest.raises(type(error)) as raised:
+        writer.wait()
+    assert raised.value is error
+    assert [file.name for file in tmp_path.glob(".writing")] == []
+    writer.wait()
+
+
+def test_a_missing_file_is_raised_while_the_trials_folder_is_there(tmp_path, network):
+    def publish(names):
+        raise FileNotFoundError("the bucket")
+
+    writer = CheckpointWriter(tmp_path, publish)
+    write(writer, network, 1, weights_of(network))
+    with pytest.raises(FileNotFoundError, match="the bucket"):
+        writer.wait()
+
+
+def test_an_error_of_tidying_up_is_raised_too(tmp_path, network):
+    writer = CheckpointWriter(
+        tmp_path, lambda names: (tmp_path / WRITING).unlink() or (tmp_path / WRITING).mkdir()
+    )
+    write(writer, network, 1, weights_of(network))
+    with pytest.raises(OSError, match=r"\.writing"):
+        writer.wait()

@@ -11,6 +11,7 @@ from pictures import trial_data
 
 from trainables import strategies
 from trainables.config import CONDITIONS, TrialConfig
+from trainables.data.augment import MAX_OCCURRENCES
 from trainables.frozen_features import BankKey, FeatureCache
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, build_classifier
@@ -152,3 +153,15 @@ def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
     holder.join()
     assert features.shape == (len(data.val_rows), 512)
     assert features.abs().sum() > 0
+
+
+def test_drawings_that_see_the_same_picture_share_a_file(tmp_path):
+    data = trial_data(tmp_path)
+    run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
+    bank = bank_for(data, tmp_path / "bank")
+    row, turns = data.train_rows[0], np.arange(70)
+    features = bank.train(run.classifier.eval(), np.full(70, row), turns, epoch=1)
+    assert len(list(bank.folder.glob("train-*.f32"))) == MAX_OCCURRENCES == 32
+    assert torch.equal(features[:32], features[32:64])
+    assert torch.equal(features[:6], features[64:])
+    assert len(features[:32].unique(dim=0)) == 32

@@ -15,9 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from trainables.data.decode import Pixels
-from trainables.errors import InvalidValue
 
-__all__ = ["NUMBERS", "augment", "augment_on_device", "centre_crop", "draw"]
+__all__ = ["NUMBERS", "augment", "augment_on_device", "draw"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -107,18 +106,6 @@ def augment_on_device(
     grey = torch.einsum("bchw,c->b", warped, luma) / size**2
     coloured = torch.einsum("bij,bjhw->bihw", colour, warped) + (offset * grey[:, None])[:, :, None, None]
     return _blur(coloured.clamp(0, 255), kernel).round().clamp(0, 255).to(torch.uint8)
-
-
-def centre_crop(images: Sequence[Pixels], size: int) -> Pixels:
-    """The middle of every picture, uint8 [b, size, size, 3]; raises InvalidValue if one is too small."""
-    out = np.empty((len(images), size, size, 3), np.uint8)
-    for i, image in enumerate(images):
-        height, width = image.shape[:2]
-        if min(height, width) < size:
-            raise InvalidValue(f"an image of {width} x {height} can't be cropped to {size}; cache it larger")
-        top, left = (height - size) // 2, (width - size) // 2
-        out[i] = image[top : top + size, left : left + size]
-    return out
 
 
 # ---- geometry

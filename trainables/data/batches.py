@@ -15,11 +15,11 @@ from trainables.data.augment import (
     Floats,
     augment,
     augment_on_device,
-    centre_crop,
     draw,
 )
 from trainables.data.cache import ImageCache
 from trainables.data.decode import Pixels
+from trainables.data.preprocessing import centre_crop
 
 __all__ = [
     "epoch_order",

@@ -20,18 +20,15 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
-from PIL import Image
 
 from trainables.data import cache_home
 from trainables.data.decode import Pixels, quiet_decoding, read_rgb
 from trainables.data.parallel import in_threads, num_workers
+from trainables.data.preprocessing import cache_side, fit
 from trainables.data.scan import Progress
 from trainables.errors import DataProblem
 
-__all__ = ["CacheDamaged", "ImageCache", "build_cache", "cache_side"]
-
-MAX_ASPECT = 4.0
-"""Longer images lose their ends: beyond this a training crop would see a sliver of the picture anyway."""
+__all__ = ["CacheDamaged", "ImageCache", "build_cache"]
 
 _VERSION = 1
 _MAGIC = b"TUNERIMG"
@@ -41,11 +38,6 @@ _CHECKED_BYTES = 2**29
 
 class CacheDamaged(DataProblem):
     """A cache file is truncated, overwritten or of another version; building it again mends it."""
-
-
-def cache_side(image_size: int) -> int:
-    """Short side in pixels of a stored image for training at `image_size`: 256 for 224."""
-    return round(image_size * 8 / 7)
 
 
 class ImageCache:
@@ -151,20 +143,6 @@ def _build(
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def fit(pixels: Pixels, side: int) -> Pixels:
-    """`pixels` [h, w, 3] with the short side scaled to `side`, antialiased, the ends of a strip cut off."""
-    height, width = pixels.shape[:2]
-    longest = int(MAX_ASPECT * min(height, width))
-    top, left = max(height - longest, 0) // 2, max(width - longest, 0) // 2
-    pixels = pixels[top : top + longest, left : left + longest]
-    scale = side / min(height, width)
-    shape = [max(side, round(extent * scale)) for extent in pixels.shape[:2]]
-    if shape == [*pixels.shape[:2]]:
-        return np.ascontiguousarray(pixels)
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 # ---- the file

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
-from trainables.data.cache import cache_side
+from trainables.data.preprocessing import cache_side
 from tuner.planning.timing import Cost
 from tuner.tracking.reporter import clock
 

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from trainables.data.batches import normalise
 from trainables.data.decode import read_rgb
+from trainables.data.preprocessing import picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.inference import load_classifier
 from trainables.models.classifier import Classifier
 from tuner.release.folder import WEIGHTS, ModelSpec
-from tuner.release.predict import Prediction, picture
+from tuner.release.predict import Prediction
 from tuner.runs.best import read_best
 
 __all__ = ["explain", "require_explain"]

@@ -62,7 +62,7 @@ class RetrainPlan:
 
 def sample_pictures(job: SeedJob, count: int = 16) -> Any:
     """At most `count` of the images, evenly spread, as a model sees them: uint8 [n, size, size, 3]."""
-    from trainables.data.augment import centre_crop
+    from trainables.data.preprocessing import centre_crop
 
     cache = ImageCache.open(job.cache)
     rows = np.unique(np.linspace(0, len(cache) - 1, num=min(count, len(cache))).astype(int))

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.cache import fit
 from trainables.data.decode import SUFFIXES, Pixels, UnreadableImage, quiet_decoding, read_rgb
 from trainables.data.parallel import in_threads, num_workers
+from trainables.data.preprocessing import picture
 from trainables.errors import InvalidValue, RunProblem
 from tuner.release.folder import ONNX, ModelSpec, verify
 from tuner.runs.directory import write_atomically
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["Prediction", "find_images", "load_model", "picture", "predict", "write_predictions"]
+__all__ = ["Prediction", "find_images", "load_model", "predict", "write_predictions"]
 
 BATCH = 32
 METADATA_KEY = "tuner"
@@ -114,13 +114,6 @@ def predict(model: Model, images: Sequence[Path], reporter: Reporter | None = No
             if progress is not None:
                 progress(len(answers), len(images))
     return answers
-
-
-def picture(pixels: Pixels, image_size: int, short_side: int) -> Pixels:
-    """What the model sees of an upright picture [h, w, 3]: uint8 [image_size, image_size, 3]."""
-    scaled = fit(pixels, short_side)
-    top, left = (scaled.shape[0] - image_size) // 2, (scaled.shape[1] - image_size) // 2
-    return np.ascontiguousarray(scaled[top : top + image_size, left : left + image_size])
 
 
 def write_predictions(answers: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:

@@ -43,7 +43,7 @@ class Chosen:
 
 def finish(plan: "RetrainPlan", results: Sequence[SeedResult], folder: Path) -> "Retrained":
     """Write every file of the model folder into `folder`; what it holds."""
-    from trainables.data.cache import cache_side
+    from trainables.data.preprocessing import cache_side
     from trainables.inference import load_classifier
     from tuner.release.card import card, sentences
     from tuner.release.figures import draw

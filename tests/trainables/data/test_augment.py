@@ -2,11 +2,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import pytest
 
 from trainables.data import augment as module
-from trainables.data.augment import NUMBERS, augment, augment_on_device, centre_crop, draw
-from trainables.errors import InvalidValue
+from trainables.data.augment import NUMBERS, augment, augment_on_device, draw
 
 STILL = {
     "crop_scale": 1.0,
@@ -155,13 +153,6 @@ def test_sources_are_never_changed() -> None:
     augment([image], draw(1, 0, 0), 64)
     augment_on_device([image], draw(1, 0, 0), 64, "cpu")
     assert (image == before).all()
-
-
-def test_the_centre_crop_takes_the_middle_and_refuses_less() -> None:
-    picture = smooth(72, width=100)
-    assert (centre_crop([picture], 64)[0] == picture[4:68, 18:82]).all()
-    with pytest.raises(InvalidValue, match="can't be cropped to 80"):
-        centre_crop([picture], 80)
 
 
 def test_every_drawn_number_has_an_effect() -> None:

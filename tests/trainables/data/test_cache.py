@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.cache import CacheDamaged, ImageCache, build_cache, cache_side, fit
+from trainables.data.cache import CacheDamaged, ImageCache, build_cache
+from trainables.data.preprocessing import cache_side, fit
 from trainables.data.scan import UnreadableImage, scan
 from trainables.errors import DataProblem
 

@@ -14,15 +14,15 @@ import torch
 from pictures import write_pictures
 from PIL import Image
 
-from trainables.data.augment import centre_crop
 from trainables.data.batches import normalise
-from trainables.data.cache import ImageCache, build_cache, cache_side
+from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
+from trainables.data.preprocessing import cache_side, centre_crop, picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
 from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
 from tuner.release.formats import TOLERANCE, write_formats
-from tuner.release.predict import find_images, load_model, picture, predict, write_predictions
+from tuner.release.predict import find_images, load_model, predict, write_predictions
 
 CLASSES = ("blue", "path", "초록")
 SIZE = 32

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainables.data.decode import UnreadableImage, quiet_decoding, read_rgb
 from tuner.evaluation.plots.canvas import fit
 from tuner.evaluation.scores import softmax
 
@@ -40,16 +41,17 @@ def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake
     wrong = np.flatnonzero(predicted != evidence.labels)
     order = wrong[np.argsort(-sure[wrong], kind="stable")][:count]
     folder = Path(str(evidence.runs[0].record["data"]["folder"]))
-    return [
-        Mistake(
-            path=evidence.paths[i],
-            true_class=int(evidence.labels[i]),
-            predicted=int(predicted[i]),
-            confidence=float(sure[i]),
-            jpeg=_thumbnail(folder / evidence.paths[i]),
-        )
-        for i in order
-    ]
+    with quiet_decoding():
+        return [
+            Mistake(
+                path=evidence.paths[i],
+                true_class=int(evidence.labels[i]),
+                predicted=int(predicted[i]),
+                confidence=float(sure[i]),
+                jpeg=_thumbnail(folder / evidence.paths[i]),
+            )
+            for i in order
+        ]
 
 
 def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
@@ -75,14 +77,14 @@ def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
 
 
 def _thumbnail(path: Path) -> bytes | None:
-    from PIL import Image, ImageOps
+    """The picture as the model's own reader decodes it, small; None where it can't be read."""
+    from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError):
+        small = Image.fromarray(read_rgb(path))
+    except UnreadableImage:
         return None
-    upright.thumbnail((SIDE, SIDE))
+    small.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
-    upright.save(buffer, "JPEG", quality=82)
+    small.save(buffer, "JPEG", quality=82)
     return buffer.getvalue()
