@@ -36,8 +36,8 @@ class BatchLoader:
 
     @property
     def aux_inputs(self) -> bool:
-        """Whether the auxiliary heads run in training, and so need their inputs."""
-        return self.config.auxiliary_weight is not None and len(self.classifier.auxiliary) > 0
+        """Whether the auxiliary heads run in training, and so need their inputs; of weight 0 they do not."""
+        return bool(self.config.auxiliary_weight) and len(self.classifier.auxiliary) > 0
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of `epoch` with their labels int64 [b], in its order."""

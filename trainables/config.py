@@ -34,9 +34,9 @@ class Only:
 
 
 CONDITIONS: Mapping[str, Only] = {
-    "unfreeze_at": Only("strategy", ("gradual_unfreeze", "staged_unfreeze"), 3),
+    "unfreeze_at": Only("strategy", ("gradual_unfreeze", "staged_unfreeze", "study_unfreeze"), 3),
     "backbone_learning_rate": Only(
-        "strategy", ("full", "full_aux", "gradual_unfreeze", "staged_unfreeze"), None
+        "strategy", ("full", "full_aux", "gradual_unfreeze", "staged_unfreeze", "study_unfreeze"), None
     ),
     "stage_decay": Only("strategy", ("staged_unfreeze",), 0.5),
     "auxiliary_weight": Only("strategy", ("full_aux",), AUXILIARY_WEIGHT),
@@ -159,10 +159,14 @@ class TrialConfig:
 
     @property
     def combination(self) -> str:
-        """Model, strategy, loss and schedule: trials that share it compete for one kept place."""
+        """Model, strategy, loss and schedule: trials that share it compete for one kept place.
+
+        Auxiliary heads of weight 0 get no gradient, which is another strategy than training them.
+        """
+        untrained = "-untrained" if self.auxiliary_weight == 0 else ""
         loss = "smoothed" if self.label_smoothing > 0 else "plain"
         weighting = "weighted" if self.class_weight_power > 0 else "unweighted"
-        return f"{self.model}/{self.strategy}/{loss}-{weighting}/{self.schedule}"
+        return f"{self.model}/{self.strategy}{untrained}/{loss}-{weighting}/{self.schedule}"
 
 
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(TrialConfig)}

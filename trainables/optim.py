@@ -37,13 +37,21 @@ def build_optimizer(groups: Sequence[ParamGroup], config: TrialConfig) -> torch.
     return optimizer
 
 
+def start_over(optimizer: torch.optim.Optimizer, groups: Sequence[ParamGroup], epoch: int) -> None:
+    """Forget what `optimizer` knows of the groups that restart in `epoch`, as a new one would not know it."""
+    for group in groups:
+        if group.restart is not None and group.restart.epoch == epoch:
+            for parameter in group.parameters:
+                optimizer.state.pop(parameter, None)
+
+
 class Schedule:
     """Learning rates of all groups; each group's clock starts in the epoch that it unfreezes in.
 
     `step`: times gamma every step_size epochs. `cosine`: up over warmup_epochs (at most half of the group's
     time), then down to 0 at the end of max_epochs. `plateau`: times plateau_factor after more than
     plateau_patience epochs whose validation loss is not better; an unfreeze starts the waiting anew, since what
-    follows is another model.
+    follows is another model. A group that restarts keeps its new rate from then on, whatever the schedule.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Schedule:
         self._config = config
         self._base = {g.name: g.learning_rate for g in groups if g.from_epoch is not None}
         self._from_epoch = {g.name: g.from_epoch for g in groups if g.from_epoch is not None}
+        self._restarts = {g.name: g.restart for g in groups if g.restart is not None}
         self._plateau = dict(self._base)
         self._best = math.inf
         self._waited = 0
@@ -91,8 +100,11 @@ class Schedule:
 
     def _rate(self, name: str, epoch: int, progress: float) -> float:
         config, started = self._config, self._from_epoch[name]
+        restart = self._restarts.get(name)
         if epoch < started:
             return 0.0
+        if restart is not None and epoch >= restart.epoch:
+            return restart.learning_rate
         if config.schedule == "plateau":
             return self._plateau[name]
         if config.schedule == "step":

@@ -20,7 +20,7 @@ from trainables.inference import Scores, autocast, placed, score_logits
 from trainables.losses import class_weights, describe_loss, training_loss
 from trainables.models import create
 from trainables.models.classifier import Classifier
-from trainables.optim import Schedule, build_optimizer
+from trainables.optim import Schedule, build_optimizer, start_over
 from trainables.setting import ComputeConfig
 from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs
 from trainables.trial_data import TrialData
@@ -90,6 +90,7 @@ class TrainingRun:
         torch.manual_seed(int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]))
         self.classifier.train()
         trainable = apply_freeze(self.groups, epoch)
+        start_over(self.optimizer, self.groups, epoch)
         train_loss, train_accuracy = self._train(epoch)
         scores = self.validate(epoch)
         validated = len(self.data.val_rows) > 0

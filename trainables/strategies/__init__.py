@@ -1,7 +1,8 @@
 """Strategies: which parts of a network train from which epoch, and how fast.
 
 A strategy is a function from a config and a number of stages to one `Thaw` a stage of the backbone, that next
-to the head first. The heads always train. No torch at import.
+to the head first. The heads always train. A strategy registered with a `restart` starts every group over in one
+epoch: another rate, a fresh optimizer, no schedule. No torch at import.
 """
 
 import functools
@@ -9,7 +10,7 @@ import importlib
 import itertools
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trainables import models
@@ -19,6 +20,7 @@ from trainables.strategies.groups import (
     AUXILIARY,
     HEAD,
     ParamGroup,
+    Restart,
     apply_freeze,
     full_epochs,
     is_backbone_frozen,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ParamGroup",
+    "Restart",
     "Thaw",
     "apply_freeze",
     "check",
@@ -53,22 +56,29 @@ class Thaw:
 
 
 Strategy = Callable[[TrialConfig, int], list[Thaw]]
+Restarting = Callable[[TrialConfig], Restart]
 
 
 @dataclass(frozen=True)
 class _Entry:
     unfreezes: Strategy
     auxiliary: bool
+    restart: Restarting | None = None
 
 
 _ENTRIES: dict[str, _Entry] = {}
 
 
-def register(name: str, *, auxiliary: bool = False) -> Callable[[Strategy], Strategy]:
-    """A decorator that registers a strategy and returns it; `auxiliary`: it trains auxiliary heads."""
+def register(
+    name: str, *, auxiliary: bool = False, restart: Restarting | None = None
+) -> Callable[[Strategy], Strategy]:
+    """A decorator that registers a strategy and returns it.
+
+    `auxiliary`: it trains auxiliary heads. `restart`: when every group, the heads too, starts over, and how fast.
+    """
 
     def remember(strategy: Strategy) -> Strategy:
-        _ENTRIES[name] = _Entry(strategy, auxiliary)
+        _ENTRIES[name] = _Entry(strategy, auxiliary, restart)
         return strategy
 
     return remember
@@ -121,7 +131,8 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
     """
     check(config.strategy, config.model)
     stages = list(reversed(classifier.stages))
-    unfreezes = _entry(config.strategy).unfreezes(config, len(stages))
+    entry = _entry(config.strategy)
+    unfreezes = entry.unfreezes(config, len(stages))
     pairs = zip(unfreezes, stages, strict=True)
     runs = [
         (unfreeze, [stage for _, stage in pair])
@@ -133,7 +144,8 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
     if len(classifier.auxiliary):
         extra = classifier.auxiliary
         groups.append(ParamGroup(AUXILIARY, (extra,), tuple(extra.parameters()), 1, config.learning_rate))
-    return tuple(groups)
+    restart = None if entry.restart is None else entry.restart(config)
+    return tuple(replace(group, restart=restart) for group in groups) if restart else tuple(groups)
 
 
 def _backbone_group(unfreeze: Thaw, members: "list[Stage]", classifier: "Classifier") -> ParamGroup:

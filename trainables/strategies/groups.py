@@ -12,10 +12,19 @@ AUXILIARY = "auxiliary"
 
 
 @dataclass(frozen=True)
+class Restart:
+    """From the 1-based `epoch` on a group goes on at `learning_rate`, unscheduled, its optimizer's state forgotten."""
+
+    epoch: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
 class ParamGroup:
     """Modules that unfreeze together, with the learning rate they start from.
 
-    `from_epoch` is the 1-based epoch in which they first train; None: never.
+    `from_epoch` is the 1-based epoch in which they first train; None: never. A `restart` changes the rate for
+    good; a group that unfreezes with it never sees another.
     """
 
     name: str
@@ -23,6 +32,7 @@ class ParamGroup:
     parameters: "tuple[nn.Parameter, ...]"
     from_epoch: int | None
     learning_rate: float
+    restart: Restart | None = None
 
     def trains_in(self, epoch: int) -> bool:
         """Whether these parameters move in `epoch`."""

@@ -58,6 +58,7 @@ def moving_prefixes(config: TrialConfig, classifier: Classifier, epoch: int) -> 
         "full_aux": len(stages),
         "feature_extractor": 0,
         "gradual_unfreeze": len(stages) if epoch > wait else 0,
+        "study_unfreeze": len(stages) if epoch > wait else 0,
         "staged_unfreeze": min(len(stages), (epoch - 1) // wait) if wait else 0,
     }[config.strategy]
     moving = {id(p) for stage in stages[:unfrozen] for p in stage.parameters}
