@@ -1,14 +1,19 @@
 """One image file -> upright RGB pixels, whatever it was stored as."""
 
+import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
+from trainables.data.metadata import UPRIGHT, orientation, without_metadata
 from trainables.errors import DataProblem
 
 Pixels = npt.NDArray[np.uint8]
@@ -25,38 +30,104 @@ Image.init()
 
 _WHITE = (255, 255, 255, 255)
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture of each orientation is made upright."""
+
 
 class UnreadableImage(DataProblem):
     """A file that should be an image can't be decoded."""
+
+
+class _TooLarge(Exception):
+    """An image of more than MAX_PIXELS."""
 
 
 def read_rgb(path: Path) -> Pixels:
     """The upright picture in `path`, uint8 [h, w, 3].
 
     EXIF rotation is applied, transparency is laid on white, 16-bit and float samples are scaled to 8 bit; of
-    several frames the first counts. Raises UnreadableImage.
+    several frames the first counts. Damaged metadata is passed over. Raises UnreadableImage, whatever the
+    libraries beneath raise.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImage(f"{path} can't be used: it has more than {MAX_PIXELS:,} pixels")
-            return np.array(_rgb(ImageOps.exif_transpose(image)))
-    except UnidentifiedImageError:
-        raise UnreadableImage(f"{path} can't be read: it holds no image of a known format") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnreadableImage(f"{path} can't be used: it has more than {MAX_PIXELS:,} pixels") from None
-    # Pillow's parsers let all of these out of a damaged file
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        EOFError,
-        IndexError,
-        KeyError,
-        OverflowError,
-    ) as error:
-        raise UnreadableImage(f"{path} can't be read: {error or type(error).__name__}") from error
+        if not S_ISREG(path.stat().st_mode):
+            raise UnreadableImage(f"{printable(path)} can't be read: it is not a regular file")
+        return _decoded(path)
+    except UnreadableImage:
+        raise
+    # the one place for errors of decoding: Pillow's parsers let nearly every class out of a damaged file
+    except Exception as error:
+        raise UnreadableImage(f"{printable(path)} can't be {_reason(error)}") from error
+
+
+def printable(path: Path | str) -> str:
+    r"""`path` as text that every file and terminal takes: bytes that are no UTF-8 are shown as \xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _decoded(path: Path) -> Pixels:
+    try:
+        # a file, not a path: Pillow would map some formats, and mixes up the sides of a turned grey TIFF
+        with path.open("rb") as file:
+            return _pixels(file)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, _TooLarge):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        # damaged metadata stop Pillow at times: look again without them
+        plain = without_metadata(path.read_bytes())
+        if plain is None:
+            raise
+        return _pixels(io.BytesIO(plain[0]), plain[1])
+
+
+def _pixels(source: BinaryIO, turned: int | None = None) -> Pixels:
+    with Image.open(source, formats=_FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _TooLarge
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            # Pillow reads all further tags here, and any damaged one costs the picture
+            setattr(image, "load_end", lambda: None)  # noqa: B010
+        image.load()
+        setattr(image, "_size", image.im.size)  # noqa: B010 - that of a TIFF is already the upright one
+        turn = _TURNS.get(_orientation(image) if turned is None else turned)
+        pixels = np.array(_rgb(image if turn is None else image.transpose(turn)))
+        if not pixels.size:
+            raise ValueError("it has no pixels")
+        return pixels
+
+
+def _orientation(image: Image.Image) -> int:
+    exif = image.info.get("exif")
+    found = orientation(exif) if isinstance(exif, bytes) else None
+    if found is not None:
+        return found
+    try:
+        tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else image.getexif()
+        other = tags.get(ExifTags.Base.Orientation, UPRIGHT)
+        return other if isinstance(other, int) else UPRIGHT
+    except Exception:  # of damaged metadata, which any class of error may come from
+        return UPRIGHT
+
+
+def _reason(error: Exception) -> str:
+    """The end of the sentence that says what is wrong with a file."""
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning, _TooLarge)):
+        return f"used: it has more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, UnidentifiedImageError):
+        return "read: it holds no image of a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return f"read: {error.strerror}"
+    return f"read: {(str(error).splitlines() or [type(error).__name__])[0]}"
 
 
 @contextmanager
