@@ -56,8 +56,13 @@ def compare(
     from tuner.evaluation.comparison import compare as compare_runs
     from tuner.evaluation.table import markdown
     from tuner.runs.directory import Run
+    from tuner.runs.places import try_folder
     from tuner.tracking.sync import log_final_tests
 
+    # Seeds are trained before `compare_runs` looks at its places.
+    for run in runs:
+        try_folder(Run.open(run).path)
+    try_folder(out or runs[0] / "report", "--out")
     scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
     comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
     click.echo(markdown(comparison))
