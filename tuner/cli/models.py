@@ -91,10 +91,14 @@ def predict(
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
     from tuner.release.predict import check_suffix, find_images, load_model, write_predictions
     from tuner.release.predict import predict as answer
+    from tuner.runs.places import try_folder, try_target
     from tuner.tracking.reporter import Reporter
 
     if out is not None:
         check_suffix(out)
+        try_target(out, "--out", parents=False)
+    if explain:
+        try_folder(explain_dir, "--explain-dir")
     found = find_images(images)
     model = load_model(model_dir)
     if explain:

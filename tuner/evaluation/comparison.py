@@ -26,6 +26,7 @@ from tuner.evaluation.finalists import (
 from tuner.evaluation.scores import score, score_intervals, softmax
 from tuner.evaluation.statistics import holm, paired_test
 from tuner.runs.directory import Run, write_atomically
+from tuner.runs.places import try_folder
 
 __all__ = ["SeedScorer", "compare"]
 
@@ -61,6 +62,9 @@ def compare(
     opened = [Run.open(Path(path)) for path in runs]
     if not opened:
         raise RunProblem("no run to compare; give the folder of one")
+    folder = out or opened[0].path / "report"
+    for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
+        try_folder(place, option)
     notes = check_same_split(opened)
     if isinstance(seed_scores, pd.DataFrame):
         _check_seeds(seed_scores)
@@ -74,7 +78,6 @@ def compare(
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     pairs = _pairs(evidence, seed)
     table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seeds)
-    folder = out or opened[0].path / "report"
     found = Comparison(
         table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder
     )

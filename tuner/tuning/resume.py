@@ -12,6 +12,7 @@ from trainables.storage import address_below, try_out
 from tuner.runs.directory import Run
 from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
+from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import space_fingerprint
 from tuner.tuning.data import build_run_cache
@@ -33,6 +34,7 @@ def resume(
     reporter = reporter or Reporter()
     samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
     run = Run.open(path.resolve())
+    try_folder(run.path)
     with run.owned():
         prepared = _reopen(run, samples, time_budget_s, reporter)
         return execute(prepared, reporter)

@@ -23,5 +23,5 @@ def test_a_spaces_own_defaults_have_the_same_ranges(tmp_path, line):
     space.write_text(
         f"defaults = {line}\ndef space(trial):\n    return {{'model': 'resnet18', 'strategy': 'full'}}\n"
     )
-    with pytest.raises(InvalidValue, match="default .* must be at most"):
+    with pytest.raises(InvalidValue, match=r"default .* must be at most"):
         settle(SearchConfig(space=str(space)))
