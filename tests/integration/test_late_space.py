@@ -52,7 +52,7 @@ def test_a_search_whose_space_raises_late_keeps_what_it_has_and_can_be_resumed(t
     write_space(tmp_path, LATE.replace("suggest_float", "no_such_call"))
     with pytest.raises(UserMistake, match="a trial has no no_such_call"):
         resume(result.run.path)
-    write_space(tmp_path, LATE.replace("raise", "print"))
+    write_space(tmp_path, LATE.replace('raise ZeroDivisionError("third")', "pass"))
     finished = resume(result.run.path)
     assert (finished.exit_status, len(finished.trials)) == (0, 4)
     assert finished.run.record["finished"] is not None

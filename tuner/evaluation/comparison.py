@@ -131,8 +131,10 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         for name in ("precision", "recall", "f1", "auc"):
             row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
         row["confusion"] = json.dumps(found.confusion)
+        row["one_answer"] = None if found.one_answer is None else evidence.classes[found.one_answer]
         rows.append(row)
-    return pd.DataFrame(rows).merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
+    table = pd.DataFrame(rows).astype({"one_answer": "object"})
+    return table.merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:

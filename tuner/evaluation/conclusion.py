@@ -48,6 +48,7 @@ def conclude(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence")
         f" and gets {percent(best['test_accuracy'])} of {unit} right"
         f" (95 % interval {percent(best['test_accuracy_low'])} to {percent(best['test_accuracy_high'])})."
     )
+    text += _answers_alike(table)
     if len(table) == 1:
         return f"{text} There is no other finalist to compare it with."
     parts = []
@@ -56,11 +57,31 @@ def conclude(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence")
         (WORSE, "is worse", "are worse"),
         (BETTER, "is better on the test set", "are better on the test set"),
     ):
-        count = int((table["verdict"] == verdict).sum())
+        those = table[table["verdict"] == verdict]
+        count, blind = len(those), int(those["one_answer"].notna().sum())
+        aside = f" (of which {blind} with the same class for every image)" if blind else ""
         if count:
-            parts.append(f"{count} {one if count == 1 else many}")
+            parts.append(f"{count} {one if count == 1 else many}{aside}")
     text += f" Of the {len(table) - 1} other finalists {', '.join(parts)}."
     return f"{text} {_needed(table, pairs, groups, evidence.grouped)}"
+
+
+def _answers_alike(table: "pd.DataFrame") -> str:
+    """A sentence on the finalists that tell no classes apart; empty if all do."""
+    alike = table[table["one_answer"].notna()]
+    if len(alike) == 0:
+        return ""
+    chosen = table["one_answer"].iloc[0]
+    if isinstance(chosen, str):
+        others = len(alike) - 1
+        more = f", and so {'does 1 other' if others == 1 else f'do {others} others'}" if others else ""
+        return (
+            f" But it answers the same class, {chosen!r}, for every test image{more}: it tells no classes apart,"
+            " and to be tied with it says nothing."
+        )
+    names = ", ".join(f"{row['label']} ({row['one_answer']!r})" for row in alike.to_dict("records"))
+    who = "1 finalist answers" if len(alike) == 1 else f"{len(alike)} finalists answer"
+    return f" {who} the same class for every test image, which tells no classes apart: {names}."
 
 
 def _needed(table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, grouped: bool) -> str:

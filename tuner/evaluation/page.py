@@ -1,10 +1,11 @@
 """HTML that needs nothing but itself: no network, any screen, light and dark, readable by a screen reader."""
 
 import base64
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tuner.runs.escaping import for_html
 
 if TYPE_CHECKING:
     from tuner.evaluation.plots import Picture
@@ -56,7 +57,7 @@ figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: blo
 
 def document(title: str, sections: Sequence[str]) -> str:
     """The whole page; `sections` as `section` makes them."""
-    shown = html.escape(title)
+    shown = for_html(title)
     names = [part.split("<h2>", 1)[1].split("</h2>", 1)[0] for part in sections]
     links = "".join(f'<a href="#part{number}">{name}</a>' for number, name in enumerate(names))
     body = "".join(f'<section id="part{number}">{part}</section>' for number, part in enumerate(sections))
@@ -70,21 +71,21 @@ def document(title: str, sections: Sequence[str]) -> str:
 
 def section(title: str, *parts: str) -> str:
     """A part of the page under its own heading; `parts` are HTML, `title` is text."""
-    return f"<h2>{html.escape(title)}</h2>{''.join(parts)}"
+    return f"<h2>{for_html(title)}</h2>{''.join(parts)}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """A table of texts that scrolls by itself on a narrow screen; columns of numbers stand to the right."""
     numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(header))]
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+    head = "".join(f'<th scope="col">{for_html(name)}</th>' for name in header)
     lines = []
     for row in rows:
         cells = []
         for position, cell in enumerate(row):
             kind = ' class="number"' if numeric[position] else ""
-            cells.append(f"<td{kind}>{html.escape(cell)}</td>")
+            cells.append(f"<td{kind}>{for_html(cell)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    shown, long = html.escape(caption), " long" if len(rows) > LONG else ""
+    shown, long = for_html(caption), " long" if len(rows) > LONG else ""
     return (
         f'<div class="scroll{long}" role="region" aria-label="{shown}" tabindex="0"><table>'
         f"<caption>{shown}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
@@ -93,10 +94,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) ->
 
 def figure(picture: "Picture") -> str:
     """A figure with its caption, its files inlined, dark on dark screens."""
-    alt = html.escape(f"{picture.title}. {picture.caption}")
+    alt = for_html(f"{picture.title}. {picture.caption}")
     dark = f'<source media="(prefers-color-scheme: dark)" srcset="{_data(picture.dark)}">'
     image = f'<picture>{dark}<img alt="{alt}" src="{_data(picture.light)}"></picture>'
-    caption = f"<strong>{html.escape(picture.title)}</strong>{html.escape(picture.caption)}"
+    caption = f"<strong>{for_html(picture.title)}</strong>{for_html(picture.caption)}"
     return f'<figure><figcaption>{caption}</figcaption><div class="wide" tabindex="0">{image}</div></figure>'
 
 

@@ -1,7 +1,6 @@
 """The page of a comparison: one self-contained HTML file, and the rows of its main table."""
 
 import base64
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.page import document, figure, section, table
 from tuner.evaluation.table import main_rows, number, p_value, signed
 from tuner.runs.directory import Run, write_atomically
+from tuner.runs.escaping import for_html
 
 if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison, Evidence
@@ -53,9 +53,9 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
 
 
 def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
-    parts = [f'<p class="conclusion">{html.escape(found.conclusion)}</p>']
+    parts = [f'<p class="conclusion">{for_html(found.conclusion)}</p>']
     if warnings:
-        items = "".join(f"<li>{html.escape(note)}</li>" for note in warnings)
+        items = "".join(f"<li>{for_html(note)}</li>" for note in warnings)
         parts.append(f'<div class="warnings"><h3>Before you believe it</h3><ul>{items}</ul></div>')
     return section("Conclusion", *parts)
 
@@ -75,7 +75,7 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
     if names.key:
         known = "; ".join(f"{drawn} is {name}" for drawn, name in names.key.items())
         sentence = f"No installed font can draw some class names, so the figures number them: {known}."
-        parts.append(f'<p class="note">{html.escape(sentence)}</p>')
+        parts.append(f'<p class="note">{for_html(sentence)}</p>')
     parts += [figure(picture) for picture in pictures]
     parts.append(table(*_class_rows(found, evidence), "Scores of each class"))
     return section("Test scores", *parts)
@@ -120,7 +120,7 @@ def _saved(run: Run) -> str:
     found = savings(run)
     share = 1 - found.spent / found.full if found.full else 0.0
     return (
-        f"<p>{html.escape(run.path.resolve().name)}: {found.spent:,} of {found.full:,} epochs were trained;"
+        f"<p>{for_html(run.path.resolve().name)}: {found.spent:,} of {found.full:,} epochs were trained;"
         f" stopping early saved {percent(share)} ({found.by_scheduler:,} epochs by the scheduler,"
         f" {found.by_patience:,} by patience, {found.by_failure:,} by failures),"
         f" about {found.hours:.1f} hours of training.</p>"
@@ -128,7 +128,7 @@ def _saved(run: Run) -> str:
 
 
 def _parameters(pictures: "Sequence[Picture]", notes: Sequence[str]) -> str:
-    sentences = [f"<p>{html.escape(note)}.</p>" for note in notes]
+    sentences = [f"<p>{for_html(note)}.</p>" for note in notes]
     return section("Hyperparameters", *sentences, *map(figure, pictures))
 
 
@@ -143,8 +143,8 @@ def _gallery(mistakes: "Sequence[Mistake]", classes: Sequence[str]) -> str:
         picture = '<div class="gone">image not found</div>'
         if one.jpeg is not None:
             data = base64.b64encode(one.jpeg).decode("ascii")
-            picture = f'<img alt="{html.escape(one.path)}" src="data:image/jpeg;base64,{data}">'
-        caption = f"{html.escape(words)}<br><small>{html.escape(one.path)}</small>"
+            picture = f'<img alt="{for_html(one.path)}" src="data:image/jpeg;base64,{data}">'
+        caption = f"{for_html(words)}<br><small>{for_html(one.path)}</small>"
         cards.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
     return f'<div class="gallery">{"".join(cards)}</div>'
 

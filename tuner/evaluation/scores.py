@@ -15,7 +15,7 @@ from tuner.evaluation.statistics import (
     score_interval,
 )
 
-__all__ = ["ScoreIntervals", "TestScores", "score", "score_intervals", "softmax"]
+__all__ = ["ScoreIntervals", "TestScores", "one_answer", "score", "score_intervals", "softmax"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -39,6 +39,11 @@ class TestScores:
     auc: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
 
+    @property
+    def one_answer(self) -> int | None:
+        """The class that every image was taken for, whatever it showed; None if the answers differ."""
+        return one_answer(self.confusion)
+
 
 @dataclass(frozen=True)
 class ScoreIntervals:
@@ -54,6 +59,17 @@ def softmax(logits: FloatArray) -> FloatArray:
     """Probabilities [n, classes] of `logits` [n, classes]; rows sum to 1."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def one_answer(confusion: Sequence[Sequence[int]]) -> int | None:
+    """The only class among the predictions of a confusion matrix, rows being the true classes.
+
+    None if there are several, or if all images are of one class: then one answer is no failing.
+    """
+    counts = np.asarray(confusion)
+    answered = np.flatnonzero(counts.sum(axis=0))
+    several = np.count_nonzero(counts.sum(axis=1)) > 1
+    return int(answered[0]) if len(answered) == 1 and several else None
 
 
 def score(labels: IntArray, logits: FloatArray) -> TestScores:

@@ -4,31 +4,38 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tuner.runs.escaping import for_markdown
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from tuner.evaluation.evidence import Comparison
 
-__all__ = ["main_rows", "markdown", "number", "p_value", "points", "signed", "span"]
+__all__ = ["main_rows", "markdown", "note", "number", "p_value", "points", "signed", "span"]
 
 
 def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
     """Header and cells of the main table, as the terminal and the page show them."""
     metric = str(found["metric"].iloc[0])
     published, seeds = found["published_accuracy"].notna().any(), (found["seeds"] > 0).any()
-    header = ["", "finalist", metric, "test accuracy %", "95 %", "verdict", "vs best, points", "p (Holm)"]
-    header += ["95 % by image", "balanced %", "macro-F1", "loss", "calib. error"]
+    noted = found["one_answer"].notna().any()
+    header = ["", "finalist", metric, "test accuracy %", "95 %", *(["note"] if noted else []), "verdict"]
+    header += [
+        "vs best, points",
+        "p (Holm)",
+        "95 % by image",
+        "balanced %",
+        "macro-F1",
+        "loss",
+        "calib. error",
+    ]
     header += ["seeds: mean ± sd %"] if seeds else []
     header += [*(["published %"] if published else []), "trial"]
     rows = []
     for row in found.to_dict("records"):
         cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}", points(row["test_accuracy"])]
-        cells += [
-            span(row, "test_accuracy"),
-            row["verdict"],
-            signed(row["difference"]),
-            p_value(row["p_holm"]),
-        ]
+        cells += [span(row, "test_accuracy"), *([note(row["one_answer"])] if noted else [])]
+        cells += [row["verdict"], signed(row["difference"]), p_value(row["p_holm"])]
         cells += [span(row, "image_accuracy"), points(row["test_balanced_accuracy"])]
         cells += [number(row[name]) for name in ("test_macro_f1", "test_loss", "calibration_error")]
         if seeds:
@@ -38,6 +45,11 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
             cells.append(points(row["published_accuracy"], 2))
         rows.append([*cells, row["key"]])
     return header, rows
+
+
+def note(one_answer: str | None) -> str:
+    """What must be known of the score of a model that took every image for the class `one_answer`."""
+    return f"same class for every image: {one_answer!r}" if isinstance(one_answer, str) else ""
 
 
 def points(share: float, digits: int = 1) -> str:
@@ -69,9 +81,9 @@ def span(row: Mapping[Any, Any], name: str) -> str:
 def markdown(comparison: "Comparison") -> str:
     """The comparison as a Markdown table, the conclusion and the warnings beneath it."""
     header, rows = main_rows(comparison.table)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, *rows]]
+    cells = [[for_markdown(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    notes = [f"Warning: {note}" for note in comparison.warnings]
-    return "\n".join([*lines, "", comparison.conclusion, *([""] if notes else []), *notes])
+    notes = [for_markdown(f"Warning: {note}") for note in comparison.warnings]
+    return "\n".join([*lines, "", for_markdown(comparison.conclusion), *([""] if notes else []), *notes])

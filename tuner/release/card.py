@@ -4,7 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tuner.evaluation.scores import one_answer
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
+from tuner.runs.escaping import for_markdown, markdown_code
 
 if TYPE_CHECKING:
     from tuner.release.job import RetrainPlan
@@ -20,6 +22,7 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
         return [*lines, "no score: the test images were trained on as well"]
     exported, over = test["exported"], test["over_seeds"]["accuracy"]
     unit = f"{test['images']} test images" + (f" of {test['groups']} groups" if metrics["grouped"] else "")
+    lines += _one_answer(exported)
     lines.append(
         f"test accuracy of the exported model {_percent(exported['accuracy'])}"
         f" (95 % interval {_percent(exported['accuracy_95'][0])} to {_percent(exported['accuracy_95'][1])},"
@@ -31,12 +34,23 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _one_answer(exported: Mapping[str, Any]) -> list[str]:
+    """The warning that belongs before the score of a model that takes every image for one class."""
+    answer = one_answer(exported["confusion"])
+    if answer is None:
+        return []
+    name = list(exported["by_class"])[answer]
+    return [
+        f"the exported model answers the same class, {name!r}, for every test image: it tells no classes apart"
+    ]
+
+
 def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
     """The text of MODEL_CARD.md."""
     best, images = plan.best, plan.images
     sections = [
-        f"# {best.config.model} for {len(images.classes)} classes",
-        f"Made by tuner on {time.strftime('%Y-%m-%d')} from trial {best.trial}.",
+        f"# {for_markdown(best.config.model)} for {len(images.classes)} classes",
+        f"Made by tuner on {time.strftime('%Y-%m-%d')} from trial {for_markdown(best.trial)}.",
         "## Intended use\n\n" + _use(plan),
         "## Data\n\n" + _data(plan),
         "## Training\n\n" + _training(plan, metrics),
@@ -48,7 +62,7 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
 
 
 def _use(plan: "RetrainPlan") -> str:
-    names = ", ".join(f"`{name}`" for name in plan.images.classes)
+    names = ", ".join(map(markdown_code, plan.images.classes))
     return (
         f"Tells which of {names} a photograph shows, for photographs like those it was trained on. It always"
         " names one of these classes, also for a picture of something else. Not for decisions that nobody checks."
@@ -58,10 +72,13 @@ def _use(plan: "RetrainPlan") -> str:
 def _data(plan: "RetrainPlan") -> str:
     images = plan.images
     lines = ["| class | images |", "|---|---|"]
-    lines += [f"| {name} | {count} |" for name, count in images.data.images.items()]
+    lines += [f"| {for_markdown(name)} | {count} |" for name, count in images.data.images.items()]
     counts = ", ".join(f"{part} {count}" for part, count in images.source.images.items())
     how = "Whole groups stand on one side." if images.grouped else "By image, without groups."
-    lines += ["", f"Fingerprint {images.data.fingerprint}. Split ({images.words}): {counts}. {how}"]
+    lines += [
+        "",
+        f"Fingerprint {images.data.fingerprint}. Split ({for_markdown(images.words)}): {counts}. {how}",
+    ]
     if images.data.sample:
         lines += ["", "**These are pictures drawn by tuner, not photographs.**"]
     return "\n".join(lines)
@@ -69,10 +86,10 @@ def _data(plan: "RetrainPlan") -> str:
 
 def _training(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
     best = plan.best
-    start = "random weights" if best.weights == "none" else f"weights `{best.weights}`"
+    start = "random weights" if best.weights == "none" else f"weights {markdown_code(best.weights)}"
     lines = [
-        f"{best.config.model} from {start}, strategy {best.config.strategy}, {best.image_size} px, trained on"
-        f" {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
+        f"{for_markdown(best.config.model)} from {start}, strategy {best.config.strategy}, {best.image_size} px,"
+        f" trained on {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
         f"{metrics['epochs_rule'][:1].upper()}{metrics['epochs_rule'][1:]}.",
         f"Seeds {', '.join(map(str, metrics['seeds']))}. Exported: {metrics['exported']}.",
         "Every setting is in `best.yaml`, every epoch in `training.csv`.",
@@ -82,7 +99,7 @@ def _training(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
 
 def _scores(metrics: Mapping[str, Any]) -> str:
     expected = metrics["expected"]
-    lines = [f"- {line}" for line in sentences(metrics)[1:]]
+    lines = [f"- {for_markdown(line)}" for line in sentences(metrics)[1:]]
     error = expected["standard_error"]
     spread = expected["spread"] if error is None else f"± {error:.4f}, {expected['spread']}"
     lines.append(
@@ -92,7 +109,9 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     if metrics["test"] is not None:
         lines += ["", "| class | precision | recall | F1 |", "|---|---|---|---|"]
         for name, row in metrics["test"]["exported"]["by_class"].items():
-            lines.append(f"| {name} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |")
+            lines.append(
+                f"| {for_markdown(name)} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} |"
+            )
     return "\n".join(lines)
 
 
@@ -108,7 +127,7 @@ def _limits(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
         lines.append("- The configuration was found on other images or another split of them.")
     if min(plan.images.data.images.values()) < 50:
         rare = min(plan.images.data.images, key=lambda name: plan.images.data.images[name])
-        lines.append(f"- Class {rare} has only {plan.images.data.images[rare]} images.")
+        lines.append(f"- Class {for_markdown(rare)} has only {plan.images.data.images[rare]} images.")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.evaluation.plots.canvas import COLOURS, Names, fit, ink, paint, paper
+from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ def _confusion(figure: "Figure", counts: npt.NDArray[np.int64], names: Sequence[
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
-    labels = [fit(name, 24) for name in names]
+    labels = [for_picture(fit(name, 24)) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(names)), labels, fontsize=8)
     axes.set_xlabel("predicted class")

@@ -84,11 +84,13 @@ def dashboard(datasource: str = "Prometheus") -> dict[str, Any]:
 def scrape_file() -> str:
     """Prometheus' configuration: Ray keeps the list of its nodes in a file of its temporary folder."""
     targets = Path(tempfile.gettempdir()) / "ray" / "prom_metrics_service_discovery.json"
+    # In single quotes YAML takes every sign as it is, but for the quote itself.
+    quoted = str(targets).replace("'", "''")
     return (
         "# prometheus --config.file=prometheus.yml\n"
         "global:\n  scrape_interval: 10s\n"
         "scrape_configs:\n  - job_name: ray\n    file_sd_configs:\n"
-        f"      - files: ['{targets}']\n        refresh_interval: 10s\n"
+        f"      - files: ['{quoted}']\n        refresh_interval: 10s\n"
     )
 
 

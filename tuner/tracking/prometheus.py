@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuner.runs.directory import MEASURED
+from tuner.runs.escaping import for_prometheus
 from tuner.tracking.events import Event
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Gauges:
         from ray.util import metrics
 
         self._store, self._images = store, images
-        self._run = {"run": store.run.path.resolve().name}
+        self._run = {"run": for_prometheus(store.run.path.resolve().name)}
         self._metrics: dict[str, Any] = {}
         for name, text in NAMES.items():
             kind = metrics.Counter if name in COUNTERS else metrics.Gauge
@@ -100,9 +101,9 @@ class Gauges:
         config = trial.config
         return {
             **self._run,
-            "trial": trial.trial_id,
-            "model": config.model,
-            "strategy": config.strategy,
+            "trial": for_prometheus(trial.trial_id),
+            "model": for_prometheus(config.model),
+            "strategy": for_prometheus(config.strategy),
         }
 
     def _set(self, name: str, value: float, tags: Mapping[str, str]) -> None:

@@ -315,3 +315,48 @@ def test_a_changed_test_image_stops_the_comparison_before_anyone_looks(tmp_path)
         compare([run.path])
     assert first in str(caught.value)
     assert not (run.path / "test_scored.yaml").exists()
+
+
+def blind(*which):
+    """A scorer whose trials of these strategies answer the second class for every image."""
+
+    def scorer(run, trial, paths):
+        scores = fake_scorer(run, trial, paths)
+        return np.tile([0.0, 9.0, 0.0], (len(paths), 1)) if trial["strategy"] in which else scores
+
+    return scorer
+
+
+def test_a_finalist_of_one_answer_is_said_to_be_one_beside_its_score(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", samples=0)
+    found = compare([run.path], scorer=blind("feature_extractor"))
+    rows = found.table[found.table["strategy"] == "feature_extractor"]
+    others = found.table[found.table["strategy"] != "feature_extractor"]
+    assert set(rows["one_answer"]) == {"Potato___Late_blight"}
+    assert others["one_answer"].isna().all()
+    note = "same class for every image: 'Potato___Late_blight'"
+    lines = markdown(found).splitlines()
+    assert all(note in line for line in lines if "feature extractor" in line and line.startswith("|"))
+    assert sum(note in line for line in lines) == len(rows)
+    assert f"{len(rows)} finalists answer the same class for every test image" in found.conclusion
+    assert f"of which {len(rows)} with the same class for every image" in found.conclusion
+    page = found.report.read_text(encoding="utf-8")
+    assert page.count("same class for every image: &#x27;Potato___Late_blight&#x27;") == len(rows)
+    saved = pd.read_parquet(found.out / "comparison.parquet")
+    assert saved["one_answer"].notna().sum() == len(rows)
+
+
+def test_a_tie_with_a_chosen_one_of_one_answer_is_said_to_mean_nothing(tmp_path, monkeypatch):
+    undrawn(monkeypatch)
+    run = make_run(tmp_path / "run", samples=0)
+    found = compare([run.path], scorer=blind("full", "feature_extractor", "gradual_unfreeze"))
+    assert (
+        "answers the same class, 'Potato___Late_blight', for every test image, and so do 8 others"
+        in found.conclusion
+    )
+    assert "to be tied with it says nothing" in found.conclusion
+
+
+def test_no_note_where_every_finalist_tells_classes_apart(found):
+    assert found.table["one_answer"].isna().all()
+    assert "same class" not in markdown(found)

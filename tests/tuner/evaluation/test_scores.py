@@ -65,3 +65,10 @@ def test_a_perfect_balanced_accuracy_is_as_uncertain_as_its_rarest_class():
     intervals = score_intervals(labels, np.eye(3)[labels], groups)
     assert intervals.balanced_accuracy.high == 1.0
     assert intervals.balanced_accuracy.low < intervals.accuracy.low
+
+
+def test_one_answer_is_that_of_a_model_that_tells_nothing_apart():
+    labels = np.array([0, 0, 1, 2])
+    assert score(labels, np.tile([0.1, 0.9, 0.0], (4, 1))).one_answer == 1
+    assert score(labels, np.eye(3)[labels]).one_answer is None
+    assert score(np.zeros(4, dtype=int), np.tile([0.9, 0.1, 0.0], (4, 1))).one_answer is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.runs.directory import write_atomically
+from tuner.runs.escaping import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,21 +43,22 @@ class Picture:
 
 
 class Names:
-    """Class names as they can be drawn here, without the beginning that all share, as `Potato___`.
+    """Class names as they can be drawn here in a line, without the beginning that all share, as `Potato___`.
 
-    A name without a font becomes its number; `key` says which.
+    A name without a font becomes its number; `key` says which. `fit` them, then `for_picture`.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         """Find fonts for `names`."""
-        self.families, missing = _fonts_for("".join(names))
-        self.shared = _shared_beginning(names)
+        shown = [visible(name) for name in names]
+        self.families, missing = _fonts_for("".join(shown))
+        self.shared = _shared_beginning(shown)
         self.drawn = tuple(
             f"class {number}" if set(name) & missing else name[len(self.shared) :]
-            for number, name in enumerate(names, start=1)
+            for number, name in enumerate(shown, start=1)
         )
         self.key: Mapping[str, str] = {
-            drawn: name for drawn, name in zip(self.drawn, names, strict=True) if set(name) & missing
+            drawn: name for drawn, name in zip(self.drawn, shown, strict=True) if set(name) & missing
         }
 
 

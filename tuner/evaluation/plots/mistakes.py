@@ -11,6 +11,7 @@ import numpy as np
 from trainables.data.decode import UnreadableImage, quiet_decoding, read_rgb
 from tuner.evaluation.plots.canvas import fit
 from tuner.evaluation.scores import softmax
+from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +72,7 @@ def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
                 axes.imshow(np.asarray(Image.open(io.BytesIO(one.jpeg))))
             real, said = fit(names[one.true_class], 18), fit(names[one.predicted], 18)
             text = f"is {real}\ntaken for {said}\nat {100 * one.confidence:.0f} %"
-            axes.set_title(text, fontsize=8, loc="left")
+            axes.set_title(for_picture(text), fontsize=8, loc="left")
 
     return (7.2, 2.35 * lines), draw
 

@@ -8,6 +8,7 @@ import numpy as np
 from trainables.config import METRICS
 from tuner.evaluation.hyperparameters import Importances
 from tuner.evaluation.plots.canvas import COLOURS, fit, paper
+from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,9 @@ def parallel(frame: "pd.DataFrame", metric: str, order: Sequence[str]) -> "Drawi
             axes.axvline(position, color=axes.spines["left"].get_edgecolor(), lw=1, zorder=0)
             for height, word in _ends(frame[name], name):
                 box = {"boxstyle": "square,pad=0.1", "fc": paper(), "ec": "none", "alpha": 0.85}
-                axes.text(position + 0.04, height, fit(word, 17), va="center", fontsize=7.5, bbox=box)
+                axes.text(
+                    position + 0.04, height, for_picture(fit(word, 17)), va="center", fontsize=7.5, bbox=box
+                )
         axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
         axes.set_yticks([])
         axes.set_xlim(-0.1, len(names) - 0.35)
@@ -120,7 +123,9 @@ def _places(values: "pd.Series[Any]", name: str) -> "tuple[pd.Series[Any], list[
 
 def _label_places(axes: "Axes", words: Sequence[str]) -> None:
     if words:
-        axes.set_xticks(range(len(words)), [fit(word, 14) for word in words], rotation=25, ha="right")
+        axes.set_xticks(
+            range(len(words)), [for_picture(fit(word, 14)) for word in words], rotation=25, ha="right"
+        )
         axes.set_xlim(-0.5, len(words) - 0.5)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink, lines, paper
 from tuner.evaluation.statistics import FloatArray
+from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def accuracies(table: "pd.DataFrame") -> "Drawing":
                 label="published (split by image)",
             )
         axes.axvline(x[0], color=ink(), lw=0.8, ls=":")
-        axes.set_yticks(y, [lines(label, 36) for label in rows["label"]], fontsize=9)
+        axes.set_yticks(y, [for_picture(lines(label, 36)) for label in rows["label"]], fontsize=9)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel("test accuracy, %")
         axes.grid(axis="y", visible=False)
@@ -85,7 +86,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
             label = name.split(" ", 1)[1] if len(models) == 1 else name
             colour, marker = COLOURS[number], MARKERS[number]
             axes.vlines(x, low, high, color=colour, lw=2)
-            axes.plot(x, y, marker, color=colour, ms=8, ls="", label=fit(label, 30))
+            axes.plot(x, y, marker, color=colour, ms=8, ls="", label=for_picture(fit(label, 30)))
             published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
             axes.plot(x + width / 4, published, "D", mfc=paper(), mec=colour, ms=6, mew=1.5, ls="")
         axes.set_xticks(range(3), titles)
@@ -108,6 +109,7 @@ def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":
     columns = 3 if classes <= 4 else 2 if classes <= 8 else 1
     shown = table.head({3: 9, 2: 4, 1: 1}[columns])
     rows = -(-len(shown) // columns)
+    ticks = [for_picture(fit(name, 18)) for name in names]
 
     def draw(figure: "Figure") -> None:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -115,9 +117,10 @@ def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":
             axes.set_visible(False)
         for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
             _matrix(axes, np.array(json.loads(row["confusion"])))
-            axes.set_title(f"{lines(row['label'], 22)}\n{100 * row['test_accuracy']:.1f} %", fontsize=9)
-            axes.set_xticks(range(classes), [fit(name, 18) for name in names], rotation=40, ha="right")
-            axes.set_yticks(range(classes), [fit(name, 18) for name in names])
+            title = f"{lines(row['label'], 22)}\n{100 * row['test_accuracy']:.1f} %"
+            axes.set_title(for_picture(title), fontsize=9)
+            axes.set_xticks(range(classes), ticks, rotation=40, ha="right")
+            axes.set_yticks(range(classes), ticks)
         for axes in grid.flat[max(0, len(shown) - columns) : len(shown)]:
             axes.tick_params(labelbottom=True)
         figure.supxlabel("predicted class", fontsize=10)
@@ -162,7 +165,8 @@ def calibration(evidence: "Evidence", table: "pd.DataFrame") -> "Drawing":
             axes.plot([0, 100], [0, 100], color=ink(), lw=0.8, ls=":")
             axes.plot(100 * x, 100 * y, color=COLOURS[0], lw=1)
             axes.scatter(100 * x, 100 * y, s=12 + 220 * count[full] / len(sure), color=COLOURS[0], alpha=0.75)
-            axes.set_title(f"{lines(one.label, 28)}\ncalibration error {100 * error:.1f} %", fontsize=9)
+            title = f"{lines(one.label, 28)}\ncalibration error {100 * error:.1f} %"
+            axes.set_title(for_picture(title), fontsize=9)
             axes.set_xlim(100 / len(evidence.classes) - 6, 103)
             axes.set_ylim(-4, 104)
         figure.supxlabel("confidence, %", fontsize=10)

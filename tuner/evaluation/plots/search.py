@@ -9,6 +9,7 @@ from trainables.config import METRICS
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
 from tuner.runs.directory import Run
+from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def learning_curves(finalists: Sequence[Finalist]) -> "Drawing":
                 axes.plot(
                     curve["epoch"], scale * curve[f"train_{name}"], color=colour, lw=1, ls="--", alpha=0.6
                 )
-                label = fit(one.label, 40) if axes is left else None
+                label = for_picture(fit(one.label, 40)) if axes is left else None
                 axes.plot(curve["epoch"], scale * curve[f"val_{name}"], color=colour, lw=1.6, label=label)
                 axes.plot(
                     curve["epoch"][best], scale * curve[f"val_{name}"][best], marker, color=colour, ms=7
@@ -110,7 +111,7 @@ def rung_survival(run: Run) -> "Drawing | None":
                 100 * float(((some["epochs"] > r) | (some["status"] == "completed")).mean()) for r in rungs
             ]
             x = np.arange(len(rungs)) + (number - (len(rows) - 1) / 2) * width
-            label = f"{name.replace('_', ' ')} ({len(some)} trials)"
+            label = for_picture(f"{name.replace('_', ' ')} ({len(some)} trials)")
             bars = axes.bar(x, alive, width * 0.9, color=COLOURS[number % len(COLOURS)], label=label)
             axes.bar_label(bars, [f"{share:.0f}" for share in alive], fontsize=8, padding=2)
         axes.set_xticks(range(len(rungs)), [f"epoch {rung}" for rung in rungs])
