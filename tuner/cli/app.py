@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from rich.console import Console
 
+from trainables.config import METRICS
 from trainables.errors import InvalidValue, UserMistake
 from tuner.cli import compare as cli_compare
 from tuner.cli import models as cli_models
@@ -19,7 +20,7 @@ from tuner.cli import plan as cli_plan
 if TYPE_CHECKING:
     from tuner.tuning.loop import SearchResult
 
-METRIC_CHOICES = click.Choice(["val_loss", "val_macro_f1", "val_balanced_accuracy", "val_accuracy"])
+METRIC_CHOICES = click.Choice(list(METRICS))
 FOLDER = click.Path(path_type=Path)
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

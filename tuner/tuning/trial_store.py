@@ -240,9 +240,8 @@ class TrialStore:
         base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
         if not trial.epochs:
             return dataclasses.replace(base, weights=self._weights)
-        sign = 1 if METRICS[self.metric] == "min" else -1
         ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
-        best = min(ordered, key=lambda epoch: sign * float(epoch[self.metric]))
+        best = min(ordered, key=lambda epoch: METRICS[self.metric].cost(float(epoch[self.metric])))
         return TrialRow(
             trial_id=trial.trial_id,
             number=trial.number,
@@ -271,8 +270,8 @@ class TrialStore:
         self.rows[trial_id] = row
         self._combinations[trial_id] = config.combination
         if row["value"] is not None and row["status"] != "failed":
-            sign = 1 if METRICS[self.metric] == "min" else -1
-            bisect.insort(self._ranking, (sign * float(row["value"]), int(row["number"]), trial_id))
+            cost = METRICS[self.metric].cost(float(row["value"]))
+            bisect.insort(self._ranking, (cost, int(row["number"]), trial_id))
 
     def _kept(self) -> set[str]:
         """Trials whose weights stay: the best of every combination, and the top `keep`."""
