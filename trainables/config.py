@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -206,6 +207,12 @@ class TrialConfig:
 
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(TrialConfig)}
 """The known parameters by name."""
+
+
+def plain_type(field: dataclasses.Field[Any]) -> type:
+    """What `field` of a dataclass of plain values holds beside None: str, int or float."""
+    [kind] = {kind for kind in typing.get_args(field.type) or (field.type,) if kind is not type(None)}
+    return typing.cast(type, kind)
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
