@@ -122,7 +122,10 @@ class TrialStore:
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Take in one epoch's result; False if it brought nothing new."""
+        """Take in one epoch's result; False if it brought nothing new.
+
+        A trial that goes on, after a retry or a resume, tells its past epochs again.
+        """
         trial = self.live.get(trial_id)
         if trial is None or "epoch" not in result or self.metric not in result:
             return False
