@@ -13,6 +13,7 @@ from tuner.runs.directory import Run
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
+from tuner.tuning.trial_store import TrialStore
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
@@ -44,7 +45,14 @@ class Killed(tune.Trainable):
         return {**metrics, **whole, "done": True, "reason": "completed", "applied": {"loss": "plain"}}
 
 
-def test_a_worker_that_dies_at_the_tail_of_a_search_is_tried_again(tmp_path, pictures):
+def test_a_worker_that_dies_at_the_tail_of_a_search_is_tried_again(tmp_path, pictures, monkeypatch):
+    reported, report = [], TrialStore.report
+
+    def counted(store, trial_id, result):
+        reported.append((trial_id, result["epoch"], result["applied"]))
+        return report(store, trial_id, result)
+
+    monkeypatch.setattr(TrialStore, "report", counted)
     settled = prepare(
         SearchConfig(
             space=str(write_space(tmp_path)),
@@ -63,3 +71,5 @@ def test_a_worker_that_dies_at_the_tail_of_a_search_is_tried_again(tmp_path, pic
     assert trials["retries"].tolist() == [1]
     assert Run.open(settled.run.path).record["finished"]
     assert result.exit_status == 0
+    # One epoch, the last one too, comes to the store by one way, with all that the trial said.
+    assert reported == [(trials["trial_id"].iloc[0], 1, {"loss": "plain"})]

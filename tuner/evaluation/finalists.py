@@ -56,7 +56,6 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
     counts if its weights were kept. Raises RunProblem if nobody is left.
     """
     metric = str(runs[0].record["metric"])
-    sign = 1 if METRICS[metric] == "min" else -1
     candidates: list[Finalist] = []
     for run in runs:
         prefix = f"{_run_name(run)}/" if len(runs) > 1 else ""
@@ -67,7 +66,7 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
             )
             if finished and value is not None and value == value:
                 candidates.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
-    candidates.sort(key=lambda one: (sign * one.value, one.key))
+    candidates.sort(key=lambda one: (METRICS[metric].cost(one.value), one.key))
     kept = _best_of_each(
         [one for one in candidates if one.run.weights(str(one.row["trial_id"])).exists()], top
     )

@@ -238,10 +238,8 @@ def _simulate(
         rest = random.permutation(np.arange(first, len(pool)))
         order = [*range(first), *rest.tolist()][: settings.samples]
         rungs = make_rungs(
-            config.metric, settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
+            "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )
-        if rungs is not None:
-            rungs.mode = "min"
         seconds.computed.clear()
         found.append(simulate([pool[i] for i in order], rungs, seconds, concurrent, budget, random))
     return found

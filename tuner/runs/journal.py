@@ -4,7 +4,6 @@ A trial appears in it with all its parameters at once, so a process that dies le
 """
 
 from pathlib import Path
-from typing import Literal
 
 import optuna
 from optuna.storages import JournalStorage
@@ -44,7 +43,7 @@ def create_study(journal: Path, metric: str) -> tuple[optuna.Study, JournalStora
     study = optuna.create_study(
         storage=storage,
         study_name=STUDY_NAME,
-        direction=direction(metric),
+        direction=METRICS[metric].direction,
         load_if_exists=True,
     )
     return study, storage
@@ -56,8 +55,3 @@ def load_study(journal: Path) -> optuna.Study:
         raise RunProblem(f"{journal} is missing; was the run ever started?")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.load_study(storage=open_storage(journal), study_name=STUDY_NAME)
-
-
-def direction(metric: str) -> Literal["minimize", "maximize"]:
-    """Optuna's word for what is to be done with `metric`."""
-    return "minimize" if METRICS[metric] == "min" else "maximize"

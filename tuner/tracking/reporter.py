@@ -43,18 +43,13 @@ class Reporter:
 
 def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> Table:
     """The best trials first; failed ones last. `rows` as `trials.parquet` has them."""
-    sign = 1 if METRICS[metric] == "min" else -1
 
     def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
         value = row["value"]
         missing = value is None or value != value or row["status"] == "failed"
-        return (missing, 0.0 if missing else sign * value)
+        return (missing, 0.0 if missing else METRICS[metric].cost(value))
 
-    others = [
-        name
-        for name in ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")
-        if name != metric
-    ]
+    others = [name for name in METRICS if name != metric]
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
     for name in ("trial", metric, *others, "epoch", "status"):
         table.add_column(

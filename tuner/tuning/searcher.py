@@ -75,8 +75,8 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         self._names[trial_id] = config["trial_id"]
         return config
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Pass one epoch on; called by Ray."""
+    def report(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass one epoch on. Ray's trial `trial_id` may have ended with it."""
         store = self.store
         if store is not None and not self.interrupted:
             self._writing(lambda: store.report(self._names[trial_id], result))
@@ -91,8 +91,6 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         if (result or {}).get("reason") == DISK_FULL:
             self.halt(DISK_FULL)
             return
-        if result is not None:
-            self._writing(lambda: store.report(name, result))
         if error and not self._over_budget() and store.retry(name, self._death_of(name), self.max_failures):
             return
         status, reason, text = self._ending(name, result or {}, error)
@@ -172,7 +170,11 @@ class Halt(tune.Stopper):  # type: ignore[misc]
 
 
 class SearcherCallback(tune.Callback):  # type: ignore[misc]
-    """Hands the searcher what Ray tells callbacks only: last epochs, retries, and why a worker died."""
+    """Hands the searcher every epoch: of those that end a trial Ray tells a searcher nothing, but callbacks.
+
+    The only way on which an epoch comes to the store: Ray calls it before `on_trial_complete`, and once for each
+    result of a worker. The searcher's own `on_trial_result` stays Ray's, which does nothing.
+    """
 
     def __init__(self, searcher: OptunaSearcher | None = None) -> None:
         self.searcher = searcher
@@ -186,6 +188,6 @@ class SearcherCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
-        """Report an epoch that ended its trial too; called by Ray."""
+        """Report an epoch; called by Ray."""
         if self.searcher is not None:
-            self.searcher.on_trial_result(trial.trial_id, result)
+            self.searcher.report(trial.trial_id, result)

@@ -126,7 +126,10 @@ class TrialStore:
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Take in one epoch's result; False if it brought nothing new."""
+        """Take in one epoch's result; False if it brought nothing new.
+
+        A trial that goes on, after a retry or a resume, tells its past epochs again.
+        """
         trial = self.live.get(trial_id)
         if trial is None or "epoch" not in result or self.metric not in result:
             return False
@@ -246,9 +249,8 @@ class TrialStore:
         base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
         if not trial.epochs:
             return dataclasses.replace(base, weights=self._weights)
-        sign = 1 if METRICS[self.metric] == "min" else -1
         ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
-        best = min(ordered, key=lambda epoch: sign * float(epoch[self.metric]))
+        best = min(ordered, key=lambda epoch: METRICS[self.metric].cost(float(epoch[self.metric])))
         return TrialRow(
             trial_id=trial.trial_id,
             number=trial.number,
@@ -277,8 +279,8 @@ class TrialStore:
         self.rows[trial_id] = row
         self._combinations[trial_id] = config.combination
         if row["value"] is not None and row["status"] != "failed":
-            sign = 1 if METRICS[self.metric] == "min" else -1
-            bisect.insort(self._ranking, (sign * float(row["value"]), int(row["number"]), trial_id))
+            cost = METRICS[self.metric].cost(float(row["value"]))
+            bisect.insort(self._ranking, (cost, int(row["number"]), trial_id))
 
     def _kept(self) -> set[str]:
         """Trials whose weights stay: the best of every combination, and the top `keep`."""

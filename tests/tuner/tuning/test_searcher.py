@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 from ray.tune.search import Searcher
 from tiny import epoch, store, write_space
 
 from tuner.tuning.scheduler import FairASHA
-from tuner.tuning.searcher import OptunaSearcher
+from tuner.tuning.searcher import OptunaSearcher, SearcherCallback
 
 
 @pytest.fixture
@@ -23,8 +25,12 @@ def test_the_search_is_not_over_while_a_trial_lives_that_may_have_to_be_tried_ag
     searcher.on_trial_complete("a", error=True)
     assert searcher.suggest("c") == first
     assert searcher.suggest("d") is None
-    searcher.on_trial_complete("c", result={**epoch(1, 0.5), "done": True, "reason": "completed"})
+    last = epoch(1, 0.5, done=True, reason="completed")
+    SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="c"), last)
+    searcher.on_trial_complete("c", result=last)
     assert searcher.suggest("e") == Searcher.FINISHED
+    [row] = book.rows.values()
+    assert (row["status"], row["epochs"], row["applied_loss"]) == ("completed", 1, "cross-entropy")
 
 
 @pytest.mark.parametrize(
@@ -40,3 +46,13 @@ def test_a_worker_that_dies_after_the_time_budget_ends_its_trial(book, epochs, e
     assert searcher.suggest("b") == Searcher.FINISHED
     row = book.rows[config["trial_id"]]
     assert (row["status"], row["reason"]) == ended
+
+
+def test_after_an_interrupt_nothing_more_is_told(book):
+    searcher = searcher_of(book)
+    config = searcher.suggest("a")
+    searcher.interrupt()
+    SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), epoch(1, 0.5))
+    searcher.on_trial_complete("a", result=epoch(1, 0.5, done=True, reason="completed"))
+    assert not book.live[config["trial_id"]].epochs
+    assert not book.rows
