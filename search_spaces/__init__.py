@@ -5,12 +5,23 @@ A space file has a docstring, whose first line is its summary, and a function `s
 mapping of constants. Where the choices of a field differ from branch to branch, `field@branch` is a name of
 its own for that field, since Optuna wants the choices of a name to stay the same. Optional in the file:
 `first_trials` (a list of parameters, or a function of max_epochs that returns one), `grid = True` (the first
-trials are the whole study), `defaults` (`samples`, `max_epochs`, `image_size`, ...) and `published` (rows of
-parameters, name, accuracy in %).
+trials are the whole study), `defaults` (`samples`, `max_epochs`, `image_size`, ...), `published` (rows of
+parameters, name, accuracy in %, or a tuple of accuracies) and what a reader must know of the published work (`remark`,
+`pairs`, `deviations`, `unknown`; see `Background`).
 """
 
 from search_spaces._checking import check, usual_grace_period
 from search_spaces._configure import configure, first_trials
-from search_spaces._space import Published, Space, load, names
+from search_spaces._space import Background, Published, Space, load, names
 
-__all__ = ["Published", "Space", "check", "configure", "first_trials", "load", "names", "usual_grace_period"]
+__all__ = [
+    "Background",
+    "Published",
+    "Space",
+    "check",
+    "configure",
+    "first_trials",
+    "load",
+    "names",
+    "usual_grace_period",
+]

@@ -10,7 +10,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,17 +22,38 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 PACKAGE = "search_spaces"
-_SUPPORT = {"common", "sampling"}
+_SUPPORT = {"common", "sampling", "study"}
 
 Parameters = Mapping[str, Any]
 
 
 class Published(NamedTuple):
-    """A test accuracy (%) that the study published, and the parameters that make a trial its repetition."""
+    """A published run: the parameters that make a trial its repetition, its name, its test accuracy (%).
+
+    Where its sources disagree there are several accuracies, that of its own table first.
+    """
 
     parameters: Parameters
     name: str
-    accuracy: float
+    accuracy: float | tuple[float, ...]
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """All of them, at least one."""
+        return self.accuracy if isinstance(self.accuracy, tuple) else (self.accuracy,)
+
+
+class Background(NamedTuple):
+    """What a reader must know of the published work: texts of the space's file, all optional.
+
+    `pairs` names published runs that are one configuration trained twice; `remark` says how comparable the
+    figures are; `deviations` what the space does otherwise, `unknown` what is not known of the work.
+    """
+
+    remark: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+    deviations: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,7 @@ class Space:
     grid: bool
     defaults: Mapping[str, int]
     published: tuple[Published, ...]
+    background: Background = field(default_factory=Background)
 
     def draw(self, trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
         """The constants that the file returns after sampling through `trial`, as plain values.
@@ -163,6 +185,12 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
         grid=bool(getattr(module, "grid", False)),
         defaults=MappingProxyType(_whole_numbers(getattr(module, "defaults", {}))),
         published=tuple(_published(row) for row in getattr(module, "published", ())),
+        background=Background(
+            remark=str(getattr(module, "remark", "")),
+            pairs=tuple((str(a), str(b)) for a, b in getattr(module, "pairs", ())),
+            deviations=tuple(map(str, getattr(module, "deviations", ()))),
+            unknown=tuple(map(str, getattr(module, "unknown", ()))),
+        ),
     )
 
 
@@ -184,7 +212,9 @@ def _proposed(first: Any, max_epochs: int) -> tuple[Parameters, ...]:
 
 def _published(row: Any) -> Published:
     parameters, name, accuracy = row
-    return Published(plain_mapping(parameters, "published parameters"), str(name), float(accuracy))
+    several = isinstance(accuracy, tuple | list)
+    figures = tuple(map(float, accuracy)) if several else float(accuracy)
+    return Published(plain_mapping(parameters, "published parameters"), str(name), figures)
 
 
 def _whole_numbers(defaults: Any) -> dict[str, int]:

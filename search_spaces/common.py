@@ -3,21 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from search_spaces import study
 from trainables import models, strategies
 from trainables.config import CONDITIONS, TrialConfig
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-STUDY = {"optimizer": "adam", "learning_rate": 1e-3, "batch_size": 32}
-"""What all trials of the study had in common."""
-
-STEP = {"schedule": "step", "step_size": 7, "gamma": 0.1}
-PLATEAU = {"schedule": "plateau", "plateau_factor": 0.1, "plateau_patience": 2}
-SMOOTHING = 0.1
-STUDY_UNFREEZE_AT = 3
-STUDY_BACKBONE_RATE = 1e-5
-"""The backbone's learning rate after the study's unfreezing."""
+REPEATING = ("study_unfreeze",)
+"""Strategies that are there to repeat somebody's runs, not to be searched for."""
 
 NO_DECAY = 1e-7
 """The low end of a logarithmic weight decay, where it does nothing that can be measured."""
@@ -43,20 +37,25 @@ def suggest_regularisation(trial: "BaseTrial") -> None:
     trial.suggest_float("dropout", 0.0, 0.5)
 
 
-def suggest_schedule(trial: "BaseTrial") -> None:
-    """Sample the schedule and, under each, its own settings."""
+def suggest_schedule(trial: "BaseTrial", longest_step: int = 10) -> None:
+    """Sample the schedule and, under each, its own settings; a step lasts at most `longest_step` epochs."""
     schedule = trial.suggest_categorical("schedule", ("step", "plateau", "cosine"))
     if schedule == "step":
-        trial.suggest_int("step_size", 1, 10)
-        trial.suggest_float("gamma", 0.05, 0.7, log=True)
+        trial.suggest_int("step_size", 1, longest_step)
+        trial.suggest_float("gamma", 0.05, 0.9, log=True)
     elif schedule == "plateau":
-        trial.suggest_float("plateau_factor", 0.05, 0.7, log=True)
+        trial.suggest_float("plateau_factor", 0.05, 0.9, log=True)
         trial.suggest_int("plateau_patience", 0, 4)
 
 
-def suggest_strategy(trial: "BaseTrial", model: str, max_epochs: int, name: str = "strategy") -> None:
-    """Sample a strategy that fits `model` and `max_epochs` under `name`, and the strategy's own settings."""
-    strategy = trial.suggest_categorical(name, fitting_strategies(model, max_epochs))
+def suggest_strategy(
+    trial: "BaseTrial", model: str, max_epochs: int, name: str = "strategy", also: Sequence[str] = ()
+) -> None:
+    """Sample a strategy that fits `model` and `max_epochs` under `name`, and the strategy's own settings.
+
+    `also`: see `fitting_strategies`.
+    """
+    strategy = trial.suggest_categorical(name, fitting_strategies(model, max_epochs, also))
     if strategy in CONDITIONS["backbone_learning_rate"].values:
         trial.suggest_float("backbone_learning_rate", 1e-6, 1e-2, log=True)
     if strategy in CONDITIONS["unfreeze_at"].values:
@@ -69,12 +68,16 @@ def suggest_strategy(trial: "BaseTrial", model: str, max_epochs: int, name: str 
         trial.suggest_float("auxiliary_weight", 0.05, 1.0, log=True)
 
 
-def fitting_strategies(model: str, max_epochs: int) -> tuple[str, ...]:
-    """The strategies that `model` can follow and that unfreeze early enough in `max_epochs`, sorted."""
+def fitting_strategies(model: str, max_epochs: int, also: Sequence[str] = ()) -> tuple[str, ...]:
+    """The strategies that `model` can follow and that unfreeze early enough in `max_epochs`, sorted.
+
+    Those that only repeat something, and are nothing to search with, are among them if `also` names them.
+    """
     return tuple(
         name
         for name in strategies.names()
-        if models.has_auxiliary(model) >= strategies.wants_auxiliary(name)
+        if (name not in REPEATING or name in also)
+        and models.has_auxiliary(model) >= strategies.wants_auxiliary(name)
         and latest_unfreeze_at(name, model, max_epochs) >= 1
     )
 
@@ -101,4 +104,4 @@ def last_unfreeze(strategy: str, model: str, unfreeze_at: int) -> int:
 
 def study_unfreeze_at(model: str, max_epochs: int) -> int:
     """The study's unfreeze_at, or the latest that fits into `max_epochs`, at least 1."""
-    return max(1, min(STUDY_UNFREEZE_AT, latest_unfreeze_at("gradual_unfreeze", model, max_epochs)))
+    return max(1, min(int(study.UNFREEZE_AT.value), latest_unfreeze_at("study_unfreeze", model, max_epochs)))

@@ -1,17 +1,19 @@
-"""The study's nine GoogLeNet runs: three strategies, three losses.
+"""The study's nine GoogLeNet runs, its feature extractor, and what it meant by fine-tuned. No search.
 
-The losses are plain, smoothed by 0.1, and smoothed with the plateau schedule. No search.
+The nine stand in the study's order and under its names. Runs 2, 5 and 8, its "fine-tuned" ones, had auxiliary heads
+that never got a gradient: here `full_aux` with an auxiliary weight of 0, which computes what `full` does in 1, 4 and
+7. So 1 and 2, 4 and 5, 7 and 8 are each one configuration trained twice, under different seeds here as there. The tenth
+trial is the feature extractor of another of its tables, the eleventh full fine-tuning with auxiliary heads that
+train, which the study meant and did not run.
 
-The study's words are read in the order in which it names its strategies: base is full fine-tuning (`full`),
-fine-tuned is feature extraction with a new classifier (`feature_extractor`), both at learning rate 1e-3; gradual
-unfreeze moves the backbone at 1e-5 once it unfreezes. It never trained the auxiliary classifiers, so `full_aux` is not
-among the nine. The published accuracies come from a split by image.
+Settings and figures come from `search_spaces/study.py`, which says what of them is a reading. Kept apart from the
+study on purpose: one plain validation loss chooses weights and stops; a frozen module's BatchNorm stands still;
+losses are means over images; bf16 where it is native; patience waits for the unfreeze; a picture is interpolated once.
 """
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import common
+from search_spaces import common, study
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -19,41 +21,37 @@ if TYPE_CHECKING:
 MODEL = "googlenet"
 
 grid = True
-defaults = {"samples": 9, "max_epochs": 10}
+defaults = {"samples": 11, "max_epochs": study.MAX_EPOCHS}
 
-_STRATEGIES = ("full", "feature_extractor", "gradual_unfreeze")
-_LOSSES = ((0.0, "step"), (common.SMOOTHING, "step"), (common.SMOOTHING, "plateau"))
+_RUNS = (*study.GOOGLENET_RUNS, study.FEATURE_EXTRACTOR)
+_ASKED = ("strategy", "auxiliary_weight", "label_smoothing", "schedule")
 
 first_trials = [
-    {"strategy": strategy, "label_smoothing": smoothing, "schedule": schedule}
-    for (smoothing, schedule), strategy in itertools.product(_LOSSES, _STRATEGIES)
+    {name: parameters[name] for name in _ASKED if name in parameters}
+    for parameters in (*(run.parameters for run in _RUNS), study.MEANT)
 ]
-
-_PUBLISHED = (
-    ("googlenet", 94.36),
-    ("googlenet finetuned (as a feature extractor in its backbone table: 79.90)", 82.60),
-    ("googlenet gradual unfreeze", 91.42),
-    ("googlenet smooth", 97.06),
-    ("googlenet finetuned smooth", 87.25),
-    ("googlenet gradual smooth", 85.78),
-    ("googlenet smooth + plateau", 87.99),
-    ("googlenet finetuned smooth + plateau", 96.81),
-    ("googlenet gradual smooth + plateau", 88.24),
-)
-published = [
-    ({"model": MODEL, **parameters}, name, accuracy)
-    for parameters, (name, accuracy) in zip(first_trials, _PUBLISHED, strict=True)
-]
+published = study.published(_RUNS, {"model": MODEL})
+pairs = study.PAIRS
+deviations = study.DEVIATIONS
+unknown = study.UNKNOWN
+remark = study.REMARK
 
 
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
-    """One of the nine."""
-    strategy = trial.suggest_categorical("strategy", _STRATEGIES)
-    trial.suggest_categorical("label_smoothing", (0.0, common.SMOOTHING))
+    """One of the eleven."""
+    strategy = trial.suggest_categorical(
+        "strategy", ("full", "full_aux", "study_unfreeze", "feature_extractor")
+    )
+    if strategy == "full_aux":
+        trial.suggest_categorical("auxiliary_weight", (0.0, study.TRAINED_AUXILIARY.value))
+    smoothing = trial.suggest_categorical("label_smoothing", (0.0, study.SMOOTHING.value))
     schedule = trial.suggest_categorical("schedule", ("step", "plateau"))
-    constants = {"model": MODEL, **common.STUDY, **(common.STEP if schedule == "step" else common.PLATEAU)}
+    step = study.STEEP_STEP if smoothing else study.STEP
+    constants = study.values({**study.COMMON, **(step if schedule == "step" else study.PLATEAU)})
     del constants["schedule"]
-    if strategy == "gradual_unfreeze":
+    if strategy == "study_unfreeze":
         constants["unfreeze_at"] = common.study_unfreeze_at(MODEL, max_epochs)
-        constants["backbone_learning_rate"] = common.STUDY_BACKBONE_RATE
-    return constants
+        constants["backbone_learning_rate"] = study.UNFROZEN_RATE.value
+        if schedule == "plateau":
+            constants["min_delta"] = study.NINTH_MIN_DELTA.value
+    return {"model": MODEL, **constants}

@@ -55,6 +55,7 @@ class BatchLoader:
             image_size=self.setting.image_size,
             sampler=self.config.sampler,
             device=self.setting.device,
+            augmentation=self.config.augmentation,
         )
 
     def validation(self, epoch: int) -> Iterator[Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trainables import augmentations
 from trainables.errors import InvalidValue, UnknownName
 from trainables.values import Plain, plain
 
@@ -129,6 +130,9 @@ class TrialConfig:
     Learning rates are per optimizer step and unscaled. `unfreeze_at` counts epochs: that many are trained with the
     backbone frozen, so it first moves in epoch `unfreeze_at + 1`. A `backbone_learning_rate` of None means
     `learning_rate`, but 1e-5 under the unfreezing strategies. `patience` 0 switches early stopping off.
+
+    The defaults suit a short fine-tuning of pretrained weights on a few thousand images; `search_spaces.study` holds
+    the settings of the study that some spaces repeat.
     """
 
     model: str
@@ -147,6 +151,7 @@ class TrialConfig:
     label_smoothing: float = 0.0
     class_weight_power: float = 0.0
     sampler: str = "shuffle"
+    augmentation: str = augmentations.DEFAULT
     auxiliary_weight: float | None = None
     dropout: float = 0.2
     unfreeze_at: int | None = None
@@ -158,7 +163,8 @@ class TrialConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a value outside its range or choices; raises InvalidValue."""
+        """Refuse a value outside its range or choices; raises InvalidValue or UnknownName."""
+        augmentations.check(self.augmentation)
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:

@@ -1,17 +1,17 @@
 """Outputs of a frozen backbone, computed once a machine and shared by trials through memory-mapped files.
 
 While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial
-with the same weights, image size, images, seed and precision. One file holds the features of one (epoch,
-drawing) [n, d] in float32, with a mask of what is filled in; validation has one file for all epochs. What trials
-with auxiliary heads train on, the features and the pooled aux_inputs beside them, has files of its own. Whoever misses
-rows fills them in under the file's lock, which the operating system takes from a process that dies.
+with the same weights, image size, images, augmentation, seed and precision. One file holds the features of one
+(augmentation, epoch, drawing) [n, d] in float32, with a mask of what is filled in; validation has one for all. What
+trials with auxiliary heads train on, the features and the pooled aux_inputs beside them, has files of its own. Whoever
+misses rows fills them in under the file's lock, which the operating system takes from a process that dies.
 """
 
 import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from trainables import augmentations
 from trainables.data import cache_home
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
@@ -28,8 +29,8 @@ from trainables.data.cache import ImageCache
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
 
-VERSION = 1
-"""Of the file format and of the augmentation; raise it when either changes what is stored."""
+VERSION = 2
+"""Of the file format and of how policies are applied; raise it when either changes what is stored."""
 
 BATCH = 128
 
@@ -39,7 +40,10 @@ Compute = Callable[[Rows], Iterator[Tensor]]
 
 @dataclass(frozen=True)
 class BankKey:
-    """What the features depend on besides epoch, drawing and image."""
+    """What the features depend on besides epoch, drawing and image.
+
+    The augmentation names the files of training in one folder: validation's do not depend on it.
+    """
 
     model: str
     weights: str
@@ -48,12 +52,18 @@ class BankKey:
     image_size: int
     precision: str
     device: str
+    augmentation: str = augmentations.DEFAULT
 
     @property
     def digest(self) -> str:
         """A folder name."""
-        text = repr((VERSION, torch.__version__, self, _content(self.weights)))
+        text = repr((VERSION, torch.__version__, replace(self, augmentation=""), _content(self.weights)))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    @property
+    def policy(self) -> str:
+        """The augmentation's name and numbers, for a file name: a policy that changes leaves its old files alone."""
+        return f"{self.augmentation}-{augmentations.get(self.augmentation).digest}"
 
 
 class FeatureCache:
@@ -94,7 +104,7 @@ class FeatureCache:
                 drawn = np.full(len(missing), turn, dtype=np.int64)
                 return self._run(classifier, self._pictures(missing, drawn, epoch), aux_inputs)
 
-            name = f"train-{epoch:05d}-{turn}" + ("-aux_inputs" if aux_inputs else "")
+            name = f"train-{self.key.policy}-{epoch:05d}-{turn}" + ("-aux_inputs" if aux_inputs else "")
             part = self._read(name, rows[where], classifier.flat_width(aux_inputs), compute)
             if found is None:
                 found = np.empty((len(rows), part.shape[1]), np.float32)
@@ -124,6 +134,7 @@ class FeatureCache:
             batch_size=BATCH,
             image_size=self.key.image_size,
             device=self.device,
+            augmentation=self.key.augmentation,
         )
 
     @torch.no_grad()

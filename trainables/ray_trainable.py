@@ -146,6 +146,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             image_size=setting.image_size,
             precision=setting.precision,
             device=setting.device.type,
+            augmentation=self._config.augmentation,
         )
         return FeatureCache(key, data.cache, setting.device, context.feature_cache_bytes)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from pictures import trial_data
 
-from trainables import strategies
+from trainables import augmentations, strategies
 from trainables.config import CONDITIONS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.frozen_features import BankKey, FeatureCache
@@ -71,7 +71,7 @@ def test_auxiliary_heads_on_a_frozen_backbone_train_alike_with_and_without_the_b
     plain_run, plain = train(data, None, **options)
     bank = bank_for(data, tmp_path / "bank", model="googlenet")
     banked_run, banked = train(data, bank, **options)
-    assert (bank.folder / "train-00001-0-aux_inputs.f32").exists()
+    assert (bank.folder / f"train-{bank.key.policy}-00001-0-aux_inputs.f32").exists()
     for before, after in zip(plain, banked, strict=True):
         assert after.train_loss == pytest.approx(before.train_loss, rel=1e-4)
         assert after.val_loss == pytest.approx(before.val_loss, rel=1e-4)
@@ -95,6 +95,22 @@ def test_the_second_trial_computes_no_features(tmp_path, monkeypatch):
     monkeypatch.setattr(bank, "_run", lambda *given: pytest.fail("computed again"))
     _, epochs = train(data, bank, strategy="feature_extractor", learning_rate=1e-2)
     assert len(epochs) == 3
+
+
+def test_each_augmentation_has_features_of_its_own_and_all_share_validations(tmp_path):
+    data = trial_data(tmp_path)
+    options = {"strategy": "feature_extractor", "max_epochs": 1}
+    losses = {}
+    for name in augmentations.names():
+        bank = bank_for(data, tmp_path / "bank", augmentation=name)
+        _, plain = train(data, None, augmentation=name, **options)
+        _, banked = train(data, bank, augmentation=name, **options)
+        assert banked[0].train_loss == pytest.approx(plain[0].train_loss, rel=1e-4)
+        losses[name] = banked[0].train_loss
+    files = sorted(file.name for file in (tmp_path / "bank").glob("*/*.f32"))
+    policies = [f"{name}-{augmentations.get(name).digest}" for name in augmentations.names()]
+    assert files == [*(f"train-{policy}-00001-0.f32" for policy in policies), "validation.f32"]
+    assert len(set(losses.values())) == len(losses)
 
 
 def test_other_weights_or_sizes_or_seeds_have_other_features(tmp_path):
@@ -129,7 +145,7 @@ def test_the_least_recently_used_features_are_evicted_beyond_the_limit(tmp_path)
         bank.train(run.classifier.eval(), data.train_rows, turns, epoch)
         time.sleep(0.01)
     left = sorted(file.name for file in bank.folder.glob("*.f32"))
-    assert left == ["train-00001-0.f32", "train-00003-0.f32"]
+    assert left == [f"train-{bank.key.policy}-{epoch:05d}-0.f32" for epoch in (1, 3)]
 
 
 def _hold_and_die(path, ready):

@@ -1,8 +1,8 @@
-"""The study's augmentation as one warp, one colour matrix and one blur; the same picture on CPU and GPU.
+"""A policy's augmentation as one warp, one colour matrix and one blur; the same picture on CPU and GPU.
 
 Random resized crop, flip, rotation and affine compose into one matrix, so the picture is interpolated once
-and not four times, and sees what lies outside the crop instead of black wedges. Brightness, contrast,
-saturation and hue compose into one affine map of colours.
+and not four times, and sees what lies outside the crop, unless its policy wants the black wedges. Brightness,
+contrast, saturation and hue compose into one affine map of colours.
 """
 
 import math
@@ -14,23 +14,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from trainables.augmentations.policy import Policy
 from trainables.data.decode import Pixels
 
 __all__ = ["NUMBERS", "augment", "augment_on_device", "draw"]
 
 Floats = npt.NDArray[np.float64]
-
-CROP_SCALE = (0.5, 1.0)
-CROP_RATIO = (3 / 4, 4 / 3)
-FLIP = 0.5
-ROTATION = 15.0
-AFFINE_ROTATION = 15.0
-TRANSLATE = 0.1
-AFFINE_SCALE = (0.9, 1.1)
-JITTER = 0.5
-BRIGHTNESS = CONTRAST = SATURATION = 0.2
-HUE = 0.05
-SIGMA = (0.1, 2.0)
 
 NUMBERS = (
     "crop_scale",
@@ -72,11 +61,12 @@ def draw(num_images: int, seed: int, epoch: int, occurrence: int = 0) -> Floats:
     return np.random.Generator(np.random.Philox(key)).random((num_images, len(NUMBERS)))
 
 
-def augment(images: Sequence[Pixels], numbers: Floats, size: int) -> Pixels:
+def augment(images: Sequence[Pixels], numbers: Floats, size: int, policy: Policy) -> Pixels:
     """Augmented pictures, uint8 [b, size, size, 3], of `images` [h, w, 3] with their `numbers` [b, 16]."""
-    images, warps = _warps(images, numbers, size)
-    colours, offsets, jittered = _colours(numbers)
-    kernels = _kernels(numbers)
+    images, warps = _warps(images, numbers, size, policy)
+    colours, offsets, jittered = _colours(numbers, policy)
+    kernels = _kernels(numbers, policy)
+    edges = _edges(numbers, size, policy)
     out = np.empty((len(images), size, size, 3), np.uint8)
     scratch = np.empty((size, size, 3), np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -85,36 +75,45 @@ def augment(images: Sequence[Pixels], numbers: Floats, size: int) -> Pixels:
         if jittered[i]:
             grey = float(_LUMA @ np.asarray(cv2.mean(warped)[:3]))
             warped = cv2.transform(warped, np.column_stack([colours[i], offsets[i] * grey]), dst=scratch)
+        if edges is not None:
+            inside = _inside(torch.from_numpy(edges[i : i + 1]), size)[0, 0].numpy()
+            warped = np.rint(warped * inside[:, :, None]).astype(np.uint8)
         cv2.sepFilter2D(warped, -1, kernels[i], kernels[i], dst=out[i], borderType=_BORDER)
     return out
 
 
 def augment_on_device(
-    images: Sequence[Pixels], numbers: Floats, size: int, device: torch.device | str
+    images: Sequence[Pixels], numbers: Floats, size: int, device: torch.device | str, policy: Policy
 ) -> torch.Tensor:
     """The pictures of `augment` within interpolation error, uint8 [b, 3, size, size] on `device`."""
     device = torch.device(device)
-    images, warps = _warps(images, numbers, size)
+    images, warps = _warps(images, numbers, size, policy)
     pictures = _to_device(images, device)
     shapes = torch.tensor([image.shape[:2] for image in images], dtype=torch.float32)
-    colours, offsets, _ = _colours(numbers)
-    small = [torch.from_numpy(x.astype(np.float32)) for x in (warps, colours, offsets, _kernels(numbers))]
+    colours, offsets, _ = _colours(numbers, policy)
+    kernels, edges = _kernels(numbers, policy), _edges(numbers, size, policy)
+    small = [torch.from_numpy(x.astype(np.float32)) for x in (warps, colours, offsets, kernels)]
     warp, colour, offset, kernel = (x.to(device, non_blocking=True) for x in small)
     grid = _grid(warp, shapes.to(device, non_blocking=True), pictures.shape[2:], size)
     warped = F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=True)
     luma = torch.tensor(_LUMA, dtype=torch.float32, device=device)
     grey = torch.einsum("bchw,c->b", warped, luma) / size**2
     coloured = torch.einsum("bij,bjhw->bihw", colour, warped) + (offset * grey[:, None])[:, :, None, None]
-    return _blur(coloured.clamp(0, 255), kernel).round().clamp(0, 255).to(torch.uint8)
+    coloured = coloured.clamp(0, 255)
+    if edges is not None:
+        coloured = coloured * _inside(torch.from_numpy(edges).to(device, non_blocking=True), size)
+    return _blur(coloured, kernel).round().clamp(0, 255).to(torch.uint8)
 
 
 # ---- geometry
 
 
-def _warps(images: Sequence[Pixels], numbers: Floats, size: int) -> tuple[list[Pixels], Floats]:
+def _warps(
+    images: Sequence[Pixels], numbers: Floats, size: int, policy: Policy
+) -> tuple[list[Pixels], Floats]:
     """The images, shrunk where a sample would skip pixels, and [b, 2, 3] maps from output to source."""
     shapes = np.array([image.shape[:2] for image in images], dtype=np.float64)
-    warps = _source_maps(shapes, numbers, size)
+    warps = _source_maps(shapes, numbers, size, policy)
     steps = np.floor(np.hypot(warps[:, :, 0], warps[:, :, 1])).astype(int)
     shrunk = list(images)
     for i in np.flatnonzero((steps > 1).any(axis=1)).tolist():
@@ -132,32 +131,75 @@ def _warps(images: Sequence[Pixels], numbers: Floats, size: int) -> tuple[list[P
     return shrunk, warps
 
 
-def _source_maps(shapes: Floats, numbers: Floats, size: int) -> Floats:
+def _source_maps(shapes: Floats, numbers: Floats, size: int, policy: Policy) -> Floats:
     """[b, 2, 3] matrices from an output pixel's index (x, y) to that in a source of `shapes` [b, (h, w)]."""
-    column = {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
+    column = _columns(numbers)
     height, width = shapes[:, 0], shapes[:, 1]
     # torchvision draws again when the box does not fit; clipping it needs no second number
-    area = height * width * _between(column["crop_scale"], *CROP_SCALE)
-    ratio = np.exp(_between(column["crop_ratio"], *np.log(CROP_RATIO)))
+    area = height * width * _between(column["crop_scale"], *policy.crop_scale)
+    ratio = np.exp(_between(column["crop_ratio"], *np.log(policy.crop_ratio)))
     box_w, box_h = np.minimum(np.sqrt(area * ratio), width), np.minimum(np.sqrt(area / ratio), height)
     centre_x = column["crop_x"] * (width - box_w) + box_w / 2
     centre_y = column["crop_y"] * (height - box_h) + box_h / 2
-    turn = np.deg2rad(
-        _between(column["rotation"], -ROTATION, ROTATION)
-        + _between(column["affine_rotation"], -AFFINE_ROTATION, AFFINE_ROTATION)
-    )
-    # outputs span -1..1 about their centre; the inverse of "rotate, then rotate, scale and shift" is one turn
-    inverse = 1 / _between(column["affine_scale"], *AFFINE_SCALE)
-    cos, sin = np.cos(turn) * inverse, np.sin(turn) * inverse
-    mirror = np.where(column["flip"] < FLIP, -1.0, 1.0)
-    half_w, half_h = mirror * box_w / 2, box_h / 2
-    linear = np.stack([half_w * cos, half_w * sin, -half_h * sin, half_h * cos], axis=1).reshape(-1, 2, 2)
+    _, both, shift = _turns(numbers, size, policy)
+    mirror = np.where(column["flip"] < policy.flip, -1.0, 1.0)
+    linear = np.stack([mirror * box_w / 2, box_h / 2], axis=1)[:, :, None] * both
+    origin = np.stack([centre_x, centre_y], axis=1) - 0.5
+    return _from_indices(linear, shift, size, origin)
+
+
+def _turns(numbers: Floats, size: int, policy: Policy) -> tuple[Floats, Floats, Floats]:
+    """Inverses of the affine map and of rotation and affine map together, [b, 2, 2], and the shift [b, 2].
+
+    Pictures span -1..1 about their centre; the inverse of "rotate, then rotate, scale and shift" is one turn.
+    """
+    column = _columns(numbers)
+    affine = _between(column["affine_rotation"], -policy.affine_rotation, policy.affine_rotation)
+    inverse = 1 / _between(column["affine_scale"], *policy.affine_scale)
+
+    def turned(degrees: Floats) -> Floats:
+        cos, sin = np.cos(np.deg2rad(degrees)) * inverse, np.sin(np.deg2rad(degrees)) * inverse
+        return np.stack([cos, sin, -sin, cos], axis=1).reshape(-1, 2, 2)
+
     shift = np.stack([column["translate_x"], column["translate_y"]], axis=1)
-    shift = 2 * np.round(_between(shift, -TRANSLATE, TRANSLATE) * size) / size
-    to_unit = 2 / size
+    shift = 2 * np.round(_between(shift, -policy.translate, policy.translate) * size) / size
+    return (
+        turned(affine),
+        turned(affine + _between(column["rotation"], -policy.rotation, policy.rotation)),
+        shift,
+    )
+
+
+def _from_indices(linear: Floats, shift: Floats, size: int, origin: Floats | float = 0.0) -> Floats:
+    """[b, 2, 3] maps of a pixel's index (x, y): its place in -1..1, less `shift`, through `linear`, about `origin`."""
     start = (1 / size - 1) - shift
-    origin = np.stack([centre_x, centre_y], axis=1) - 0.5 + np.einsum("bij,bj->bi", linear, start)
-    return np.concatenate([linear * to_unit, origin[:, :, None]], axis=2)
+    offset = origin + np.einsum("bij,bj->bi", linear, start)
+    return np.concatenate([linear * (2 / size), offset[:, :, None]], axis=2)
+
+
+def _edges(numbers: Floats, size: int, policy: Policy) -> npt.NDArray[np.float32] | None:
+    """Where the black wedges are: float32 [b, 4, 3] maps of an output pixel's index, inside where all are in -1..1.
+
+    Two say where the pixel was before the affine map, two where before the rotation, too. None without wedges.
+    """
+    if policy.border != "black":
+        return None
+    affine, both, shift = _turns(numbers, size, policy)
+    maps = np.concatenate([_from_indices(linear, shift, size) for linear in (affine, both)], axis=1)
+    return maps.astype(np.float32)
+
+
+def _inside(edges: torch.Tensor, size: int) -> torch.Tensor:
+    """How much of each pixel lies within the edges [b, 4, 3], from 0 to 1 over one pixel: [b, 1, size, size]."""
+    index = torch.arange(size, device=edges.device, dtype=torch.float32)
+    across, down, start = (edges[:, :, i, None] for i in range(3))
+    places = (across * index)[:, :, None, :] + (down * index + start)[:, :, :, None]
+    within = (1 - places.abs().amax(dim=1, keepdim=True)) * (size / 2) + 0.5
+    return within.clamp(0, 1)
+
+
+def _columns(numbers: Floats) -> dict[str, Floats]:
+    return {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
 
 
 def _between(numbers: Floats, low: float, high: float) -> Floats:
@@ -191,21 +233,21 @@ def _to_device(images: Sequence[Pixels], device: torch.device) -> torch.Tensor:
 # ---- colour and blur
 
 
-def _colours(numbers: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+def _colours(numbers: Floats, policy: Policy) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Colour matrices [b, 3, 3], offsets [b, 3] per mean grey of the picture, and which are not the identity.
 
     Brightness, contrast about the mean grey, saturation about each pixel's grey, then a turn of the hue in
     YIQ space, which keeps the grey. Composed without the clipping in between that torchvision does.
     """
-    column = {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
-    jittered = column["jitter"] < JITTER
+    column = _columns(numbers)
+    jittered = column["jitter"] < policy.jitter
 
     def strength(name: str, spread: float) -> Floats:
         return np.where(jittered, _between(column[name], 1 - spread, 1 + spread), 1.0)
 
-    brightness, contrast = strength("brightness", BRIGHTNESS), strength("contrast", CONTRAST)
-    saturation = strength("saturation", SATURATION)
-    angle = 2 * math.pi * (strength("hue", HUE) - 1.0)
+    brightness, contrast = strength("brightness", policy.brightness), strength("contrast", policy.contrast)
+    saturation = strength("saturation", policy.saturation)
+    angle = 2 * math.pi * (strength("hue", policy.hue) - 1.0)
     turn = np.zeros((len(numbers), 3, 3))
     turn[:, 0, 0] = 1.0
     turn[:, 1, 1] = turn[:, 2, 2] = np.cos(angle)
@@ -218,9 +260,9 @@ def _colours(numbers: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     return colour * (brightness * contrast)[:, None, None], offset, jittered
 
 
-def _kernels(numbers: Floats) -> Floats:
-    """Gaussian kernels of three aux_inputs, [b, 3]."""
-    sigma = _between(numbers[:, NUMBERS.index("sigma")], *SIGMA)
+def _kernels(numbers: Floats, policy: Policy) -> Floats:
+    """Gaussian kernels of three taps, [b, 3]."""
+    sigma = _between(numbers[:, NUMBERS.index("sigma")], *policy.sigma)
     side = np.exp(-0.5 / sigma**2)
     weights: Floats = np.stack([side, np.ones_like(side), side], axis=1) / (1 + 2 * side)[:, None]
     return weights

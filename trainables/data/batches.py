@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from trainables import augmentations
 from trainables.data.augment import (
     MAX_OCCURRENCES,
     NUMBERS,
@@ -50,6 +51,7 @@ def train_batches(
     image_size: int,
     sampler: str,
     device: torch.device | str,
+    augmentation: str = augmentations.DEFAULT,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Augmented pictures, uint8 [b, 3, size, size] in channels_last layout, and labels, int64 [b].
 
@@ -72,6 +74,7 @@ def train_batches(
         batch_size=batch_size,
         image_size=image_size,
         device=device,
+        augmentation=augmentation,
     )
     for span, images in zip(spans(len(order), batch_size), pictures, strict=True):
         yield images, _send(chosen[span], device)
@@ -87,16 +90,18 @@ def picture_batches(
     batch_size: int,
     image_size: int,
     device: torch.device | str,
+    augmentation: str = augmentations.DEFAULT,
 ) -> Iterator[torch.Tensor]:
-    """The images `rows` of `cache` as augmented in `epoch`, in order: uint8 [b, 3, size, size].
+    """The images `rows` of `cache` as augmented in `epoch` by that policy, in order: uint8 [b, 3, size, size].
 
     `turns` says of each how often it came before in the epoch.
     """
     device = torch.device(device)
     numbers = _numbers(rows, turns, len(cache), run_seed, epoch)
+    policy = augmentations.get(augmentation)
 
     def prepare(span: slice) -> torch.Tensor:
-        return _augmented([cache[int(row)] for row in rows[span]], numbers[span], image_size, device)
+        return _augmented([cache[int(row)] for row in rows[span]], numbers[span], image_size, device, policy)
 
     return ahead(map(prepare, spans(len(rows), batch_size)))
 
@@ -205,10 +210,14 @@ def occurrences(drawn: Rows) -> Rows:
     return counts
 
 
-def _augmented(images: list[Pixels], numbers: Floats, size: int, device: torch.device) -> torch.Tensor:
+def _augmented(
+    images: list[Pixels], numbers: Floats, size: int, device: torch.device, policy: augmentations.Policy
+) -> torch.Tensor:
     if device.type == "cpu":
-        return torch.from_numpy(augment(images, numbers, size)).permute(0, 3, 1, 2)
-    return augment_on_device(images, numbers, size, device).contiguous(memory_format=torch.channels_last)
+        return torch.from_numpy(augment(images, numbers, size, policy)).permute(0, 3, 1, 2)
+    return augment_on_device(images, numbers, size, device, policy).contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 def _send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

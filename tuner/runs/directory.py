@@ -289,7 +289,8 @@ def trial_config(row: Mapping[str, Any]) -> TrialConfig:
     """The config of a row of `trials.parquet`; raises InvalidValue if the row is no trial."""
     parameters: dict[str, Any] = {}
     for name, field in FIELDS.items():
-        value = row[name]
+        # A run of an earlier version lacks the column of a newer setting, and was trained with its default.
+        value = row.get(name)
         # A column of whole numbers that holds nulls comes back from pandas as floats, null being NaN.
         if value is None or value != value:
             continue

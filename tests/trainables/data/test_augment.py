@@ -2,8 +2,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import pytest
 
-from trainables.data import augment as module
+from trainables import augmentations
+from trainables.augmentations import Policy
 from trainables.data.augment import NUMBERS, augment, augment_on_device, draw
 
 STILL = {
@@ -26,6 +28,14 @@ STILL = {
 }
 """Numbers that leave a square picture as it is."""
 
+MODERATE = augmentations.get("moderate")
+STUDY = augmentations.get("study")
+
+
+@pytest.fixture(params=augmentations.names())
+def policy(request: pytest.FixtureRequest) -> Policy:
+    return augmentations.get(request.param)
+
 
 def numbers(**changed: float) -> np.ndarray:
     return np.array([[(STILL | changed)[name] for name in NUMBERS]])
@@ -37,7 +47,7 @@ def smooth(side: int = 64, seed: int = 0, width: int | None = None) -> np.ndarra
 
 
 def one(image: np.ndarray, size: int = 64, **changed: float) -> np.ndarray:
-    return augment([image], numbers(**changed), size)[0]
+    return augment([image], numbers(**changed), size, MODERATE)[0]
 
 
 def test_numbers_follow_from_the_seeds_and_an_images_own_place() -> None:
@@ -117,11 +127,11 @@ def test_blur_is_a_gaussian_of_three_taps() -> None:
 SHAPES: Sequence[tuple[int, int]] = ((72, 72), (72, 96), (110, 73), (73, 292), (64, 64))
 
 
-def test_the_device_draws_the_same_pictures_within_interpolation_error() -> None:
+def test_the_device_draws_the_same_pictures_within_interpolation_error(policy: Policy) -> None:
     images = [smooth(h, seed=i, width=w) for i, (h, w) in enumerate(SHAPES * 8)]
     drawn = draw(len(images), seed=3, epoch=1)
-    here = augment(images, drawn, 64).astype(int)
-    there = augment_on_device(images, drawn, 64, "cpu")
+    here = augment(images, drawn, 64, policy).astype(int)
+    there = augment_on_device(images, drawn, 64, "cpu", policy)
     assert there.shape == (40, 3, 64, 64)
     difference = np.abs(here - there.permute(0, 2, 3, 1).numpy())
     assert difference.max() <= 6
@@ -132,12 +142,12 @@ def test_a_long_picture_is_averaged_and_not_sampled_with_gaps() -> None:
     stripes = np.zeros((64, 256, 3), np.uint8)
     stripes[:, ::2] = 200
     for drawn in (numbers(), numbers(crop_x=0.0), numbers(rotation=0.8)):
-        out = augment([stripes], drawn, 64)[0].astype(int)
+        out = augment([stripes], drawn, 64, MODERATE)[0].astype(int)
         assert np.abs(out[8:-8, 8:-8] - 100).max() <= 8
     ramp = (
         np.repeat(np.linspace(0, 255, 256)[None, :], 64, axis=0).astype(np.uint8)[..., None].repeat(3, axis=2)
     )
-    middle = augment([ramp], numbers(crop_ratio=1.0), 64)[0]
+    middle = augment([ramp], numbers(crop_ratio=1.0), 64, MODERATE)[0]
     assert abs(int(middle[32, 31:33].mean()) - 127) <= 2
 
 
@@ -146,20 +156,69 @@ def test_beyond_the_edge_lies_the_mirrored_picture() -> None:
     assert one(picture, rotation=1.0, affine_rotation=1.0, affine_scale=0.0).min() == 180
 
 
-def test_sources_are_never_changed() -> None:
+def test_sources_are_never_changed(policy: Policy) -> None:
     image = smooth()
     image.flags.writeable = False
     before = image.copy()
-    augment([image], draw(1, 0, 0), 64)
-    augment_on_device([image], draw(1, 0, 0), 64, "cpu")
+    augment([image], draw(1, 0, 0), 64, policy)
+    augment_on_device([image], draw(1, 0, 0), 64, "cpu", policy)
     assert (image == before).all()
 
 
 def test_every_drawn_number_has_an_effect() -> None:
     picture = smooth()
-    for name in module.NUMBERS:
+    for name in NUMBERS:
         low, high = (
             one(picture, **{"crop_scale": 0.3, "jitter": 0.0, "saturation": 0.9, name: value})
             for value in (0.05, 0.95)
         )
         assert (low != high).any(), name
+
+
+def in_single_steps(image: np.ndarray, drawn: np.ndarray, policy: Policy) -> np.ndarray:
+    """The same by OpenCV in single steps at four times the size: crop, flip, rotation, brightness, affine map."""
+    at = dict(zip(NUMBERS, drawn, strict=True))
+    side, big = 64, 256
+    low = policy.crop_scale[0]
+    half = np.sqrt(image.shape[0] * image.shape[1] * (low + at["crop_scale"] * (1 - low))) / 2
+    x, y = (half + at[name] * (image.shape[axis] - 2 * half) for name, axis in (("crop_x", 1), ("crop_y", 0)))
+    scale = big / (2 * half)
+    crop = np.array([[scale, 0, scale * (0.5 - x + half) - 0.5], [0, scale, scale * (0.5 - y + half) - 0.5]])
+    picture = cv2.warpAffine(
+        image, crop, (big, big), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    picture = picture[:, ::-1] if at["flip"] < policy.flip else picture
+    centre = ((big - 1) / 2, (big - 1) / 2)
+    turn = cv2.getRotationMatrix2D(centre, -(2 * at["rotation"] - 1) * policy.rotation, 1.0)
+    picture = cv2.warpAffine(picture, turn, (big, big))
+    picture = np.clip(picture * (1 + (2 * at["brightness"] - 1) * policy.brightness), 0, 255).astype(np.uint8)
+    low, high = policy.affine_scale
+    angle = -(2 * at["affine_rotation"] - 1) * policy.affine_rotation
+    affine = cv2.getRotationMatrix2D(centre, angle, low + (high - low) * at["affine_scale"])
+    affine[:, 2] += [
+        np.round((2 * at[f"translate_{a}"] - 1) * policy.translate * side) * big / side for a in "xy"
+    ]
+    picture = cv2.warpAffine(picture, affine, (big, big))
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
+
+
+def test_the_studys_one_warp_is_its_steps_one_after_the_other_with_their_black_wedges() -> None:
+    for seed in range(12):
+        drawn = draw(1, seed, 1)
+        drawn[0, NUMBERS.index("crop_ratio")] = 0.5  # a square crop always fits
+        drawn[0, NUMBERS.index("crop_scale")] = 0.4 + 0.6 * drawn[0, NUMBERS.index("crop_scale")]
+        drawn[0, NUMBERS.index("sigma")] = 0.0
+        image = np.maximum(smooth(72, seed), 40)
+        found = augment([image], drawn, 64, STUDY)[0].astype(int)
+        expected = in_single_steps(image, drawn[0], STUDY).astype(int)
+        wedges = (expected.max(axis=2) == 0, found.max(axis=2) == 0)
+        assert np.mean(wedges[0] != wedges[1]) < 0.02
+        assert wedges[0].any()
+        assert np.abs(found - expected).mean() < 2.5
+
+
+def test_only_a_black_border_has_wedges() -> None:
+    bright = np.full((72, 72, 3), 200, np.uint8)
+    drawn = draw(30, 5, 1)
+    assert augment([bright] * 30, drawn, 64, MODERATE).min() > 100
+    assert augment([bright] * 30, drawn, 64, STUDY).min() == 0
