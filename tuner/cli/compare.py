@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from tuner.cli.parameters import FOLDER
+
 if TYPE_CHECKING:
     import pandas as pd
-
-FOLDER = click.Path(path_type=Path)
 
 
 @click.command()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from tuner.cli.parameters import FOLDER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,13 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "predict", "retrain"]
 
-PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("run_dir", metavar="RUN", type=PATH)
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
 @click.option("--trial", metavar="ID", help="Which trial. [default: the best]")
-@click.option("--out", type=PATH, default=Path("best.yaml"), show_default=True, help="Where to write it.")
+@click.option("--out", type=FOLDER, default=Path("best.yaml"), show_default=True, help="Where to write it.")
 def export(run_dir: Path, trial: str | None, out: Path) -> None:
     """Write the best configuration of a search, with all that is needed to train it again."""
     from tuner.release.export import export as write
@@ -35,9 +35,9 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
 
 
 @click.command()
-@click.argument("best", metavar="BEST_YAML", type=PATH)
-@click.option("--data", type=PATH, help="Image folder. Other images than the search's get a new split.")
-@click.option("--groups", type=PATH, help="CSV with columns path and group, for a new split.")
+@click.argument("best", metavar="BEST_YAML", type=FOLDER)
+@click.option("--data", type=FOLDER, help="Image folder. Other images than the search's get a new split.")
+@click.option("--groups", type=FOLDER, help="CSV with columns path and group, for a new split.")
 @click.option(
     "--group-regex", help="Regular expression whose first group is an image's group, for a new split."
 )
@@ -49,7 +49,7 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
 @click.option(
     "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
 )
-@click.option("--out", type=PATH, help="The model folder. [default: model beside best.yaml]")
+@click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
 @click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
 @click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
 @click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
@@ -68,12 +68,12 @@ def retrain(best: Path, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("model_dir", metavar="MODEL_DIR", type=PATH)
+@click.argument("model_dir", metavar="MODEL_DIR", type=FOLDER)
 @click.argument("images", nargs=-1, required=True)
-@click.option("--out", type=PATH, help="A .parquet, .csv or .json file. [default: the terminal]")
+@click.option("--out", type=FOLDER, help="A .parquet, .csv or .json file. [default: the terminal]")
 @click.option("--explain", is_flag=True, help="Also write pictures of where the model looked (Grad-CAM).")
 @click.option(
-    "--explain-dir", type=PATH, default=Path("explained"), show_default=True, help="Where --explain writes."
+    "--explain-dir", type=FOLDER, default=Path("explained"), show_default=True, help="Where --explain writes."
 )
 def predict(
     model_dir: Path, images: tuple[str, ...], out: Path | None, explain: bool, explain_dir: Path

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-FOLDER = click.Path(path_type=Path)
+from tuner.cli.parameters import FOLDER, split_names
+from tuner.cli.terminal import open_console
+
 RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
 
 
@@ -16,10 +17,7 @@ def status(run_dir: Path) -> None:
     """Say how far a search is: from another terminal, or another machine that sees the run directory."""
     from tuner.tracking.status import render
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=max(console.width, 160))
-    console.print(render(run_dir), soft_wrap=True)
+    open_console().print(render(run_dir), soft_wrap=True)
 
 
 @click.command()
@@ -68,8 +66,7 @@ def sync(run_dir: Path, log: str | None) -> None:
     from tuner.runs.directory import Run
     from tuner.tracking.sync import sync as synchronise
 
-    names = None if log is None else [name.strip() for name in log.split(",") if name.strip()]
-    found = synchronise(Run.open(run_dir), names)
+    found = synchronise(Run.open(run_dir), None if log is None else list(split_names(log)))
     for one in found:
         click.echo(
             f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}")

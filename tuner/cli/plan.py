@@ -1,13 +1,14 @@
 """The command `plan`: what a search would take, before it is started."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuner.cli.parameters import split_names
+from tuner.cli.terminal import open_console
 from tuner.tracking.reporter import clock
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ ONLY_FOR_A_RUN = {"name", "runs_dir", "storage", "log", "log_weights", "dashboar
 """Options of `run` that change nothing about what a search takes."""
 
 
-def plan_command(run: click.Command, split_names: Callable[[str | None], tuple[str, ...]]) -> click.Command:
+def plan_command(run: click.Command) -> click.Command:
     """The command, which takes the options of `run` that matter before a search."""
 
     def callback(
@@ -33,9 +34,7 @@ def plan_command(run: click.Command, split_names: Callable[[str | None], tuple[s
             strategies=split_names(strategies),
             **options,
         )
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=max(console.width, 120))
+        console = open_console()
         for part in render(plan(config, Reporter(console))):
             console.print(part, soft_wrap=isinstance(part, Text))
 

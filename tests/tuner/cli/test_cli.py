@@ -6,7 +6,7 @@ import pytest
 from pictures import write_pictures
 from tiny import write_space
 
-from tuner.cli.app import Bytes, Seconds
+from tuner.cli.parameters import Bytes, Seconds
 
 
 def tuner(*words, **options):

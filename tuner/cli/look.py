@@ -1,0 +1,41 @@
+"""The commands that show what there is and write nothing: spaces, models, inspect."""
+
+from pathlib import Path
+
+import click
+
+from tuner.cli.parameters import FOLDER, data_options
+from tuner.cli.terminal import open_console
+
+__all__ = ["inspect", "list_models", "spaces"]
+
+
+@click.command()
+@click.argument("name", required=False)
+def spaces(name: str | None) -> None:
+    """List the spaces, or show one: its parameters, ranges, conditions and first trials."""
+    from tuner.cli import describe
+
+    open_console().print(describe.spaces() if name is None else describe.space(name))
+
+
+@click.command("models")
+@click.argument("name", required=False)
+def list_models(name: str | None) -> None:
+    """List the models, or show one: its stages and what trains under each strategy."""
+    from tuner.cli import describe
+
+    open_console().print(describe.models() if name is None else describe.model(name))
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@data_options
+@click.option("--seed", type=int, default=0, show_default=True)
+def inspect(folder: Path, groups: Path | None, group_regex: str | None, split: str, seed: int) -> None:
+    """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split. Writes nothing."""
+    from trainables.data.split import parse_fractions
+    from tuner.tuning import inspection
+
+    found = inspection.inspect(folder, groups, group_regex, parse_fractions(split), seed)
+    open_console().print(inspection.render(found))

@@ -1,0 +1,91 @@
+"""What commands have in common: the types of their parameters, and the options that name the images."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from trainables.errors import InvalidValue
+
+__all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Seconds", "Share", "data_options", "split_names"]
+
+METRIC_CHOICES = click.Choice(["val_loss", "val_macro_f1", "val_balanced_accuracy", "val_accuracy"])
+FOLDER = click.Path(path_type=Path)
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+SIZES = ("B", "KB", "MB", "GB", "TB")
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A duration such as 90s, 20m, 1h30m or 2h, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of `value`."""
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value))
+        rest = re.sub(r"(\d+(?:\.\d+)?)\s*([smhd])", "", str(value)).strip()
+        if not parts or rest:
+            self.fail(f"{value!r} is no duration; write it as 90s, 20m or 1h30m", param, ctx)
+        return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg]
+    """A size such as 500MB, 8GB or 0, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes of `value`."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB)?", str(value).strip(), re.IGNORECASE)
+        if found is None:
+            self.fail(f"{value!r} is no size; write it as 500MB, 8GB or 0", param, ctx)
+        return int(float(found[1]) * 1024 ** SIZES.index((found[2] or "B").upper()))
+
+
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A number of GPUs such as 1 or 0.25, or auto."""
+
+    name = "number or auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["auto"]:
+        """`value` as a number, or "auto"."""
+        if str(value) == "auto":
+            return "auto"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor auto", param, ctx)
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """Names with commas between, one by one; raises InvalidValue for a text that names nothing."""
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise InvalidValue(f"{text!r} names nothing; write names with commas between")
+    return names
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name the images and how they are split."""
+    for option in (
+        click.option(
+            "--split", default="0.8,0.1,0.1", show_default=True, help="Shares of train, val and test."
+        ),
+        click.option(
+            "--group-regex", help="Regular expression whose first group, found in a path, is its group."
+        ),
+        click.option(
+            "--groups", type=FOLDER, help="CSV with columns path and group: what shows the same object."
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,134 @@
+"""The commands that search: run, resume, leaderboard."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Seconds, Share, data_options, split_names
+from tuner.cli.terminal import open_console
+
+if TYPE_CHECKING:
+    from tuner.tuning.loop import SearchResult
+
+__all__ = ["leaderboard", "resume", "run"]
+
+
+@click.command()
+@click.option(
+    "--space", required=True, help="A space's name (see `tuner spaces`) or the path of your own .py file."
+)
+@click.option(
+    "--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures."
+)
+@data_options
+@click.option("--samples", type=int, help="How many trials. [default: the space's]")
+@click.option("--max-epochs", type=int, help="Epochs of a trial that nobody stops. [default: the space's]")
+@click.option(
+    "--grace-period", type=int, help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]"
+)
+@click.option(
+    "--reduction-factor",
+    type=float,
+    default=3.0,
+    show_default=True,
+    help="ASHA keeps the best 1 of this many.",
+)
+@click.option("--concurrent", type=int, help="Trials at once. [default: as many as fit]")
+@click.option("--cpus-per-trial", type=float, help="Cores of a trial. [default: 1, or a GPU's share]")
+@click.option(
+    "--gpus-per-trial",
+    type=Share(),
+    help="GPUs of a trial, may be a fraction; auto measures how many trials fit. [default: 1 if there are any]",
+)
+@click.option("--image-size", type=int, help="Side in pixels. [default: 224; sample pictures 96]")
+@click.option("--batch-size", type=int, help="Images a step. [default: the space's]")
+@click.option(
+    "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
+)
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option(
+    "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
+)
+@click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of split, augmentation and proposals.")
+@click.option(
+    "--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]"
+)
+@click.option("--keep", type=int, default=5, show_default=True, help="Top trials whose weights are kept.")
+@click.option(
+    "--max-failures", type=int, default=2, show_default=True, help="Retries of a trial whose worker dies."
+)
+@click.option("--name", help="Name of the run directory. [default: space and time]")
+@click.option(
+    "--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go."
+)
+@click.option(
+    "--address",
+    envvar="RAY_ADDRESS",
+    help="Ray cluster to join: auto or HOST:PORT. [default: RAY_ADDRESS, else one of its own]",
+)
+@click.option(
+    "--storage",
+    metavar="FOLDER|URI",
+    help="Folder that all machines see: the run goes there, not into --runs-dir. Or a bucket that all reach"
+    " (s3://bucket/path): what trials write goes there.",
+)
+@click.option(
+    "--log", help="Log there too, comma-separated: mongodb, mlflow, tensorboard, wandb. See `tuner sync`."
+)
+@click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
+@click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
+@click.option("--models", help="Only these of the space's models, comma-separated.")
+@click.option("--strategies", help="Only these of the space's strategies, comma-separated.")
+def run(
+    time_budget: float | None, models: str | None, strategies: str | None, log: str | None, **options: Any
+) -> None:
+    """Search a space on your images and keep everything in a run directory."""
+    from tuner.tracking.reporter import Reporter
+    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.loop import search
+
+    config = SearchConfig(
+        time_budget_s=time_budget,
+        models=split_names(models),
+        strategies=split_names(strategies),
+        log=split_names(log),
+        **options,
+    )
+    console = open_console()
+    _finish(search(config, Reporter(console)), console)
+
+
+@click.command()
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@click.option("--samples", type=int, help="Trials to add to a finished search.")
+@click.option("--time-budget", type=Seconds(), help="End after this time from now, as 20m or 2h.")
+def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> None:
+    """Go on with a search that ended early, or add trials to a finished one."""
+    from tuner.tracking.reporter import Reporter
+    from tuner.tuning.resume import resume as go_on
+
+    console = open_console()
+    _finish(go_on(run_dir, samples, time_budget, Reporter(console)), console)
+
+
+@click.command()
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@click.option("--most", type=int, default=20, show_default=True, help="Rows to show.")
+def leaderboard(run_dir: Path, most: int) -> None:
+    """Show the best trials of a finished or running search."""
+    from tuner.tracking.leaderboard import leaderboard as table
+
+    open_console().print(table(run_dir, most))
+
+
+def _finish(result: "SearchResult", console: Console) -> None:
+    """Tell how a search ended and what to type next; exits with its status."""
+    from tuner.cli.ending import ending
+
+    for line in ending(result):
+        console.print(line, soft_wrap=True)
+    sys.exit(result.exit_status)
