@@ -265,6 +265,19 @@ def columns() -> str:
     return "\n".join(lines)
 
 
+def documents() -> str:
+    """The keys of what each command prints with `--json`."""
+    from tuner.cli.json_keys import KEYS
+
+    lines = []
+    for name, keys in KEYS.items():
+        rows = [
+            (f"`{path}`", kind.replace("?", " or null"), text) for path, (kind, text) in keys.items() if text
+        ]
+        lines += [f"## tuner {name}", "", *_table(("key", "type", ""), rows), ""]
+    return "\n".join(lines)
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
@@ -292,6 +305,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "errors": errors,
     "hyperparameters": hyperparameters,
     "columns": columns,
+    "documents": documents,
 }
 
 if __name__ == "__main__":

@@ -167,14 +167,12 @@ def compare(
     out: AnyPath | None = None,
     top: int = 5,
     seed: int = 0,
-    seed_scores: "pd.DataFrame | None" = None,
 ) -> "Comparison":
     """Score the finalists of one or more run directories on the test images and write the report.
 
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
     the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation. `seed` is
-    that of the bootstraps. `seed_scores` (trial_id, seed, accuracy) holds the scores of finalists that were
-    retrained with other seeds. Raises RunProblem for runs that can't be compared.
+    that of the bootstraps. Raises RunProblem for runs that can't be compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
@@ -182,7 +180,7 @@ def compare(
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)
-    return run([Path(path) for path in paths], out=where, top=top, seed=seed, seed_scores=seed_scores)
+    return run([Path(path) for path in paths], out=where, top=top, seed=seed)
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":

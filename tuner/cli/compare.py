@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from tuner.cli import as_json as documents
+from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
 @click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+@json_option
 def compare(
     runs: tuple[Path, ...],
     out: Path | None,
@@ -36,6 +39,7 @@ def compare(
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
     address: str | None,
+    as_json: bool,
 ) -> None:
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.evaluation.comparison import compare as compare_runs
@@ -45,15 +49,17 @@ def compare(
 
     scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
     comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
-    click.echo(markdown(comparison))
-    click.echo(f"\nreport: {comparison.report}")
+    if as_json:
+        print_json(documents.comparison(comparison))
+    else:
+        click.echo(f"{markdown(comparison)}\n\nreport: {comparison.report}")
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
                 click.echo(
                     f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True
                 )
-    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml")
+    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
 
 
 @dataclass(frozen=True)
