@@ -45,7 +45,8 @@ def plan_command(run: click.Command) -> click.Command:
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
     text = "Say what a search would take: epochs, hours, disk, memory. Times a few steps; no trial runs."
-    return json_option(click.Command("plan", params=params, callback=callback, help=text))
+    command: click.Command = json_option(click.Command("plan", params=params, callback=callback, help=text))
+    return command
 
 
 def render(found: "Plan") -> list[RenderableType]:
