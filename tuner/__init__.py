@@ -3,22 +3,97 @@
     >>> import tuner
     >>> result = tuner.search("my_space.py", data="potato/", groups="potato-groups.csv")  # doctest: +SKIP
     >>> print(tuner.compare(result.run.path).conclusion)  # doctest: +SKIP
+    >>> tuner.export(result.run.path, out="best.yaml")  # doctest: +SKIP
+    >>> model = tuner.retrain("best.yaml", out="model").folder  # doctest: +SKIP
+    >>> tuner.predict(model, "new-images/").table  # doctest: +SKIP
 
-The functions do what the commands of these names do; `tuner.errors` holds what they raise.
+The functions do what the commands of these names do. What a person can mend is raised as a `UserMistake`:
+
+    >>> try:
+    ...     tuner.SearchConfig(space="googlenet_full", metric="accuracy")
+    ... except tuner.UserMistake as mistake:
+    ...     print(mistake)
+    unknown metric 'accuracy'; did you mean 'val_accuracy'? known: val_accuracy, val_balanced_accuracy, val_loss, \
+val_macro_f1
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import compare, retrain, search
+    from tuner.api import Predictions, compare, export, plan, predict, resume, retrain, search
+    from tuner.errors import (
+        DataProblem,
+        Diverged,
+        InvalidValue,
+        RunProblem,
+        TrialFailed,
+        TunerError,
+        UnknownName,
+        UserMistake,
+        WeightsUnavailable,
+    )
+    from tuner.evaluation.evidence import Comparison
+    from tuner.planning.plan import Plan
+    from tuner.release.job import RetrainConfig, Retrained
+    from tuner.release.predict import Prediction
+    from tuner.runs.best import Best
+    from tuner.runs.directory import Run
+    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.loop import SearchResult
 
-__all__ = ["compare", "retrain", "search"]
+__all__ = [
+    "Best",
+    "Comparison",
+    "DataProblem",
+    "Diverged",
+    "InvalidValue",
+    "Plan",
+    "Prediction",
+    "Predictions",
+    "RetrainConfig",
+    "Retrained",
+    "Run",
+    "RunProblem",
+    "SearchConfig",
+    "SearchResult",
+    "TrialFailed",
+    "TunerError",
+    "UnknownName",
+    "UserMistake",
+    "WeightsUnavailable",
+    "compare",
+    "export",
+    "plan",
+    "predict",
+    "resume",
+    "retrain",
+    "search",
+]
+
+_ELSEWHERE = {
+    "Best": "tuner.runs.best",
+    "Comparison": "tuner.evaluation.evidence",
+    "Plan": "tuner.planning.plan",
+    "Prediction": "tuner.release.predict",
+    "RetrainConfig": "tuner.release.job",
+    "Retrained": "tuner.release.job",
+    "Run": "tuner.runs.directory",
+    "SearchConfig": "tuner.tuning.config",
+    "SearchResult": "tuner.tuning.loop",
+}
 
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is asked for: `import tuner` loads neither torch nor Ray."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tuner import api
+    errors = import_module("tuner.errors")
+    return getattr(
+        errors if hasattr(errors, name) else import_module(_ELSEWHERE.get(name, "tuner.api")), name
+    )
 
-    return getattr(api, name)
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted({*globals(), *__all__})

@@ -1,20 +1,43 @@
-"""What the commands do, for Python: results are objects with DataFrames, progress goes to functions of yours."""
+"""What the commands do, for Python: results are objects with DataFrames, progress goes to functions of yours.
+
+Each function is named like its command and raises what the command would print, a `UserMistake`. Paths may be
+strings. Nothing is printed unless `verbose`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tuner.evaluation.evidence import Comparison
+    from tuner.planning.plan import Plan
     from tuner.release.job import Retrained
+    from tuner.release.predict import Prediction
+    from tuner.runs.best import Best
     from tuner.runs.trial import LiveTrial
+    from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
 
-__all__ = ["compare", "retrain", "search"]
+__all__ = [
+    "OnEpoch",
+    "OnTrial",
+    "Predictions",
+    "RetrainOptions",
+    "SearchOptions",
+    "compare",
+    "export",
+    "plan",
+    "predict",
+    "resume",
+    "retrain",
+    "search",
+]
 
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its epoch's metrics, the fields of EpochMetrics."""
@@ -22,15 +45,69 @@ OnEpoch = Callable[[str, Mapping[str, Any]], None]
 OnTrial = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its row of `trials.parquet`."""
 
+AnyPath = Path | str
+
+
+class SearchOptions(TypedDict, total=False):
+    """What `search` and `plan` take by name: the fields of `SearchConfig` beside `space` and `data`."""
+
+    groups: AnyPath | None
+    group_regex: str | None
+    split: str
+    samples: int | None
+    max_epochs: int | None
+    grace_period: int | None
+    reduction_factor: float
+    concurrent: int | None
+    cpus_per_trial: float | None
+    gpus_per_trial: float | Literal["auto"] | None
+    image_size: int | None
+    batch_size: int | None
+    weights: str
+    precision: str
+    metric: str
+    seed: int
+    time_budget_s: float | None
+    name: str | None
+    runs_dir: AnyPath
+    address: str | None
+    models: str | Sequence[str]
+    strategies: str | Sequence[str]
+    sampler: str
+    keep: int
+    feature_cache_bytes: int
+    max_failures: int
+    log: str | Sequence[str]
+    log_weights: bool
+    dashboard: bool
+    storage: str | None
+
+
+class RetrainOptions(TypedDict, total=False):
+    """What `retrain` takes by name: the fields of `RetrainConfig` beside `best`."""
+
+    data: AnyPath | None
+    groups: AnyPath | None
+    group_regex: str | None
+    seeds: int
+    epochs: int | None
+    final: bool
+    average: bool
+    out: AnyPath | None
+    concurrent: int | None
+    cpus_per_trial: float | None
+    gpus_per_trial: float | None
+    address: str | None
+
 
 def search(
-    space: str,
-    data: Path | str | None = None,
+    space: AnyPath,
+    data: AnyPath | None = None,
     *,
     on_epoch: OnEpoch | None = None,
     on_trial: OnTrial | None = None,
     verbose: bool = False,
-    **options: Any,
+    **options: Unpack[SearchOptions],
 ) -> "SearchResult":
     """Search `space` on the images in `data`, by default drawn sample pictures, and return the result.
 
@@ -38,45 +115,150 @@ def search(
     `on_epoch` and `on_trial` are called in the search's thread as it goes. `verbose` prints what the command prints.
     `options` are the other fields of `SearchConfig`; an unknown one is a TypeError. Raises UserMistake for
     what a person can mend.
+
+    >>> result = tuner.search("googlenet_full", data="potato/", groups="leaves.csv", samples=12)  # doctest: +SKIP
+    >>> result.trials.sort_values("value")[["trial_id", "val_loss", "val_accuracy"]]  # doctest: +SKIP
     """
-    from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import search as run
 
-    for name in ("groups", "runs_dir"):
-        if options.get(name) is not None:
-            options[name] = Path(options[name])
-    for name in ("models", "strategies", "log"):
-        options[name] = _names(options.get(name, ()))
-    options.setdefault("dashboard", False)
-    config = SearchConfig(space=str(space), data=None if data is None else Path(data), **options)
+    config = _config(space, data, {"dashboard": False, **options})
     return run(config, _show(verbose), [_Telling(on_epoch, on_trial)])
 
 
-def compare(runs: Path | str | Sequence[Path | str], **options: Any) -> "Comparison":
-    """Score the finalists of one or more run directories on the test images; see `tuner.evaluation.comparison.compare`.
+def resume(
+    run: AnyPath,
+    *,
+    samples: int | None = None,
+    time_budget_s: float | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_trial: OnTrial | None = None,
+    verbose: bool = False,
+) -> "SearchResult":
+    """Go on with the search in the run directory `run`; with `samples`, add that many trials to it.
 
-    The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean.
+    `time_budget_s` counts from now. Raises RunProblem if the run is in use, or if its images, its space or the
+    packages changed since it began: then the new trials could not be compared with the old ones.
+
+    >>> tuner.resume("runs/potato", samples=20).best["trial_id"]  # doctest: +SKIP
+    """
+    from tuner.tuning.resume import resume as go_on
+
+    observers = [_Telling(on_epoch, on_trial)]
+    return go_on(Path(run), samples, time_budget_s, _show(verbose), observers)
+
+
+def plan(
+    space: AnyPath, data: AnyPath | None = None, *, verbose: bool = False, **options: Unpack[SearchOptions]
+) -> "Plan":
+    """What a search with these arguments would take here: epochs, seconds, bytes. No trial runs.
+
+    Raises UserMistake for whatever `search` would refuse.
+
+    >>> low, middle, high = tuner.plan("googlenet_full", data="potato/").seconds  # doctest: +SKIP
+    """
+    from tuner.planning.plan import plan as work_out
+
+    return work_out(_config(space, data, dict(options)), _show(verbose))
+
+
+def compare(
+    runs: AnyPath | Sequence[AnyPath],
+    *,
+    out: AnyPath | None = None,
+    top: int = 5,
+    seed: int = 0,
+) -> "Comparison":
+    """Score the finalists of one or more run directories on the test images and write the report.
+
+    The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
+    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation. `seed` is
+    that of the bootstraps. Raises RunProblem for runs that can't be compared.
+
+    >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
     from tuner.evaluation.comparison import compare as run
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
-    return run([Path(path) for path in paths], **options)
+    where = None if out is None else Path(out)
+    return run([Path(path) for path in paths], out=where, top=top, seed=seed)
 
 
-def retrain(best: Path | str, *, verbose: bool = False, **options: Any) -> "Retrained":
+def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":
+    """Write `trial` of a run directory, by default its best, to `out`, with its split beside it.
+
+    Raises UnknownName for a trial that the run does not have, RunProblem if none has a score or `out` is taken.
+
+    >>> tuner.export("runs/potato", out="best.yaml").config.strategy  # doctest: +SKIP
+    """
+    from tuner.release.export import export as write
+
+    return write(Path(run), trial, Path(out))
+
+
+def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOptions]) -> "Retrained":
     """Train the configuration of a `best.yaml`, or of a run directory, anew and write a model folder.
 
-    `options` are the other fields of `RetrainConfig`.
+    `options` are the other fields of `RetrainConfig`. Of the result, `folder` is the model folder and `metrics` what
+    its `metrics.json` says.
+
+    >>> tuner.retrain("best.yaml", seeds=3, out="model").metrics["test"]  # doctest: +SKIP
     """
     from tuner.release.job import RetrainConfig
     from tuner.release.retrain import retrain as run
 
     path = Path(best)
-    for name in ("data", "groups", "out"):
-        if options.get(name) is not None:
-            options[name] = Path(options[name])
-    config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **options)
+    given = _with_paths(options, ("data", "groups", "out"))
+    config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **given)
     return run(config, _show(verbose))
+
+
+def predict(model: AnyPath, images: AnyPath | Sequence[AnyPath], *, verbose: bool = False) -> "Predictions":
+    """Name the class of `images`: files, folders or patterns. Needs neither torch nor Ray.
+
+    `model` is a folder that `retrain` wrote, or a model.onnx by itself. A file that can't be read is an answer with
+    an error, not an exception. Raises RunProblem for a model that is missing or altered.
+
+    >>> tuner.predict("model", "new-images/").rows[0]["class"]  # doctest: +SKIP
+    """
+    from tuner.release.predict import find_images, load_model
+    from tuner.release.predict import predict as answer
+
+    named = [images] if isinstance(images, (str, Path)) else images
+    found = find_images([str(name) for name in named])
+    loaded = load_model(Path(model))
+    return Predictions(loaded.spec.classes, tuple(answer(loaded, found, _show(verbose))))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers of a model for several images, in their order.
+
+    >>> from tuner.release.predict import Prediction
+    >>> found = Predictions(("early", "late"), (Prediction("leaf.jpg", (0.25, 0.75)),))
+    >>> found.rows
+    [{'path': 'leaf.jpg', 'class': 'late', 'probability': 0.75, 'error': None, 'early': 0.25, 'late': 0.75}]
+    """
+
+    classes: tuple[str, ...]
+    answers: "tuple[Prediction, ...]"
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One row an image: path, class, probability, error, then the probability of each class."""
+        return [answer.row(self.classes) for answer in self.answers]
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The rows as a DataFrame; needs pandas."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows)
+
+    def write(self, path: AnyPath) -> None:
+        """Write the rows to a .parquet, .csv or .json file; raises InvalidValue for another suffix."""
+        from tuner.release.predict import write_predictions
+
+        write_predictions(self.answers, self.classes, Path(path))
 
 
 @dataclass(frozen=True)
@@ -100,13 +282,25 @@ class _Telling:
             self.on_trial(event.trial_id, event.values)
 
 
+def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
+    from tuner.tuning.config import SearchConfig
+
+    given = _with_paths(options, ("groups", "runs_dir"))
+    for name in ("models", "strategies", "log"):
+        value = given.get(name, ())
+        given[name] = (value,) if isinstance(value, str) else tuple(value)
+    return SearchConfig(space=str(space), data=None if data is None else Path(data), **given)
+
+
+def _with_paths(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The options, those of `names` as paths."""
+    wanted = {name: Path(options[name]) for name in names if options.get(name) is not None}
+    return {**options, **wanted}
+
+
 def _show(verbose: bool) -> Reporter:
     if not verbose:
         return Reporter()
     from rich.console import Console
 
     return Reporter(Console(highlight=False))
-
-
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,11 +1,13 @@
 """The errors that tuner raises, as people import them; `trainables.errors` draws their tree.
 
-from tuner.errors import UserMistake
+The message is one sentence: the value, what is wrong with it, what would be right.
 
-try:
-result = tuner.search("googlenet_full", data="potato/")
-except UserMistake as mistake:  # one sentence: the value, what is wrong with it, what would be right
-print(mistake)
+    >>> import tuner
+    >>> try:
+    ...     tuner.search("googlenet_ful")
+    ... except UserMistake as mistake:
+    ...     print(str(mistake).split(";")[0])
+    unknown space 'googlenet_ful'
 """
 
 from trainables.errors import (

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from tuner.cli import as_json as documents
+from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     help="GPUs of a seed, may be a fraction. [default: 1 if any]",
 )
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+@json_option
 def compare(
     runs: tuple[Path, ...],
     out: Path | None,
@@ -52,6 +55,7 @@ def compare(
     cpus_per_trial: float | None,
     gpus_per_trial: float | None,
     address: str | None,
+    as_json: bool,
 ) -> None:
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.evaluation.comparison import compare as compare_runs
@@ -61,15 +65,17 @@ def compare(
 
     with _seeds_scored(seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial)) as scores:
         comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
-    click.echo(markdown(comparison))
-    click.echo(f"\nreport: {comparison.report}")
+    if as_json:
+        print_json(documents.comparison(comparison))
+    else:
+        click.echo(f"{markdown(comparison)}\n\nreport: {comparison.report}")
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
                 click.echo(
                     f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True
                 )
-    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml")
+    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
 
 
 @dataclass(frozen=True)

@@ -1,45 +1,24 @@
 """What `tuner spaces` and `tuner models` print, as rich renderables."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-import search_spaces
-from search_spaces import Space
-from search_spaces._configure import field_of
-from trainables import models as registry
-from trainables import strategies
-from trainables.config import FIELDS, TrialConfig
+from tuner.cli import catalogue
+from tuner.cli.catalogue import Draw, ModelView, SpaceView, condition, draw
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-    from trainables.models.classifier import Classifier
-
-SAMPLES = 800
-"""Random configurations from which a space's ranges and conditions are read off."""
-
-CLASSES = 3
-"""Classes of the heads that `model` counts; the study's."""
-
-_DECIDERS = ("model", "strategy", "schedule", "sampler", "optimizer")
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One random configuration: what the space sampled for it, and what became of it."""
-
-    distributions: "Mapping[str, BaseDistribution]"
-    config: TrialConfig
+__all__ = ["Draw", "condition", "draw", "model", "models", "range_of", "space", "spaces"]
 
 
 def spaces() -> RenderableType:
     """Every space, one line each."""
-    loaded = [search_spaces.load(name) for name in search_spaces.names()]
+    loaded = catalogue.spaces()
     width = max(len(one.name) for one in loaded)
     lines: list[RenderableType] = [_line(f"{one.name:<{width}}  {one.summary}") for one in loaded]
     return Group(
@@ -50,57 +29,21 @@ def spaces() -> RenderableType:
 def space(reference: str) -> RenderableType:
     """A space's parameters, their ranges and conditions, what it leaves fixed, and its first trials.
 
-    Raises what `search_spaces.load` and `search_spaces.check` raise, as `run` does.
+    Raises what `catalogue.space` raises.
     """
-    loaded = search_spaces.load(reference)
-    max_epochs = int(loaded.defaults.get("max_epochs", TrialConfig.max_epochs))
-    grace_period = search_spaces.usual_grace_period(loaded, max_epochs)
-    search_spaces.check(loaded, {"max_epochs": max_epochs}, {}, grace_period)
-    draws = draw(loaded, max_epochs)
-    first = search_spaces.first_trials(loaded, max_epochs, {})
+    found = catalogue.space(reference)
     listed = (
-        f"no search: {len(first)} trials" if loaded.grid else f"{loaded.defaults.get('samples', '?')} samples"
+        f"no search: {len(found.first)} trials" if found.space.grid else f"{found.samples or '?'} samples"
     )
     parts: list[RenderableType] = [
-        Text(f"{loaded.name}: {loaded.summary}"),
-        Text(f"{listed}, {max_epochs} epochs at most (the ranges below are for these)"),
-        _parameter_table(draws),
-        Text(f"fixed: {_listed(_fixed(draws))}"),
+        Text(f"{found.space.name}: {found.space.summary}"),
+        Text(f"{listed}, {found.max_epochs} epochs at most (the ranges below are for these)"),
+        _parameter_table(found),
+        Text(f"fixed: {_listed(found.fixed)}"),
     ]
-    if first:
-        parts += _first_trial_lines(first)
+    if found.first:
+        parts += _first_trial_lines(found.first)
     return Group(*parts)
-
-
-def draw(loaded: Space, max_epochs: int) -> list[Draw]:
-    """Random configurations of a space, always the same."""
-    from search_spaces._checking import random_study
-
-    study = random_study()
-    draws = []
-    for _ in range(SAMPLES):
-        trial = study.ask()
-        config = search_spaces.configure(loaded, trial, {"max_epochs": max_epochs}, {})
-        draws.append(Draw(trial.distributions, config))
-    return draws
-
-
-def condition(name: str, draws: Sequence[Draw]) -> str:
-    """Under which choices the parameter `name` is sampled, as the draws show it; empty if always.
-
-    The choice that tells most comes first, and others follow only while they add something.
-    """
-    left, words = list(draws), []
-    while not all(name in one.distributions for one in left):
-        best = max(_DECIDERS, key=lambda field: _precision(name, field, left))
-        values = _values_with(name, best, left)
-        narrowed = [one for one in left if getattr(one.config, best) in values]
-        if len(narrowed) == len(left):
-            words.append("sometimes")
-            break
-        words.append(_choice(best, values, {getattr(one.config, best) for one in left}))
-        left = narrowed
-    return ", ".join(words)
 
 
 def models() -> RenderableType:
@@ -109,11 +52,10 @@ def models() -> RenderableType:
     for heading, justify in (("model", "left"), ("parameters", "right"), ("features", "right")):
         table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
     table.add_column("stages, from the input up")
-    for name in registry.names():
-        built = _build(name)
-        size = sum(p.numel() for p in built.backbone.parameters())
-        stages = ", ".join(stage.name for stage in built.stages)
-        table.add_row(name, f"{size:,}", f"{_width(built):,}", stages)
+    for row in catalogue.models():
+        table.add_row(
+            row["model"], f"{row['parameters']:,}", f"{row['features']:,}", ", ".join(row["stages"])
+        )
     last = "any of timm's (pip install 'tuner[timm]'): timm:NAME    one of them: tuner models NAME"
     return Group(table, Text("\n" + last))
 
@@ -123,37 +65,25 @@ def model(name: str) -> RenderableType:
 
     Raises what `trainables.models.check` raises.
     """
-    auxiliary = registry.has_auxiliary(name) if name in registry.names() else False
-    built = _build(name, auxiliary)
-    size = registry.source(name).image_size
-    mean, std = (" ".join(f"{value:g}" for value in values) for values in (built.mean, built.std))
-    title = f"{name}: {CLASSES} classes, images of {size} px, mean {mean}, standard deviation {std}"
-    return Group(Text(title), Text(), _stage_table(built, size), Text(), _strategy_table(name, built))
-
-
-def _choice(field: str, values: set[str], known: set[str]) -> str:
-    others = known - values
-    if len(others) == 1 and len(values) > 1:
-        return f"{field} other than {others.pop()}"
-    return f"{field} {' or '.join(sorted(values))}"
+    found = catalogue.model(name)
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (found.built.mean, found.built.std))
+    title = (
+        f"{name}: {catalogue.CLASSES} classes, images of {found.image_size} px, mean {mean}, "
+        f"standard deviation {std}"
+    )
+    return Group(Text(title), Text(), _stage_table(found), Text(), _strategy_table(found))
 
 
 def _line(words: str) -> Text:
     return Text(words, no_wrap=True, overflow="ignore")
 
 
-def _parameter_table(draws: Sequence[Draw]) -> Table:
+def _parameter_table(found: SpaceView) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("parameter", "range", "only with"):
         table.add_column(heading, overflow="fold")
-    seen: dict[str, BaseDistribution] = {}
-    for one in draws:
-        seen.update({name: d for name, d in one.distributions.items() if name not in seen})
-    order = list(FIELDS)
-    for name, distribution in sorted(
-        seen.items(), key=lambda item: (order.index(field_of(item[0])), item[0])
-    ):
-        table.add_row(name, range_of(distribution), condition(name, draws))
+    for name, distribution in found.parameters.items():
+        table.add_row(name, range_of(distribution), found.conditions[name])
     return table
 
 
@@ -165,26 +95,6 @@ def range_of(distribution: "BaseDistribution") -> str:
     found: Any = distribution
     step = f", step {found.step:g}" if found.step not in (None, 1) else ""
     return f"{found.low:g} to {found.high:g}{', log' if found.log else ''}{step}"
-
-
-def _values_with(name: str, field: str, draws: Iterable[Draw]) -> set[str]:
-    return {getattr(one.config, field) for one in draws if name in one.distributions}
-
-
-def _precision(name: str, field: str, draws: Sequence[Draw]) -> float:
-    values = _values_with(name, field, draws)
-    matching = [one for one in draws if getattr(one.config, field) in values]
-    return sum(name in one.distributions for one in matching) / max(1, len(matching))
-
-
-def _fixed(draws: Sequence[Draw]) -> dict[str, Any]:
-    sampled = {field_of(name) for one in draws for name in one.distributions} | {"seed"}
-    rows = [asdict(one.config) for one in draws]
-    return {
-        name: rows[0][name]
-        for name in FIELDS
-        if name not in sampled and rows[0][name] is not None and len({row[name] for row in rows}) == 1
-    }
 
 
 def _first_trial_lines(first: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
@@ -208,55 +118,23 @@ def _listed(parameters: Mapping[str, Any]) -> str:
     return ", ".join(words) or "nothing"
 
 
-def _build(name: str, auxiliary: bool = False) -> "Classifier":
-    """The model without memory for its weights where that is possible."""
-    import contextlib
-
-    import torch
-
-    lean = registry.source(name).on_meta
-    with torch.device("meta") if lean else contextlib.nullcontext():
-        return registry.create(name, CLASSES, auxiliary=auxiliary)
-
-
-def _width(built: "Classifier") -> int:
-    return int(next(built.head.parameters()).shape[1])
-
-
-def _stage_table(built: "Classifier", image_size: int) -> Table:
-    from trainables.models.classifier import stage_shapes
-
-    shapes = stage_shapes(built, image_size)
+def _stage_table(found: ModelView) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
     table.add_column("output")
     table.add_column("parameters", justify="right")
-    for stage in built.stages:
-        shape = " x ".join(map(str, shapes.get(stage.name, ())))
-        table.add_row(stage.name, shape, f"{sum(p.numel() for p in stage.parameters):,}")
-    for part, module in (("head", built.head), ("auxiliary heads", built.auxiliary)):
-        count = sum(p.numel() for p in module.parameters())
-        if count:
-            table.add_row(part, str(built.num_classes), f"{count:,}")
+    for row in [*found.stages, *found.heads]:
+        table.add_row(row["stage"], " x ".join(map(str, row["output"])), f"{row['parameters']:,}")
     return table
 
 
-def _strategy_table(name: str, built: "Classifier") -> Table:
+def _strategy_table(found: ModelView) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("strategy")
     for heading in ("trains in epoch 1", "in the last", "everything from epoch"):
         table.add_column(heading, justify="right")
-    for strategy in strategies.names():
-        if strategies.wants_auxiliary(strategy) and not len(built.auxiliary):
-            continue
-        config = TrialConfig.resolve({"model": name, "strategy": strategy})
-        groups = [
-            group
-            for group in strategies.plan(config, built)
-            if group.name != "auxiliary" or strategies.wants_auxiliary(strategy)
-        ]
-        last = max(group.from_epoch for group in groups if group.from_epoch is not None)
-        first, final = (strategies.apply_freeze(groups, epoch) for epoch in (1, last))
-        wait = f" (unfreeze_at {config.unfreeze_at})" if config.unfreeze_at else ""
-        table.add_row(strategy, f"{first:,}", f"{final:,}", f"{last}{wait}")
+    for row in found.strategies:
+        wait = f" (unfreeze_at {row['unfreeze_at']})" if row["unfreeze_at"] else ""
+        first, last = f"{row['trainable_first']:,}", f"{row['trainable_last']:,}"
+        table.add_row(row["strategy"], first, last, f"{row['everything_from_epoch']}{wait}")
     return table

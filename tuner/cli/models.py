@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from tuner.cli import as_json as documents
+from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number
 
 if TYPE_CHECKING:
@@ -85,8 +87,14 @@ def retrain(best: Path, **options: Any) -> None:
 @click.option(
     "--explain-dir", type=FOLDER, default=Path("explained"), show_default=True, help="Where --explain writes."
 )
+@json_option
 def predict(
-    model_dir: Path, images: tuple[str, ...], out: Path | None, explain: bool, explain_dir: Path
+    model_dir: Path,
+    images: tuple[str, ...],
+    out: Path | None,
+    explain: bool,
+    explain_dir: Path,
+    as_json: bool,
 ) -> None:
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
     from tuner.release.predict import check_suffix, find_images, load_model, write_predictions
@@ -108,15 +116,19 @@ def predict(
     answers = answer(model, found, Reporter(Console(highlight=False, stderr=True)))
     if out is not None:
         write_predictions(answers, model.spec.classes, out)
-    else:
+    if as_json:
+        print_json(documents.predictions(answers, model.spec.classes))
+    elif out is None:
         _print(answers, model.spec.classes)
     failed = [one for one in answers if one.probabilities is None]
     if out is not None:
-        click.echo(f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}")
+        line = f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}"
+        click.echo(line, err=as_json)
     if explain:
         from tuner.release.explain import explain as draw
 
-        click.echo(f"{len(draw(model_dir, model.spec, answers, explain_dir))} pictures in {explain_dir}")
+        drawn = draw(model_dir, model.spec, answers, explain_dir)
+        click.echo(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
     sys.exit(1 if len(failed) == len(answers) else 0)
 
 

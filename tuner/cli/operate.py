@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from tuner.cli import as_json as documents
+from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, split_names
 from tuner.cli.terminal import open_console
 
@@ -13,8 +15,12 @@ RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
 
 @click.command()
 @RUN
-def status(run_dir: Path) -> None:
+@json_option
+def status(run_dir: Path, as_json: bool) -> None:
     """Say how far a search is: from another terminal, or another machine that sees the run directory."""
+    if as_json:
+        print_json(documents.status(run_dir))
+        return
     from tuner.tracking.status import render
 
     open_console().print(render(run_dir), soft_wrap=True)

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuner.cli import as_json as documents
+from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import split_names
 from tuner.cli.terminal import open_console
 from tuner.tracking.reporter import clock
@@ -22,7 +24,7 @@ def plan_command(run: click.Command) -> click.Command:
     """The command, which takes the options of `run` that matter before a search."""
 
     def callback(
-        time_budget: float | None, models: str | None, strategies: str | None, **options: Any
+        time_budget: float | None, models: str | None, strategies: str | None, as_json: bool, **options: Any
     ) -> None:
         from tuner.planning.plan import plan
         from tuner.tracking.reporter import Reporter
@@ -34,13 +36,18 @@ def plan_command(run: click.Command) -> click.Command:
             strategies=split_names(strategies),
             **options,
         )
+        if as_json:
+            print_json(documents.plan(plan(config, Reporter(Console(stderr=True, highlight=False)))))
+            return
         console = open_console()
         for part in render(plan(config, Reporter(console))):
             console.print(part, soft_wrap=isinstance(part, Text))
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
     text = "Say what a search would take: epochs, hours, disk, memory. Times a few steps; no trial runs."
-    return click.Command("plan", params=params, callback=callback, help=text)
+    command = click.Command("plan", params=params, callback=callback, help=text)
+    json_option(command)
+    return command
 
 
 def render(found: "Plan") -> list[RenderableType]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from tuner.cli import as_json as documents
+from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Number, Seconds, Share, data_options, split_names
 from tuner.cli.terminal import open_console
 
@@ -136,8 +138,12 @@ def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> Non
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
 @click.option("--most", type=Number("most"), default=20, show_default=True, help="Rows to show.")
-def leaderboard(run_dir: Path, most: int) -> None:
+@json_option
+def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
     """Show the best trials of a finished or running search."""
+    if as_json:
+        print_json(documents.leaderboard(run_dir, most))
+        return
     from tuner.tracking.leaderboard import leaderboard as table
 
     open_console().print(table(run_dir, most))

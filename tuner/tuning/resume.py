@@ -2,7 +2,9 @@
 
 import dataclasses
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import search_spaces
 from search_spaces import Space
@@ -19,17 +21,21 @@ from tuner.tuning.data import build_run_cache
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import Prepared, prepared_from
 
+if TYPE_CHECKING:
+    from tuner.tracking.events import Observer
+
 
 def resume(
     path: Path,
     samples: int | None = None,
     time_budget_s: float | None = None,
     reporter: Reporter | None = None,
+    observers: "Sequence[Observer]" = (),
 ) -> SearchResult:
     """Finish the run at `path`; with `samples`, add that many trials to it.
 
-    `time_budget_s` counts from now; None goes on without one. Raises RunProblem if the run is in use or if
-    images, space or versions have changed since it began.
+    `time_budget_s` counts from now; None goes on without one. `observers` hear of each epoch. Raises RunProblem
+    if the run is in use or if images, space or versions have changed since it began.
     """
     reporter = reporter or Reporter()
     samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
@@ -37,7 +43,7 @@ def resume(
     try_folder(run.path)
     with run.owned():
         prepared = _reopen(run, samples, time_budget_s, reporter)
-        return execute(prepared, reporter)
+        return execute(prepared, reporter, observers=observers)
 
 
 def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter: Reporter) -> Prepared:

@@ -1,0 +1,314 @@
+"""Make the parts of the reference that follow from the code: `python docs/make_reference.py`.
+
+A page is written by hand but for its blocks between `<!-- made: NAME -->` and `<!-- made: end -->`, which this script
+fills: the commands from click, the Python functions from their docstrings, hyperparameters and columns from their
+definitions. A test compares what it would write with what is there.
+"""
+
+import ast
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = Path(__file__).resolve().parent / "reference"
+BLOCK = re.compile(r"(<!-- made: (?!end)([a-z-]+) -->\n)(.*?)(<!-- made: end -->)", re.DOTALL)
+
+MEANING = {
+    "model": "the network, see `tuner models`",
+    "strategy": "which of its parts train from when, see `tuner models NAME`",
+    "optimizer": "how the weights are moved",
+    "learning_rate": "of the heads, a step",
+    "backbone_learning_rate": "of the backbone; without it that of the heads, but 1e-5 where the backbone thaws late",
+    "weight_decay": "decoupled with adamw, an L2 term with adam",
+    "schedule": "how learning rates change over the epochs",
+    "step_size": "epochs between two steps down",
+    "gamma": "what a step multiplies the rate by",
+    "plateau_factor": "what the rate is multiplied by when the validation loss no longer falls",
+    "plateau_patience": "epochs without a better loss before that",
+    "plateau_min_lr": "the lowest rate",
+    "warmup_epochs": "epochs in which the rate rises before it falls",
+    "label_smoothing": "share of the label that is spread over all classes, in the training loss only",
+    "class_weight_power": "a class weighs count ** -power in the training loss",
+    "sampler": "shuffle: each image once an epoch; weighted: drawn with 1 / class count",
+    "auxiliary_weight": "weight of each auxiliary classifier's loss",
+    "dropout": "before the head's linear layer",
+    "unfreeze_at": "epochs before the (next) thaw",
+    "stage_decay": "each stage's rate over that of the one above it",
+    "augmentation": "how training pictures are changed",
+    "batch_size": "images a step",
+    "max_epochs": "epochs of a trial that nobody stops",
+    "patience": "epochs without improvement before a trial ends; 0: never",
+    "min_delta": "what counts as an improvement",
+    "seed": "of the new heads, dropout and batch order; drawn for each trial",
+}
+"""What a hyperparameter is, in a few words."""
+
+
+def main() -> None:
+    """Write every page anew."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[Path, str]:
+    """The text of every page of the reference that has a block, its blocks made anew."""
+    found = {}
+    for path in sorted(REFERENCE.glob("*.md")):
+        before = path.read_text(encoding="utf-8")
+        if BLOCK.search(before):
+            found[path] = BLOCK.sub(
+                lambda match: match[1] + "\n" + MAKERS[match[2]]() + "\n" + match[4], before
+            )
+    return found
+
+
+def commands() -> str:
+    """A section for every command: what it does, its arguments and options."""
+    from tuner.cli import commands as group
+
+    return "\n".join(_command(name, group.commands[name]) for name in sorted(group.commands))
+
+
+def _command(name: str, command: click.Command) -> str:
+    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+    words = [f"tuner {name}", *map(_argument, arguments), *(["[OPTIONS]"] if options else [])]
+    text = (command.help or "").strip()
+    lines = [f"## {name}", "", "```text", " ".join(words), "```", "", _escaped(text), ""]
+    if options:
+        lines += _table(("option", "", "default"), (_option(option) for option in options))
+    return "\n".join([*lines, ""])
+
+
+def _argument(param: click.Argument) -> str:
+    name = param.metavar or str(param.name).upper()
+    name += "..." if param.nargs == -1 and not name.endswith("...") else ""
+    return name if param.required else f"[{name}]"
+
+
+def _option(param: click.Option) -> tuple[str, str, str]:
+    names = "/".join([*param.opts, *param.secondary_opts])
+    kind = "" if param.is_flag else f" {param.metavar or _kind(param.type)}"
+    text, _, default = (param.help or "").partition(" [")
+    default = default.rstrip("]").removeprefix("default: ")
+    if not default and not param.is_flag and param.show_default:
+        default = f"`{param.default}`"
+    if param.required:
+        default = "required"
+    return f"`{names}{kind}`", _escaped(text), _escaped(default)
+
+
+def _kind(kind: click.ParamType[Any]) -> str:
+    if isinstance(kind, click.Choice):
+        return "|".join(map(str, kind.choices))
+    names = {"integer": "N", "integer range": "N", "float": "X", "text": "TEXT", "path": "PATH"}
+    return names.get(kind.name, kind.name.upper())
+
+
+def functions() -> str:
+    """A section for every public function of `tuner`."""
+    tree = _tree("tuner/api.py")
+    wanted = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in _public()]
+    return "\n".join(_function(node, "tuner.") for node in sorted(wanted, key=lambda node: node.name))
+
+
+def classes() -> str:
+    """A section for every public class of `tuner` that is no error."""
+    from tuner import _ELSEWHERE
+
+    places = {**_ELSEWHERE, "Predictions": "tuner.api"}
+    sections = []
+    for name in sorted(places):
+        tree = _tree(places[name].replace(".", "/") + ".py")
+        node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+        sections.append(_class(node))
+    return "\n".join(sections)
+
+
+def errors() -> str:
+    """The tree of errors, as its module draws it."""
+    text = ast.get_docstring(_tree("trainables/errors.py")) or ""
+    return f"```text\n{text[text.index('TunerError') :]}\n```\n"
+
+
+def _function(node: ast.FunctionDef, prefix: str = "", level: int = 3) -> str:
+    node = _Unquoted().visit(node)
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    arguments = ast.unparse(node.args)
+    signature = f"{prefix}{node.name}({arguments}){returns}"
+    return "\n".join(
+        [f"{'#' * level} {node.name}", "", "```python", _wrapped(signature), "```", "", _prose(node), ""]
+    )
+
+
+class _Unquoted(ast.NodeTransformer):
+    """Annotations without the quotes that spare an import; defaults keep theirs."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """An argument."""
+        node.annotation = self.plain(node.annotation)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        """A function, but for its body."""
+        node.returns = self.plain(node.returns)
+        node.args = self.visit(node.args)
+        return node
+
+    def plain(self, annotation: ast.expr | None) -> ast.expr | None:
+        """The expression in a quoted annotation."""
+        quoted = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+        return ast.parse(str(annotation.value), mode="eval").body if quoted else annotation  # type: ignore[union-attr]
+
+
+def _wrapped(signature: str) -> str:
+    """One argument a line where one line would be too long."""
+    if len(signature) <= 100:
+        return signature
+    head, _, rest = signature.partition("(")
+    inside, _, tail = rest.rpartition(")")
+    parts = re.split(r", (?![^\[]*\])", inside)
+    return head + "(\n" + "".join(f"    {part},\n" for part in parts) + ")" + tail
+
+
+def _class(node: ast.ClassDef) -> str:
+    lines = [f"### {node.name}", "", _prose(node), ""]
+    rows = [
+        (f"`{one.target.id}`", f"`{_kind_of(one)}`", f"`{ast.unparse(one.value)}`" if one.value else "")
+        for one in node.body
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(one.target, ast.Name)
+        and not one.target.id.startswith("_")
+    ]
+    if rows:
+        lines += [*_table(("field", "type", "default"), rows), ""]
+    methods = [
+        one
+        for one in node.body
+        if isinstance(one, ast.FunctionDef) and not one.name.startswith(("_", "write_", "update_"))
+    ]
+    if methods:
+        lines += _table(("method", ""), ((f"`{_call(one)}`", _first(one)) for one in methods))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _call(node: ast.FunctionDef) -> str:
+    plain = any(isinstance(one, ast.Name) and one.id == "property" for one in node.decorator_list)
+    names = [one.arg for one in [*node.args.args, *node.args.kwonlyargs] if one.arg not in ("self", "cls")]
+    return node.name if plain else f"{node.name}({', '.join(names)})"
+
+
+def _kind_of(node: ast.AnnAssign) -> str:
+    return ast.unparse(node.annotation).replace("'", "").replace('"', "")
+
+
+def _first(node: ast.FunctionDef) -> str:
+    return _escaped((ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " "))
+
+
+def _prose(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """The docstring, its examples as code."""
+    parts = []
+    for part in (ast.get_docstring(node) or "").split("\n\n"):
+        if part.lstrip().startswith(">>>"):
+            code = re.sub(r"\s*# doctest: \+SKIP", "", part)
+            parts.append(f"```python\n{code}\n```")
+        else:
+            parts.append(part)
+    return "\n\n".join(parts)
+
+
+def hyperparameters() -> str:
+    """Every field of TrialConfig: values, default, and when it means something."""
+    from trainables.config import CHOICES, CONDITIONS, FIELDS, RANGES
+
+    def row(name: str) -> tuple[str, str, str, str, str]:
+        only, default = CONDITIONS.get(name), FIELDS[name].default
+        if only is not None:
+            default = only.default
+        values = ", ".join(CHOICES.get(name, ()))
+        if name in RANGES:
+            values = "{:g} to {:g}".format(*RANGES[name])
+        given = (
+            f"{default:g}"
+            if isinstance(default, (int, float))
+            else default
+            if isinstance(default, str)
+            else ""
+        )
+        when = "always" if only is None else f"{only.field} {', '.join(only.values)}"
+        return f"`{name}`", MEANING[name], values, given, when
+
+    header = ("hyperparameter", "", "values", "default", "means something with")
+    return "\n".join([*_table(header, (row(name) for name in FIELDS)), ""])
+
+
+def columns() -> str:
+    """The columns of `epochs/` and of `trials.parquet`."""
+    from tuner.runs.directory import epochs_schema, trials_schema
+
+    lines = []
+    for title, schema in (("epochs/", epochs_schema()), ("trials.parquet", trials_schema())):
+        lines += [
+            f"### {title}",
+            "",
+            *_table(("column", "type"), ((f"`{f.name}`", str(f.type)) for f in schema)),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def documents() -> str:
+    """The keys of what each command prints with `--json`."""
+    from tuner.cli.json_keys import KEYS
+
+    lines = []
+    for name, keys in KEYS.items():
+        rows = [
+            (f"`{path}`", kind.replace("?", " or null"), text) for path, (kind, text) in keys.items() if text
+        ]
+        lines += [f"## tuner {name}", "", *_table(("key", "type", ""), rows), ""]
+    return "\n".join(lines)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in cells)]
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"(?<!`)([*<>])(?!`)", r"\\\1", text)
+
+
+def _tree(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def _public() -> list[str]:
+    import tuner
+
+    return tuner.__all__
+
+
+MAKERS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "functions": functions,
+    "classes": classes,
+    "errors": errors,
+    "hyperparameters": hyperparameters,
+    "columns": columns,
+    "documents": documents,
+}
+
+if __name__ == "__main__":
+    if importlib.util.find_spec("tuner") is None:
+        sys.exit("install tuner first: pip install -e .")
+    main()

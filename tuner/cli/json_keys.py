@@ -1,0 +1,197 @@
+"""What the documents of `--json` hold: for every command its keys, their types and meanings.
+
+A key's path names objects with dots and lists with []; `*` stands for any name, such as a class's or a column's.
+Types are number, text, flag (true or false), list, object, any; `?` allows null.
+"""
+
+from collections.abc import Mapping
+
+__all__ = ["KEYS", "Keys"]
+
+Keys = Mapping[str, tuple[str, str]]
+
+_TRIALS: Keys = {
+    "trials": ("list", "ended trials, the best first; keys are the columns of `trials.parquet`"),
+    "trials[].*": ("any", ""),
+}
+_SEARCH: Keys = {
+    "run": ("text", "the run directory"),
+    "metric": ("text", "what the search optimises"),
+    "samples": ("number", "trials that the search is to have"),
+    "remarks": ("list", "what a reader of the scores has to know"),
+    "remarks[]": ("text", ""),
+}
+_COPIES: Keys = {
+    f"{name}.{key}": found
+    for name in ("duplicates_within", "duplicates_across")
+    for key, found in {
+        "count": ("number", "images with the pixels of an earlier one"),
+        "examples": ("list", "the first of them"),
+        "examples[].path": ("text", ""),
+        "examples[].same_as": ("text", ""),
+    }.items()
+}
+
+_INSPECT: Keys = {
+    "folder": ("text", "the image folder"),
+    "classes": ("list", "one object a class"),
+    "classes[].class": ("text", "its name"),
+    "classes[].images": ("number", "its images"),
+    "classes[].groups": ("number", "its groups, equal pixels counted as one"),
+    "classes[].share": ("number", "share of all images, 0 to 1"),
+    "images": ("number", "all images"),
+    "groups": ("number", "all groups"),
+    "grouped": ("flag", "whether groups were given"),
+    "parts": ("object", "images by part where the folder is split already"),
+    "parts.*": ("number", ""),
+    **{f"{name}[]": ("number", "") for name in ("smallest", "median", "largest")},
+    **dict.fromkeys(("smallest", "median", "largest"), ("list", "width and height in pixels")),
+    "imbalance": ("number", "images of the largest class over those of the smallest"),
+    **dict.fromkeys(("duplicates_within", "duplicates_across"), ("object", "exact duplicates")),
+    **_COPIES,
+    **dict.fromkeys(("corrupt", "passed_over"), ("list", "files with the reason")),
+    **{f"{name}[].{key}": ("text", "") for name in ("corrupt", "passed_over") for key in ("path", "reason")},
+    "empty_classes": ("list", "folders without an image"),
+    "empty_classes[]": ("text", ""),
+    "test_images": ("number", "images in the test part of a split by image"),
+    "expected_leaks": ("number", "how many of these would have another image of their group in training"),
+    "split_problem": ("text?", "why a search would refuse to split the folder"),
+}
+
+_RANGE = ("low", "middle", "high")
+_PLAN: Keys = {
+    "combinations": ("list", "one object a model x strategy"),
+    "combinations[].model": ("text", ""),
+    "combinations[].strategy": ("text", ""),
+    "combinations[].*": (
+        "number?",
+        "seconds an image (`*_s`), bytes (`*_bytes`), expected trials and epochs",
+    ),
+    "samples": ("number", "trials asked for"),
+    "concurrent": ("number", "trials at once"),
+    "trials": ("number", "trials expected within the time budget"),
+    "epochs": ("object", "epochs expected"),
+    **{f"epochs.{name}": ("number", "") for name in _RANGE},
+    "whole_epochs": ("number", "epochs if nobody were stopped"),
+    "seconds": ("object", "seconds expected"),
+    **{f"seconds.{name}": ("number", "") for name in _RANGE},
+    "images": ("object", "images that train and that validate"),
+    **{f"images.{name}": ("number", "") for name in ("train", "val")},
+    "disk": ("object", "bytes by what they hold, at most"),
+    "disk.*": ("number", ""),
+    "memory_bytes": ("number", "at most"),
+    "warnings": ("list", "what the search can't find out, and why"),
+    "warnings[]": ("text", ""),
+}
+
+_SPACES: Keys = {
+    "spaces": ("list", "one object a space"),
+    "spaces[].space": ("text", "its name"),
+    "spaces[].summary": ("text", ""),
+    "spaces[].grid": ("flag", "whether it is a list of configurations"),
+    "spaces[].samples": ("number?", "trials by default; of a grid its list"),
+    "spaces[].max_epochs": ("number?", "epochs by default"),
+}
+
+_SPACE: Keys = {
+    "space": ("text", "its name"),
+    "summary": ("text", ""),
+    "grid": ("flag", "whether it is a list of configurations"),
+    "samples": ("number?", "trials by default; of a grid its list"),
+    "max_epochs": ("number", "epochs for which the ranges hold"),
+    "parameters": ("list", "one object a sampled parameter"),
+    "parameters[].parameter": ("text", "its name"),
+    "parameters[].choices": ("list?", ""),
+    "parameters[].choices[]": ("any", ""),
+    "parameters[].low": ("number?", ""),
+    "parameters[].high": ("number?", ""),
+    "parameters[].step": ("number?", ""),
+    "parameters[].log": ("flag?", "whether it is drawn logarithmically"),
+    "parameters[].only_with": ("text?", "under which choices it is sampled"),
+    "fixed": ("object", "hyperparameters that every trial shares"),
+    "fixed.*": ("any", ""),
+    "first_trials": ("list", "tried first, parameters by name"),
+    "first_trials[].*": ("any", ""),
+}
+
+_MODELS: Keys = {
+    "models": ("list", "one object a model"),
+    "models[].model": ("text", "its name"),
+    "models[].parameters": ("number", "of the backbone"),
+    "models[].features": ("number", "that the head reads"),
+    "models[].stages": ("list", "from the input up"),
+    "models[].stages[]": ("text", ""),
+}
+
+_MODEL: Keys = {
+    "model": ("text", "its name"),
+    "classes": ("number", "for which the heads are counted"),
+    "image_size": ("number", "at which the outputs are given"),
+    **dict.fromkeys(("mean", "std"), ("list", "of the normalisation, a channel")),
+    **{f"{name}[]": ("number", "") for name in ("mean", "std")},
+    "stages": ("list", "from the input up, the heads last"),
+    "stages[].stage": ("text", ""),
+    "stages[].output": ("list", "the shape of what it puts out"),
+    "stages[].output[]": ("number", ""),
+    "stages[].parameters": ("number", ""),
+    "strategies": ("list", "one object a strategy that fits the model"),
+    "strategies[].strategy": ("text", ""),
+    "strategies[].trainable_first": ("number", "parameters that train in epoch 1"),
+    "strategies[].trainable_last": ("number", "parameters that train in the last"),
+    "strategies[].everything_from_epoch": ("number", "when all that will train does"),
+    "strategies[].unfreeze_at": ("number?", "for which that holds"),
+}
+
+_STATUS: Keys = {
+    **_SEARCH,
+    "state": ("text", "running, stopping, finished, interrupted or dead"),
+    "running": ("number", "living trials"),
+    **dict.fromkeys(("completed", "stopped", "failed"), ("number", "trials that ended so")),
+    "driver": ("object?", "the process that searches; times are seconds since 1970"),
+    "driver.host": ("text", ""),
+    **{f"driver.{name}": ("number", "") for name in ("pid", "since", "seen")},
+    "driver.pages": ("object", "addresses by name"),
+    "driver.pages.*": ("text", ""),
+    "live": ("list", "one object a living trial, with the columns of its last row in `epochs/`"),
+    "live[].trial_id": ("text", ""),
+    "live[].*": ("number?", ""),
+    "unsent": ("object", "entries that a log did not take, by log"),
+    "unsent.*": ("number", ""),
+    **_TRIALS,
+}
+
+_COMPARE: Keys = {
+    "conclusion": ("text", "what the table says, in words"),
+    "warnings": ("list", "what a reader must know before believing it"),
+    "warnings[]": ("text", ""),
+    "report": ("text", "the page"),
+    "table": ("list", "one object a finalist; keys are the columns of `comparison.parquet`"),
+    "table[].*": ("any", ""),
+    "pairs": ("list", "one object a pair; keys are the columns of `pairs.parquet`"),
+    "pairs[].*": ("any", ""),
+}
+
+_PREDICT: Keys = {
+    "classes": ("list", "the classes, in the order of the model's outputs"),
+    "classes[]": ("text", ""),
+    "images": ("list", "one object an image"),
+    "images[].path": ("text", ""),
+    "images[].class": ("text?", "the likeliest"),
+    "images[].probability": ("number?", "that of this class"),
+    "images[].error": ("text?", "why the image could not be read"),
+    "images[].*": ("number?", "a class's probability, under its name"),
+}
+
+KEYS: Mapping[str, Keys] = {
+    "inspect": _INSPECT,
+    "plan": _PLAN,
+    "spaces": _SPACES,
+    "spaces NAME": _SPACE,
+    "models": _MODELS,
+    "models NAME": _MODEL,
+    "status": _STATUS,
+    "leaderboard": {**_SEARCH, **_TRIALS},
+    "compare": _COMPARE,
+    "predict": _PREDICT,
+}
+"""By command; the first pattern that fits a path holds."""
