@@ -13,11 +13,24 @@ from pathlib import Path
 from trainables.data.decode import SUFFIXES, printable
 from trainables.errors import DataProblem
 
-__all__ = ["NO_CLASS", "File", "Folder", "folder_names", "images_below", "read_folder", "require_folder"]
+__all__ = [
+    "HIDDEN",
+    "LOOP",
+    "NOT_AN_IMAGE",
+    "NO_CLASS",
+    "File",
+    "Folder",
+    "folder_names",
+    "images_below",
+    "is_image",
+    "read_folder",
+    "require_folder",
+]
 
 NO_CLASS = "not in a class folder"
+HIDDEN = "hidden"
 NOT_AN_IMAGE = "not an image"
-_LOOP = "a symlink loop, or a folder that was read already"
+LOOP = "a symlink loop, or a folder that was read already"
 
 
 @dataclass(frozen=True)
@@ -91,8 +104,13 @@ def images_below(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names + odd)]
 
 
+def is_image(path: str) -> bool:
+    """Whether a file of this name should be an image."""
+    return path.lower().endswith(SUFFIXES)
+
+
 def _counts(path: str, reason: str) -> bool:
-    return path.lower().endswith(SUFFIXES) and reason not in ("hidden", _LOOP)
+    return is_image(path) and reason not in (HIDDEN, LOOP)
 
 
 def _around(folder: Path) -> set[Path]:
@@ -114,7 +132,7 @@ def _read(root: Path, place: Path, seen: set[Path], levels: int) -> Folder:
                 within.add(real)
                 found.folders.append(_read(root, path, within, max(levels - 1, 0)))
                 continue
-            reason = _LOOP
+            reason = LOOP
         if reason is not None or status is None:
             found.passed_over.append((relative, reason or "gone"))
         else:
@@ -134,7 +152,7 @@ def _entries(place: Path) -> list["os.DirEntry[str]"]:
 def _look(entry: "os.DirEntry[str]") -> tuple[str | None, os.stat_result | None]:
     """The reason to pass over `entry`, if there is one, and its size and time."""
     if entry.name.startswith(".") or entry.name in ("__MACOSX", "__pycache__", "Thumbs.db"):
-        return "hidden", None
+        return HIDDEN, None
     try:
         status = entry.stat()
         if entry.is_dir():
@@ -147,7 +165,7 @@ def _look(entry: "os.DirEntry[str]") -> tuple[str | None, os.stat_result | None]
         if error.errno == errno.ENOENT:
             return "gone", None
         raise _closed(Path(entry.path), error) from error
-    return (None if entry.name.lower().endswith(SUFFIXES) else NOT_AN_IMAGE), status
+    return (None if is_image(entry.name) else NOT_AN_IMAGE), status
 
 
 def _closed(path: Path, error: OSError) -> DataProblem:
