@@ -1,5 +1,6 @@
 """The commands that turn a search into a model and use it: export, retrain, predict."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,8 @@ def predict(
     model_dir: Path, images: tuple[str, ...], out: Path | None, explain: bool, explain_dir: Path
 ) -> None:
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
-    from tuner.release.predict import check_suffix, find_images, load_model, write_predictions
-    from tuner.release.predict import predict as answer
+    from tuner.release.predict import find_images, load_model, predictions
+    from tuner.release.predictions import check_suffix, writing
     from tuner.tracking.reporter import Reporter
 
     if out is not None:
@@ -91,11 +92,16 @@ def predict(
         from tuner.release.explain import require_explain
 
         require_explain(model_dir)
-    answers = answer(model, found, Reporter(Console(highlight=False, stderr=True)))
-    if out is not None:
-        write_predictions(answers, model.spec.classes, out)
-    else:
-        _print(answers, model.spec.classes)
+    reporter = Reporter(Console(highlight=False, stderr=True))
+    classes, answers = model.spec.classes, []
+    with contextlib.nullcontext() if out is None else writing(out, classes, reporter) as add:
+        # a bar and answers would stand in each other's way
+        for batch in predictions(model, found, reporter if add else None):
+            answers += batch
+            if add is not None:
+                add(batch)
+            else:
+                _print(batch, classes)
     failed = [one for one in answers if one.probabilities is None]
     if out is not None:
         click.echo(f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}")
@@ -110,4 +116,4 @@ def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
     for one in answers:
         row = one.row(classes)
         said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
-        click.echo(f"{one.path}\t{said}")
+        click.echo(f"{row['path']}\t{said}")
