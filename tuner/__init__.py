@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
     from tuner.release.job import RetrainConfig, Retrained
-    from tuner.release.predict import Prediction
+    from tuner.release.predictions import Prediction
     from tuner.runs.best import Best
     from tuner.runs.directory import Run
     from tuner.tuning.config import SearchConfig

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
     from tuner.release.job import Retrained
-    from tuner.release.predict import Prediction
+    from tuner.release.predictions import Prediction
     from tuner.runs.best import Best
     from tuner.runs.trial import LiveTrial
     from tuner.tuning.config import SearchConfig
@@ -233,7 +233,7 @@ def predict(model: AnyPath, images: AnyPath | Sequence[AnyPath], *, verbose: boo
 class Predictions:
     """The answers of a model for several images, in their order.
 
-    >>> from tuner.release.predict import Prediction
+    >>> from tuner.release.predictions import Prediction
     >>> found = Predictions(("early", "late"), (Prediction("leaf.jpg", (0.25, 0.75)),))
     >>> found.rows
     [{'path': 'leaf.jpg', 'class': 'late', 'probability': 0.75, 'error': None, 'early': 0.25, 'late': 0.75}]
@@ -256,7 +256,7 @@ class Predictions:
 
     def write(self, path: AnyPath) -> None:
         """Write the rows to a .parquet, .csv or .json file; raises InvalidValue for another suffix."""
-        from tuner.release.predict import write_predictions
+        from tuner.release.predictions import write_predictions
 
         write_predictions(self.answers, self.classes, Path(path))
 

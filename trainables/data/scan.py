@@ -17,8 +17,8 @@ from trainables.data.decode import (
     quiet_decoding,
     read_rgb,
 )
+from trainables.data.layout import EXPECTED, Found, lay_out
 from trainables.data.parallel import in_threads, num_workers
-from trainables.data.walk import EXPECTED, Found, walk
 from trainables.errors import DataProblem
 
 __all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
@@ -53,7 +53,8 @@ class Scan:
     """The content of an image folder.
 
     `classes` are those with images, in natural order; `images` are ordered by path. `passed_over` and
-    `corrupt` are pairs of path and reason.
+    `corrupt` are pairs of path and reason. `parts` are pairs of folder and part (train, val, test) where the
+    folder is split already.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class Scan:
     passed_over: tuple[tuple[str, str], ...]
     corrupt: tuple[tuple[str, str], ...]
     empty_classes: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -83,12 +85,13 @@ def scan(
     """What is in `folder`, every image decoded once.
 
     With `memo` the results are kept under the user's cache directory, so that unchanged files (by path, size
-    and time) need no second look. Raises DataProblem if there is no such folder, if fewer than two classes
-    have images, or if more than the share `max_corrupt` of the images can't be read.
+    and time) need no second look. Raises DataProblem if there is no such folder, if a folder can't be opened or
+    understood, if fewer than two classes have images, or if more than the share `max_corrupt` of the images can't
+    be read.
     """
     folder = folder.expanduser().absolute()
-    walked = walk(folder)
-    found = walked.found
+    layout = lay_out(folder)
+    found = layout.found
     looks = _look_at_all(folder, found, num_workers(workers), progress, memo)
     images, corrupt = [], []
     for file, look in zip(found, looks, strict=True):
@@ -102,8 +105,8 @@ def scan(
     if len(classes) < 2:
         only = f"only {classes[0]!r} holds images" if classes else "no class folder holds an image"
         raise DataProblem(f"{folder}: {only}; {EXPECTED}, at least two classes")
-    empty = tuple(sorted((label for label in walked.labels if label not in counts), key=_natural))
-    return Scan(folder, classes, tuple(images), walked.passed_over, tuple(corrupt), empty)
+    empty = tuple(sorted((label for label in layout.labels if label not in counts), key=_natural))
+    return Scan(folder, classes, tuple(images), layout.passed_over, tuple(corrupt), empty, layout.parts)
 
 
 def pixel_hash(pixels: Pixels) -> str:

@@ -2,15 +2,14 @@
 
 import hashlib
 import math
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from trainables.data.allocate import Group, allocate
+from trainables.data.groups import read_groups
 from trainables.data.scan import ImageFile, Scan
 from trainables.errors import DataProblem, InvalidValue
 
@@ -41,32 +40,6 @@ def parse_fractions(text: str) -> Fractions:
     if abs(sum(values) - 1) > 1e-6:
         raise InvalidValue(f"split {text!r} sums to {sum(values):g}, not to 1, as 0.8,0.1,0.1 does")
     return values[0], values[1], values[2]
-
-
-def read_groups(scan: Scan, csv: Path | None, regex: str | None) -> dict[str, str]:
-    """The group of every image by path; empty if neither a file nor a pattern is given.
-
-    `csv` has the columns path (relative to the folder) and group; rows of other files are ignored. `regex`
-    is searched in the path: its one parenthesis is the group, else the whole match. Raises DataProblem for
-    images without a group, InvalidValue for a pattern that is none.
-    """
-    if csv is not None and regex is not None:
-        raise InvalidValue(f"groups come from a file ({csv}) or from a pattern ({regex!r}), not from both")
-    if csv is not None:
-        groups, source = _groups_of_file(csv), str(csv)
-    elif regex is not None:
-        groups, source = _groups_of_pattern(scan, regex), f"the pattern {regex!r}"
-    else:
-        return {}
-    missing = [image.path for image in scan.images if image.path not in groups]
-    if missing:
-        named = ", ".join(repr(path) for path in missing[:3])
-        more = ", ..." if len(missing) > 3 else ""
-        raise DataProblem(
-            f"{source} gives no group to {len(missing)} of {len(scan.images)} images: {named}{more};"
-            f" every image needs one, paths are relative to {scan.folder}"
-        )
-    return {image.path: groups[image.path] for image in scan.images}
 
 
 def make_split(
@@ -152,46 +125,6 @@ def _spared(others: int, trained: int, relatives: int) -> float:
     for i in range(relatives):
         chance *= max(others - trained - i, 0) / (others - i)
     return chance
-
-
-def _groups_of_file(csv: Path) -> dict[str, str]:
-    try:
-        table = pd.read_csv(csv, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataProblem(f"groups file {csv} can't be read: {error}") from error
-    if not {"path", "group"} <= set(table.columns):
-        raise DataProblem(
-            f"groups file {csv} needs the columns path and group; it has {', '.join(table.columns)}"
-        )
-    groups: dict[str, str] = {}
-    for raw, group in zip(table["path"], table["group"], strict=True):
-        path = PurePosixPath(raw.replace("\\", "/")).as_posix()
-        if group and groups.setdefault(path, group) != group:
-            raise DataProblem(f"groups file {csv} gives {path!r} two groups: {groups[path]!r} and {group!r}")
-    return groups
-
-
-def _groups_of_pattern(scan: Scan, regex: str) -> dict[str, str]:
-    try:
-        pattern = re.compile(regex)
-    except re.error as error:
-        raise InvalidValue(f"group pattern {regex!r} is no regular expression: {error}") from error
-    if pattern.groups > 1:
-        raise InvalidValue(
-            f"group pattern {regex!r} has {pattern.groups} parentheses; one is the group,"
-            " write (?:...) for the rest"
-        )
-    groups = {}
-    for image in scan.images:
-        match = pattern.search(image.path)
-        if match and (group := match.group(pattern.groups)):
-            groups[image.path] = group
-    if not groups:
-        raise DataProblem(
-            f"group pattern {regex!r} matches none of {len(scan.images)} paths,"
-            f" such as {scan.images[0].path!r}"
-        )
-    return groups
 
 
 def _given_parts(scan: Scan, names: Mapping[str, str]) -> dict[str, str]:

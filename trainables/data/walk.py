@@ -1,157 +1,179 @@
-"""Which files of a folder should be images, and of which class."""
+"""Which files of a folder should be images, and of which class.
 
+Training and `tuner predict` find their images here alike: links are followed, hidden names are passed over, each
+folder is read once, and a folder that can't be read is an error.
+"""
+
+import errno
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainables.data.decode import SUFFIXES
+from trainables.data.decode import SUFFIXES, printable
 from trainables.errors import DataProblem
 
-__all__ = ["EXPECTED", "PARTS", "Found", "Walk", "walk"]
+__all__ = [
+    "HIDDEN",
+    "LOOP",
+    "NOT_AN_IMAGE",
+    "NO_CLASS",
+    "File",
+    "Folder",
+    "folder_names",
+    "images_below",
+    "is_image",
+    "read_folder",
+    "require_folder",
+]
 
-PARTS: Mapping[str, str] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Folder names, in lower case, that make a folder one part of a ready split."""
-
-EXPECTED = "expected one sub-folder a class with images in it, or train/, val/ and test/ folders of such"
+NO_CLASS = "not in a class folder"
+HIDDEN = "hidden"
+NOT_AN_IMAGE = "not an image"
+LOOP = "a symlink loop, or a folder that was read already"
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file that should be an image."""
+class File:
+    """A file that should be an image; `path` is relative, with forward slashes."""
 
     path: str
-    label: str
-    part: str | None
     size: int
     mtime_ns: int
 
 
-@dataclass(frozen=True)
-class Walk:
-    """The files by path, pairs of path and reason for the rest, and the names of all class folders."""
+@dataclass
+class Folder:
+    """A folder: the images in it, the folders in it, and pairs of path and reason for what was passed over."""
 
-    found: tuple[Found, ...]
-    passed_over: tuple[tuple[str, str], ...]
-    labels: frozenset[str]
+    name: str
+    images: list[File] = field(default_factory=list)
+    folders: list["Folder"] = field(default_factory=list)
+    passed_over: list[tuple[str, str]] = field(default_factory=list)
+
+    def everything(self) -> Iterator["Folder"]:
+        """This folder and all below it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.everything()
+
+    def all_images(self) -> list[File]:
+        """The images in and below this folder."""
+        return [image for folder in self.everything() for image in folder.images]
 
 
-def walk(folder: Path) -> Walk:
-    """The files of `folder` that should be images, none of them opened.
+def require_folder(folder: Path, expected: str) -> None:
+    """Raise DataProblem unless `folder` is one that can be opened and whose name is UTF-8."""
+    shown = printable(folder)
+    try:
+        is_folder, exists = folder.is_dir(), folder.exists()
+        if is_folder:
+            with os.scandir(folder):
+                pass
+    except OSError as error:
+        raise DataProblem(f"{shown} can't be opened: {_words(error)}") from error
+    if not is_folder:
+        raise DataProblem(f"{shown} {'is not a folder' if exists else 'does not exist'}; {expected}")
+    if shown != str(folder):
+        raise DataProblem(f"{shown} is no valid UTF-8, so it can't be written down; rename the folder")
 
-    Links are followed, but not into a loop. Raises DataProblem if there is no class folder.
+
+def read_folder(folder: Path, levels: int = 0) -> Folder:
+    """All that is in and below `folder`, no image opened, every folder once.
+
+    The folders of the first `levels` levels are read apart from each other: two of them may lead to the same
+    place. Raises DataProblem for a folder that can't be read.
     """
-    if not folder.is_dir():
-        wrong = "is not a folder" if folder.exists() else "does not exist"
-        raise DataProblem(f"{folder} {wrong}; {EXPECTED}")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise DataProblem(f"{folder} can't be read: permission denied")
-    found: list[Found] = []
-    passed_over: list[tuple[str, str]] = []
-    labels: set[str] = set()
-    tops = list(_folders(folder, folder, _around(folder), passed_over, "not in a class folder"))
-    split = _is_split([top.name for top in tops])
-    for top in tops:
-        part = PARTS.get(top.name.lower()) if split else None
-        if split and part is None:
-            passed_over.append((top.name, "not one of train, val and test"))
-            continue
-        classes = [top]
-        if part:
-            reason = f"in {top.name} but not in a class folder"
-            classes = list(_folders(folder, top, _around(top), passed_over, reason))
-        for place in classes:
-            labels.add(place.name)
-            for path, size, mtime_ns in _files(folder, place, _around(place) | _around(folder), passed_over):
-                found.append(Found(path, place.name, part, size, mtime_ns))
-    if not labels:
-        raise DataProblem(f"{folder} holds no class folder; {EXPECTED}")
-    by_path = sorted(found, key=lambda file: file.path)
-    return Walk(tuple(by_path), tuple(sorted(passed_over)), frozenset(labels))
+    return _read(folder, folder, _around(folder), levels)
 
 
-def _is_split(names: list[str]) -> bool:
-    parts = {PARTS.get(name.lower()) for name in names}
-    return "train" in parts and bool(parts & {"val", "test"})
+def folder_names(folder: Path) -> list[str]:
+    """The names of the folders in `folder`; raises DataProblem if it can't be read."""
+    return [entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
-def _around(place: Path) -> set[Path]:
-    """The real folders on the way to `place`: a link back to one of them is a loop."""
-    real = place.resolve()
+def images_below(folder: Path) -> list[Path]:
+    """What should be images in and below `folder`, by path, whether or not they can be opened.
+
+    Raises DataProblem for a folder that can't be read.
+    """
+    found = read_folder(folder)
+    names = [image.path for image in found.all_images()]
+    # a link that leads nowhere, or a pipe: they are named like images, so they need an answer
+    odd = [path for one in found.everything() for path, reason in one.passed_over if _counts(path, reason)]
+    return [folder / name for name in sorted(names + odd)]
+
+
+def is_image(path: str) -> bool:
+    """Whether a file of this name should be an image."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def _counts(path: str, reason: str) -> bool:
+    return is_image(path) and reason not in (HIDDEN, LOOP)
+
+
+def _around(folder: Path) -> set[Path]:
+    """The real folders on the way to `folder`: a link back to one of them is a loop."""
+    real = folder.resolve()
     return {real, *real.parents}
 
 
-def _folders(
-    root: Path, place: Path, seen: set[Path], passed_over: list[tuple[str, str]], file_reason: str
-) -> Iterator[Path]:
-    for entry, reason in _entries(place):
+def _read(root: Path, place: Path, seen: set[Path], levels: int) -> Folder:
+    found = Folder(place.name)
+    for entry in _entries(place):
         path = place / entry.name
-        if not reason and entry.is_dir():
-            reason = "a symlink loop" if entry.is_symlink() and path.resolve() in seen else None
-            if reason is None:
-                yield path
-                continue
-        passed_over.append((_relative(root, path), reason or file_reason))
-
-
-def _files(
-    root: Path, place: Path, seen: set[Path], passed_over: list[tuple[str, str]]
-) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of the image files in and below `place`."""
-    for entry, reason in _entries(place):
-        path = place / entry.name
-        relative = _relative(root, path)
-        if not reason and entry.is_dir():
+        relative = path.relative_to(root).as_posix()
+        reason, status = _look(entry)
+        if reason is None and entry.is_dir():
             real = path.resolve()
             if real not in seen:
-                seen.add(real)
-                yield from _files(root, path, seen, passed_over)
+                within = set(seen) if levels else seen
+                within.add(real)
+                found.folders.append(_read(root, path, within, max(levels - 1, 0)))
                 continue
-            reason = "a symlink loop, or a folder that was read already"
-        elif not reason and not entry.is_file():
-            reason = "not a regular file"
-        elif not reason and path.suffix.lower() not in SUFFIXES:
-            reason = "not an image"
-        if reason:
-            passed_over.append((relative, reason))
+            reason = LOOP
+        if reason is not None or status is None:
+            found.passed_over.append((relative, reason or "gone"))
         else:
-            status = entry.stat()
-            yield relative, status.st_size, status.st_mtime_ns
+            found.images.append(File(relative, status.st_size, status.st_mtime_ns))
+    return found
 
 
-def _entries(place: Path) -> Iterator[tuple["os.DirEntry[str]", str | None]]:
-    """What is in `place`, links last, each with the reason to pass it over, if there is one."""
-    with os.scandir(place) as listing:
-        entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))
-    for entry in entries:
-        yield entry, _reason(entry)
-
-
-def _reason(entry: "os.DirEntry[str]") -> str | None:
-    if entry.name.startswith(".") or entry.name in ("__MACOSX", "__pycache__", "Thumbs.db"):
-        return "hidden"
+def _entries(place: Path) -> list["os.DirEntry[str]"]:
+    """What is in `place`, links last, so that a folder goes by its own name."""
     try:
-        entry.name.encode()
-        entry.stat()
-        if entry.is_dir():
-            with os.scandir(entry.path):
-                pass
-    except UnicodeEncodeError:
-        return "its name is not valid UTF-8"
+        with os.scandir(place) as listing:
+            return sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError as error:
-        broken = "a symlink loop, or a link that leads nowhere" if entry.is_symlink() else None
-        return broken or f"can't be opened: {error.strerror}"
-    return None
+        raise _closed(place, error) from error
 
 
-def _relative(root: Path, path: Path) -> str:
-    # backslashes keep a name printable that is no valid UTF-8
-    return path.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
+def _look(entry: "os.DirEntry[str]") -> tuple[str | None, os.stat_result | None]:
+    """The reason to pass over `entry`, if there is one, and its size and time."""
+    if entry.name.startswith(".") or entry.name in ("__MACOSX", "__pycache__", "Thumbs.db"):
+        return HIDDEN, None
+    try:
+        status = entry.stat()
+        if entry.is_dir():
+            return None, status
+        if not entry.is_file():
+            return "not a regular file", None
+    except OSError as error:
+        if entry.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            return "a symlink loop, or a link that leads nowhere", None
+        if error.errno == errno.ENOENT:
+            return "gone", None
+        raise _closed(Path(entry.path), error) from error
+    return (None if is_image(entry.name) else NOT_AN_IMAGE), status
+
+
+def _closed(path: Path, error: OSError) -> DataProblem:
+    return DataProblem(
+        f"{printable(path)} can't be opened: {_words(error)}; make it readable, or move it elsewhere, since images in"
+        " it would be missing"
+    )
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tuner.cli.catalogue import SpaceView
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
-    from tuner.release.predict import Prediction
+    from tuner.release.predictions import Prediction
     from tuner.tuning.inspection import Inspection
 
 __all__ = ["json_option", "plain", "print_json"]

@@ -1,5 +1,6 @@
 """The commands that turn a search into a model and use it: export, retrain, predict."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from tuner.cli.parameters import FOLDER, Number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tuner.release.predict import Prediction
+    from tuner.release.predictions import Prediction
 
 __all__ = ["export", "predict", "retrain"]
 
@@ -97,8 +98,8 @@ def predict(
     as_json: bool,
 ) -> None:
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
-    from tuner.release.predict import check_suffix, find_images, load_model, write_predictions
-    from tuner.release.predict import predict as answer
+    from tuner.release.predict import find_images, load_model, predictions
+    from tuner.release.predictions import check_suffix, writing
     from tuner.runs.places import try_folder, try_target
     from tuner.tracking.reporter import Reporter
 
@@ -113,13 +114,19 @@ def predict(
         from tuner.release.explain import require_explain
 
         require_explain(model_dir)
-    answers = answer(model, found, Reporter(Console(highlight=False, stderr=True)))
-    if out is not None:
-        write_predictions(answers, model.spec.classes, out)
+    reporter = Reporter(Console(highlight=False, stderr=True))
+    classes, answers = model.spec.classes, []
+    printed = out is None and not as_json
+    with contextlib.nullcontext() if out is None else writing(out, classes, reporter) as add:
+        # A bar and answers would stand in each other's way.
+        for batch in predictions(model, found, None if printed else reporter):
+            answers += batch
+            if add is not None:
+                add(batch)
+            elif printed:
+                _print(batch, classes)
     if as_json:
-        print_json(documents.predictions(answers, model.spec.classes))
-    elif out is None:
-        _print(answers, model.spec.classes)
+        print_json(documents.predictions(answers, classes))
     failed = [one for one in answers if one.probabilities is None]
     if out is not None:
         line = f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}"
@@ -136,4 +143,4 @@ def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
     for one in answers:
         row = one.row(classes)
         said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
-        click.echo(f"{one.path}\t{said}")
+        click.echo(f"{row['path']}\t{said}")

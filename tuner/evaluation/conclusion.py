@@ -27,6 +27,7 @@ def doubts(evidence: "Evidence") -> list[str]:
                 f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
             )
     data = evidence.runs[0].record["data"]
+    notes += map(str, data.get("findings") or ())
     if data["sample"]:
         notes.append(
             "the images are the program's own drawings, not photographs: the scores say nothing of real data"

@@ -17,7 +17,7 @@ from trainables.errors import InvalidValue, RunProblem
 from trainables.inference import load_classifier
 from trainables.models.classifier import Classifier
 from tuner.release.folder import WEIGHTS, ModelSpec
-from tuner.release.predict import Prediction
+from tuner.release.predictions import Prediction
 from tuner.runs.best import read_best
 
 __all__ = ["explain", "require_explain"]

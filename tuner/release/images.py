@@ -9,6 +9,7 @@ from trainables.errors import DataProblem, RunProblem, UserMistake
 from tuner.runs.best import Best, Data, SplitSource
 from tuner.runs.best_trial import part_counts
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.findings import given_split, scan_and_tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ def find_images(
     Images that are those of the search keep its split, unless groups are given. `path` is that of best.yaml.
     Raises DataProblem for a folder that is gone or has changed, RunProblem for a split that can't be had.
     """
-    scan = _scan(_folder(best, data), reporter)
+    scan = scan_and_tell(_folder(best, data), reporter)
     same = scan.fingerprint == best.data.fingerprint
     if data is None and not same:
         raise DataProblem(
@@ -86,6 +87,8 @@ def _newly_split(
 
     known = read_groups(scan, groups, group_regex)
     split = make_split(scan, known or None, best.split.fractions, best.split.seed)
+    if understood := given_split(scan, best.split.fractions):
+        reporter.line(understood)
     how = "by group" if known else "by image"
     reporter.warn(
         f"{scan.folder}: these are not the images and groups of the search; a new split was made, {how}"
@@ -132,17 +135,6 @@ def _folder(best: Best, data: Path | None) -> Path:
 
         return sample_data()[0]
     raise DataProblem(f"{folder}, the images of the search, is gone; say where they are: --data FOLDER")
-
-
-def _scan(folder: Path, reporter: Reporter) -> "Scan":
-    from trainables.data.scan import scan
-
-    with reporter.progress("reading images") as progress:
-        found = scan(folder, progress=progress)
-    if found.corrupt:
-        path, reason = found.corrupt[0]
-        reporter.warn(f"left out {len(found.corrupt)} images that can't be read, the first: {path}: {reason}")
-    return found
 
 
 def _same_split(best: Best, path: Path, scan: "Scan") -> "pd.DataFrame":

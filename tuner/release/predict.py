@@ -1,8 +1,6 @@
 """Class probabilities of images from a model.onnx, without torch."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,39 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.decode import SUFFIXES, Pixels, UnreadableImage, quiet_decoding, read_rgb
+from trainables.data.decode import SUFFIXES, Pixels, UnreadableImage, printable, quiet_decoding, read_rgb
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.preprocessing import picture
+from trainables.data.walk import images_below
 from trainables.errors import InvalidValue, RunProblem
 from tuner.release.folder import ONNX, ModelSpec, verify
-from tuner.runs.directory import write_atomically
+from tuner.release.predictions import Prediction
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["Prediction", "find_images", "load_model", "predict", "write_predictions"]
+__all__ = ["find_images", "load_model", "predict", "predictions"]
 
 BATCH = 32
 METADATA_KEY = "tuner"
-OUT_SUFFIXES = (".parquet", ".csv", ".json")
-FIXED = ("path", "class", "probability", "error")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one image: one probability a class, or None and the `error` why not."""
-
-    path: str
-    probabilities: tuple[float, ...] | None
-    error: str | None = None
-
-    def row(self, classes: Sequence[str]) -> dict[str, Any]:
-        """As a row of the table: path, class, probability, error, then one column a class."""
-        names = [f"class {name}" if name in FIXED else name for name in classes]
-        if self.probabilities is None:
-            empty = {"class": None, "probability": None, "error": self.error}
-            return {"path": self.path, **empty, **dict.fromkeys(names)}
-        best = max(range(len(classes)), key=self.probabilities.__getitem__)
-        found = {"class": classes[best], "probability": self.probabilities[best], "error": None}
-        return {"path": self.path, **found, **dict(zip(names, self.probabilities, strict=True))}
 
 
 @dataclass(frozen=True)
@@ -82,62 +60,78 @@ def load_model(path: Path) -> Model:
 
 
 def find_images(named: Sequence[str]) -> list[Path]:
-    """The image files of folders (whatever is below them), of files (whatever they are) and of globs.
+    """The image files of folders, as training finds them, of files (whatever they are) and of patterns.
 
-    In the order given, folders by name, none twice. Raises InvalidValue for something that is not there.
+    In the order given, folders by name; none twice, through whatever folders it is reached. Raises
+    InvalidValue for something that is not there, DataProblem for a folder that can't be read.
     """
-    found: dict[Path, None] = {}
+    found: dict[tuple[Path, str], Path] = {}
     for name in named:
-        place = Path(name).expanduser()
-        if place.is_dir():
-            files = _images_below(place)
-            wanted = "holds no image file"
-        elif place.exists():
-            files, wanted = [place], ""
-        else:
-            files = _matching(place)
-            wanted = "is no file, no folder, and no pattern that fits one"
+        files = _found(Path(name))
         if not files:
-            raise InvalidValue(f"{name} {wanted}; images end in {', '.join(SUFFIXES)}")
-        found.update(dict.fromkeys(files))
-    return list(found)
+            raise InvalidValue(f"{printable(name)} holds no image file; images end in {', '.join(SUFFIXES)}")
+        for file in files:
+            found.setdefault((file.parent.resolve(), file.name), file)
+    return list(found.values())
+
+
+def _found(place: Path) -> list[Path]:
+    try:
+        place = place.expanduser()
+        if place.is_dir():
+            return images_below(place)
+        if place.exists() or place.is_symlink():
+            return [place]
+        hits = _matching(place)
+        found = [file for hit in hits for file in (_below(hit, place) if hit.is_dir() else [hit])]
+    except (OSError, RuntimeError) as error:  # a closed folder, a name that is too long, a ~ of nobody's
+        raise InvalidValue(f"{printable(place)} can't be opened: {_first_line(error)}") from error
+    if not hits:
+        raise InvalidValue(
+            f"{printable(place)} is no file, no folder, and no pattern that fits one; images end in"
+            f" {', '.join(SUFFIXES)}"
+        )
+    return found
+
+
+def _below(hit: Path, pattern: Path) -> list[Path]:
+    """The images in a folder that a pattern fits, unless it is hidden and the pattern does not say so."""
+    hidden = any(part.startswith(".") and part not in pattern.parts for part in hit.parts)
+    return [] if hidden else images_below(hit)
+
+
+def _matching(pattern: Path) -> list[Path]:
+    base = Path(pattern.anchor or ".")
+    try:
+        return sorted(base.glob(str(pattern.relative_to(pattern.anchor))))
+    except (ValueError, NotImplementedError):
+        return []
 
 
 def predict(model: Model, images: Sequence[Path], reporter: Reporter | None = None) -> list[Prediction]:
     """The answers for `images`, in their order; a file that can't be read is an answer with an error."""
-    spec = model.spec
-    answers: list[Prediction] = []
+    return [answer for batch in predictions(model, images, reporter) for answer in batch]
+
+
+def predictions(
+    model: Model, images: Sequence[Path], reporter: Reporter | None = None
+) -> Iterator[list[Prediction]]:
+    """The answers for `images`, in their order, some at a time, as soon as they are there."""
+    spec, done = model.spec, 0
     with quiet_decoding(), (reporter or Reporter()).progress("predicting") as progress:
         looks = in_threads(lambda path: _look(path, spec), images, num_workers(None))
         for batch in _batches(zip(images, looks, strict=True)):
-            answers += _answer(model, batch)
+            yield _answer(model, batch)
+            done += len(batch)
             if progress is not None:
-                progress(len(answers), len(images))
-    return answers
-
-
-def write_predictions(answers: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
-    """Write one row an image to `path`, whose suffix says how; raises InvalidValue for another suffix."""
-    check_suffix(path)
-    rows = [answer.row(classes) for answer in answers]
-    writers = {".parquet": _write_parquet, ".csv": _write_csv, ".json": _write_json}
-    try:
-        write_atomically(path, lambda file: writers[path.suffix.lower()](rows, file))
-    except FileNotFoundError as error:
-        raise InvalidValue(f"{path} can't be written: its folder does not exist") from error
-
-
-def check_suffix(path: Path) -> None:
-    """Raise InvalidValue unless predictions can be written to such a file."""
-    if path.suffix.lower() not in OUT_SUFFIXES:
-        raise InvalidValue(f"--out {path} must end in {', '.join(OUT_SUFFIXES)}")
+                progress(done, len(images))
 
 
 def _look(path: Path, spec: ModelSpec) -> Pixels | str:
     try:
         return picture(read_rgb(path), spec.image_size, spec.short_side)
     except UnreadableImage as error:
-        return str(error).removeprefix(f"{path} ")
+        return str(error).removeprefix(f"{printable(path)} ")
 
 
 def _batches(looks: Iterator[tuple[Path, Pixels | str]]) -> Iterator[list[tuple[Path, Pixels | str]]]:
@@ -162,45 +156,9 @@ def _answer(model: Model, batch: Sequence[tuple[Path, Pixels | str]]) -> list[Pr
     ]
 
 
-def _matching(pattern: Path) -> list[Path]:
-    base = Path(pattern.anchor or ".")
-    try:
-        hits = base.glob(str(pattern.relative_to(pattern.anchor)))
-        return sorted(hit for hit in hits if hit.is_file())
-    except (ValueError, NotImplementedError):
-        return []
-
-
-def _images_below(folder: Path) -> list[Path]:
-    files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    return sorted(
-        file for file in files if not any(p.startswith(".") for p in file.relative_to(folder).parts)
-    )
-
-
 def _providers(onnxruntime: Any) -> list[str]:
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     return [name for name in wanted if name in onnxruntime.get_available_providers()]
-
-
-def _write_parquet(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    text = {"path", "class", "error"}
-    kinds = [(name, pa.string() if name in text else pa.float64()) for name in rows[0]]
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(kinds)), path)
-
-
-def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _write_json(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    path.write_text(json.dumps(list(rows), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _first_line(error: Exception) -> str:

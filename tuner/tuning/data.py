@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainables import models
-from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
+from trainables.data.decode import printable
+from trainables.data.walk import require_folder
+from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
+from tuner.tuning.findings import given_split, scan_and_tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +39,7 @@ def load_data(config: SearchConfig, settings: SpaceSettings, reporter: Reporter)
     """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend."""
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
-    scan = _scan(folder, reporter)
+    scan = scan_and_tell(folder, reporter)
     return Examined(scan, _split(config, scan, groups_csv, reporter), weights, sample, groups_csv)
 
 
@@ -54,9 +57,9 @@ def build_run_cache(
 def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path | None, bool]:
     """Folder, groups file, and whether it is the sample data."""
     if config.data is not None:
-        if not config.data.expanduser().is_dir():
-            raise DataProblem(f"--data {config.data}: no such folder")
-        return config.data.expanduser().resolve(), config.groups, False
+        folder = config.data.expanduser()
+        require_folder(folder, f"--data {printable(config.data)} must be a folder of images")
+        return folder.resolve(), config.groups, False
     from trainables.data.sample import sample_data
 
     reporter.line(
@@ -64,23 +67,6 @@ def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path |
     )
     folder, groups = sample_data()
     return folder, groups, True
-
-
-def _scan(folder: Path, reporter: Reporter) -> "Scan":
-    from trainables.data.scan import scan
-
-    with reporter.progress("reading images") as progress:
-        found = scan(folder, progress=progress)
-    for path, reason in found.corrupt[:10]:
-        reporter.warn(f"left out {path}: {reason}")
-    if len(found.corrupt) > 10:
-        reporter.warn(f"left out {len(found.corrupt) - 10} more images that can't be read")
-    if found.passed_over:
-        names = ", ".join(path for path, _ in found.passed_over[:5])
-        reporter.warn(f"passed over {len(found.passed_over)} files that are no images: {names}")
-    for name in found.empty_classes:
-        reporter.warn(f"class folder {name!r} holds no image and is left out")
-    return found
 
 
 def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter) -> "pd.DataFrame":
@@ -94,7 +80,10 @@ def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter
             "no --groups: the split is by image, so photographs of one object may stand on both sides"
             " and make every score too good"
         )
-    return make_split(scan, groups, parse_fractions(config.split), config.seed)
+    fractions = parse_fractions(config.split)
+    if understood := given_split(scan, fractions):
+        reporter.line(understood)
+    return make_split(scan, groups, fractions, config.seed)
 
 
 def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:

@@ -10,8 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuner.tuning.findings import findings, given_split
+
 if TYPE_CHECKING:
     from trainables.data.scan import ImageFile, Scan
+    from trainables.data.split import Fractions
 
 __all__ = ["ClassRow", "Duplicates", "Inspection", "inspect", "render"]
 
@@ -43,7 +46,8 @@ class Inspection:
 
     `smallest`, `median` and `largest` are sizes in pixels, (width, height), by area. `imbalance` is the
     largest class over the smallest. `expected_leaks` of `test_images` in a random split would have another
-    photograph of their group in training. `parts` counts images where the folder is split already.
+    photograph of their group in training. `given_split` says how the folders of a split were understood, and
+    `findings` are what a search warns of.
     """
 
     folder: Path
@@ -51,7 +55,8 @@ class Inspection:
     images: int
     groups: int
     grouped: bool
-    parts: Mapping[str, int]
+    given_split: str | None
+    findings: tuple[str, ...]
     smallest: tuple[int, int]
     median: tuple[int, int]
     largest: tuple[int, int]
@@ -92,6 +97,7 @@ def inspect(
     return _summary(
         found,
         merged_groups(found.images, given),
+        fractions=fractions,
         grouped=bool(given),
         test_images=test_images,
         expected_leaks=test_images * random_split_leak(found, given, fractions),
@@ -109,6 +115,7 @@ def _summary(
     found: "Scan",
     names: Mapping[str, str],
     *,
+    fractions: "Fractions",
     grouped: bool,
     test_images: int,
     expected_leaks: float,
@@ -129,7 +136,8 @@ def _summary(
         images=total,
         groups=len(set(names.values())),
         grouped=grouped,
-        parts=Counter(image.part for image in found.images if image.part),
+        given_split=given_split(found, fractions),
+        findings=tuple(findings(found)),
         smallest=sizes[0],
         median=sizes[(total - 1) // 2],
         largest=sizes[-1],
@@ -182,8 +190,8 @@ def _sentences(inspection: Inspection) -> list[str]:
     lines.append(
         f"imbalance: the largest class has {inspection.imbalance:.1f} times the images of the smallest"
     )
-    if inspection.parts:
-        lines.append("split already: " + ", ".join(f"{part} {n}" for part, n in inspection.parts.items()))
+    if inspection.given_split:
+        lines.append(inspection.given_split)
     for where, found in (
         ("a class", inspection.duplicates_within),
         ("classes", inspection.duplicates_across),
@@ -195,6 +203,7 @@ def _sentences(inspection: Inspection) -> list[str]:
     if inspection.empty_classes:
         lines.append(f"without an image, and left out: {', '.join(inspection.empty_classes)}")
     lines.append(_leak_sentence(inspection))
+    lines += [f"warning: {sentence}" for sentence in inspection.findings]
     if inspection.split_problem:
         lines.append(f"can't be split: {inspection.split_problem}")
     return lines

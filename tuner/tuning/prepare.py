@@ -16,6 +16,7 @@ from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle, space_fingerprint
 from tuner.tuning.data import Examined, build_run_cache, load_data
+from tuner.tuning.findings import findings, given_split
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
     """The images and their split, so that a reader can tell whether two runs may be compared."""
     from trainables.data import split as splitting
 
-    scan, split = found.scan, found.split
+    scan, split, fractions = found.scan, found.split, splitting.parse_fractions(config.split)
     return {
         "folder": str(scan.folder),
         "sample": found.sample,
@@ -152,10 +153,12 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
         "classes": {str(name): int((split["label"] == name).sum()) for name in scan.classes},
         "groups": None if found.groups is None else str(found.groups.resolve()),
         "group_regex": config.group_regex,
-        "fractions": list(splitting.parse_fractions(config.split)),
+        "fractions": list(fractions),
         "leaks": splitting.leaks(split),
         "corrupt": [list(pair) for pair in scan.corrupt],
         "passed_over": len(scan.passed_over),
+        "given_split": given_split(scan, fractions),
+        "findings": findings(scan),
     }
 
 

@@ -17,7 +17,7 @@ from tuner.cli.json_keys import KEYS
 from tuner.evaluation import comparison
 from tuner.planning.plan import Combination, Plan
 from tuner.planning.timing import Cost
-from tuner.release.predict import Prediction
+from tuner.release.predictions import Prediction
 from tuner.runs.directory import trials_schema
 from tuner.runs.heartbeat import Watch
 

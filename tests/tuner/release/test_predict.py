@@ -1,5 +1,7 @@
 import csv
+import io
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -8,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from click.testing import CliRunner
 from pictures import write_pictures
 from PIL import Image
+from rich.console import Console
 
 from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
@@ -20,9 +25,12 @@ from trainables.data.decode import read_rgb
 from trainables.data.preprocessing import cache_side, centre_crop, picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
+from tuner.cli.models import predict as predict_command
 from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
 from tuner.release.formats import TOLERANCE, write_formats
-from tuner.release.predict import find_images, load_model, predict, write_predictions
+from tuner.release.predict import find_images, load_model, predict
+from tuner.release.predictions import Prediction, write_predictions, writing
+from tuner.tracking.reporter import Reporter
 
 CLASSES = ("blue", "path", "초록")
 SIZE = 32
@@ -136,6 +144,76 @@ def test_every_table_has_one_row_an_image_and_one_column_a_class(folder, picture
     assert rows[3]["blue"] in (None, "")
 
 
+def odd_name(folder: Path, name: bytes) -> Path:
+    return Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".json"])
+def test_a_name_that_is_no_utf8_costs_no_answer(folder, pictures, tmp_path, suffix):
+    source = (pictures / "blue" / "000.png").read_bytes()
+    (tmp_path / "d").mkdir()
+    odd_name(tmp_path / "d", b"caf\xe9.png").write_bytes(source)
+    odd_name(tmp_path / "d", b"torn\xff.png").write_bytes(b"")
+    (tmp_path / "d" / "plain.png").write_bytes(source)
+    out = tmp_path / f"out{suffix}"
+    write_predictions(predict(load_model(folder), find_images([str(tmp_path / "d")])), CLASSES, out)
+    read = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".json": pd.read_json}[suffix]
+    rows = read(out)
+    assert [Path(path).name for path in rows["path"]] == [r"caf\xe9.png", "plain.png", r"torn\xff.png"]
+    assert rows["probability"].notna().tolist() == [True, True, False]
+    assert "it holds no image" in rows["error"][2]
+
+
+def test_the_terminal_takes_such_names_too(folder, pictures, tmp_path):
+    odd_name(tmp_path, b"caf\xe9.png").write_bytes((pictures / "blue" / "000.png").read_bytes())
+    done = CliRunner().invoke(predict_command, [str(folder), str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert r"/caf\xe9.png" in done.output
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".json"])
+def test_answers_are_on_disk_as_they_come_and_kept_when_something_breaks(tmp_path, suffix):
+    said = Console(file=io.StringIO(), record=True, width=200)
+    answers = [Prediction(f"{n}.png", (0.1, 0.7, 0.2)) for n in range(40)]
+    out = tmp_path / f"out{suffix}"
+    with pytest.raises(RuntimeError, match="late"), writing(out, CLASSES, Reporter(said)) as add:  # noqa: PT012
+        add(answers)
+        (temporary,) = tmp_path.iterdir()
+        assert suffix == ".parquet" or "39.png" in temporary.read_text()
+        raise RuntimeError("late")
+    (partial,) = tmp_path.iterdir()
+    assert partial.name == f"out.partial{suffix}"
+    assert f"the 40 answers so far are in {partial}" in said.export_text().replace("\n", "")
+    read = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".json": pd.read_json}[suffix]
+    assert len(read(partial)) == 40
+    with pytest.raises(RuntimeError, match="early"), writing(tmp_path / f"two{suffix}", CLASSES):
+        raise RuntimeError("early")
+    assert list(tmp_path.iterdir()) == [partial]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".json"])
+def test_a_place_that_can_not_be_written_is_said_before_any_answer(tmp_path, suffix):
+    (tmp_path / f"folder{suffix}").mkdir()
+    for place, why in (("none/out", "its folder does not exist"), ("folder", "it is a folder")):
+        with (
+            pytest.raises(InvalidValue, match=why),
+            writing(tmp_path / f"{place}{suffix}", CLASSES),
+        ):
+            pytest.fail("the work was started")
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with (  # noqa: PT012
+        pytest.raises(InvalidValue, match=r"out\.csv can't be written: no space left on device"),
+        writing(tmp_path / "out.csv", CLASSES) as add,
+    ):
+        monkeypatch.setattr(csv.DictWriter, "writerows", full)
+        add([Prediction("a.png", (0.1, 0.7, 0.2))])
+
+
 def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(InvalidValue, match=r"\.parquet, \.csv, \.json"):
         write_predictions([], CLASSES, tmp_path / "out.xlsx")
@@ -154,6 +232,36 @@ def test_folders_files_and_patterns_are_found_once_and_in_order(pictures, tmp_pa
         pictures / "blue/000.png",
         pictures / "green/000.png",
     ]
+
+
+def test_linked_folders_are_followed_and_each_image_is_found_once(pictures, tmp_path):
+    (tmp_path / "linked").symlink_to(pictures / "green")
+    (tmp_path / "again").symlink_to(tmp_path / "linked")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "lost.png").symlink_to("nowhere.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    found = find_images([str(tmp_path), str(pictures), str(pictures / "green" / "000.png")])
+    names = [path.relative_to(tmp_path).as_posix() for path in found[:5]]
+    assert names == ["again/000.png", "again/001.png", "again/002.png", "lost.png", "pipe.png"]
+    blue = [path.relative_to(pictures).as_posix() for path in found[5:]]
+    assert [name for name in blue if name.startswith("green")] == []
+    assert len([name for name in blue if not Path(name).name.startswith(".")]) == len(blue) == 3
+
+
+def test_folders_that_a_pattern_fits_are_read(pictures, tmp_path):
+    (pictures / ".cache").mkdir()
+    (pictures / ".cache" / "x.png").write_bytes(b"")
+    found = [path.relative_to(pictures).as_posix() for path in find_images([f"{pictures}/*"])]
+    assert len(found) == 6
+    assert {name.split("/")[0] for name in found} == {"blue", "green"}
+
+
+def test_what_is_named_like_an_image_and_is_none_gets_an_answer(folder, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "lost.png").symlink_to("nowhere.png")
+    lost, pipe = predict(load_model(folder), find_images([str(tmp_path)]))
+    assert lost.error == "can't be read: No such file or directory"
+    assert pipe.error == "can't be read: it is not a regular file"
 
 
 def test_what_is_not_there_is_said(tmp_path):

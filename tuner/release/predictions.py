@@ -1,0 +1,206 @@
+"""Answers for images, and the table they are written to while they are made."""
+
+import contextlib
+import csv
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainables.data.decode import printable
+from trainables.errors import InvalidValue
+from tuner.tracking.reporter import Reporter
+
+__all__ = ["OUT_SUFFIXES", "Prediction", "check_suffix", "write_predictions", "writing"]
+
+OUT_SUFFIXES = (".parquet", ".csv", ".json")
+FIXED = ("path", "class", "probability", "error")
+
+_ROWS_AT_ONCE = 4096
+"""Rows of a Parquet file that wait for each other; fewer make slow files."""
+
+Add = Callable[[Sequence["Prediction"]], None]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one image: one probability a class, or None and the `error` why not."""
+
+    path: str
+    probabilities: tuple[float, ...] | None
+    error: str | None = None
+
+    def row(self, classes: Sequence[str]) -> dict[str, Any]:
+        r"""As a row of the table: path, class, probability, error, then one column a class.
+
+        Bytes of the path that are no UTF-8 are written as \xe9.
+        """
+        path, names = printable(self.path), _columns(classes)
+        if self.probabilities is None:
+            empty = {"class": None, "probability": None, "error": self.error}
+            return {"path": path, **empty, **dict.fromkeys(names)}
+        best = max(range(len(classes)), key=self.probabilities.__getitem__)
+        found = {"class": classes[best], "probability": self.probabilities[best], "error": None}
+        return {"path": path, **found, **dict(zip(names, self.probabilities, strict=True))}
+
+
+def check_suffix(path: Path) -> None:
+    """Raise InvalidValue unless predictions can be written to such a file."""
+    if path.suffix.lower() not in OUT_SUFFIXES:
+        raise InvalidValue(f"--out {path} must end in {', '.join(OUT_SUFFIXES)}")
+
+
+def write_predictions(answers: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
+    """Write one row an image to `path`, whose suffix says how; raises InvalidValue for another suffix."""
+    with writing(path, classes) as add:
+        add(answers)
+
+
+@contextlib.contextmanager
+def writing(path: Path, classes: Sequence[str], reporter: Reporter | None = None) -> Iterator[Add]:
+    """A function that adds answers to `path`, which appears when all are there.
+
+    They are on disk as they come, in a temporary neighbour. If the block raises, that becomes
+    NAME.partial.SUFFIX, so that nothing is lost. Raises InvalidValue for another suffix, or a place where nothing
+    can be written.
+    """
+    check_suffix(path)
+    if path.is_dir():
+        raise InvalidValue(f"{printable(path)} can't be written: it is a folder")
+    table = {".parquet": _Parquet, ".csv": _Csv, ".json": _Json}[path.suffix.lower()]
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    try:
+        opened = table(temporary, classes)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InvalidValue(f"{printable(path)} can't be written: {_why(error, path)}") from error
+
+    def told(write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            raise InvalidValue(f"{printable(path)} can't be written: {_why(error, path)}") from error
+
+    def finish() -> None:
+        opened.close()
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    try:
+        yield lambda answers: told(lambda: opened.add(answers))
+        told(finish)
+    except BaseException:
+        _keep(opened, temporary, path, reporter or Reporter())
+        raise
+
+
+def _keep(opened: "_Table", temporary: Path, path: Path, reporter: Reporter) -> None:
+    """Leave the answers so far under a name that can be found."""
+    # A full disk may be why: then what is there is all that can be kept.
+    with contextlib.suppress(OSError):
+        opened.close()
+    if not opened.rows:
+        temporary.unlink(missing_ok=True)
+        return
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    with contextlib.suppress(OSError):
+        temporary.replace(partial)
+        reporter.warn(f"the {opened.rows:,} answers so far are in {printable(partial)}")
+
+
+def _why(error: OSError, path: Path) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "its folder does not exist"
+    return (error.strerror or str(error)).lower()
+
+
+def _columns(classes: Sequence[str]) -> list[str]:
+    return [f"class {name}" if name in FIXED else name for name in classes]
+
+
+class _Table:
+    """A file that grows by answers."""
+
+    rows = 0
+
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        self._classes, self._names = classes, [*FIXED, *_columns(classes)]
+
+    def add(self, answers: Sequence[Prediction]) -> None:
+        self._write([answer.row(self._classes) for answer in answers])
+        self.rows += len(answers)
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class _Csv(_Table):
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        super().__init__(path, classes)
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, fieldnames=self._names)
+        self._writer.writeheader()
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        self._writer.writerows(rows)
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Json(_Table):
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        super().__init__(path, classes)
+        self._file = path.open("w", encoding="utf-8")
+        self._next = "[\n"
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            self._file.write(self._next + json.dumps(row, ensure_ascii=False, indent=2))
+            self._next = ",\n"
+        self._file.flush()
+
+    def close(self) -> None:
+        if not self._file.closed:
+            try:
+                self._file.write("\n]\n" if self.rows else "[]\n")
+            finally:
+                self._file.close()
+
+
+class _Parquet(_Table):
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        super().__init__(path, classes)
+        text = {"path", "class", "error"}
+        self._schema = pa.schema([(n, pa.string() if n in text else pa.float64()) for n in self._names])
+        self._waiting: list[dict[str, Any]] = []
+        self._writer = pq.ParquetWriter(path, self._schema)
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        self._waiting += rows
+        if len(self._waiting) >= _ROWS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+            self._waiting = []
+
+    def close(self) -> None:
+        try:
+            self._flush()
+        finally:
+            self._writer.close()

@@ -1,0 +1,93 @@
+"""What is found in an image folder that a reader of any answer must know, in sentences that all commands share."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.tracking.reporter import Reporter
+
+if TYPE_CHECKING:
+    from trainables.data.scan import Scan
+
+__all__ = ["findings", "given_split", "scan_and_tell"]
+
+_PARTS = ("train", "val", "test")
+
+
+def findings(scan: "Scan") -> list[str]:
+    """What makes an answer wrong or less than it seems, one sentence each, the worst first."""
+    found = [_two_labels(scan), _in_no_class(scan), _unreadable(scan)]
+    found += [f"class folder {name!r} holds no image and is left out" for name in scan.empty_classes]
+    return [sentence for sentence in found if sentence]
+
+
+def given_split(scan: "Scan", fractions: tuple[float, float, float]) -> str | None:
+    """How the folders of a split were understood, and what is done for a part that is missing; None without."""
+    if not scan.parts:
+        return None
+    counts = Counter(image.part for image in scan.images)
+    told = [f"{folder!r} is {part} ({counts[part]:,} images)" for folder, part in scan.parts]
+    missing = [part for part in _PARTS if not counts[part]]
+    shares = dict(zip(_PARTS, fractions, strict=True))
+    total = sum(shares[part] for part in ("train", *missing))
+    carved = [
+        f"no {part}: about {shares[part] / total:.0%} of train, in whole groups, becomes {part}"
+        for part in missing
+    ]
+    return f"the folder is split already: {'; '.join([', '.join(told), *carved])}"
+
+
+def scan_and_tell(folder: Path, reporter: Reporter) -> "Scan":
+    """Look at the images in `folder`, and tell what a reader of any answer must know of them."""
+    from trainables.data.scan import scan
+
+    with reporter.progress("reading images") as progress:
+        found = scan(folder, progress=progress)
+    for sentence in findings(found):
+        reporter.warn(sentence)
+    others = [path for path, reason in found.passed_over if not _is_image(path, reason)]
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        reporter.line(f"passed over what is no image: {', '.join(others[:5])}{more}")
+    return found
+
+
+def _two_labels(scan: "Scan") -> str | None:
+    same: dict[str, dict[str, str]] = defaultdict(dict)
+    for image in scan.images:
+        same[image.pixels].setdefault(image.label, image.path)
+    torn = [list(paths.values()) for paths in same.values() if len(paths) > 1]
+    if not torn:
+        return None
+    count = "1 picture stands" if len(torn) == 1 else f"{len(torn):,} pictures stand"
+    return (
+        f"{count} in more than one class, so labels contradict each other and scores can't be right; the first:"
+        f" {torn[0][0]} is {torn[0][1]}"
+    )
+
+
+def _in_no_class(scan: "Scan") -> str | None:
+    stray = [path for path, reason in scan.passed_over if _is_image(path, reason)]
+    if not stray:
+        return None
+    kind = "1 image is" if len(stray) == 1 else f"{len(stray):,} images are"
+    return f"{kind} left out, in no class folder or behind a broken link: {_some(stray)}"
+
+
+def _unreadable(scan: "Scan") -> str | None:
+    if not scan.corrupt:
+        return None
+    first = scan.corrupt[0][1].removeprefix(f"{scan.folder}/")
+    kind = "1 image is" if len(scan.corrupt) == 1 else f"{len(scan.corrupt):,} images are"
+    paths = f" ({_some([path for path, _ in scan.corrupt])})" if len(scan.corrupt) > 1 else ""
+    return f"{kind} left out{paths}: {first}"
+
+
+def _some(paths: list[str]) -> str:
+    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
+
+
+def _is_image(path: str, reason: str) -> bool:
+    from trainables.data.walk import HIDDEN, LOOP, is_image
+
+    return is_image(path) and reason not in (HIDDEN, LOOP)
