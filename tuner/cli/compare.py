@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,15 +66,13 @@ def compare(
     try_folder(out or runs[0] / "report", "--out")
     scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
     comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
-    click.echo(markdown(comparison))
-    click.echo(f"\nreport: {comparison.report}")
+    say(markdown(comparison))
+    say(f"\nreport: {comparison.report}")
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
-                click.echo(
-                    f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True
-                )
-    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml")
+                say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
+    say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml")
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,8 @@ def models() -> RenderableType:
     """Every registered model with its size and stages, and how to name timm's."""
     table = Table(box=None, pad_edge=False)
     for heading, justify in (("model", "left"), ("parameters", "right"), ("features", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column("stages, from the input up")
+        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    table.add_column("stages, from the input up", overflow="fold")
     for name in registry.names():
         built = _build(name)
         size = sum(p.numel() for p in built.backbone.parameters())
@@ -226,9 +226,9 @@ def _stage_table(built: "Classifier", image_size: int) -> Table:
 
     shapes = stage_shapes(built, image_size)
     table = Table(box=None, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("output")
-    table.add_column("parameters", justify="right")
+    table.add_column("stage", overflow="fold")
+    table.add_column("output", overflow="fold")
+    table.add_column("parameters", justify="right", overflow="fold")
     for stage in built.stages:
         shape = " x ".join(map(str, shapes.get(stage.name, ())))
         table.add_row(stage.name, shape, f"{sum(p.numel() for p in stage.parameters):,}")
@@ -241,9 +241,9 @@ def _stage_table(built: "Classifier", image_size: int) -> Table:
 
 def _strategy_table(name: str, built: "Classifier") -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("strategy")
+    table.add_column("strategy", overflow="fold")
     for heading in ("trains in epoch 1", "in the last", "everything from epoch"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for strategy in strategies.names():
         if strategies.wants_auxiliary(strategy) and not len(built.auxiliary):
             continue

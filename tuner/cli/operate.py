@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tuner.cli.parameters import FOLDER, Number, split_names
-from tuner.cli.terminal import open_console
+from tuner.cli.terminal import open_console, say
 
 RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
 
@@ -27,7 +27,7 @@ def stop(run_dir: Path, trial: str | None) -> None:
     """End a running search as Ctrl-C would, so that it can be resumed; or end one trial for good."""
     from tuner.tracking.status import stop_run, stop_trial
 
-    click.echo(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
+    say(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
 
 
 @click.command()
@@ -38,7 +38,7 @@ def board(run_dir: Path, port: int, writable: bool) -> None:
     """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
     from tuner.tracking.board import serve
 
-    serve(run_dir, port, writable=writable, tell=lambda line: click.echo(line))
+    serve(run_dir, port, writable=writable, tell=say)
 
 
 @click.command()
@@ -55,7 +55,7 @@ def grafana(out: Path, datasource: str) -> None:
     from tuner.tracking.grafana import write
 
     for file in write(out, datasource):
-        click.echo(file)
+        say(file)
 
 
 @click.command()
@@ -68,11 +68,9 @@ def sync(run_dir: Path, log: str | None) -> None:
 
     found = synchronise(Run.open(run_dir), None if log is None else list(split_names(log)))
     for one in found:
-        click.echo(
-            f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}")
-        )
+        say(f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}"))
     if not found:
-        click.echo("this run logs to nothing but its own directory")
+        say("this run logs to nothing but its own directory")
     sys.exit(int(any(one.trouble is not None for one in found)))
 
 
