@@ -12,6 +12,7 @@ from rich.console import Console
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
     from tuner.evaluation.comparison import SeedScorer
@@ -68,14 +69,12 @@ def compare(
     if as_json:
         print_json(documents.comparison(comparison))
     else:
-        click.echo(f"{markdown(comparison)}\n\nreport: {comparison.report}")
+        say(f"{markdown(comparison)}\n\nreport: {comparison.report}")
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
-                click.echo(
-                    f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True
-                )
-    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
+                say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
+    say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rich.console import Console
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +31,11 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
 
     best = write(run_dir, trial, out)
     expected = best.expected
-    click.echo(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
+    say(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
     error = "" if expected.standard_error is None else f"± {expected.standard_error:.4f}, "
-    click.echo(f"its spread: {error}{expected.spread}")
-    click.echo(f"wrote {out} and {out.with_name(best.split.file)}")
-    click.echo(f"next: tuner retrain {out}")
+    say(f"its spread: {error}{expected.spread}")
+    say(f"wrote {out} and {out.with_name(best.split.file)}")
+    say(f"next: tuner retrain {out}")
 
 
 @click.command()
@@ -75,9 +76,9 @@ def retrain(best: Path, **options: Any) -> None:
 
     done = train(RetrainConfig(best=best, **options), Reporter(Console(highlight=False)))
     for line in done.sentences:
-        click.echo(line)
-    click.echo(f"the model is in {done.folder}")
-    click.echo(f"next: tuner predict {done.folder} IMAGES...")
+        say(line)
+    say(f"the model is in {done.folder}")
+    say(f"next: tuner predict {done.folder} IMAGES...")
 
 
 @click.command()
@@ -130,12 +131,12 @@ def predict(
     failed = [one for one in answers if one.probabilities is None]
     if out is not None:
         line = f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}"
-        click.echo(line, err=as_json)
+        say(line, err=as_json)
     if explain:
         from tuner.release.explain import explain as draw
 
         drawn = draw(model_dir, model.spec, answers, explain_dir)
-        click.echo(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
+        say(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
     sys.exit(1 if len(failed) == len(answers) else 0)
 
 
@@ -143,4 +144,4 @@ def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
     for one in answers:
         row = one.row(classes)
         said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
-        click.echo(f"{row['path']}\t{said}")
+        say(f"{row['path']}\t{said}")

@@ -87,7 +87,7 @@ def _table(found: "Plan") -> Table:
         "memory",
     )
     for head in heads:
-        table.add_column(head, justify="left" if head == "combination" else "right", no_wrap=True)
+        table.add_column(head, justify="left" if head == "combination" else "right", overflow="fold")
     for row in found.combinations:
         frozen, full = (
             "-" if seconds is None else f"{seconds:.1f}" for seconds in (row.frozen_epoch_s, row.full_epoch_s)
