@@ -167,7 +167,13 @@ def test_the_model_card_says_so_if_the_model_gives_one_answer():
 
 def test_the_pictures_of_a_model_folder_draw_every_name(tmp_path, formulas):
     before = len(formulas)
-    draw(tmp_path / "figures", [], metrics_of(np.repeat(np.arange(len(UGLY)), 2)), UGLY)
+    epoch = {"epoch": 1, "train_loss": 0.5, "val_loss": 0.5, "train_accuracy": 0.5, "val_accuracy": 0.5}
+    draw(
+        tmp_path / "figures",
+        [SimpleNamespace(history=[epoch])],
+        metrics_of(np.repeat(np.arange(len(UGLY)), 2)),
+        UGLY,
+    )
     assert (tmp_path / "figures" / "confusion_matrix.png").stat().st_size > 10_000
     assert len(formulas) == before
 

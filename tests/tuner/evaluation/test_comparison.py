@@ -317,6 +317,14 @@ def test_a_changed_test_image_stops_the_comparison_before_anyone_looks(tmp_path)
     assert not (run.path / "test_scored.yaml").exists()
 
 
+def unpainted(folder, name, *_):
+    """Empty files in place of a picture's."""
+    files = tuple(folder / f"{name}{ending}" for ending in (".png", ".svg", "-dark.svg"))
+    for file in files:
+        file.touch()
+    return files
+
+
 def blind(*which):
     """A scorer whose trials of these strategies answer the second class for every image."""
 
@@ -328,6 +336,7 @@ def blind(*which):
 
 
 def test_a_finalist_of_one_answer_is_said_to_be_one_beside_its_score(tmp_path, monkeypatch):
+    monkeypatch.setattr("tuner.evaluation.plots.album.paint", unpainted)
     run = make_run(tmp_path / "run", samples=0)
     found = compare([run.path], scorer=blind("feature_extractor"))
     rows = found.table[found.table["strategy"] == "feature_extractor"]
@@ -350,10 +359,8 @@ def test_a_tie_with_a_chosen_one_of_one_answer_is_said_to_mean_nothing(tmp_path,
     undrawn(monkeypatch)
     run = make_run(tmp_path / "run", samples=0)
     found = compare([run.path], scorer=blind("full", "feature_extractor", "gradual_unfreeze"))
-    assert (
-        "answers the same class, 'Potato___Late_blight', for every test image, and so do 8 others"
-        in found.conclusion
-    )
+    said = "answers the same class, 'Potato___Late_blight', for every test image, and so do 8 others"
+    assert said in found.conclusion
     assert "to be tied with it says nothing" in found.conclusion
 
 
