@@ -14,6 +14,7 @@ from trainables import strategies
 from trainables.config import TrialConfig
 from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
+from trainables.device_errors import in_smaller_batches
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
 from trainables.models.classifier import Classifier
@@ -125,13 +126,20 @@ def compute_logits(
     device: torch.device,
     batch_size: int = 64,
 ) -> Tensor:
-    """Logits float32 [n, classes] of the cached images `rows`, in their order."""
+    """Logits float32 [n, classes] of the cached images `rows`, in their order.
+
+    Where memory runs out it starts over with half the batch.
+    """
     classifier = placed(classifier, device).eval()
-    parts = []
-    for images in eval_batches(cache, rows, batch_size=batch_size, image_size=image_size, device=device):
-        with autocast(device, precision):
-            parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
-    return torch.cat(parts)
+
+    def compute(size: int) -> Tensor:
+        parts = []
+        for images in eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device):
+            with autocast(device, precision):
+                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
+        return torch.cat(parts)
+
+    return in_smaller_batches(compute, batch_size)
 
 
 def score_images(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from trainables import strategies
-from trainables.batch_loader import BatchLoader
+from trainables.batch_loader import EVAL_BATCH, BatchLoader
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.data.batches import normalise
+from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
 from trainables.inference import Scores, autocast, placed, score_logits
@@ -24,6 +25,9 @@ from trainables.optim import Schedule, build_optimizer
 from trainables.setting import ComputeConfig
 from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs
 from trainables.trial_data import TrialData
+
+LOOK_EVERY = 8
+"""Batches between two looks at the loss on an accelerator, which has to finish its work for each look."""
 
 
 def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
@@ -61,6 +65,8 @@ class TrainingRun:
         self.best_epoch = 0
         self.first_rates = ""
         self.accumulation = 1
+        self.eval_batch = EVAL_BATCH
+        self.look_every = 1 if setting.device.type == "cpu" else LOOK_EVERY
         self._waited, self._reference = 0, math.inf
         self._sign = 1 if METRICS[setting.metric] == "min" else -1
         classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
@@ -84,7 +90,11 @@ class TrainingRun:
             yield self.step()
 
     def step(self) -> EpochMetrics:
-        """Train and validate one epoch; raises Diverged as soon as a loss is not finite."""
+        """Train and validate one epoch.
+
+        Raises Diverged at the batch whose loss is not finite (on an accelerator up to `LOOK_EVERY` batches later,
+        before anything is validated), or after a validation whose loss is not.
+        """
         started = time.perf_counter()
         epoch = self.epoch + 1
         torch.manual_seed(int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]))
@@ -92,9 +102,8 @@ class TrainingRun:
         trainable = apply_freeze(self.groups, epoch)
         train_loss, train_accuracy = self._train(epoch)
         scores = self.validate(epoch)
-        validated = len(self.data.val_rows) > 0
-        if not (math.isfinite(train_loss) and (math.isfinite(scores.loss) or not validated)):
-            raise Diverged(f"epoch {epoch}: train_loss {train_loss}, val_loss {scores.loss}")
+        if len(self.data.val_rows) > 0 and not math.isfinite(scores.loss):
+            raise Diverged(f"epoch {epoch}: val_loss {scores.loss} (train_loss {train_loss:.4g})")
         metrics = EpochMetrics(
             epoch=epoch,
             full_epochs=full_epochs(self.groups, epoch),
@@ -117,12 +126,15 @@ class TrainingRun:
         return metrics
 
     def validate(self, epoch: int) -> Scores:
-        """Plain scores of the validation images with the weights as they are; NaN if there are none."""
+        """Plain scores of the validation images with the weights as they are; NaN if there are none.
+
+        Where memory runs out it starts over with half the batch; the scores do not depend on it.
+        """
         self.classifier.eval()
         if len(self.data.val_rows) == 0:
             return Scores(math.nan, math.nan, math.nan, math.nan)
-        parts = list(self._logits(self.feed.validation(epoch)))
-        return score_logits(torch.cat(parts).float().cpu(), self._val_labels, len(self.data.classes))
+        logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
+        return score_logits(logits, self._val_labels, len(self.data.classes))
 
     def applied(self) -> dict[str, str]:
         """What is in force, read off the live optimizer, loss and batches."""
@@ -143,8 +155,15 @@ class TrainingRun:
         """Split every batch into twice as many parts; False when there is nothing left to split."""
         if self.accumulation * 2 > self.config.batch_size:
             return False
-        self.accumulation *= 2
+        self.split_batches(self.accumulation * 2)
         return True
+
+    def split_batches(self, parts: int) -> None:
+        """Compute every training batch in at least `parts` parts, and as many times fewer images at once elsewhere."""
+        self.accumulation = max(self.accumulation, min(parts, self.config.batch_size))
+        self.eval_batch = max(1, min(self.eval_batch, EVAL_BATCH // parts))
+        if self.feed.bank is not None:
+            self.feed.bank.compute_in_parts(parts)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs on a fresh TrainingRun of the same config; tensors and plain values.
@@ -171,7 +190,7 @@ class TrainingRun:
         self.epoch, self.finished = state["epoch"], state["finished"]
         self.best_epoch, self.first_rates = state["best_epoch"], state["first_rates"]
         self._waited, self._reference = state["waited"], state["reference"]
-        self.accumulation = state["accumulation"]
+        self.split_batches(state["accumulation"])
         self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -190,7 +209,15 @@ class TrainingRun:
             loss_sum += loss.double() * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
+            if (number + 1) % self.look_every == 0 or number + 1 == total:
+                self._require_finite(loss_sum / seen, epoch, f"batch {number + 1} of {total}")
         return float(loss_sum) / seen, int(correct) / seen
+
+    @staticmethod
+    def _require_finite(train_loss: Tensor, epoch: int, where: str) -> None:
+        """Raise Diverged if a loss so far was not finite, which the mean of them shows for ever after."""
+        if not math.isfinite(value := float(train_loss)):
+            raise Diverged(f"epoch {epoch}, {where}: train_loss {value}")
 
     def _update(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One optimizer step on a batch, in `accumulation` parts; its detached loss and logits."""
@@ -232,9 +259,11 @@ class TrainingRun:
             return classify(self.classifier.features(images, aux_inputs=aux_inputs))
 
     @torch.inference_mode()
-    def _logits(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        for inputs in batches:
-            yield self._outputs(inputs)[0]
+    def _validation_logits(self, epoch: int, batch_size: int) -> Tensor:
+        """Logits fp32 [n, classes] of the validation images, on the CPU, computed `batch_size` at a time."""
+        self.eval_batch = batch_size
+        batches = self.feed.validation(epoch, batch_size)
+        return torch.cat([self._outputs(inputs)[0].float().cpu() for inputs in batches])
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""

@@ -27,6 +27,7 @@ __all__ = [
     "normalise",
     "occurrences",
     "picture_batches",
+    "send",
     "spans",
     "train_batches",
 ]
@@ -74,7 +75,7 @@ def train_batches(
         device=device,
     )
     for span, images in zip(spans(len(order), batch_size), pictures, strict=True):
-        yield images, _send(chosen[span], device)
+        yield images, send(chosen[span], device)
 
 
 def picture_batches(
@@ -109,7 +110,7 @@ def eval_batches(
 
     def prepare(start: int) -> torch.Tensor:
         pictures = centre_crop([cache[int(row)] for row in rows[start : start + batch_size]], image_size)
-        return _send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
+        return send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
 
     return ahead(map(prepare, range(0, len(rows), batch_size)))
 
@@ -211,7 +212,8 @@ def _augmented(images: list[Pixels], numbers: Floats, size: int, device: torch.d
     return augment_on_device(images, numbers, size, device).contiguous(memory_format=torch.channels_last)
 
 
-def _send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """`tensor` on `device`, on its way through pinned memory where there is a GPU."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
