@@ -68,14 +68,14 @@ def placed(classifier: Classifier, device: torch.device) -> Classifier:
 
 
 def best_device() -> torch.device:
-    """The GPU that this process may use, else the CPU."""
+    """The GPU that this process may use (not run on a GPU), else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
     """The precision for `wanted` on `device`: auto takes bf16 where it is native, fp16 on older GPUs, else fp32.
 
-    Raises InvalidValue for fp16 on a CPU.
+    Run with bf16 and fp32 on CPUs, not run on a GPU. Raises InvalidValue for fp16 on a CPU.
     """
     if wanted == "fp16" and device.type == "cpu":
         raise InvalidValue("--precision fp16 needs a GPU; on a CPU use bf16 or fp32")
@@ -87,7 +87,7 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def native_bf16() -> bool:
-    """Whether this processor multiplies bf16 in hardware (AVX512-BF16 or AMX)."""
+    """Whether this processor is known to multiply bf16 in hardware (AVX512-BF16 or AMX); Linux alone tells."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:

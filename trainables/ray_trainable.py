@@ -1,4 +1,7 @@
-"""A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray."""
+"""A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray.
+
+Its settings for GPUs were not run on a GPU.
+"""
 
 import contextlib
 import errno

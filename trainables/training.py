@@ -52,7 +52,7 @@ class TrainingRun:
 
     `finished` is None while there is more to do, then "completed" or "patience". Between epochs the
     whole state is in `state_dict`; random numbers need no state, since those of an epoch follow from
-    (seed, epoch).
+    (seed, epoch). The scaling of fp16 gradients was not run on a GPU.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""The study's augmentation as one warp, one colour matrix and one blur; the same picture on CPU and GPU.
+"""The study's augmentation as one warp, one colour matrix and one blur, on the CPU or on a device.
 
 Random resized crop, flip, rotation and affine compose into one matrix, so the picture is interpolated once
 and not four times, and sees what lies outside the crop instead of black wedges. Brightness, contrast,
-saturation and hue compose into one affine map of colours.
+saturation and hue compose into one affine map of colours. That a device draws the same picture is tested with
+the CPU as the device; it was not run on a GPU.
 """
 
 import math
@@ -219,7 +220,7 @@ def _colours(numbers: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
 
 
 def _kernels(numbers: Floats) -> Floats:
-    """Gaussian kernels of three aux_inputs, [b, 3]."""
+    """Gaussian kernels of three weights, [b, 3]."""
     sigma = _between(numbers[:, NUMBERS.index("sigma")], *SIGMA)
     side = np.exp(-0.5 / sigma**2)
     weights: Floats = np.stack([side, np.ones_like(side), side], axis=1) / (1 + 2 * side)[:, None]

@@ -1,4 +1,7 @@
-"""Batches of pixels for a trial, the next prepared while the present one trains."""
+"""Batches of pixels for a trial, the next prepared while the present one trains.
+
+The way through pinned memory to a device was not run on a GPU.
+"""
 
 import queue
 import threading
