@@ -54,6 +54,8 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def in_smaller_batches(work: Callable[[int], Result], batch_size: int) -> Result:

@@ -23,7 +23,7 @@ from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.optim import Schedule, build_optimizer
 from trainables.setting import ComputeConfig
-from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs
+from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs, moved_weights
 from trainables.trial_data import TrialData
 
 LOOK_EVERY = 8
@@ -179,7 +179,7 @@ class TrainingRun:
             "reference": self._reference,
             "accumulation": self.accumulation,
             "history": [asdict(metrics) for metrics in self.history],
-            "weights": self._moved_weights(),
+            "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -199,14 +199,16 @@ class TrainingRun:
 
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.setting.device)
+        # Apple's GPUs have no float64.
+        exact = torch.float32 if self.setting.device.type == "mps" else torch.float64
+        loss_sum = torch.zeros((), dtype=exact, device=self.setting.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.setting.device)
         seen = 0
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
         for number, (inputs, labels) in enumerate(self.feed.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
             loss, logits = self._update(inputs, labels)
-            loss_sum += loss.double() * len(labels)
+            loss_sum += loss.to(exact) * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
             if (number + 1) % self.look_every == 0 or number + 1 == total:
@@ -281,17 +283,6 @@ class TrainingRun:
 
     def _rates(self) -> str:
         return ", ".join(f"{name}={rate:.6g}" for name, rate in self.schedule.rates().items())
-
-    def _moved_weights(self) -> dict[str, Tensor]:
-        """Tensors of the model that training may have changed so far."""
-        moved: set[int] = set()
-        for group in self.groups:
-            if group.from_epoch is None or group.from_epoch > self.epoch:
-                continue
-            moved.update(id(parameter) for parameter in group.parameters)
-            moved.update(id(buffer) for module in group.modules for buffer in module.buffers())
-        names = dict(self.classifier.named_parameters()) | dict(self.classifier.named_buffers())
-        return {name: tensor.detach() for name, tensor in names.items() if id(tensor) in moved}
 
 
 def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
