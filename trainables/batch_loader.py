@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainables.config import TrialConfig
-from trainables.data.batches import epoch_order, eval_batches, occurrences, spans, train_batches
+from trainables.data.batches import epoch_order, eval_batches, occurrences, send, spans, train_batches
 from trainables.frozen_features import FeatureCache
 from trainables.models.classifier import Classifier
 from trainables.strategies.groups import ParamGroup, is_backbone_frozen
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from trainables.setting import ComputeConfig
 
 EVAL_BATCH = 128
-"""Images a validation batch; without gradients there is room for more than in training."""
+"""Images a validation batch at most; without gradients there is room for more than in training."""
 
-_EVAL_FEATURES = 4096
+_FEATURES = 32
+"""How many images' features a validation batch has in place of one picture."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,21 @@ class BatchLoader:
             augmentation=self.config.augmentation,
         )
 
-    def validation(self, epoch: int) -> Iterator[Tensor]:
-        """The validation images in their order, as the model is in `epoch`; read it without gradients."""
+    def validation(self, epoch: int, batch_size: int = EVAL_BATCH) -> Iterator[Tensor]:
+        """The validation images in their order, as the model is in `epoch`; read it without gradients.
+
+        `batch_size` counts pictures; features, which take less, come more at a time.
+        """
         bank = self._bank_for(epoch)
         if bank is not None:
-            yield from bank.validation(self.classifier, self.data.val_rows).split(_EVAL_FEATURES)
+            features = bank.validation(self.classifier, self.data.val_rows)
+            for part in features.split(batch_size * _FEATURES):
+                yield send(part, self.setting.device)
             return
         yield from eval_batches(
             self.data.cache,
             self.data.val_rows,
-            batch_size=EVAL_BATCH,
+            batch_size=batch_size,
             image_size=self.setting.image_size,
             device=self.setting.device,
         )
@@ -87,4 +93,5 @@ class BatchLoader:
         features = bank.train(self.classifier, rows, occurrences(rows), epoch, aux_inputs=self.aux_inputs)
         targets = torch.from_numpy(labels[order]).to(self.setting.device)
         for span in spans(len(order), self.config.batch_size):
-            yield features[span], targets[span]
+            # The whole epoch's features stay on the host: a device may have no room for them.
+            yield send(features[span], self.setting.device), targets[span]

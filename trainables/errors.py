@@ -7,6 +7,7 @@ TunerError
 │   ├── DataProblem         the image folder, its groups, or a split that can't be made
 │   ├── WeightsUnavailable  pretrained weights that are neither cached, nor given, nor downloadable
 │   └── RunProblem          a run directory that is missing, taken, unreadable or of another version
+├── WorkerBroken            the process can compute no more; another one takes over the trial
 └── TrialFailed             one trial ends as a failed row; the run goes on
     └── Diverged            its loss became infinite or NaN
 """
@@ -24,6 +25,7 @@ __all__ = [
     "UnknownName",
     "UserMistake",
     "WeightsUnavailable",
+    "WorkerBroken",
 ]
 
 
@@ -65,6 +67,10 @@ class WeightsUnavailable(UserMistake):
 
 class RunProblem(UserMistake):
     """A run directory is missing, taken, unreadable or of another version."""
+
+
+class WorkerBroken(TunerError):
+    """A process can compute no more, whatever it is given next; the trial goes on in another."""
 
 
 class TrialFailed(TunerError):

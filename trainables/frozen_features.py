@@ -26,6 +26,7 @@ from trainables.data import cache_home
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
 from trainables.data.cache import ImageCache
+from trainables.device_errors import in_smaller_batches
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
 
@@ -83,17 +84,23 @@ class FeatureCache:
         self.key, self.cache, self.device, self.limit_bytes = key, cache, device, limit_bytes
         self.home = folder or cache_home() / "features"
         self.folder = self.home / key.digest
+        self.batch_size = BATCH
 
     def fits(self, num_images: int, width: int) -> bool:
         """Whether one epoch of `num_images` fits within the limit at all."""
         return num_images * width * 4 <= self.limit_bytes
+
+    def compute_in_parts(self, parts: int) -> None:
+        """Run the backbone on at most `BATCH` / `parts` images at once."""
+        self.batch_size = max(1, min(self.batch_size, BATCH // parts))
 
     def train(
         self, classifier: Classifier, rows: Rows, turns: Rows, epoch: int, *, aux_inputs: bool = False
     ) -> Tensor:
         """Features [len(rows), d] of the cached images `rows` as augmented in `epoch` at their drawing `turns`.
 
-        With `aux_inputs` they are flat: the auxiliary heads' inputs follow in the same row.
+        They are on the host, for an epoch of them may be more than a device holds. With `aux_inputs` they are flat:
+        the auxiliary heads' inputs follow in the same row.
         """
         found: Floats | None = None
         turns = turns % MAX_OCCURRENCES
@@ -111,18 +118,22 @@ class FeatureCache:
             found[where] = part
         if found is None:
             raise ValueError("no images to compute features of")
-        return torch.from_numpy(found).to(self.device)
+        return torch.from_numpy(found)
 
     def validation(self, classifier: Classifier, rows: Rows) -> Tensor:
-        """Features [len(rows), d] of the cached images `rows` as validation sees them."""
+        """Features [len(rows), d] of the cached images `rows` as validation sees them, on the host."""
 
         def compute(missing: Rows) -> Iterator[Tensor]:
             batches = eval_batches(
-                self.cache, missing, batch_size=BATCH, image_size=self.key.image_size, device=self.device
+                self.cache,
+                missing,
+                batch_size=self.batch_size,
+                image_size=self.key.image_size,
+                device=self.device,
             )
             return self._run(classifier, batches)
 
-        return torch.from_numpy(self._read("validation", rows, classifier.width, compute)).to(self.device)
+        return torch.from_numpy(self._read("validation", rows, classifier.width, compute))
 
     def _pictures(self, rows: Rows, turns: Rows, epoch: int) -> Iterator[Tensor]:
         return picture_batches(
@@ -131,7 +142,7 @@ class FeatureCache:
             turns,
             epoch=epoch,
             run_seed=self.key.run_seed,
-            batch_size=BATCH,
+            batch_size=self.batch_size,
             image_size=self.key.image_size,
             device=self.device,
             augmentation=self.key.augmentation,
@@ -163,14 +174,19 @@ class FeatureCache:
             self._evict(path)
         return found
 
-    @staticmethod
     def _fill(
-        data: "np.memmap[Any, Any]", mask: "np.memmap[Any, Any]", missing: Rows, compute: Compute
+        self, data: "np.memmap[Any, Any]", mask: "np.memmap[Any, Any]", missing: Rows, compute: Compute
     ) -> None:
-        start = 0
-        for features in compute(missing):
-            data[missing[start : start + len(features)]] = features.numpy()
-            start += len(features)
+        done = 0
+
+        def fill(batch_size: int) -> None:
+            nonlocal done
+            self.batch_size = batch_size
+            for features in compute(missing[done:]):
+                data[missing[done : done + len(features)]] = features.numpy()
+                done += len(features)
+
+        in_smaller_batches(fill, self.batch_size)
         # The features reach the disk before the mask vouches for them.
         data.flush()
         mask[missing] = 1

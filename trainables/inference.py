@@ -14,6 +14,7 @@ from trainables import strategies
 from trainables.config import TrialConfig
 from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
+from trainables.device_errors import in_smaller_batches
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
 from trainables.models.classifier import Classifier
@@ -67,14 +68,14 @@ def placed(classifier: Classifier, device: torch.device) -> Classifier:
 
 
 def best_device() -> torch.device:
-    """The GPU that this process may use, else the CPU."""
+    """The GPU that this process may use (not run on a GPU), else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
     """The precision for `wanted` on `device`: auto takes bf16 where it is native, fp16 on older GPUs, else fp32.
 
-    Raises InvalidValue for fp16 on a CPU.
+    Run with bf16 and fp32 on CPUs, not run on a GPU. Raises InvalidValue for fp16 on a CPU.
     """
     if wanted == "fp16" and device.type == "cpu":
         raise InvalidValue("--precision fp16 needs a GPU; on a CPU use bf16 or fp32")
@@ -86,7 +87,7 @@ def choose_precision(wanted: str, device: torch.device) -> str:
 
 
 def native_bf16() -> bool:
-    """Whether this processor multiplies bf16 in hardware (AVX512-BF16 or AMX)."""
+    """Whether this processor is known to multiply bf16 in hardware (AVX512-BF16 or AMX); Linux alone tells."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:
@@ -125,13 +126,20 @@ def compute_logits(
     device: torch.device,
     batch_size: int = 64,
 ) -> Tensor:
-    """Logits float32 [n, classes] of the cached images `rows`, in their order."""
+    """Logits float32 [n, classes] of the cached images `rows`, in their order.
+
+    Where memory runs out it starts over with half the batch.
+    """
     classifier = placed(classifier, device).eval()
-    parts = []
-    for images in eval_batches(cache, rows, batch_size=batch_size, image_size=image_size, device=device):
-        with autocast(device, precision):
-            parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
-    return torch.cat(parts)
+
+    def compute(size: int) -> Tensor:
+        parts = []
+        for images in eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device):
+            with autocast(device, precision):
+                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
+        return torch.cat(parts)
+
+    return in_smaller_batches(compute, batch_size)
 
 
 def score_images(

@@ -1,4 +1,7 @@
-"""Parameter groups to an optimizer, and the learning rates of its groups over time."""
+"""Parameter groups to an optimizer, and the learning rates of its groups over time.
+
+The fused steps were run on a CPU and not run on a GPU.
+"""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray."""
+"""A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray.
+
+Its settings for GPUs were not run on a GPU.
+"""
 
 import contextlib
 import errno
@@ -17,6 +20,7 @@ from ray import tune
 
 from trainables import models, strategies
 from trainables.checkpoint import (
+    SPLIT,
     CheckpointWriter,
     read_split,
     read_state,
@@ -24,7 +28,8 @@ from trainables.checkpoint import (
     write_split,
 )
 from trainables.config import EpochMetrics, RunContext, TrialConfig
-from trainables.errors import DISK_FULL, Diverged
+from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
+from trainables.errors import DISK_FULL, Diverged, WorkerBroken
 from trainables.frozen_features import BankKey, FeatureCache
 from trainables.inference import best_device, choose_precision
 from trainables.machine import keep_freed_memory, local_images
@@ -40,8 +45,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     Ray's config holds `trial_id` and the fields of TrialConfig; the RunContext comes through
     `tune.with_parameters(..., context=...)`. A trial that left resume state goes on from it: it
     reports its earlier epochs again at once, and whoever knows them already passes over them. An exception of the
-    training ends the trial as a result with `reason` and `error`, since trying again would raise it again;
-    Ray's retries are left for workers that die.
+    training ends the trial as a result with `reason` and `error`, since trying again would raise it again. An error
+    that leaves the process unable to compute, such as CUDA's device-side assert, is raised as WorkerBroken: Ray ends a
+    worker that raises, and the searcher tries the trial again in another.
     """
 
     fixed: ClassVar[Mapping[str, str]] = {}
@@ -79,7 +85,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return self._failure(DISK_FULL if full else "error", traceback.format_exc())
-        except Exception:
+        except Exception as error:
+            if breaks_process(error):
+                raise WorkerBroken(f"this process can compute no more: {error}") from error
             return self._failure("error", traceback.format_exc())
 
     def __repr__(self) -> str:
@@ -126,7 +134,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         if state is not None:
             run.load_state_dict(state)
             self._known = list(run.history)
-        run.accumulation = max(run.accumulation, read_split(folder))
+        run.split_batches(read_split(folder))
         self._run = run
 
     def _fresh_run(self) -> TrainingRun:
@@ -152,29 +160,38 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""
-        while True:
-            run, writer = self._running()
-            try:
-                metrics = run.step()
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error) or not run.halve_batch():
-                    raise
-                self._retreat(run.accumulation)
-                continue
-            best = (run.epoch, weights_of(run.classifier)) if run.best_epoch == run.epoch else None
-            writer.write(run.state_dict(), best)
-            if run.finished:
-                writer.wait()
-            return metrics
+        while (metrics := self._attempt()) is None:
+            self._retreat()
+        run, writer = self._running()
+        best = (run.epoch, weights_of(run.classifier)) if run.best_epoch == run.epoch else None
+        writer.write(run.state_dict(), best)
+        if run.finished:
+            writer.wait()
+        return metrics
 
-    def _retreat(self, parts: int) -> None:
-        """Go back to the last epoch's state with batches in `parts` parts."""
-        _, writer = self._running()
+    def _attempt(self) -> EpochMetrics | None:
+        """One epoch, or None where memory ran out and batches can be made smaller.
+
+        It returns before anybody goes on: the traceback of the error refers to the model and all its tensors.
+        """
+        run, _ = self._running()
+        try:
+            return run.step()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error) or not run.halve_batch():
+                raise
+        return None
+
+    def _retreat(self) -> None:
+        """Go back to the last epoch's state with the batches in as many parts as the run says."""
+        run, writer = self._running()
+        parts = run.accumulation
         writer.wait()
         write_split(writer.folder, parts)
+        storage_of(self.context).replace(self.trial_name_here, writer.folder / SPLIT)
+        del run
         self._run = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
         known, replayed = self._known, self._replayed
         self._start()
         self._known, self._replayed = known, replayed
@@ -228,14 +245,6 @@ def _show_in_process_lists(trial_id: str) -> None:
     name = getattr(getattr(ray, "_raylet", None), "setproctitle", None)
     if name is not None and ray.is_initialized():
         name(f"ray::{trial_id}")
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` is CUDA's or the host's out-of-memory, which torch may raise as a RuntimeError."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
 
 
 def get(model: str, strategy: str) -> type[TrialTrainable]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from trainables import strategies
-from trainables.batch_loader import BatchLoader
+from trainables.batch_loader import EVAL_BATCH, BatchLoader
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.data.batches import normalise
+from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
 from trainables.inference import Scores, autocast, placed, score_logits
@@ -22,8 +23,11 @@ from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.optim import Schedule, build_optimizer, start_over
 from trainables.setting import ComputeConfig
-from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs
+from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs, moved_weights
 from trainables.trial_data import TrialData
+
+LOOK_EVERY = 8
+"""Batches between two looks at the loss on an accelerator, which has to finish its work for each look."""
 
 
 def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
@@ -48,7 +52,7 @@ class TrainingRun:
 
     `finished` is None while there is more to do, then "completed" or "patience". Between epochs the
     whole state is in `state_dict`; random numbers need no state, since those of an epoch follow from
-    (seed, epoch).
+    (seed, epoch). The scaling of fp16 gradients was not run on a GPU.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class TrainingRun:
         self.best_epoch = 0
         self.first_rates = ""
         self.accumulation = 1
+        self.eval_batch = EVAL_BATCH
+        self.look_every = 1 if setting.device.type == "cpu" else LOOK_EVERY
         self._waited, self._reference = 0, math.inf
         self._metric = METRICS[setting.metric]
         classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
@@ -84,7 +90,11 @@ class TrainingRun:
             yield self.step()
 
     def step(self) -> EpochMetrics:
-        """Train and validate one epoch; raises Diverged as soon as a loss is not finite."""
+        """Train and validate one epoch.
+
+        Raises Diverged at the batch whose loss is not finite (on an accelerator up to `LOOK_EVERY` batches later,
+        before anything is validated), or after a validation whose loss is not.
+        """
         started = time.perf_counter()
         epoch = self.epoch + 1
         torch.manual_seed(int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0]))
@@ -93,9 +103,8 @@ class TrainingRun:
         start_over(self.optimizer, self.groups, epoch)
         train_loss, train_accuracy = self._train(epoch)
         scores = self.validate(epoch)
-        validated = len(self.data.val_rows) > 0
-        if not (math.isfinite(train_loss) and (math.isfinite(scores.loss) or not validated)):
-            raise Diverged(f"epoch {epoch}: train_loss {train_loss}, val_loss {scores.loss}")
+        if len(self.data.val_rows) > 0 and not math.isfinite(scores.loss):
+            raise Diverged(f"epoch {epoch}: val_loss {scores.loss} (train_loss {train_loss:.4g})")
         metrics = EpochMetrics(
             epoch=epoch,
             full_epochs=full_epochs(self.groups, epoch),
@@ -118,12 +127,15 @@ class TrainingRun:
         return metrics
 
     def validate(self, epoch: int) -> Scores:
-        """Plain scores of the validation images with the weights as they are; NaN if there are none."""
+        """Plain scores of the validation images with the weights as they are; NaN if there are none.
+
+        Where memory runs out it starts over with half the batch; the scores do not depend on it.
+        """
         self.classifier.eval()
         if len(self.data.val_rows) == 0:
             return Scores(math.nan, math.nan, math.nan, math.nan)
-        parts = list(self._logits(self.feed.validation(epoch)))
-        return score_logits(torch.cat(parts).float().cpu(), self._val_labels, len(self.data.classes))
+        logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
+        return score_logits(logits, self._val_labels, len(self.data.classes))
 
     def applied(self) -> dict[str, str]:
         """What is in force, read off the live optimizer, loss and batches."""
@@ -144,8 +156,15 @@ class TrainingRun:
         """Split every batch into twice as many parts; False when there is nothing left to split."""
         if self.accumulation * 2 > self.config.batch_size:
             return False
-        self.accumulation *= 2
+        self.split_batches(self.accumulation * 2)
         return True
+
+    def split_batches(self, parts: int) -> None:
+        """Compute every training batch in at least `parts` parts, and as many times fewer images at once elsewhere."""
+        self.accumulation = max(self.accumulation, min(parts, self.config.batch_size))
+        self.eval_batch = max(1, min(self.eval_batch, EVAL_BATCH // parts))
+        if self.feed.bank is not None:
+            self.feed.bank.compute_in_parts(parts)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs on a fresh TrainingRun of the same config; tensors and plain values.
@@ -161,7 +180,7 @@ class TrainingRun:
             "reference": self._reference,
             "accumulation": self.accumulation,
             "history": [asdict(metrics) for metrics in self.history],
-            "weights": self._moved_weights(),
+            "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -172,7 +191,7 @@ class TrainingRun:
         self.epoch, self.finished = state["epoch"], state["finished"]
         self.best_epoch, self.first_rates = state["best_epoch"], state["first_rates"]
         self._waited, self._reference = state["waited"], state["reference"]
-        self.accumulation = state["accumulation"]
+        self.split_batches(state["accumulation"])
         self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -181,17 +200,27 @@ class TrainingRun:
 
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.setting.device)
+        # Apple's GPUs have no float64.
+        exact = torch.float32 if self.setting.device.type == "mps" else torch.float64
+        loss_sum = torch.zeros((), dtype=exact, device=self.setting.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.setting.device)
         seen = 0
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
         for number, (inputs, labels) in enumerate(self.feed.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
             loss, logits = self._update(inputs, labels)
-            loss_sum += loss.double() * len(labels)
+            loss_sum += loss.to(exact) * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
+            if (number + 1) % self.look_every == 0 or number + 1 == total:
+                self._require_finite(loss_sum / seen, epoch, f"batch {number + 1} of {total}")
         return float(loss_sum) / seen, int(correct) / seen
+
+    @staticmethod
+    def _require_finite(train_loss: Tensor, epoch: int, where: str) -> None:
+        """Raise Diverged if a loss so far was not finite, which the mean of them shows for ever after."""
+        if not math.isfinite(value := float(train_loss)):
+            raise Diverged(f"epoch {epoch}, {where}: train_loss {value}")
 
     def _update(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """One optimizer step on a batch, in `accumulation` parts; its detached loss and logits."""
@@ -233,9 +262,11 @@ class TrainingRun:
             return classify(self.classifier.features(images, aux_inputs=aux_inputs))
 
     @torch.inference_mode()
-    def _logits(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        for inputs in batches:
-            yield self._outputs(inputs)[0]
+    def _validation_logits(self, epoch: int, batch_size: int) -> Tensor:
+        """Logits fp32 [n, classes] of the validation images, on the CPU, computed `batch_size` at a time."""
+        self.eval_batch = batch_size
+        batches = self.feed.validation(epoch, batch_size)
+        return torch.cat([self._outputs(inputs)[0].float().cpu() for inputs in batches])
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""
@@ -253,17 +284,6 @@ class TrainingRun:
 
     def _rates(self) -> str:
         return ", ".join(f"{name}={rate:.6g}" for name, rate in self.schedule.rates().items())
-
-    def _moved_weights(self) -> dict[str, Tensor]:
-        """Tensors of the model that training may have changed so far."""
-        moved: set[int] = set()
-        for group in self.groups:
-            if group.from_epoch is None or group.from_epoch > self.epoch:
-                continue
-            moved.update(id(parameter) for parameter in group.parameters)
-            moved.update(id(buffer) for module in group.modules for buffer in module.buffers())
-        names = dict(self.classifier.named_parameters()) | dict(self.classifier.named_buffers())
-        return {name: tensor.detach() for name, tensor in names.items() if id(tensor) in moved}
 
 
 def with_seed(config: TrialConfig, seed: int) -> TrialConfig:

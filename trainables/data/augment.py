@@ -1,8 +1,9 @@
-"""A policy's augmentation as one warp, one colour matrix and one blur; the same picture on CPU and GPU.
+"""A policy's augmentation as one warp, one colour matrix and one blur; on the CPU or on a device.
 
 Random resized crop, flip, rotation and affine compose into one matrix, so the picture is interpolated once
 and not four times, and sees what lies outside the crop, unless its policy wants the black wedges. Brightness,
-contrast, saturation and hue compose into one affine map of colours.
+contrast, saturation and hue compose into one affine map of colours. That a device draws the same picture is tested
+with the CPU as the device; it was not run on a GPU.
 """
 
 import math
@@ -261,7 +262,7 @@ def _colours(numbers: Floats, policy: Policy) -> tuple[Floats, Floats, npt.NDArr
 
 
 def _kernels(numbers: Floats, policy: Policy) -> Floats:
-    """Gaussian kernels of three taps, [b, 3]."""
+    """Gaussian kernels of three weights, [b, 3]."""
     sigma = _between(numbers[:, NUMBERS.index("sigma")], *policy.sigma)
     side = np.exp(-0.5 / sigma**2)
     weights: Floats = np.stack([side, np.ones_like(side), side], axis=1) / (1 + 2 * side)[:, None]

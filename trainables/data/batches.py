@@ -1,4 +1,7 @@
-"""Batches of pixels for a trial, the next prepared while the present one trains."""
+"""Batches of pixels for a trial, the next prepared while the present one trains.
+
+The way through pinned memory to a device was not run on a GPU.
+"""
 
 import queue
 import threading
@@ -28,6 +31,7 @@ __all__ = [
     "normalise",
     "occurrences",
     "picture_batches",
+    "send",
     "spans",
     "train_batches",
 ]
@@ -77,7 +81,7 @@ def train_batches(
         augmentation=augmentation,
     )
     for span, images in zip(spans(len(order), batch_size), pictures, strict=True):
-        yield images, _send(chosen[span], device)
+        yield images, send(chosen[span], device)
 
 
 def picture_batches(
@@ -114,7 +118,7 @@ def eval_batches(
 
     def prepare(start: int) -> torch.Tensor:
         pictures = centre_crop([cache[int(row)] for row in rows[start : start + batch_size]], image_size)
-        return _send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
+        return send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
 
     return ahead(map(prepare, range(0, len(rows), batch_size)))
 
@@ -220,7 +224,8 @@ def _augmented(
     )
 
 
-def _send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """`tensor` on `device`, on its way through pinned memory where there is a GPU."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

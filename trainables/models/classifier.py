@@ -85,7 +85,7 @@ class Classifier(nn.Module):
         """Logits [b, num_classes] in fp32, then those of each auxiliary head whose input is in `features`."""
         pooled, *tapped = features
         heads = [self.head(pooled)]
-        # Taps without heads, and heads without aux_inputs, add nothing.
+        # Inputs without heads, and heads without inputs, add nothing.
         heads += [head(tap) for head, tap in zip(self.auxiliary, tapped, strict=False)]
         return tuple(logits.float() for logits in heads)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 HEAD = "head"
 AUXILIARY = "auxiliary"
@@ -65,3 +65,14 @@ def full_epochs(groups: Sequence[ParamGroup], epoch: int) -> int:
 def is_backbone_frozen(groups: Sequence[ParamGroup], epoch: int) -> bool:
     """Whether no part of the backbone trains in `epoch`."""
     return not any(group.trains_in(epoch) for group in groups if group.name not in (HEAD, AUXILIARY))
+
+
+def moved_weights(model: "nn.Module", groups: Sequence[ParamGroup], epoch: int) -> "dict[str, Tensor]":
+    """Tensors of `model` that training up to and with `epoch` may have changed, detached, by name."""
+    moved: set[int] = set()
+    for group in groups:
+        if group.trains_in(epoch):
+            moved.update(id(parameter) for parameter in group.parameters)
+            moved.update(id(buffer) for module in group.modules for buffer in module.buffers())
+    names = dict(model.named_parameters()) | dict(model.named_buffers())
+    return {name: tensor.detach() for name, tensor in names.items() if id(tensor) in moved}

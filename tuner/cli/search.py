@@ -51,7 +51,8 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--gpus-per-trial",
     type=Share(),
-    help="GPUs of a trial, may be a fraction; auto measures how many trials fit. [default: 1 if there are any]",
+    help="GPUs of a trial, may be a fraction; auto measures how many trials fit (not run on a GPU)."
+    " [default: 1 if there are any]",
 )
 @click.option(
     "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
@@ -60,7 +61,9 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
 )
-@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option(
+    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+)
 @click.option(
     "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
 )

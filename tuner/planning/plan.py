@@ -1,4 +1,7 @@
-"""What a search would take, before it is started: a few timed steps, and a simulation of ASHA on them."""
+"""What a search would take, before it is started: a few timed steps, and a simulation of ASHA on them.
+
+Its counting of GPUs was not run on a GPU.
+"""
 
 import tempfile
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""What one step of each model x strategy takes on this machine, from a few real steps on a few real images."""
+"""What one step of each model x strategy takes on this machine, from a few real steps on a few real images.
+
+Its measuring of a GPU's memory was not run on a GPU.
+"""
 
 import resource
 import time

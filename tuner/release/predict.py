@@ -1,4 +1,7 @@
-"""Class probabilities of images from a model.onnx, without torch."""
+"""Class probabilities of images from a model.onnx, without torch.
+
+ONNX Runtime takes a GPU where its package for GPUs finds one; that was not run on a GPU.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -12,7 +12,8 @@ import torch
 from trainables.checkpoint import weights_of
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache
-from trainables.errors import Diverged
+from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
+from trainables.errors import Diverged, WorkerBroken
 from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.machine import keep_freed_memory
 from trainables.setting import ComputeConfig
@@ -78,8 +79,11 @@ def train_seeds(
     """The result of every seed, in their order; as many at once as fit the Ray session."""
     resources = session.resources
     job = replace(job, num_threads=max(1, int(resources["cpu"])))
-    options = {"num_cpus": resources["cpu"], "num_gpus": resources.get("gpu", 0.0)}
-    remote: Any = ray.remote(max_retries=2)(train_seed).options(**options)  # type: ignore[arg-type]
+    gpus = resources.get("gpu", 0.0)
+    options: Any = {"num_cpus": resources["cpu"], "num_gpus": gpus, "max_retries": 2}
+    # On a GPU each seed has a process of its own: one that can't compute any more is not used again.
+    options |= {"retry_exceptions": [WorkerBroken], "max_calls": 1 if gpus else 0}
+    remote = ray.remote(**options)(train_seed)
     shared = ray.put(job)
     waiting = list(seeds)
     running: dict[Any, int] = {}
@@ -102,28 +106,41 @@ def train_seeds(
 def train_seed(job: SeedJob, seed: int) -> SeedResult:
     """Train one seed and score it; a divergence is a result, anything else is raised.
 
-    When a GPU's memory runs out it starts over with every batch in twice as many parts.
+    When memory runs out it starts over with every batch in twice as many parts. An error that this process can't
+    compute after is raised as WorkerBroken.
     """
     keep_freed_memory()
     torch.set_num_threads(job.num_threads)
     parts = 1
-    while True:
-        run = _start(job, seed)
-        run.accumulation = parts
-        try:
-            kept = [_train_epoch(run, job) for _ in range(job.epochs)]
-        except Diverged as error:
-            return SeedResult(seed, error=str(error))
-        except torch.OutOfMemoryError:
-            if not run.halve_batch():
-                raise
-            parts = run.accumulation
-            del run
-            torch.cuda.empty_cache()
-            continue
-        weights = tuple(name for name in kept if name is not None)
-        history = tuple(asdict(metrics) for metrics in run.history)
-        return SeedResult(seed, history, weights, _test_logits(job, run))
+    try:
+        while isinstance(result := _try_seed(job, seed, parts), int):
+            parts = result
+            release_memory()
+    except Exception as error:
+        if breaks_process(error):
+            raise WorkerBroken(f"this process can compute no more: {error}") from error
+        raise
+    return result
+
+
+def _try_seed(job: SeedJob, seed: int, parts: int) -> SeedResult | int:
+    """The seed's result with every batch in `parts` parts, or in how many to try again after memory ran out.
+
+    It returns before that: the traceback of the error refers to the model and all its tensors.
+    """
+    run = _start(job, seed)
+    run.split_batches(parts)
+    try:
+        kept = [_train_epoch(run, job) for _ in range(job.epochs)]
+    except Diverged as error:
+        return SeedResult(seed, error=str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or not run.halve_batch():
+            raise
+        return run.accumulation
+    weights = tuple(name for name in kept if name is not None)
+    history = tuple(asdict(metrics) for metrics in run.history)
+    return SeedResult(seed, history, weights, _test_logits(job, run))
 
 
 def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:

@@ -58,7 +58,7 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """Names of NVIDIA GPUs by the driver's own files."""
+    """Names of NVIDIA GPUs by the driver's own files; not run on a GPU."""
     names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():

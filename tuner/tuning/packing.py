@@ -1,7 +1,8 @@
 """How many trials share a GPU under `--gpus-per-trial auto`: measure one trial of every model, then divide.
 
 Any trial may land on any GPU, so the hungriest model decides. Memory is a hard bound, kept with a margin; beyond
-the number of trials that keep the GPU busy between them, more would only wait for each other.
+the number of trials that keep the GPU busy between them, more would only wait for each other. The division is
+tested with measurements made by hand; the measuring was not run on a GPU.
 """
 
 from collections.abc import Callable, Iterable, Mapping

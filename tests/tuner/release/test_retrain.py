@@ -1,5 +1,6 @@
 import math
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from trainables.config import TrialConfig
 from trainables.data.cache import build_cache
 from trainables.data.scan import scan
 from trainables.data.split import fingerprint, make_split
-from trainables.errors import DataProblem, InvalidValue, RunProblem
+from trainables.errors import DataProblem, InvalidValue, RunProblem, WorkerBroken
 from trainables.models import create
+from trainables.models.classifier import Classifier
+from trainables.training import TrainingRun
+from tuner.release import seeds
 from tuner.release.figures import draw
 from tuner.release.images import find_images
 from tuner.release.job import RetrainConfig
@@ -74,7 +78,7 @@ def job(folder: Path, parts: dict[str, int], **changes: object) -> SeedJob:
         {"model": "resnet18", "strategy": "feature_extractor", "batch_size": 8, "max_epochs": 2}
         | dict(changes.pop("config", {}))
     )
-    (folder / "seeds").mkdir()
+    (folder / "seeds").mkdir(parents=True)
     values = {
         "config": config,
         "classes": ("blue", "green"),
@@ -260,3 +264,52 @@ def test_class_names_in_any_script_can_be_drawn(tmp_path):
         "learning_curves.png",
         "confusion_matrix.png",
     }
+
+
+def test_a_seed_starts_over_in_smaller_parts_when_memory_runs_out(tmp_path, monkeypatch):
+    plain = train_seed(job(tmp_path / "plain", {"train": 6, "test": 3}), 5)
+    update, started, held = TrainingRun._update, seeds._start, []
+
+    def large(run, inputs, labels):
+        if len(labels) / run.accumulation > 2:
+            raise RuntimeError("CUDA error: out of memory")
+        return update(run, inputs, labels)
+
+    def start(job, seed):
+        assert all(one() is None for one in held)
+        run = started(job, seed)
+        held.append(weakref.ref(run.classifier))
+        return run
+
+    monkeypatch.setattr(TrainingRun, "_update", large)
+    monkeypatch.setattr(seeds, "_start", start)
+    result = train_seed(job(tmp_path / "small", {"train": 6, "test": 3}), 5)
+    assert len(held) == 3
+    assert result.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], rel=1e-4)
+    assert np.allclose(result.test_logits, plain.test_logits, atol=1e-3)
+
+
+def test_a_seed_whose_device_is_lost_ends_its_process(tmp_path, monkeypatch):
+    def lost(*given):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(TrainingRun, "_update", lost)
+    with pytest.raises(WorkerBroken, match="illegal memory access"):
+        train_seed(job(tmp_path, {"train": 6}), 5)
+
+
+def test_images_are_answered_in_smaller_batches_when_memory_runs_out(tmp_path, monkeypatch):
+    work = job(tmp_path, {"train": 6, "test": 6})
+    weights = train_seed(work, 5).weights[-1]
+    whole = score_weights(work, weights, "test")
+    forward, sizes = Classifier.forward, []
+
+    def small(self, images):
+        sizes.append(len(images))
+        if len(images) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, images)
+
+    monkeypatch.setattr(Classifier, "forward", small)
+    assert np.allclose(score_weights(work, weights, "test"), whole, atol=1e-4)
+    assert sizes[-3:] == [4, 4, 4]

@@ -1,0 +1,48 @@
+"""What was never run is not told as if it were."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tuner.cli import commands
+
+ROOT = Path(__file__).parents[1]
+
+GPU_CODE = re.compile(r"torch\.cuda|\"cuda\"|CUDAExecutionProvider|CUDA error|\"fp16\"|/nvidia/")
+NOT_RUN = "not run on a GPU"
+
+
+def docstrings(file: Path) -> str:
+    """All docstrings of a module, in one line."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [
+        node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, kinds)
+    ]
+    return " ".join(" ".join((ast.get_docstring(node) or "").split()) for node in nodes)
+
+
+def with_gpu_code() -> list[str]:
+    """Modules that do something else where there is a GPU."""
+    files = sorted(file for room in ("tuner", "trainables") for file in (ROOT / room).rglob("*.py"))
+    found = [file for file in files if GPU_CODE.search(file.read_text(encoding="utf-8"))]
+    return [str(file.relative_to(ROOT)) for file in found if file.stem != "config"]
+
+
+@pytest.mark.parametrize("file", with_gpu_code())
+def test_a_module_with_code_for_gpus_says_that_it_was_not_run_on_one(file):
+    assert NOT_RUN in docstrings(ROOT / file)
+
+
+def test_the_modules_with_gpu_code_are_found():
+    assert {"trainables/inference.py", "trainables/data/batches.py", "tuner/tuning/packing.py"} <= set(
+        with_gpu_code()
+    )
+
+
+def test_the_help_of_what_needs_a_gpu_says_that_it_was_not_run_on_one():
+    text = " ".join(CliRunner().invoke(commands, ["run", "--help"], terminal_width=500).output.split())
+    assert f"auto measures how many trials fit ({NOT_RUN})" in text
+    assert f"fp16 ({NOT_RUN})" in text
