@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from trainables.errors import InvalidValue
+from tuner.runs.journal import quiet_optuna
 from tuner.runs.optuna_private import PartialStudy, trials_seen
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "auto")
@@ -141,9 +142,9 @@ class Mirror:
     """A copy of the study in memory, on which proposals are made."""
 
     def __init__(self, study: optuna.Study) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._memory = InMemoryStorage()
-        empty = optuna.create_study(storage=self._memory, direction=study.direction)
+        with quiet_optuna():
+            empty = optuna.create_study(storage=self._memory, direction=study.direction)
         self._study = Shortlist(empty.study_name, self._memory)
         self._identity = self._memory.get_study_id_from_name(empty.study_name)
         self._trials: dict[int, int] = {}
