@@ -93,10 +93,13 @@ def _seeds_scored(seeds: int, demands: _Demands) -> "Iterator[SeedScorer | None]
     if seeds < 1:
         yield None
         return
-    from tuner.cluster.session import ray_session
-    from tuner.release.seed_scores import seed_scores
-    from tuner.tracking.reporter import Reporter
+    from tuner.cluster.environment import ray_environment
 
-    reporter = Reporter(Console(stderr=True, highlight=False))
-    with ray_session(demands) as session:
-        yield lambda finalists: seed_scores(finalists, seeds, session, reporter)
+    with ray_environment(demands.address):
+        from tuner.cluster.session import ray_session
+        from tuner.release.seed_scores import seed_scores
+        from tuner.tracking.reporter import Reporter
+
+        reporter = Reporter(Console(stderr=True, highlight=False))
+        with ray_session(demands) as session:
+            yield lambda finalists: seed_scores(finalists, seeds, session, reporter)

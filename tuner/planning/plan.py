@@ -176,30 +176,27 @@ def _measure(
     reporter: Reporter,
 ) -> dict[tuple[str, str], Cost]:
     """What every model x strategy of `pool` takes, timed on a few of the images."""
-    import torch
-
-    from trainables.inference import best_device, choose_precision
+    from trainables.inference import best_device, choose_precision, torch_threads
     from trainables.machine import keep_freed_memory
     from trainables.setting import ComputeConfig
 
     keep_freed_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads))
     device = best_device()
     setting = ComputeConfig(
         settings.image_size, "none", choose_precision(config.precision, device), device=device
     )
     chosen = representatives(pool)
     costs = {}
-    try:
-        with tempfile.TemporaryDirectory() as folder, reporter.progress("timing steps") as progress:
-            data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
-            for done, one in enumerate(chosen, start=1):
-                costs[one.model, one.strategy] = measure(one, data, setting)
-                if progress:
-                    progress(done, len(chosen))
-    finally:
-        torch.set_num_threads(before)
+    with (
+        torch_threads(max(1, threads)),
+        tempfile.TemporaryDirectory() as folder,
+        reporter.progress("timing steps") as progress,
+    ):
+        data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
+        for done, one in enumerate(chosen, start=1):
+            costs[one.model, one.strategy] = measure(one, data, setting)
+            if progress:
+                progress(done, len(chosen))
     return costs
 
 
