@@ -58,16 +58,34 @@ def chosen_images(data: Path, groups: Path, share: float, target: Path) -> Path:
     return target
 
 
+def config_of(asked: argparse.Namespace, folder: Path) -> SearchConfig:
+    """The search; nothing of it is left to chance but the seeds."""
+    return SearchConfig(
+        space=str(HERE / "lite0_grid.py"),
+        data=folder,
+        groups=asked.groups,
+        split=asked.split,
+        max_epochs=asked.epochs,
+        image_size=asked.size,
+        weights=str(asked.out / "lite0.pt"),
+        runs_dir=asked.out,
+        name="study",
+        keep=NUM_RUNS,
+        dashboard=False,
+    )
+
+
 def main() -> None:
     """Search, compare, train again by image, print."""
     asked = options()
     sys.path.insert(0, str(HERE.parent / "tests"))
     from pretrained import write_lite0_weights
-    from tuner.release.by_image import by_image_scores
 
+    from tuner.cluster.session import ray_session
     from tuner.evaluation.comparison import compare
     from tuner.evaluation.finalists import choose_finalists
     from tuner.evaluation.table import markdown
+    from tuner.release.by_image import by_image_scores
     from tuner.runs.directory import Run
     from tuner.tuning.loop import search
 
@@ -75,23 +93,12 @@ def main() -> None:
     folder = chosen_images(asked.data, asked.groups, asked.share, asked.out / "images")
     run = asked.out / "study"
     if not run.exists():
-        config = SearchConfig(
-            space=str(HERE / "lite0_grid.py"),
-            data=folder,
-            groups=asked.groups,
-            split=asked.split,
-            max_epochs=asked.epochs,
-            image_size=asked.size,
-            weights=str(write_lite0_weights(asked.out / "lite0.pt")),
-            runs_dir=asked.out,
-            name="study",
-            keep=NUM_RUNS,
-            dashboard=False,
-        )
-        search(config)
+        write_lite0_weights(asked.out / "lite0.pt")
+        search(config_of(asked, folder))
     opened = Run.open(run)
     finalists, _ = choose_finalists([opened], NUM_RUNS)
-    by_image = by_image_scores([(one.run, one.row) for one in finalists])
+    with ray_session(config_of(asked, folder)) as session:
+        by_image = by_image_scores([(one.run, one.row) for one in finalists], session)
     found = compare([run], top=NUM_RUNS, by_image=by_image)
     print(markdown(found))
     print(f"\nreport: {found.report}")

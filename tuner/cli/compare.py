@@ -11,6 +11,8 @@ from rich.console import Console
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuner.evaluation.by_image import ByImage
+
 FOLDER = click.Path(path_type=Path)
 
 
@@ -21,6 +23,11 @@ FOLDER = click.Path(path_type=Path)
     "--top", type=int, default=5, show_default=True, help="Best trials that are finalists in any case."
 )
 @click.option("--seeds", type=int, default=0, help="Retrain every finalist this often with other seeds.")
+@click.option(
+    "--also-by-image",
+    is_flag=True,
+    help="Train every finalist once more on a random split by image, and say what that leak makes.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstraps.")
 @click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
 @click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
@@ -31,6 +38,7 @@ def compare(
     out: Path | None,
     top: int,
     seeds: int,
+    also_by_image: bool,
     seed: int,
     concurrent: int | None,
     cpus_per_trial: float | None,
@@ -43,8 +51,10 @@ def compare(
     from tuner.runs.directory import Run
     from tuner.tracking.sync import log_final_tests
 
-    scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
-    comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
+    demands = _Demands(address, concurrent, cpus_per_trial, gpus_per_trial)
+    scores = _seed_scores(runs, top, seeds, demands)
+    by_image = _by_image(runs, top, demands) if also_by_image else None
+    comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores, by_image=by_image)
     click.echo(markdown(comparison))
     click.echo(f"\nreport: {comparison.report}")
     for run in runs:
@@ -82,3 +92,20 @@ def _seed_scores(runs: Sequence[Path], top: int, seeds: int, demands: _Demands) 
     with ray_session(demands) as session:
         trials = [(finalist.run, finalist.row) for finalist in finalists]
         return seed_scores(trials, seeds, session, Reporter(Console(stderr=True, highlight=False)))
+
+
+def _by_image(runs: Sequence[Path], top: int, demands: _Demands) -> "ByImage":
+    """The test accuracy of every finalist under a random split by image."""
+    from tuner.cluster.session import ray_session
+    from tuner.evaluation.finalists import check_same_split, choose_finalists
+    from tuner.release.by_image import by_image_scores, check_groups
+    from tuner.runs.directory import Run
+    from tuner.tracking.reporter import Reporter
+
+    opened = [Run.open(run) for run in runs]
+    check_groups(opened)
+    check_same_split(opened)
+    finalists, _ = choose_finalists(opened, top)
+    with ray_session(demands) as session:
+        trials = [(finalist.run, finalist.row) for finalist in finalists]
+        return by_image_scores(trials, session, Reporter(Console(stderr=True, highlight=False)))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.errors import RunProblem, UserMistake
+from trainables.errors import RunProblem
+from tuner.evaluation.by_image import ByImage, leak_sentence, with_by_image
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
 from tuner.evaluation.evidence import Comparison, Evidence
 from tuner.evaluation.finalists import (
@@ -22,6 +23,7 @@ from tuner.evaluation.finalists import (
     note_scoring,
     score_with_weights,
 )
+from tuner.evaluation.published import finding, with_published
 from tuner.evaluation.scores import score, score_intervals, softmax
 from tuner.evaluation.statistics import holm, paired_test
 from tuner.runs.directory import Run, write_atomically
@@ -42,12 +44,14 @@ def compare(
     seed: int = 0,
     scorer: Scorer | None = None,
     seed_scores: pd.DataFrame | None = None,
+    by_image: ByImage | None = None,
     fresh_check: bool = True,
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
 
     They go to `out`, by default `report/` in the first run. `seed_scores` (trial_id, seed, accuracy) holds
-    the test accuracy of finalists that were retrained with other seeds. Without `fresh_check` an earlier look
+    the test accuracy of finalists that were retrained with other seeds, `by_image` that of finalists retrained on a
+    random split by image. Without `fresh_check` an earlier look
     at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
     """
     from tuner.evaluation.report import write_report
@@ -64,10 +68,12 @@ def compare(
     evidence = _score_all(opened, finalists, scorer or score_with_weights)
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     pairs = _pairs(evidence, seed)
-    table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seed_scores)
+    table = _with_seeds(with_published(_table(evidence, pairs, seed), evidence), seed_scores)
+    table = with_by_image(table, by_image)
+    findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, by_image))))
     folder = out or opened[0].path / "report"
     found = Comparison(
-        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder
+        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder, findings
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
@@ -156,28 +162,6 @@ def _against_best(evidence: Evidence, pairs: pd.DataFrame) -> pd.DataFrame:
         rows.append(entry)
     columns = ["key", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _with_published(table: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
-    """The table with the study's own figure, a fraction, where a finalist repeats one of its settings."""
-    import search_spaces
-
-    labels: list[str | None] = []
-    values: list[float] = []
-    for one in evidence.finalists:
-        try:
-            published = getattr(search_spaces.load(str(one.run.record["space"])), "published", ())
-        except UserMistake:
-            published = ()
-        matches = [
-            (len(parameters), str(label), float(accuracy) / 100)
-            for parameters, label, accuracy in published
-            if all(getattr(one.config, name) == value for name, value in parameters.items())
-        ]
-        closest = max(matches, default=(0, None, float("nan")))
-        labels.append(closest[1])
-        values.append(closest[2])
-    return table.assign(published_label=pd.Series(labels, dtype="object"), published_accuracy=values)
 
 
 def _with_seeds(table: pd.DataFrame, seed_scores: pd.DataFrame | None) -> pd.DataFrame:

@@ -44,17 +44,8 @@ MEASURED = tuple(
 HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strategy"))
 """One column of `trials.parquet` each, null where it had no meaning."""
 
-_TEXT = {"optimizer", "schedule", "sampler"}
-_WHOLE = {
-    "unfreeze_at",
-    "step_size",
-    "plateau_patience",
-    "warmup_epochs",
-    "batch_size",
-    "max_epochs",
-    "patience",
-    "seed",
-}
+_TEXT = {name for name in HYPERPARAMETERS if FIELDS[name].type is str}
+_WHOLE = {name for name in HYPERPARAMETERS if FIELDS[name].type in (int, int | None)}
 
 
 @dataclass(frozen=True)
