@@ -105,3 +105,18 @@ def last_unfreeze(strategy: str, model: str, unfreeze_at: int) -> int:
 def study_unfreeze_at(model: str, max_epochs: int) -> int:
     """The study's unfreeze_at, or the latest that fits into `max_epochs`, at least 1."""
     return max(1, min(int(study.UNFREEZE_AT.value), latest_unfreeze_at("study_unfreeze", model, max_epochs)))
+
+
+def study_constants(
+    model: str, max_epochs: int, strategy: str, smoothing: float, schedule: str
+) -> dict[str, Any]:
+    """All that a GoogLeNet run of the study fixes, with `model` in GoogLeNet's place, beside the choices given."""
+    step = study.STEEP_STEP if smoothing else study.STEP
+    constants = study.values({**study.COMMON, **(step if schedule == "step" else study.PLATEAU)})
+    del constants["schedule"]
+    if strategy == "study_unfreeze":
+        constants["unfreeze_at"] = study_unfreeze_at(model, max_epochs)
+        constants["backbone_learning_rate"] = study.UNFROZEN_RATE.value
+        if schedule == "plateau":
+            constants["min_delta"] = study.NINTH_MIN_DELTA.value
+    return {"model": model, **constants}

@@ -46,12 +46,4 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
         trial.suggest_categorical("auxiliary_weight", (0.0, study.TRAINED_AUXILIARY.value))
     smoothing = trial.suggest_categorical("label_smoothing", (0.0, study.SMOOTHING.value))
     schedule = trial.suggest_categorical("schedule", ("step", "plateau"))
-    step = study.STEEP_STEP if smoothing else study.STEP
-    constants = study.values({**study.COMMON, **(step if schedule == "step" else study.PLATEAU)})
-    del constants["schedule"]
-    if strategy == "study_unfreeze":
-        constants["unfreeze_at"] = common.study_unfreeze_at(MODEL, max_epochs)
-        constants["backbone_learning_rate"] = study.UNFROZEN_RATE.value
-        if schedule == "plateau":
-            constants["min_delta"] = study.NINTH_MIN_DELTA.value
-    return {"model": MODEL, **constants}
+    return common.study_constants(MODEL, max_epochs, strategy, smoothing, schedule)

@@ -227,8 +227,9 @@ UNKNOWN = (
 """What the study leaves open, and what is read into it."""
 
 REMARK = (
-    "The study's split was at random by image, so photographs of one leaf stood on both sides: its figures are not"
-    " comparable with scores on unseen leaves. Where its tables disagree on a run, both ends are given."
+    "Published figures are test accuracies of the study that this space repeats. Its split was by image, at random, so"
+    " photographs of one leaf stood on both sides: they are not comparable with scores on unseen leaves. Where its"
+    " tables disagree on a run, both ends are given, and in brackets the figure of the run's own table."
 )
 
 

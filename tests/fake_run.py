@@ -34,8 +34,19 @@ def study_parameters() -> list[dict[str, Any]]:
     for smoothing, schedule in ((0.0, "step"), (0.1, "step"), (0.1, "plateau")):
         for strategy in STRATEGIES:
             fixed = {"model": "googlenet", "strategy": strategy, "learning_rate": 1e-3}
-            grid.append({**fixed, "label_smoothing": smoothing, "schedule": schedule, "dropout": 0.2})
+            step = {"step_size": 10, "gamma": 0.1 if smoothing else 0.5}
+            own = step if schedule == "step" else {"plateau_factor": 0.5}
+            grid.append({**fixed, **own, "label_smoothing": smoothing, "schedule": schedule, "dropout": 0.2})
     return grid
+
+
+def nine_parameters() -> list[dict[str, Any]]:
+    """The study's nine as `googlenet_grid` has them, and its feature extractor."""
+    from search_spaces import study
+
+    runs = (*study.GOOGLENET_RUNS, study.FEATURE_EXTRACTOR)
+    fixed = {"model": "googlenet", "learning_rate": 1e-3, "dropout": 0.2}
+    return [{**fixed, **run.parameters} for run in runs]
 
 
 def sampled_parameters(count: int, seed: int) -> list[dict[str, Any]]:
@@ -61,13 +72,15 @@ def make_run(
     samples: int = 18,
     seed: int = 0,
     images: bool = False,
+    parameters: Sequence[dict[str, Any]] | None = None,
 ) -> Run:
     """A finished search at `path` with completed, stopped and failed trials; its weights are empty."""
     split = _split(classes, grouped)
     folder = path.parent / "images"
     run = Run.create(path, _record(name, space, folder, classes, grouped, split, seed))
     run.write_split(split)
-    parameters = study_parameters() + sampled_parameters(samples, seed)
+    if parameters is None:
+        parameters = study_parameters() + sampled_parameters(samples, seed)
     rows = []
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(run.journal))), study_name="tuner", direction="minimize"
@@ -148,7 +161,7 @@ def _record(
 def _curve(parameters: Mapping[str, Any], rng: np.random.Generator) -> list[EpochMetrics]:
     distance = abs(np.log10(parameters["learning_rate"]) + 2.1)
     skill = (
-        SKILL[parameters["strategy"]]
+        SKILL.get(parameters["strategy"], 3.0)
         * np.exp(-distance / 3)
         * (1.1 if parameters["label_smoothing"] else 1.0)
     )
@@ -220,7 +233,7 @@ def _tell(
     study: optuna.Study, parameters: Mapping[str, Any], status: str, curve: list[EpochMetrics], value: float
 ) -> None:
     distributions = {
-        "strategy": CategoricalDistribution(STRATEGIES),
+        "strategy": CategoricalDistribution((*STRATEGIES, "full_aux", "study_unfreeze")),
         "schedule": CategoricalDistribution(("step", "plateau")),
         "learning_rate": FloatDistribution(1e-5, 1e-2, log=True),
         "label_smoothing": FloatDistribution(0.0, 0.2),

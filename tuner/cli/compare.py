@@ -15,7 +15,7 @@ from tuner.cli.parameters import FOLDER, Number
 from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
-    from tuner.evaluation.comparison import SeedScorer
+    from tuner.evaluation.comparison import ByImageScorer, SeedScorer
 
 
 @click.command()
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     type=Number("gpus_per_trial"),
     help="GPUs of a seed, may be a fraction. [default: 1 if any]",
 )
+@click.option(
+    "--also-by-image",
+    is_flag=True,
+    help="Train every finalist once more on a random split by image, and say what that leak makes.",
+)
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 @json_option
 def compare(
@@ -51,6 +56,7 @@ def compare(
     out: Path | None,
     top: int,
     seeds: int,
+    also_by_image: bool,
     seed: int,
     concurrent: int | None,
     cpus_per_trial: float | None,
@@ -64,8 +70,13 @@ def compare(
     from tuner.runs.directory import Run
     from tuner.tracking.sync import log_final_tests
 
-    with _seeds_scored(seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial)) as scores:
-        comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
+    demands = _Demands(address, concurrent, cpus_per_trial, gpus_per_trial)
+    if also_by_image:
+        from tuner.release.by_image import check_groups
+
+        check_groups([Run.open(run) for run in runs])
+    with _retraining(seeds, also_by_image, demands) as (scores, leak):
+        comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores, by_image=leak)
     if as_json:
         print_json(documents.comparison(comparison))
     else:
@@ -88,18 +99,24 @@ class _Demands:
 
 
 @contextlib.contextmanager
-def _seeds_scored(seeds: int, demands: _Demands) -> "Iterator[SeedScorer | None]":
-    """What gives the test accuracy of every finalist under `seeds` other seeds, on a Ray; None without any."""
-    if seeds < 1:
-        yield None
+def _retraining(
+    seeds: int, also_by_image: bool, demands: _Demands
+) -> "Iterator[tuple[SeedScorer | None, ByImageScorer | None]]":
+    """What scores the finalists under `seeds` other seeds, and under a split by image; None for what nobody asked."""
+    if seeds < 1 and not also_by_image:
+        yield None, None
         return
     from tuner.cluster.environment import ray_environment
 
     with ray_environment(demands.address):
         from tuner.cluster.session import ray_session
+        from tuner.release.by_image import by_image_scores
         from tuner.release.seed_scores import seed_scores
         from tuner.tracking.reporter import Reporter
 
         reporter = Reporter(Console(stderr=True, highlight=False))
         with ray_session(demands) as session:
-            yield lambda finalists: seed_scores(finalists, seeds, session, reporter)
+            yield (
+                (lambda finalists: seed_scores(finalists, seeds, session, reporter)) if seeds else None,
+                (lambda finalists: by_image_scores(finalists, session, reporter)) if also_by_image else None,
+            )

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.errors import InvalidValue, RunProblem, UserMistake
+from trainables.errors import InvalidValue, RunProblem
 from trainables.ranges import check
+from tuner.evaluation.by_image import ByImage, leak_sentence, with_by_image
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
 from tuner.evaluation.evidence import Comparison, Evidence
 from tuner.evaluation.finalists import (
@@ -23,15 +24,19 @@ from tuner.evaluation.finalists import (
     note_scoring,
     score_with_weights,
 )
+from tuner.evaluation.published import finding, with_published
 from tuner.evaluation.scores import score, score_intervals, softmax
 from tuner.evaluation.statistics import holm, paired_test
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
-__all__ = ["SeedScorer", "compare"]
+__all__ = ["ByImageScorer", "SeedScorer", "compare"]
 
 SeedScorer = Callable[[Sequence[Finalist]], pd.DataFrame]
 """Columns key, seed, accuracy of the finalists, each retrained with other seeds and scored on the test images."""
+
+ByImageScorer = Callable[[Sequence[Finalist]], ByImage]
+"""The same finalists retrained on a random split by image."""
 
 SIGNIFICANCE = 0.05
 
@@ -47,13 +52,15 @@ def compare(
     seed: int = 0,
     scorer: Scorer | None = None,
     seed_scores: pd.DataFrame | SeedScorer | None = None,
+    by_image: ByImage | ByImageScorer | None = None,
     fresh_check: bool = True,
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
 
     They go to `out`, by default `report/` in the first run. `seed_scores` (key, seed, accuracy) holds
     the test accuracy of finalists that were retrained with other seeds, or is a function that finds it, called once
-    the look at the test images is recorded. Without `fresh_check` an earlier look
+    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image.
+    Without `fresh_check` an earlier look
     at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
     """
     from tuner.evaluation.report import write_report
@@ -77,9 +84,12 @@ def compare(
     seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     pairs = _pairs(evidence, seed)
-    table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seeds)
+    leak = by_image(finalists) if callable(by_image) else by_image
+    table = _with_seeds(with_published(_table(evidence, pairs, seed), evidence), seeds)
+    table = with_by_image(table, leak)
+    findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
     found = Comparison(
-        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder
+        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder, findings
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
@@ -170,28 +180,6 @@ def _against_best(evidence: Evidence, pairs: pd.DataFrame) -> pd.DataFrame:
         rows.append(entry)
     columns = ["key", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _with_published(table: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
-    """The table with the study's own figure, a fraction, where a finalist repeats one of its settings."""
-    import search_spaces
-
-    labels: list[str | None] = []
-    values: list[float] = []
-    for one in evidence.finalists:
-        try:
-            published = getattr(search_spaces.load(str(one.run.record["space"])), "published", ())
-        except UserMistake:
-            published = ()
-        matches = [
-            (len(parameters), str(label), float(accuracy) / 100)
-            for parameters, label, accuracy in published
-            if all(getattr(one.config, name) == value for name, value in parameters.items())
-        ]
-        closest = max(matches, default=(0, None, float("nan")))
-        labels.append(closest[1])
-        values.append(closest[2])
-    return table.assign(published_label=pd.Series(labels, dtype="object"), published_accuracy=values)
 
 
 def _check_seeds(seed_scores: pd.DataFrame) -> None:

@@ -21,7 +21,7 @@ class Comparison:
 
     `table` has one row a finalist, best validation first; its first row is the chosen one. `pairs` has one
     row for every two of the finalists. Scores, differences and interval ends are fractions. `report` is the
-    page, `out` its folder.
+    page, `out` its folder. `findings` are sentences on published figures and on the leak of a split by image.
     """
 
     table: pd.DataFrame
@@ -30,6 +30,7 @@ class Comparison:
     warnings: tuple[str, ...]
     report: Path
     out: Path
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
 from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.page import document, figure, section, table
+from tuner.evaluation.published import background_of, background_section
 from tuner.evaluation.table import main_rows, number, p_value, signed
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.escaping import for_html
@@ -40,6 +42,8 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
     sections = [
         _summary(found, warnings),
         _scores(found, evidence, drawn["scores"], names),
+        *background_section(found, evidence),
+        *by_image_section(found),
         section("Between finalists", _pairs(found)),
         section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
         _parameters(drawn.get("parameters", []), [*notes, *edges]),
@@ -71,7 +75,7 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
     )
     parts = [table(header, rows, "Finalists on the test set"), f'<p class="note">{note}</p>']
     if found.table["published_accuracy"].notna().any():
-        parts.append(f'<p class="note">{REMARK}</p>')
+        parts.append(f'<p class="note">{for_html(background_of(evidence).remark or REMARK)}</p>')
     if names.key:
         known = "; ".join(f"{drawn} is {name}" for drawn, name in names.key.items())
         sentence = f"No installed font can draw some class names, so the figures number them: {known}."

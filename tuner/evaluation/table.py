@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tuner.evaluation.evidence import Comparison
 
-__all__ = ["main_rows", "markdown", "note", "number", "p_value", "points", "signed", "span"]
+__all__ = ["main_rows", "markdown", "note", "number", "p_value", "points", "published_span", "signed", "span"]
 
 
 def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
@@ -30,7 +30,9 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
         "calib. error",
     ]
     header += ["seeds: mean ± sd %"] if seeds else []
-    header += [*(["published %"] if published else []), "trial"]
+    by_image = found["by_image_accuracy"].notna().any()
+    header += ["split by image %", "leak, points"] if by_image else []
+    header += [*(["published as", "published %"] if published else []), "trial"]
     rows = []
     for row in found.to_dict("records"):
         cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}", points(row["test_accuracy"])]
@@ -41,8 +43,10 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
         if seeds:
             mean, spread = row["seed_accuracy_mean"], row["seed_accuracy_sd"]
             cells.append(f"{points(mean)} ± {points(spread)} ({row['seeds']})" if row["seeds"] else "")
+        if by_image:
+            cells += [points(row["by_image_accuracy"]), signed(row["leak"])]
         if published:
-            cells.append(points(row["published_accuracy"], 2))
+            cells += [row["published_label"] or "", published_span(row)]
         rows.append([*cells, row["key"]])
     return header, rows
 
@@ -78,12 +82,22 @@ def span(row: Mapping[Any, Any], name: str) -> str:
     return f"{points(row[f'{name}_low'])} to {points(row[f'{name}_high'])}"
 
 
+def published_span(row: Mapping[Any, Any]) -> str:
+    """The published figure in percent; where its sources disagree, their ends, the run's own figure in brackets."""
+    low, own, high = (row[f"published_{name}"] for name in ("low", "accuracy", "high"))
+    if low == high or math.isnan(own):
+        return points(own, 2)
+    return f"{points(low, 2)} to {points(high, 2)} ({points(own, 2)})"
+
+
 def markdown(comparison: "Comparison") -> str:
-    """The comparison as a Markdown table, the conclusion and the warnings beneath it."""
+    """The comparison as a Markdown table, the conclusion, the findings and the warnings beneath it."""
     header, rows = main_rows(comparison.table)
     cells = [[for_markdown(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in cells]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     notes = [for_markdown(f"Warning: {note}") for note in comparison.warnings]
-    return "\n".join([*lines, "", for_markdown(comparison.conclusion), *([""] if notes else []), *notes])
+    found = [part for text in comparison.findings for part in ("", for_markdown(text))]
+    words = [for_markdown(comparison.conclusion), *found, *([""] if notes else []), *notes]
+    return "\n".join([*lines, "", *words])

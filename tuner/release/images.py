@@ -1,7 +1,7 @@
 """Which images a retraining uses: those of the search with its split, or another folder with a new one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trainables.data.scan import Scan
 
-__all__ = ["Images", "find_images"]
+__all__ = ["Images", "find_images", "images_by_image"]
 
 SPLIT_FILE = "best.split.parquet"
 
@@ -78,6 +78,27 @@ def find_images(
                 raise
             reporter.warn(str(error))
     return _newly_split(best, scan, reporter, groups, group_regex)
+
+
+def images_by_image(best: Best, reporter: Reporter) -> Images:
+    """The images of the search under a random split by image of the same shares and seed.
+
+    Raises DataProblem for a folder that is gone or has changed.
+    """
+    from trainables.data.split import fingerprint, make_split
+
+    scan = scan_and_tell(_folder(best, None), reporter)
+    if scan.fingerprint != best.data.fingerprint:
+        raise DataProblem(
+            f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
+            f" {best.data.fingerprint}); restore its images, or leave --also-by-image out"
+        )
+    loose = replace(scan, images=tuple(replace(image, part=None) for image in scan.images))
+    split = make_split(loose, None, best.split.fractions, best.split.seed)
+    source = replace(
+        best.split, fingerprint=fingerprint(split), images=part_counts(split), groups=None, group_regex=None
+    )
+    return _images(best, scan, split, source, "a random split by image, not that of the search")
 
 
 def _newly_split(
