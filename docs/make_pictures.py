@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=14)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--out", type=Path, default=IMAGES)
     asked = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -84,6 +85,7 @@ def searched(asked: argparse.Namespace, folder: Path) -> Path:
         samples=asked.samples,
         max_epochs=asked.epochs,
         image_size=asked.image_size,
+        time_budget_s=asked.minutes * 60,
         name="leaves",
         runs_dir=folder / "runs",
         dashboard=False,
