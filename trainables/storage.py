@@ -16,11 +16,12 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from trainables.checkpoint import BASE, best_name, settled
 from trainables.config import RunContext
 from trainables.errors import InvalidValue, TrialFailed
+from trainables.private import private_folder
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -100,7 +101,7 @@ class Bucket(RunFolder):
         super().__init__(run_dir)
         self._files, self._root = FileSystem.from_uri(address)
         mark = hashlib.sha256(address.encode()).hexdigest()[:16]
-        self._scratch = Path(tempfile.gettempdir()) / f"tuner-{mark}"
+        self._scratch = private_folder() / mark
 
     def enter(self, trial_id: str) -> Path:
         """A folder of this machine's, filled with what the bucket holds of the trial."""
@@ -235,9 +236,9 @@ def check_address(address: str) -> None:
 
 
 def address_below(address: str, name: str) -> str:
-    """The address of the folder `name` below `address`."""
+    """The address of the folder `name` below `address`; what means something in an address is escaped."""
     parts = urlsplit(address)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(name)}"))
 
 
 def try_out(address: str) -> None:

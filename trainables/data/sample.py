@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from trainables.data import cache_home
 from trainables.data.decode import Pixels
+from trainables.errors import DataProblem
 
 __all__ = ["LEAVES", "sample_data", "write_sample"]
 
@@ -44,16 +45,27 @@ def sample_data() -> tuple[Path, Path]:
     """The image folder and the groups file of the drawn leaves, in the user's cache directory, drawn once."""
     place = cache_home() / f"sample-v{_VERSION}"
     folder, groups = place / "leaves", place / "leaves-groups.csv"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
-        if not place.is_dir():
-            temporary = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
-            try:
-                write_sample(temporary / "leaves")
-                temporary.replace(place)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            if not place.is_dir():
+                _write_whole(place)
+    except OSError as error:
+        raise DataProblem(
+            f"the sample pictures can't be written to {place}: {error.strerror or error};"
+            " make room there, or set TUNER_CACHE_DIR to another folder"
+        ) from error
     return folder, groups
+
+
+def _write_whole(place: Path) -> None:
+    """Draw the sample beside `place`, then rename it."""
+    temporary = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        write_sample(temporary / "leaves")
+        temporary.replace(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_sample(folder: Path, seed: int = 0) -> Path:

@@ -7,6 +7,7 @@ import click
 
 from trainables.errors import UserMistake
 from tuner.cli import compare, look, models, operate, plan, search
+from tuner.cli.terminal import MENDABLE, escape_what_cannot_be_shown, give_a_home, require_posix, say
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,20 +36,28 @@ for command in (
 def main() -> None:
     """Run the command line; a person's mistake is one line and exit status 2."""
     try:
+        require_posix()
+        escape_what_cannot_be_shown()
+        give_a_home()
         commands.main(standalone_mode=False, prog_name="tuner")
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        error.show(sys.stderr)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except UserMistake as error:
-        click.echo(f"tuner: {error}", err=True)
+        say(f"tuner: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        click.echo("tuner: interrupted", err=True)
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        say(f"tuner: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("tuner: interrupted", err=True)
+        sys.exit(130)

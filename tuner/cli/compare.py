@@ -10,7 +10,8 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER
+from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +21,28 @@ if TYPE_CHECKING:
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=FOLDER)
 @click.option("--out", type=FOLDER, help="Where tables and pictures go. [default: RUN/report]")
 @click.option(
-    "--top", type=int, default=5, show_default=True, help="Best trials that are finalists in any case."
+    "--top",
+    type=Number("top"),
+    default=5,
+    show_default=True,
+    help="Best trials that are finalists in any case.",
 )
-@click.option("--seeds", type=int, default=0, help="Retrain every finalist this often with other seeds.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstraps.")
-@click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
-@click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
-@click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
+@click.option(
+    "--seeds",
+    type=Number("more_seeds"),
+    default=0,
+    help="Retrain every finalist this often with other seeds.",
+)
+@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the bootstraps.")
+@click.option("--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]")
+@click.option(
+    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a seed. [default: 1, or a GPU's share]"
+)
+@click.option(
+    "--gpus-per-trial",
+    type=Number("gpus_per_trial"),
+    help="GPUs of a seed, may be a fraction. [default: 1 if any]",
+)
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 @json_option
 def compare(
@@ -45,21 +61,24 @@ def compare(
     from tuner.evaluation.comparison import compare as compare_runs
     from tuner.evaluation.table import markdown
     from tuner.runs.directory import Run
+    from tuner.runs.places import try_folder
     from tuner.tracking.sync import log_final_tests
 
+    # Seeds are trained before `compare_runs` looks at its places.
+    for run in runs:
+        try_folder(Run.open(run).path)
+    try_folder(out or runs[0] / "report", "--out")
     scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
     comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
     if as_json:
         print_json(documents.comparison(comparison))
     else:
-        click.echo(f"{markdown(comparison)}\n\nreport: {comparison.report}")
+        say(f"{markdown(comparison)}\n\nreport: {comparison.report}")
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
-                click.echo(
-                    f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True
-                )
-    click.echo(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
+                say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
+    say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
 
 
 @dataclass(frozen=True)

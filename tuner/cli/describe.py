@@ -50,8 +50,8 @@ def models() -> RenderableType:
     """Every registered model with its size and stages, and how to name timm's."""
     table = Table(box=None, pad_edge=False)
     for heading, justify in (("model", "left"), ("parameters", "right"), ("features", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column("stages, from the input up")
+        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    table.add_column("stages, from the input up", overflow="fold")
     for row in catalogue.models():
         table.add_row(
             row["model"], f"{row['parameters']:,}", f"{row['features']:,}", ", ".join(row["stages"])
@@ -120,9 +120,9 @@ def _listed(parameters: Mapping[str, Any]) -> str:
 
 def _stage_table(found: ModelView) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("output")
-    table.add_column("parameters", justify="right")
+    table.add_column("stage", overflow="fold")
+    table.add_column("output", overflow="fold")
+    table.add_column("parameters", justify="right", overflow="fold")
     for row in [*found.stages, *found.heads]:
         table.add_row(row["stage"], " x ".join(map(str, row["output"])), f"{row['parameters']:,}")
     return table
@@ -130,9 +130,9 @@ def _stage_table(found: ModelView) -> Table:
 
 def _strategy_table(found: ModelView) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("strategy")
+    table.add_column("strategy", overflow="fold")
     for heading in ("trains in epoch 1", "in the last", "everything from epoch"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for row in found.strategies:
         wait = f" (unfreeze_at {row['unfreeze_at']})" if row["unfreeze_at"] else ""
         first, last = f"{row['trainable_first']:,}", f"{row['trainable_last']:,}"

@@ -6,7 +6,7 @@ import click
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, data_options
+from tuner.cli.parameters import FOLDER, Number, data_options
 from tuner.cli.terminal import open_console
 
 __all__ = ["inspect", "list_models", "spaces"]
@@ -41,7 +41,7 @@ def list_models(name: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("folder", type=FOLDER)
 @data_options
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=Number("seed"), default=0, show_default=True)
 @json_option
 def inspect(
     folder: Path, groups: Path | None, group_regex: str | None, split: str, seed: int, as_json: bool

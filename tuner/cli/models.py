@@ -9,7 +9,8 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER
+from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +30,11 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
 
     best = write(run_dir, trial, out)
     expected = best.expected
-    click.echo(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
+    say(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
     error = "" if expected.standard_error is None else f"± {expected.standard_error:.4f}, "
-    click.echo(f"its spread: {error}{expected.spread}")
-    click.echo(f"wrote {out} and {out.with_name(best.split.file)}")
-    click.echo(f"next: tuner retrain {out}")
+    say(f"its spread: {error}{expected.spread}")
+    say(f"wrote {out} and {out.with_name(best.split.file)}")
+    say(f"next: tuner retrain {out}")
 
 
 @click.command()
@@ -44,17 +45,27 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
     "--group-regex", help="Regular expression whose first group is an image's group, for a new split."
 )
 @click.option(
-    "--seeds", type=int, default=5, show_default=True, help="How many models, each from its own seed."
+    "--seeds",
+    type=Number("seeds"),
+    default=5,
+    show_default=True,
+    help="How many models, each from its own seed.",
 )
-@click.option("--epochs", type=int, help="Epochs. [default: as many as the search found]")
+@click.option("--epochs", type=Number("epochs"), help="Epochs. [default: as many as the search found]")
 @click.option("--final", is_flag=True, help="Train on the test images too, and report no score.")
 @click.option(
     "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
 )
 @click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
-@click.option("--concurrent", type=int, help="Seeds at once. [default: as many as fit]")
-@click.option("--cpus-per-trial", type=float, help="Cores of a seed. [default: 1, or a GPU's share]")
-@click.option("--gpus-per-trial", type=float, help="GPUs of a seed, may be a fraction. [default: 1 if any]")
+@click.option("--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]")
+@click.option(
+    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a seed. [default: 1, or a GPU's share]"
+)
+@click.option(
+    "--gpus-per-trial",
+    type=Number("gpus_per_trial"),
+    help="GPUs of a seed, may be a fraction. [default: 1 if any]",
+)
 @click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 def retrain(best: Path, **options: Any) -> None:
     """Train the best configuration anew, score it on the test images and write a model folder."""
@@ -64,9 +75,9 @@ def retrain(best: Path, **options: Any) -> None:
 
     done = train(RetrainConfig(best=best, **options), Reporter(Console(highlight=False)))
     for line in done.sentences:
-        click.echo(line)
-    click.echo(f"the model is in {done.folder}")
-    click.echo(f"next: tuner predict {done.folder} IMAGES...")
+        say(line)
+    say(f"the model is in {done.folder}")
+    say(f"next: tuner predict {done.folder} IMAGES...")
 
 
 @click.command()
@@ -89,10 +100,14 @@ def predict(
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
     from tuner.release.predict import check_suffix, find_images, load_model, write_predictions
     from tuner.release.predict import predict as answer
+    from tuner.runs.places import try_folder, try_target
     from tuner.tracking.reporter import Reporter
 
     if out is not None:
         check_suffix(out)
+        try_target(out, "--out", parents=False)
+    if explain:
+        try_folder(explain_dir, "--explain-dir")
     found = find_images(images)
     model = load_model(model_dir)
     if explain:
@@ -109,12 +124,12 @@ def predict(
     failed = [one for one in answers if one.probabilities is None]
     if out is not None:
         line = f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}"
-        click.echo(line, err=as_json)
+        say(line, err=as_json)
     if explain:
         from tuner.release.explain import explain as draw
 
         drawn = draw(model_dir, model.spec, answers, explain_dir)
-        click.echo(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
+        say(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
     sys.exit(1 if len(failed) == len(answers) else 0)
 
 
@@ -122,4 +137,4 @@ def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
     for one in answers:
         row = one.row(classes)
         said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
-        click.echo(f"{one.path}\t{said}")
+        say(f"{one.path}\t{said}")

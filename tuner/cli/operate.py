@@ -7,8 +7,8 @@ import click
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, split_names
-from tuner.cli.terminal import open_console
+from tuner.cli.parameters import FOLDER, Number, split_names
+from tuner.cli.terminal import open_console, say
 
 RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
 
@@ -33,18 +33,18 @@ def stop(run_dir: Path, trial: str | None) -> None:
     """End a running search as Ctrl-C would, so that it can be resumed; or end one trial for good."""
     from tuner.tracking.status import stop_run, stop_trial
 
-    click.echo(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
+    say(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
 
 
 @click.command()
 @RUN
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free.")
+@click.option("--port", type=Number("port"), default=8080, show_default=True, help="0: any free.")
 @click.option("--writable", is_flag=True, help="Let the pages change the study: notes, tags, new trials.")
 def board(run_dir: Path, port: int, writable: bool) -> None:
     """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
     from tuner.tracking.board import serve
 
-    serve(run_dir, port, writable=writable, tell=lambda line: click.echo(line))
+    serve(run_dir, port, writable=writable, tell=say)
 
 
 @click.command()
@@ -61,7 +61,7 @@ def grafana(out: Path, datasource: str) -> None:
     from tuner.tracking.grafana import write
 
     for file in write(out, datasource):
-        click.echo(file)
+        say(file)
 
 
 @click.command()
@@ -74,11 +74,9 @@ def sync(run_dir: Path, log: str | None) -> None:
 
     found = synchronise(Run.open(run_dir), None if log is None else list(split_names(log)))
     for one in found:
-        click.echo(
-            f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}")
-        )
+        say(f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}"))
     if not found:
-        click.echo("this run logs to nothing but its own directory")
+        say("this run logs to nothing but its own directory")
     sys.exit(int(any(one.trouble is not None for one in found)))
 
 

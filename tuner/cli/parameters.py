@@ -7,12 +7,36 @@ from typing import Any, Literal
 
 import click
 
+from trainables import ranges
 from trainables.errors import InvalidValue
 
-__all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Seconds", "Share", "data_options", "split_names"]
+__all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Number", "Seconds", "Share", "data_options", "split_names"]
 
 METRIC_CHOICES = click.Choice(["val_loss", "val_macro_f1", "val_balanced_accuracy", "val_accuracy"])
 FOLDER = click.Path(path_type=Path)
+
+
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """The number `meaning` of `trainables.ranges`, by default the one that is named like the option."""
+
+    name = "number"
+
+    def __init__(self, meaning: str) -> None:
+        self.meaning = meaning
+        self.name = "integer" if ranges.NUMBERS[meaning].whole else "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`value` as a number in its range."""
+        return _in_range(lambda: ranges.parse(self.meaning, str(value)), ctx)
+
+
+def _in_range(number: Callable[[], Any], ctx: click.Context | None) -> Any:
+    """What `number` returns; what it refuses is refused in the same words, as click refuses."""
+    try:
+        return number()
+    except InvalidValue as error:
+        raise click.UsageError(str(error), ctx) from error
+
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZES = ("B", "KB", "MB", "GB", "TB")
@@ -27,11 +51,13 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
         """Seconds of `value`."""
         if isinstance(value, float):
             return value
+        flag = ranges.flag_of("time_budget_s")
         parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value))
         rest = re.sub(r"(\d+(?:\.\d+)?)\s*([smhd])", "", str(value)).strip()
         if not parts or rest:
-            self.fail(f"{value!r} is no duration; write it as 90s, 20m or 1h30m", param, ctx)
-        return sum(float(number) * UNITS[unit] for number, unit in parts)
+            raise click.BadParameter(f"{value!r} is no duration; write it as 90s, 20m or 1h30m", ctx, param)
+        seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+        return float(_in_range(lambda: ranges.check("time_budget_s", seconds, f"{flag} {value}:"), ctx))
 
 
 class Bytes(click.ParamType):  # type: ignore[type-arg]
@@ -61,9 +87,10 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         if str(value) == "auto":
             return "auto"
         try:
-            return float(value)
+            float(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number nor auto", param, ctx)
+        return float(_in_range(lambda: ranges.parse("gpus_per_trial", str(value)), ctx))
 
 
 def split_names(text: str | None) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def _table(found: "Plan") -> Table:
         "memory",
     )
     for head in heads:
-        table.add_column(head, justify="left" if head == "combination" else "right", no_wrap=True)
+        table.add_column(head, justify="left" if head == "combination" else "right", overflow="fold")
     for row in found.combinations:
         frozen = "-" if row.cost.frozen_s == row.cost.full_s else f"{row.frozen_epoch_s:.1f}"
         table.add_row(

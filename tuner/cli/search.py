@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Seconds, Share, data_options, split_names
+from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Number, Seconds, Share, data_options, split_names
 from tuner.cli.terminal import open_console
 
 if TYPE_CHECKING:
@@ -26,27 +26,37 @@ __all__ = ["leaderboard", "resume", "run"]
     "--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures."
 )
 @data_options
-@click.option("--samples", type=int, help="How many trials. [default: the space's]")
-@click.option("--max-epochs", type=int, help="Epochs of a trial that nobody stops. [default: the space's]")
+@click.option("--samples", type=Number("samples"), help="How many trials. [default: the space's]")
 @click.option(
-    "--grace-period", type=int, help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]"
+    "--max-epochs",
+    type=Number("max_epochs"),
+    help="Epochs of a trial that nobody stops. [default: the space's]",
+)
+@click.option(
+    "--grace-period",
+    type=Number("grace_period"),
+    help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]",
 )
 @click.option(
     "--reduction-factor",
-    type=float,
+    type=Number("reduction_factor"),
     default=3.0,
     show_default=True,
     help="ASHA keeps the best 1 of this many.",
 )
-@click.option("--concurrent", type=int, help="Trials at once. [default: as many as fit]")
-@click.option("--cpus-per-trial", type=float, help="Cores of a trial. [default: 1, or a GPU's share]")
+@click.option("--concurrent", type=Number("concurrent"), help="Trials at once. [default: as many as fit]")
+@click.option(
+    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a trial. [default: 1, or a GPU's share]"
+)
 @click.option(
     "--gpus-per-trial",
     type=Share(),
     help="GPUs of a trial, may be a fraction; auto measures how many trials fit. [default: 1 if there are any]",
 )
-@click.option("--image-size", type=int, help="Side in pixels. [default: 224; sample pictures 96]")
-@click.option("--batch-size", type=int, help="Images a step. [default: the space's]")
+@click.option(
+    "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
+)
+@click.option("--batch-size", type=Number("batch_size"), help="Images a step. [default: the space's]")
 @click.option(
     "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
 )
@@ -55,13 +65,21 @@ __all__ = ["leaderboard", "resume", "run"]
     "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
 )
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of split, augmentation and proposals.")
+@click.option(
+    "--seed", type=Number("seed"), default=0, show_default=True, help="Of split, augmentation and proposals."
+)
 @click.option(
     "--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]"
 )
-@click.option("--keep", type=int, default=5, show_default=True, help="Top trials whose weights are kept.")
 @click.option(
-    "--max-failures", type=int, default=2, show_default=True, help="Retries of a trial whose worker dies."
+    "--keep", type=Number("keep"), default=5, show_default=True, help="Top trials whose weights are kept."
+)
+@click.option(
+    "--max-failures",
+    type=Number("max_failures"),
+    default=2,
+    show_default=True,
+    help="Retries of a trial whose worker dies.",
 )
 @click.option("--name", help="Name of the run directory. [default: space and time]")
 @click.option(
@@ -106,7 +124,7 @@ def run(
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--samples", type=int, help="Trials to add to a finished search.")
+@click.option("--samples", type=Number("samples"), help="Trials to add to a finished search.")
 @click.option("--time-budget", type=Seconds(), help="End after this time from now, as 20m or 2h.")
 def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> None:
     """Go on with a search that ended early, or add trials to a finished one."""
@@ -119,7 +137,7 @@ def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> Non
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--most", type=int, default=20, show_default=True, help="Rows to show.")
+@click.option("--most", type=Number("most"), default=20, show_default=True, help="Rows to show.")
 @json_option
 def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
     """Show the best trials of a finished or running search."""

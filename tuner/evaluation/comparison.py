@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from trainables.errors import RunProblem, UserMistake
+from trainables.ranges import check
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
 from tuner.evaluation.evidence import Comparison, Evidence
 from tuner.evaluation.finalists import (
@@ -25,6 +26,7 @@ from tuner.evaluation.finalists import (
 from tuner.evaluation.scores import score, score_intervals, softmax
 from tuner.evaluation.statistics import holm, paired_test
 from tuner.runs.directory import Run, write_atomically
+from tuner.runs.places import try_folder
 
 __all__ = ["compare"]
 
@@ -52,9 +54,13 @@ def compare(
     """
     from tuner.evaluation.report import write_report
 
+    top, seed = check("top", top), check("seed", seed)
     opened = [Run.open(Path(path)) for path in runs]
     if not opened:
         raise RunProblem("no run to compare; give the folder of one")
+    folder = out or opened[0].path / "report"
+    for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
+        try_folder(place, option)
     notes = check_same_split(opened)
     finalists, missing = choose_finalists(opened, top)
     if scorer is None:
@@ -65,7 +71,6 @@ def compare(
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     pairs = _pairs(evidence, seed)
     table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seed_scores)
-    folder = out or opened[0].path / "report"
     found = Comparison(
         table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder
     )

@@ -9,6 +9,7 @@ from tuner.evaluation.standard_error import bootstrap_standard_error
 from tuner.runs.best import Best, save_best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, trial_config
+from tuner.runs.places import is_taken, try_target
 
 __all__ = ["export"]
 
@@ -28,8 +29,9 @@ def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml"
     row = next(row for row in rows if trial in (None, row["trial_id"]))
     beside = out.with_name(f"{out.stem}.split.parquet")
     for path in (out, beside):
-        if path.exists():
+        if is_taken(path):
             raise RunProblem(f"{path} exists already; choose another --out")
+        try_target(path, "--out")
     metric = str(run.record["metric"])
     spread = bootstrap_standard_error(run, str(row["trial_id"]), trial_config(row), metric)
     best = best_of(run, row, split_file=beside.name, spread=spread)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from trainables.data.cache import build_cache
 from trainables.errors import InvalidValue, RunProblem
+from trainables.ranges import check_fields
 from tuner.release.images import Images, find_images
 from tuner.release.job import RetrainConfig, Retrained, RetrainPlan
 from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
 from tuner.runs.best import Best, read_best
 from tuner.runs.directory import Run
+from tuner.runs.places import is_taken, try_target
 from tuner.tracking.reporter import Reporter
 
 __all__ = ["RetrainConfig", "Retrained", "check_config", "make_job", "retrain"]
@@ -52,15 +54,14 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
 
 def check_config(config: RetrainConfig) -> None:
     """Refuse what can be refused without reading anything; raises InvalidValue or RunProblem."""
-    for name, value in (("seeds", config.seeds), ("epochs", config.epochs)):
-        if value is not None and value < 1:
-            raise InvalidValue(f"--{name} {value} must be at least 1")
+    check_fields(config)
     if config.final and config.average:
         raise InvalidValue(
             "--final trains on every image, which leaves none for --average to judge by; choose one of them"
         )
-    if config.folder.exists():
+    if is_taken(config.folder):
         raise RunProblem(f"{config.folder} exists already; choose another --out")
+    try_target(config.folder, "--out")
 
 
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
@@ -185,7 +186,12 @@ def _note_scoring(best: Best, reporter: Reporter) -> None:
     from tuner.evaluation.finalists import note_scoring
 
     if (Path(best.run) / "run.yaml").is_file():
-        warning = note_scoring(Run.open(Path(best.run)), [best.trial], "retrain")
+        try:
+            warning = note_scoring(Run.open(Path(best.run)), [best.trial], "retrain")
+        except OSError as error:
+            warning = (
+                f"{best.run} can't be told that its test images are looked at ({error.strerror or error})"
+            )
         if warning is not None:
             reporter.warn(warning)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.runs.directory import write_atomically
+from tuner.runs.places import try_folder
 from tuner.tracking.prometheus import NAMES
 
 __all__ = ["PANELS", "dashboard", "scrape_file", "write"]
@@ -37,6 +38,7 @@ WIDTH, HEIGHT, COLUMNS = 8, 8, 3
 
 def write(folder: Path, datasource: str = "Prometheus") -> list[Path]:
     """Write both files into `folder`; their paths."""
+    try_folder(folder, "--out")
     folder.mkdir(parents=True, exist_ok=True)
     text = {
         "tuner-dashboard.json": json.dumps(dashboard(datasource), indent=1) + "\n",

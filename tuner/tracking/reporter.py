@@ -1,16 +1,22 @@
 """Words, bars and tables for a person's terminal."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
 from trainables.config import METRICS
+
+SHOWN = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")
+"""The metrics of a table of trials, beside the one that was searched by."""
+
+UNBOUNDED = 10_000
 
 
 class Reporter:
@@ -41,8 +47,11 @@ class Reporter:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> Table:
-    """The best trials first; failed ones last. `rows` as `trials.parquet` has them."""
+def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> RenderableType:
+    """The best trials first; failed ones last. `rows` as `trials.parquet` has them.
+
+    A terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
+    """
     sign = 1 if METRICS[metric] == "min" else -1
 
     def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
@@ -50,18 +59,35 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
         missing = value is None or value != value or row["status"] == "failed"
         return (missing, 0.0 if missing else sign * value)
 
-    others = [
-        name
-        for name in ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1")
-        if name != metric
-    ]
+    others = [name for name in SHOWN if name != metric]
+    ranked = sorted(rows, key=rank)[:most]
+    return Fitting([_best_trials(ranked, metric, others[:count]) for count in range(len(others), -1, -1)])
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The first of `tables`, widest first, that fits the terminal, else the last with its words folded."""
+
+    tables: Sequence[Table]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose one."""
+        for table in self.tables:
+            if console.measure(table, options=options.update(width=UNBOUNDED)).maximum <= options.max_width:
+                yield table
+                return
+        yield self.tables[-1]
+
+
+def _best_trials(rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str]) -> Table:
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
     for name in ("trial", metric, *others, "epoch", "status"):
         table.add_column(
             name.replace("balanced_accuracy", "balanced_acc"),
             justify="left" if name in ("trial", "status") else "right",
+            overflow="fold",
         )
-    for row in sorted(rows, key=rank)[:most]:
+    for row in rows:
         values = [_number(row.get(name)) for name in (metric, *others)]
         values[0] = _number(row["value"])
         epoch = (

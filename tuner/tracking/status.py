@@ -152,7 +152,7 @@ def _running(found: Status, metric: str) -> Table:
     title = "running" if found.state in ("running", "stopping") else "unfinished"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("trial", "epoch", metric, "seconds an epoch"):
-        table.add_column(name, justify="left" if name == "trial" else "right")
+        table.add_column(name, justify="left" if name == "trial" else "right", overflow="fold")
     for name, epochs in found.live.items():
         last = epochs[-1] if epochs else None
         value, seconds = (

@@ -12,6 +12,7 @@ from search_spaces import Space
 from trainables import models, strategies
 from trainables.config import METRICS, PRECISIONS
 from trainables.errors import InvalidValue, UnknownName
+from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
 from tuner.tracking import sinks
 
@@ -65,20 +66,13 @@ class SearchConfig:
             raise UnknownName.of("metric", self.metric, METRICS)
         if self.precision not in PRECISIONS:
             raise UnknownName.of("precision", self.precision, PRECISIONS)
-        for name in ("samples", "max_epochs", "grace_period", "concurrent", "batch_size"):
-            _at_least(name, getattr(self, name), 1)
-        _at_least("image_size", self.image_size, 16)
-        _at_least("keep", self.keep, 1)
-        _at_least("max_failures", self.max_failures, 0)
-        _at_least("cpus_per_trial", self.cpus_per_trial, 0.1)
-        if self.gpus_per_trial != "auto":
-            _at_least("gpus_per_trial", self.gpus_per_trial, 0)
+        check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())
+        if self.name is not None:
+            check_name(self.name)
         for name in self.log:
             sinks.check(name)
         if is_address(self.storage or ""):
             check_address(str(self.storage))
-        if self.reduction_factor <= 1:
-            raise InvalidValue(f"--reduction-factor {self.reduction_factor} must be above 1")
 
 
 @dataclass(frozen=True)
@@ -107,14 +101,17 @@ def settle(config: SearchConfig) -> SpaceSettings:
         if name not in strategies.names():
             raise UnknownName.of("strategy", name, strategies.names())
     space = search_spaces.load(config.space)
-    defaults = space.defaults
-    max_epochs = config.max_epochs or int(defaults.get("max_epochs", 10))
+    defaults = {
+        name: check(name, value, f"space {space.name}: its default {name}") if name in NUMBERS else value
+        for name, value in space.defaults.items()
+    }
+    max_epochs = config.max_epochs or defaults.get("max_epochs", 10)
     named = {"model": config.models, "strategy": config.strategies}
     allowed = {name: choices for name, choices in named.items() if choices}
     overrides: dict[str, Any] = {"max_epochs": max_epochs}
     if config.batch_size is not None:
         overrides["batch_size"] = config.batch_size
-    grace = config.grace_period or int(defaults.get("grace_period", max(1, max_epochs // 5)))
+    grace = config.grace_period or defaults.get("grace_period", max(1, max_epochs // 5))
     if grace > max_epochs:
         raise InvalidValue(f"--grace-period {grace} is longer than --max-epochs {max_epochs}")
     search_spaces.check(space, overrides, allowed, grace)
@@ -123,7 +120,7 @@ def settle(config: SearchConfig) -> SpaceSettings:
         samples=_settle_samples(config, space, overrides, allowed),
         max_epochs=max_epochs,
         grace_period=grace,
-        image_size=config.image_size or int(defaults.get("image_size", _default_image_size(config))),
+        image_size=config.image_size or defaults.get("image_size", _default_image_size(config)),
         overrides=overrides,
         allowed=allowed,
     )
@@ -154,6 +151,11 @@ def _default_image_size(config: SearchConfig) -> int:
     return 96 if config.data is None else 224
 
 
-def _at_least(name: str, value: float | None, low: float) -> None:
-    if value is not None and value < low:
-        raise InvalidValue(f"--{name.replace('_', '-')} {value} must be at least {low}")
+def check_name(name: str) -> None:
+    """Raise InvalidValue unless a run directory can be called `name`."""
+    plain = name.isprintable() and name == name.strip()
+    if not plain or not name or name.startswith((".", "-")) or "/" in name or "\\" in name:
+        raise InvalidValue(
+            f"--name {name!r} must be the name of a folder and not a path: printable, without slashes, and beginning"
+            " with neither a dot nor a dash; --runs-dir says where it goes"
+        )

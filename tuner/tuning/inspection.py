@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _duplicates(images: "tuple[ImageFile, ...]") -> tuple[Duplicates, Duplicates
 
 
 def _class_table(inspection: Inspection) -> Table:
-    table = Table("class", show_footer=True)
+    table = Table(Column("class", overflow="fold"), show_footer=True)
     table.columns[0].footer = "all"
     table.add_column("images", justify="right", footer=str(inspection.images))
     if inspection.grouped:

@@ -12,6 +12,7 @@ from search_spaces import Space
 from trainables.storage import address_below, is_address, try_out
 from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
+from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle, space_fingerprint
 from tuner.tuning.data import Examined, build_run_cache, load_data
@@ -58,8 +59,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     """
     reporter = reporter or Reporter()
     settings = settle(config)
-    path = _place(config) / (config.name or _default_name(settings.space.name))
-    Run.require_free(path)
+    path = _free_place(config, settings.space.name)
     storage = _bucket(config, path.name)
     found = load_data(config, settings, reporter)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
@@ -164,6 +164,17 @@ def _place(config: SearchConfig) -> Path:
     shared = config.storage if config.storage and not is_address(config.storage) else None
     folder = config.runs_dir if shared is None else Path(shared.removeprefix("file://"))
     return folder.expanduser().resolve()
+
+
+def _free_place(config: SearchConfig, space: str) -> Path:
+    """Where the run directory goes, which has been tried out; raises RunProblem if it is taken."""
+    folder = _place(config)
+    shared = config.storage and not is_address(config.storage)
+    try_folder(folder, "--storage" if shared else "--runs-dir")
+    path = folder / (config.name or _default_name(space))
+    try_folder(path, "--name")
+    Run.require_free(path)
+    return path
 
 
 def _bucket(config: SearchConfig, name: str) -> str:

@@ -106,7 +106,7 @@ class Progress(Callback):  # type: ignore[misc]
         metric = self.store.metric if self.store else "val_loss"
         table = Table(title="running", title_justify="left", box=None, pad_edge=False)
         for name in ("trial", "epoch", metric):
-            table.add_column(name, justify="left" if name == "trial" else "right")
+            table.add_column(name, justify="left" if name == "trial" else "right", overflow="fold")
         for trial in list(self.store.live.values()) if self.store else []:
             last = max(trial.epochs, default=0)
             value = f"{trial.epochs[last][metric]:.4f}" if last else "-"

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import search_spaces
 from search_spaces import Space
 from trainables.errors import InvalidValue, RunProblem
+from trainables.ranges import check
 from trainables.storage import address_below, try_out
 from tuner.runs.directory import Run
 from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
+from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import space_fingerprint
 from tuner.tuning.data import build_run_cache
@@ -36,7 +38,9 @@ def resume(
     if the run is in use or if images, space or versions have changed since it began.
     """
     reporter = reporter or Reporter()
+    samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
     run = Run.open(path.resolve())
+    try_folder(run.path)
     with run.owned():
         prepared = _reopen(run, samples, time_budget_s, reporter)
         return execute(prepared, reporter, observers=observers)
@@ -65,8 +69,6 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
 
 def _extend(run: Run, space: Space, samples: int) -> None:
     record = run.record
-    if samples < 1:
-        raise InvalidValue(f"--samples {samples} must be at least 1")
     if space.grid:
         raise InvalidValue(
             f"--samples {samples}: {space.name} is a fixed list of configurations, none can be added"

@@ -1,0 +1,27 @@
+import pytest
+
+from trainables.errors import InvalidValue
+from tuner.tuning.config import SearchConfig, settle
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a/b", "/a", "..", ".", ".a", "a\nb", "a\0b", "a\\b", "-x", "a\udcff", "a\t"]
+)
+def test_a_name_that_is_no_plain_name_of_a_folder_is_refused(name):
+    with pytest.raises(InvalidValue, match="--name"):
+        SearchConfig(space="all_models", name=name)
+
+
+@pytest.mark.parametrize("name", ["r", "Kartoffel 7", "πατάτα", "a.b", "a-b_c", "50%#?"])
+def test_a_plain_name_in_any_script_is_taken(name):
+    assert SearchConfig(space="all_models", name=name).name == name
+
+
+@pytest.mark.parametrize("line", ["{'image_size': 100000}", "{'max_epochs': 10**9}", "{'samples': 10**30}"])
+def test_a_spaces_own_defaults_have_the_same_ranges(tmp_path, line):
+    space = tmp_path / "s.py"
+    space.write_text(
+        f"defaults = {line}\ndef space(trial):\n    return {{'model': 'resnet18', 'strategy': 'full'}}\n"
+    )
+    with pytest.raises(InvalidValue, match=r"default .* must be at most"):
+        settle(SearchConfig(space=str(space)))
