@@ -29,6 +29,11 @@ IMAGES = Path(__file__).resolve().parent / "images"
 COLUMNS = 112
 """Width of the terminal in the picture."""
 
+FIGURES = ("accuracy", "learning-curves")
+"""Figures of the report that the tutorial shows."""
+
+WIDEST = 1240
+
 LARGEST = 300_000
 """Bytes of a picture in the repository."""
 
@@ -50,20 +55,24 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=14)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--out", type=Path, default=IMAGES)
     asked = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("chromium is not on the PATH")
     asked.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         report = searched(asked, folder)
-        frame = KeptLive.frames[len(KeptLive.frames) * 2 // 3]
+        frame = KeptLive.frames[len(KeptLive.frames) * 4 // 5]
         page = folder / "search.html"
         page.write_text(terminal(frame), encoding="utf-8")
         photograph(chromium, page, asked.out / "search.png", 1100, 640)
-        photograph(chromium, report, asked.out / "report.png", 1240, 1400)
+        photograph(chromium, report, asked.out / "report.png", 1240, 1150)
+        for name in FIGURES:
+            with Image.open(report.parent / "figures" / f"{name}.png") as figure:
+                save(figure.convert("RGB"), asked.out / f"{name}.png")
 
 
 def searched(asked: argparse.Namespace, folder: Path) -> Path:
@@ -76,6 +85,7 @@ def searched(asked: argparse.Namespace, folder: Path) -> Path:
         samples=asked.samples,
         max_epochs=asked.epochs,
         image_size=asked.image_size,
+        time_budget_s=asked.minutes * 60,
         name="leaves",
         runs_dir=folder / "runs",
         dashboard=False,
@@ -114,6 +124,13 @@ def photograph(chromium: str, page: Path, out: Path, width: int, height: int) ->
     box = ImageChops.difference(picture, white).getbbox()
     if box is not None:
         picture = picture.crop((0, 0, picture.width, min(picture.height, box[3] + 12)))
+    save(picture, out)
+
+
+def save(picture: Image.Image, out: Path) -> None:
+    """Write `picture` with as many colours as its size in bytes allows."""
+    if picture.width > WIDEST:
+        picture = picture.resize((WIDEST, round(picture.height * WIDEST / picture.width)))
     for colours in (256, 128, 64, 32):
         picture.quantize(colours, dither=Image.Dither.NONE).save(out, optimize=True)
         if out.stat().st_size < LARGEST:

@@ -107,7 +107,7 @@ def _option(param: click.Option) -> tuple[str, str, str]:
 def _kind(kind: click.ParamType[Any]) -> str:
     if isinstance(kind, click.Choice):
         return "|".join(map(str, kind.choices))
-    names = {"integer": "N", "integer range": "N", "float": "X", "text": "TEXT", "path": "PATH"}
+    names = {"integer": "N", "integer range": "N", "float": "X", "number": "X", "number or auto": "X|auto"}
     return names.get(kind.name, kind.name.upper())
 
 

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Which model, fine-tuned how, classifies my images best?
-# Open this file as a notebook (Jupyter with jupytext, VS Code), or run it as it is.
-# Without DATA it searches on pictures of leaves that tuner draws itself.
+# Open this file as a notebook (VS Code, Jupyter with jupytext), or run it as it is.
+# `notebook.ipynb` has the same cells. Without DATA it searches on pictures of leaves that tuner draws itself.
 
 # %%
 import os
 from pathlib import Path
 
-from tuner import compare, search
+from tuner import compare, export, search
 
 data = os.environ.get("DATA")
 runs_dir = Path(os.environ.get("RUNS", "runs"))
@@ -54,3 +54,12 @@ comparison.table[["label", "test_accuracy", "test_accuracy_low", "test_accuracy_
 
 # %%
 comparison.conclusion
+
+# %% [markdown]
+# ## The best configuration
+# `tuner.retrain("best.yaml", out="model")` trains it anew and writes the model; `tuner.predict("model", images)` then
+# names the class of new pictures.
+
+# %%
+best = export(result.run.path, out=result.run.path / "exported.yaml")
+best.config

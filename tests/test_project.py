@@ -1,4 +1,4 @@
-"""The habits of the house: format, lint, types, layers, and a README whose commands exist."""
+"""The habits of the house: format, lint, types, layers, and pages whose commands exist."""
 
 import re
 import shlex
@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from tuner.cli.app import commands
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND = re.compile(r"^(?:\$ )?(?:python -m tuner|tuner) (.+)$", re.MULTILINE)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"(?:\$ )?(?:.* )?(?:python -m tuner|tuner) ([a-z].*)")
 
 
 def tool(*words):
@@ -38,20 +38,28 @@ def test_layers_import_downwards_only():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def readme_commands():
-    """The words of every tuner command in the README's code blocks."""
-    blocks = re.findall(r"^```(?:console|sh|bash)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    found = [match[1] for block in blocks for match in COMMAND.finditer(block.replace("\\\n", " "))]
-    return sorted(set(found))
+def shown_commands(pages=PAGES):
+    """The words of every tuner command in the code blocks of the README and the documentation."""
+    found = set()
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```(?:console|sh|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        for block in blocks:
+            lines = [
+                part.strip() for line in block.replace("\\\n", " ").splitlines() for part in line.split("&&")
+            ]
+            found |= {match[1].split("#")[0].strip() for line in lines if (match := COMMAND.match(line))}
+    return sorted(found)
 
 
-def test_the_readme_shows_commands():
-    assert len(readme_commands()) >= 8
+def test_the_readme_shows_the_way_from_images_to_a_model():
+    shown = {line.split()[0] for line in shown_commands([ROOT / "README.md"])}
+    assert {"run", "inspect", "compare", "export", "retrain", "predict"} <= shown
 
 
-@pytest.mark.parametrize("line", readme_commands())
-def test_a_command_of_the_readme_exists_with_its_options(line):
-    words = shlex.split(line.split("#")[0].split("&&")[0])
+@pytest.mark.parametrize("line", shown_commands())
+def test_a_command_of_the_pages_exists_with_its_options(line):
+    words = shlex.split(line.split("|")[0])
     result = CliRunner().invoke(commands, [words[0], "--help"])
     assert result.exit_code == 0, result.output
     for word in words[1:]:
@@ -59,9 +67,17 @@ def test_a_command_of_the_readme_exists_with_its_options(line):
             assert word.split("=")[0] in result.output
 
 
+@pytest.mark.parametrize("line", shown_commands())
+def test_a_command_of_the_pages_is_one_that_click_can_read(line):
+    """Its options take the values that they are shown with; nothing runs."""
+    words = shlex.split(line.split("|")[0])
+    command = commands.commands[words[0]]
+    command.make_context(words[0], words[1:])
+
+
 @pytest.mark.parametrize("name", sorted(commands.commands))
-def test_every_command_is_in_the_readme(name):
-    assert any(line.split()[0] == name for line in readme_commands())
+def test_every_command_is_shown_on_a_page(name):
+    assert any(line.split()[0] == name for line in shown_commands())
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in sorted(commands.commands))])

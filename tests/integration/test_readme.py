@@ -5,24 +5,25 @@ import pandas as pd
 import pytest
 from pictures import write_pictures
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
 
-def block(start):
-    """The Python block of the README that starts so."""
-    blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def block(page, start):
+    """The Python block of a page that starts so."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return next(text for text in blocks if text.startswith(start))
 
 
-def test_the_readme_s_space_and_python_example_run_as_they_stand(tmp_path, monkeypatch, capsys):
+def test_the_readme_s_python_example_runs_with_the_documented_space(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     paths = write_pictures(tmp_path / "potato", {"early": 24, "healthy": 24, "late": 24})
     groups = [path[:-6] + str(int(path[-7:-4]) // 2) for path in paths]
     pd.DataFrame({"path": paths, "group": groups}).to_csv("potato-groups.csv", index=False)
-    (tmp_path / "my_space.py").write_text(block('"""ResNets'), encoding="utf-8")
-    exec(compile(block("from tuner import"), "README.md", "exec"), {})
+    (tmp_path / "my_space.py").write_text(block("docs/how-to/own-space.md", '"""ResNets'), encoding="utf-8")
+    exec(compile(block("README.md", "from tuner import"), "README.md", "exec"), {})
     said = capsys.readouterr().out
     assert "resnet" in said
     assert "has the best val_loss on validation" in said

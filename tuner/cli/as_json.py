@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["json_option", "plain", "print_json"]
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def json_option(command: Any) -> Any:
     """The option `--json`, which a command gets as `as_json`."""
     text = "Print one JSON document for programs, and nothing else, on standard output."
-    option: Any = click.option("--json", "as_json", is_flag=True, help=text)
-    found: Callable[..., Any] = option(command)
-    return found
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def print_json(document: Any) -> None:

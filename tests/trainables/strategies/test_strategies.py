@@ -60,7 +60,11 @@ def moving_prefixes(config: TrialConfig, classifier: Classifier, epoch: int) -> 
         "gradual_unfreeze": len(stages) if epoch > wait else 0,
         "study_unfreeze": len(stages) if epoch > wait else 0,
         "staged_unfreeze": min(len(stages), (epoch - 1) // wait) if wait else 0,
-    }[config.strategy]
+    }.get(config.strategy)
+    if unfrozen is None:
+        # A strategy that has no words here yet is held to its own groups.
+        groups = strategies.plan(config, classifier)
+        return {id(p) for group in groups if group.trains_in(epoch) for p in group.parameters}
     moving = {id(p) for stage in stages[:unfrozen] for p in stage.parameters}
     return moving | {id(p) for part in (classifier.head, classifier.auxiliary) for p in part.parameters()}
 
