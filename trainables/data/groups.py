@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from trainables.data.decode import printable
 from trainables.data.scan import Scan
 from trainables.errors import DataProblem, InvalidValue
 
@@ -27,6 +28,10 @@ def read_groups(scan: Scan, csv: Path | None, regex: str | None) -> dict[str, st
     if csv is not None and regex is not None:
         raise InvalidValue(f"groups come from a file ({csv}) or from a pattern ({regex!r}), not from both")
     if csv is not None:
+        if printable(csv) != str(csv):
+            raise DataProblem(
+                f"groups file {printable(csv)}: its path is no valid UTF-8, so it can't be written down; rename it"
+            )
         groups, source = _groups_of_file(scan, csv), str(csv)
     elif regex is not None:
         groups, source = _groups_of_pattern(scan, regex), f"the pattern {regex!r}"

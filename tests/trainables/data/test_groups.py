@@ -1,5 +1,6 @@
 """Groups files as people and spreadsheets write them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,5 +77,8 @@ def test_what_is_wrong_is_told_right(tmp_path: Path, text: str, message: str) ->
 def test_a_table_in_another_encoding_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataProblem, match="it is no UTF-8"):
         read_groups(scan_of("a/1.png"), table(tmp_path, "path,group\na/é.png,x\n", "latin-1"), None)
+    odd = Path(os.fsdecode(b"/tmp/\xe9.csv"))
+    with pytest.raises(DataProblem, match=r"groups file /tmp/\\xe9\.csv: its path is no valid UTF-8"):
+        read_groups(scan_of("a/1.png"), odd, None)
     with pytest.raises(DataProblem, match="Is a directory"):
         read_groups(scan_of("a/1.png"), tmp_path, None)
