@@ -180,14 +180,16 @@ class TrainingRun:
 
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.setting.device)
+        # A Mac's GPU has no float64.
+        exact = torch.float32 if self.setting.device.type == "mps" else torch.float64
+        loss_sum = torch.zeros((), dtype=exact, device=self.setting.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.setting.device)
         seen = 0
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
         for number, (inputs, labels) in enumerate(self.feed.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
             loss, logits = self._update(inputs, labels)
-            loss_sum += loss.double() * len(labels)
+            loss_sum += loss.to(exact) * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
         return float(loss_sum) / seen, int(correct) / seen

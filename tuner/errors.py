@@ -9,6 +9,7 @@ print(mistake)
 """
 
 from trainables.errors import (
+    ClusterProblem,
     DataProblem,
     Diverged,
     InvalidValue,
@@ -21,6 +22,7 @@ from trainables.errors import (
 )
 
 __all__ = [
+    "ClusterProblem",
     "DataProblem",
     "Diverged",
     "InvalidValue",

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import filelock
 import numpy as np
@@ -11,7 +12,7 @@ from pictures import trial_data
 
 from trainables import strategies
 from trainables.config import CONDITIONS, TrialConfig
-from trainables.frozen_features import BankKey, FeatureCache
+from trainables.frozen_features import BankKey, FeatureCache, _size_on_disk
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, build_classifier
 
@@ -152,3 +153,9 @@ def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
     holder.join()
     assert features.shape == (len(data.val_rows), 512)
     assert features.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("blocks", "size"), [(8, 4096), (None, 10_000)])
+def test_a_file_counts_what_it_takes_on_disk_where_the_system_says(blocks, size):
+    status = SimpleNamespace(st_size=10_000, **({} if blocks is None else {"st_blocks": blocks}))
+    assert _size_on_disk(status) == size
