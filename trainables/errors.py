@@ -6,7 +6,8 @@ TunerError
 │   ├── InvalidValue        a known setting with a value that it can't take
 │   ├── DataProblem         the image folder, its groups, or a split that can't be made
 │   ├── WeightsUnavailable  pretrained weights that are neither cached, nor given, nor downloadable
-│   └── RunProblem          a run directory that is missing, taken, unreadable or of another version
+│   ├── RunProblem          a run directory that is missing, taken, unreadable or of another version
+│   └── ClusterProblem      a Ray that does not start here, or that can't be joined
 ├── WorkerBroken            the process can compute no more; another one takes over the trial
 └── TrialFailed             one trial ends as a failed row; the run goes on
     └── Diverged            its loss became infinite or NaN
@@ -16,6 +17,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ClusterProblem",
     "DataProblem",
     "Diverged",
     "InvalidValue",
@@ -67,6 +69,10 @@ class WeightsUnavailable(UserMistake):
 
 class RunProblem(UserMistake):
     """A run directory is missing, taken, unreadable or of another version."""
+
+
+class ClusterProblem(UserMistake):
+    """A Ray does not start here, or can't be joined."""
 
 
 class WorkerBroken(TunerError):

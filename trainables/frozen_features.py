@@ -198,13 +198,19 @@ class FeatureCache:
         for file in self.home.glob("*/*.f32"):
             with contextlib.suppress(FileNotFoundError):
                 status = file.stat()
-                files.append((status.st_mtime, status.st_blocks * 512, file))
+                files.append((status.st_mtime, _size_on_disk(status), file))
         total = sum(size for _, size, _ in files)
         for _, size, file in sorted(files):
             if total <= self.limit_bytes:
                 return
             if file != newest and _remove(file):
                 total -= size
+
+
+def _size_on_disk(status: os.stat_result) -> int:
+    """Bytes that a file takes, holes left out where the system counts blocks."""
+    blocks = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else int(blocks) * 512
 
 
 def _mapped(path: Path, num_images: int, width: int) -> "tuple[np.memmap[Any, Any], np.memmap[Any, Any]]":

@@ -1,6 +1,7 @@
 """Scoring a model without training it: precision, logits of stored images, plain metrics."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,15 +69,26 @@ def placed(classifier: Classifier, device: torch.device) -> Classifier:
 
 
 def best_device() -> torch.device:
-    """The GPU that this process may use (not run on a GPU), else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The GPU that this process may use, CUDA's or a Mac's (MPS), else the CPU; neither GPU was run.
+
+    Ray hides GPUs by an empty CUDA_VISIBLE_DEVICES, which stands for a Mac's as well. MPS was never run, only its
+    choice is tested.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") == ""
+    return torch.device("mps" if torch.backends.mps.is_available() and not hidden else "cpu")
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
     """The precision for `wanted` on `device`: auto takes bf16 where it is native, fp16 on older GPUs, else fp32.
 
-    Run with bf16 and fp32 on CPUs, not run on a GPU. Raises InvalidValue for fp16 on a CPU.
+    Run with bf16 and fp32 on CPUs, not run on a GPU. Raises InvalidValue for fp16 without CUDA, whose scaler of gradients it needs, and for bf16 on a Mac's GPU.
     """
+    if device.type == "mps":
+        if wanted not in ("auto", "fp32"):
+            raise InvalidValue(f"--precision {wanted} needs an NVIDIA GPU or a CPU; on a Mac's GPU use fp32")
+        return "fp32"
     if wanted == "fp16" and device.type == "cpu":
         raise InvalidValue("--precision fp16 needs a GPU; on a CPU use bf16 or fp32")
     if wanted != "auto":

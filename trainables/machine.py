@@ -24,8 +24,9 @@ def keep_freed_memory() -> bool:
     By default glibc returns each large tensor to the system and takes it back a moment later, page by page:
     GoogLeNet at 224 px spent a fifth of its time there. Source: mallopt(3).
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
 

@@ -200,7 +200,7 @@ class TrainingRun:
 
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
-        # Apple's GPUs have no float64.
+        # A Mac's GPU has no float64.
         exact = torch.float32 if self.setting.device.type == "mps" else torch.float64
         loss_sum = torch.zeros((), dtype=exact, device=self.setting.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.setting.device)

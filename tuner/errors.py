@@ -11,6 +11,7 @@ The message is one sentence: the value, what is wrong with it, what would be rig
 """
 
 from trainables.errors import (
+    ClusterProblem,
     DataProblem,
     Diverged,
     InvalidValue,
@@ -23,6 +24,7 @@ from trainables.errors import (
 )
 
 __all__ = [
+    "ClusterProblem",
     "DataProblem",
     "Diverged",
     "InvalidValue",

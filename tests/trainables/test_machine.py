@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from pictures import write_pictures
 
+from trainables import machine
 from trainables.config import RunContext
 from trainables.data.cache import build_cache
 from trainables.errors import TrialFailed
@@ -97,3 +98,14 @@ def test_a_worker_keeps_the_memory_that_it_frees():
         for word in ("keep", "default")
     }
     assert faults["keep"] < faults["default"] / 10
+
+
+@pytest.mark.parametrize("error", [OSError("no such library"), TypeError("bad argument"), None])
+def test_a_c_library_without_mallopt_is_left_alone(monkeypatch, error):
+    def library(name):
+        if error is not None:
+            raise error
+        return object()
+
+    monkeypatch.setattr(machine.ctypes, "CDLL", library)
+    assert machine.keep_freed_memory() is False

@@ -217,8 +217,9 @@ def occurrences(drawn: Rows) -> Rows:
 def _augmented(
     images: list[Pixels], numbers: Floats, size: int, device: torch.device, policy: augmentations.Policy
 ) -> torch.Tensor:
-    if device.type == "cpu":
-        return torch.from_numpy(augment(images, numbers, size, policy)).permute(0, 3, 1, 2)
+    if device.type != "cuda":
+        # A Mac's GPU does not sample beyond an image's border as the augmentation needs it.
+        return send(torch.from_numpy(augment(images, numbers, size, policy)), device).permute(0, 3, 1, 2)
     return augment_on_device(images, numbers, size, device, policy).contiguous(
         memory_format=torch.channels_last
     )

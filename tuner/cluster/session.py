@@ -11,12 +11,14 @@ from typing import Any, Literal, Protocol
 
 import ray
 
-from trainables.errors import InvalidValue
+from trainables.errors import ClusterProblem, InvalidValue
 from tuner.cluster.processes import end, rays_below
+from tuner.cluster.sockets import ray_folder
 
 SECONDS_BETWEEN_COUNTS = 5.0
 SECONDS_TO_LEAVE = 0.2
 SECONDS_TO_ANSWER = 5.0
+LONGEST_REASON = 300
 
 Pack = Callable[[Mapping[str, float]], float]
 """From what the cluster has to the share of a GPU that a trial gets."""
@@ -60,25 +62,31 @@ def ray_session(
     `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one. Ray knows the job by
     `name`; `dashboard` starts Ray's, where it is installed.
 
-    Raises InvalidValue if nothing answers at `address`, or if not even one trial fits.
+    Raises ClusterProblem if no Ray starts or if the one at `address` can't be joined, InvalidValue if none answers
+    there or if not even one trial fits.
     """
     for logger in ("ray", "ray.tune", "ray.data", "ray.train"):
         # Above ERROR: what went wrong with a trial stands in its row.
         logging.getLogger(logger).setLevel(logging.CRITICAL)
-    already = ray.is_initialized()
-    pages: dict[str, str] = {}
-    try:
-        if not already:
-            pages = _init(prepared, name, dashboard)
-        yield _session(prepared, pack, pages)
-    finally:
-        if not already:
+    if ray.is_initialized():
+        yield _session(prepared, pack, {})
+        return
+    with ray_folder() if is_own(prepared.address) else contextlib.nullcontext() as folder:
+        try:
+            pages = _init(prepared, name, dashboard, folder)
+            yield _session(prepared, pack, pages)
+        finally:
             started = rays_below()
             ray.shutdown()
             end(started, SECONDS_TO_LEAVE)
 
 
-def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str]:
+def is_own(address: str | None) -> bool:
+    """Whether `address` asks for a Ray of one's own."""
+    return address in (None, "", "local")
+
+
+def _init(prepared: Demands, name: str | None, dashboard: bool, folder: str | None) -> dict[str, str]:
     """Start or join a Ray; the address of its dashboard."""
     common: dict[str, Any] = {
         "log_to_driver": False,
@@ -87,39 +95,88 @@ def _init(prepared: Demands, name: str | None, dashboard: bool) -> dict[str, str
         "namespace": "tuner",
         "job_config": ray.job_config.JobConfig(metadata={"job_name": name} if name else {}),
     }
-    if prepared.address is None:
-        shown = dashboard and _has_dashboard()
-        found = ray.init(
-            address="local",
-            _node_ip_address="127.0.0.1",
-            include_dashboard=shown,
-            dashboard_host="127.0.0.1",
-            **common,
-        )
-        return _pages(found.dashboard_url if shown else None)
-    require_answer(prepared.address)
+    if is_own(prepared.address):
+        return _start(common, dashboard and _has_dashboard(), folder)
+    address = str(prepared.address)
+    require_answer(address)
     try:
-        found = ray.init(address=prepared.address, **common)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InvalidValue(f"--address {prepared.address}: no Ray cluster answers there ({error})") from error
+        found = ray.init(address=address, **common)
+    except Exception as error:  # Ray has no class for what keeps it from joining
+        raise ClusterProblem(f"--address {address} can't be joined: {_reason(error)}") from error
     return _pages(found.dashboard_url)
 
 
+def _start(common: Mapping[str, Any], dashboard: bool, folder: str | None) -> dict[str, str]:
+    """Start a Ray of one's own, its files in `folder` if there is one."""
+    try:
+        found = ray.init(
+            address="local",
+            _node_ip_address="127.0.0.1",
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            _temp_dir=folder,
+            **{**common, **mps_as_gpu()},
+        )
+    except Exception as error:  # Ray raises of every class when it does not start
+        reason = _reason(error)
+        shared = "object store" in reason or "/dev/shm" in reason
+        room = "; make room in /dev/shm (a container's is set by --shm-size)" if shared else ""
+        raise ClusterProblem(f"Ray does not start here: {reason}{room}") from error
+    return _pages(found.dashboard_url if dashboard else None)
+
+
+def mps_as_gpu() -> dict[str, int]:
+    """What makes Ray count a Mac's GPU, which it does not find itself."""
+    import torch
+
+    return {"num_gpus": 1} if not torch.cuda.is_available() and torch.backends.mps.is_available() else {}
+
+
+def _reason(error: BaseException) -> str:
+    """What Ray complains of, in one line of a length that can be read."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."
+
+
 def require_answer(address: str) -> None:
-    """Raise InvalidValue if nothing listens at HOST:PORT; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "://" in address:
+    """Raise InvalidValue unless a server of Ray's kind listens at HOST:PORT; Ray itself would try for minutes."""
+    if address == "auto" or is_own(address):
         return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in address or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 2**16:
+        raise InvalidValue(
+            f"--address {address!r} is no address of a Ray cluster; auto or HOST:PORT would be right, such as"
+            " 10.0.0.1:6379"
+        )
     if host in ("localhost", "127.0.0.1", "::1"):
         # Ray does the same: it takes a loopback address for the one that other machines see.
         host = ray.util.get_node_ip_address()
     try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
-    except OSError as error:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except (OSError, UnicodeError) as error:
         raise InvalidValue(
-            f"--address {address}: no Ray cluster answers at {host}:{port} ({error.strerror or error});"
-            f" start one there with: ray start --head --port {port}"
+            f"--address {address}: no Ray cluster answers at {host}:{port} "
+            f" ({getattr(error, 'strerror', None) or error}); start one there with: ray start --head --port {port}"
         ) from error
+    if not _speaks_grpc(host, port):
+        raise InvalidValue(
+            f"--address {address}: what answers at {host}:{port} is no Ray cluster; `ray status` on the head node"
+            " tells its address"
+        )
+
+
+def _speaks_grpc(host: str, port: str) -> bool:
+    """Whether the server there speaks gRPC, as every Ray does."""
+    try:
+        import grpc
+    except ImportError:
+        return True
+    with grpc.insecure_channel(f"{host}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=SECONDS_TO_ANSWER)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
 
 
 def _has_dashboard() -> bool:
@@ -139,7 +196,8 @@ def _pages(dashboard: str | None) -> dict[str, str]:
 
 def _session(prepared: Demands, pack: Pack | None, pages: Mapping[str, str]) -> RaySession:
     cluster = ray.cluster_resources()
-    packs = prepared.gpus_per_trial == "auto" and cluster.get("GPU", 0.0) > 0
+    # What is measured for "auto" is CUDA's; a Mac's GPU takes one trial at a time.
+    packs = prepared.gpus_per_trial == "auto" and cluster.get("GPU", 0.0) > 0 and not mps_as_gpu()
     resources = trial_resources(prepared, cluster, pack(cluster) if packs and pack is not None else None)
     counted = [0.0, 0]
 

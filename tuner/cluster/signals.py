@@ -24,7 +24,7 @@ class Signals:
     """While entered: the first signal calls `stop`, the second ends the process and its Ray.
 
     `asked` says that a signal has come; `stop` may be set later than that, and is called in another thread. Outside
-    the main thread nothing is caught: whoever called owns the signals.
+    the main thread nothing is caught: whoever called owns the signals. Nor where a pipe can't wake (Windows).
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Signals:
         self._pipe: tuple[int, int, int] | None = None
 
     def __enter__(self) -> "Signals":
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread() and os.name == "posix":
             reader, writer = os.pipe()
             os.set_blocking(writer, False)
             before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

@@ -15,7 +15,7 @@ import search_spaces
 from search_spaces.sampling import sample_configs
 from trainables import models, strategies
 from trainables.config import TrialConfig
-from tuner.cluster.session import trial_resources
+from tuner.cluster.session import mps_as_gpu, trial_resources
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
 from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
@@ -159,7 +159,10 @@ def _pool(settings: SpaceSettings) -> list[TrialConfig]:
 def _machine() -> dict[str, float]:
     import torch
 
-    return {"CPU": float(usable_cores()), "GPU": float(torch.cuda.device_count())}
+    return {
+        "CPU": float(usable_cores()),
+        "GPU": float(torch.cuda.device_count() or mps_as_gpu().get("num_gpus", 0)),
+    }
 
 
 def _fitting(resources: dict[str, float]) -> int:

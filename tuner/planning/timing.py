@@ -3,7 +3,6 @@
 Its measuring of a GPU's memory was not run on a GPU.
 """
 
-import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from trainables import models, strategies
 from trainables.config import TrialConfig
+from tuner.runs.hardware import peak_memory_bytes
 
 if TYPE_CHECKING:
     from trainables.setting import ComputeConfig
@@ -161,8 +161,4 @@ def _peak(device: str) -> int:
 
     if device == "cuda":
         return int(torch.cuda.max_memory_reserved())
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_memory_bytes()

@@ -2,9 +2,12 @@
 
 import os
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 PACKAGES = (
     "tuner",
@@ -38,7 +41,7 @@ def hardware() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": usable_cores(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpus": _gpus(),
     }
 
@@ -46,6 +49,32 @@ def hardware() -> dict[str, Any]:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process ever held; 0 where the system does not tell.
+
+    Linux lets the mark be reset (`/proc/self/clear_refs`), which getrusage does not see.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0
+    # Bytes on macOS, kilobytes elsewhere.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def usual_ray_folder() -> Path:
+    """Where a Ray keeps its sessions unless it is told otherwise."""
+    chosen = os.environ.get("RAY_TMPDIR")
+    if not chosen and sys.platform.startswith("linux"):
+        chosen = os.environ.get("TMPDIR")
+    return Path(chosen or "/tmp") / "ray"
 
 
 def _processor() -> str:

@@ -1,12 +1,12 @@
 """A Grafana dashboard of tuner's metrics, and the file by which Prometheus finds a running Ray."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tuner.runs.directory import write_atomically
+from tuner.runs.hardware import usual_ray_folder
 from tuner.runs.places import try_folder
 from tuner.tracking.prometheus import NAMES
 
@@ -83,7 +83,7 @@ def dashboard(datasource: str = "Prometheus") -> dict[str, Any]:
 
 def scrape_file() -> str:
     """Prometheus' configuration: Ray keeps the list of its nodes in a file of its temporary folder."""
-    targets = Path(tempfile.gettempdir()) / "ray" / "prom_metrics_service_discovery.json"
+    targets = usual_ray_folder() / "prom_metrics_service_discovery.json"
     # In single quotes YAML takes every sign as it is, but for the quote itself.
     quoted = str(targets).replace("'", "''")
     return (

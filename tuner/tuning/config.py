@@ -71,6 +71,9 @@ class SearchConfig:
             check_name(self.name)
         for name in self.log:
             sinks.check(name)
+        if self.address in ("", "local"):
+            # Ray's words for one of its own.
+            object.__setattr__(self, "address", None)
         if is_address(self.storage or ""):
             check_address(str(self.storage))
 

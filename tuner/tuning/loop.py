@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.errors import RunProblem
+from trainables.errors import RunProblem, UserMistake
 from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
@@ -74,8 +74,14 @@ def search(
 
             require_answer(config.address)
         prepared = prepare(config, reporter)
-        with prepared.run.owned():
-            return execute(prepared, reporter, observers=observers)
+        try:
+            with prepared.run.owned():
+                return execute(prepared, reporter, observers=observers)
+        except UserMistake:
+            if not prepared.run.journal.exists():
+                # No Ray, or one that no trial fits: the same command shall find its place free once that is mended.
+                shutil.rmtree(prepared.run.path, ignore_errors=True)
+            raise
 
 
 def execute(

@@ -1,0 +1,24 @@
+import os
+import signal
+
+from tuner.cluster import signals
+from tuner.cluster.signals import Signals
+
+
+def test_a_signal_is_heard_and_the_handlers_are_given_back():
+    before = signal.getsignal(signal.SIGTERM)
+    heard = signals.threading.Event()
+    with Signals() as caught:
+        caught.stop = heard.set
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard.wait(10)
+    assert caught.asked
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_where_a_pipe_can_not_wake_the_signals_stay_whose_they_are(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(signals.os, "name", "nt")
+    with Signals() as caught:
+        caught.arm()
+        assert signal.getsignal(signal.SIGINT) is before
