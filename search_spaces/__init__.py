@@ -6,7 +6,7 @@ mapping of constants. Where the choices of a field differ from branch to branch,
 its own for that field, since Optuna wants the choices of a name to stay the same. Optional in the file:
 `first_trials` (a list of parameters, or a function of max_epochs that returns one), `grid = True` (the first
 trials are the whole study), `defaults` (`samples`, `max_epochs`, `image_size`, ...) and `published` (rows of
-parameters, name, accuracy in %).
+parameters, name, accuracy in %). Numbers may be numpy's, decimal's or fractions'; they become plain Python here.
 """
 
 from search_spaces._checking import check, usual_grace_period
