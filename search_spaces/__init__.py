@@ -7,7 +7,8 @@ its own for that field, since Optuna wants the choices of a name to stay the sam
 `first_trials` (a list of parameters, or a function of max_epochs that returns one), `grid = True` (the first
 trials are the whole study), `defaults` (`samples`, `max_epochs`, `image_size`, ...), `published` (rows of
 parameters, name, accuracy in %, or a tuple of accuracies) and what a reader must know of the published work (`remark`,
-`pairs`, `deviations`, `unknown`; see `Background`).
+`pairs`, `deviations`, `unknown`; see `Background`). Numbers may be numpy's,
+decimal's or fractions'; they become plain Python here.
 """
 
 from search_spaces._checking import check, usual_grace_period
