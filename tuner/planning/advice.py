@@ -59,9 +59,9 @@ def disk_bytes(
     image_size: int,
     train_images: int,
     max_epochs: int,
-    bank_limit: int,
+    feature_cache_limit: int,
 ) -> dict[str, int]:
-    """Bytes by what they are: kept weights, resume state, image cache, bank of frozen features.
+    """Bytes by what they are: kept weights, resume state, image cache, feature cache.
 
     Photographs are taken as 4 : 3 where their shape is not known.
     """
@@ -71,12 +71,12 @@ def disk_bytes(
     frozen = {(config.model, config.unfreeze_at or max_epochs) for config in pool if _freezes(config)}
     depth = {model: max(epochs for name, epochs in frozen if name == model) for model, _ in frozen}
     width = {cost.model: cost.feature_width for cost in costs.values()}
-    bank = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
+    feature_cache = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
     return {
         "kept weights": min(combinations + keep, samples) * largest,
         "resume state": concurrent * alive,
         "image cache": round(images * cache_side(image_size) ** 2 * 3 * 4 / 3),
-        "frozen features": min(bank, bank_limit),
+        "frozen features": min(feature_cache, feature_cache_limit),
     }
 
 
