@@ -19,7 +19,7 @@ from common import BATCH_SIZE, Images
 from trainables.config import TrialConfig
 from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
-from trainables.frozen_features import BankKey, FeatureCache
+from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import autocast, best_device, choose_precision
 from trainables.machine import keep_freed_memory
 from trainables.setting import ComputeConfig
@@ -32,7 +32,7 @@ FEATURE_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Job:
-    """One trial: its images, model, strategy, side in pixels and threads; whether the bank is filled before."""
+    """One trial: its images, model, strategy, side in pixels and threads; whether the feature cache is filled."""
 
     images: Images
     model: str
@@ -63,7 +63,7 @@ def tuner_epoch(job: Job) -> Callable[[], float]:
 
 
 def tuner_frozen_epoch(job: Job) -> Callable[[], float]:
-    """One epoch of a frozen backbone, in a fresh trial: with nothing in the bank, or after another trial."""
+    """One epoch of a frozen backbone, in a fresh trial: with nothing in the feature cache, or after another trial."""
     warm = _run(job)
     warm.step()
 
@@ -92,21 +92,21 @@ def bound_epoch(job: Job) -> Callable[[], float]:
     """The forward and backward passes and optimizer steps of one epoch, and the validation's forward passes."""
     run = _run(job)
     run.step()
-    model, precision = run.classifier, run.setting.precision
-    batches = [(normalise(x, model.mean, model.std), y) for x, y in run.feed.train(2)]
-    held = [normalise(x, model.mean, model.std) for x in run.feed.validation(2)]
+    model, precision = run.classifier, run.compute.precision
+    batches = [(normalise(x, model.mean, model.std), y) for x, y in run.loader.train(2)]
+    held = [normalise(x, model.mean, model.std) for x in run.loader.validation(2)]
 
     def epoch() -> None:
         model.train()
         apply_freeze(run.groups, 2)
         for pictures, labels in batches:
             run.optimizer.zero_grad()
-            with autocast(run.setting.device, precision):
+            with autocast(run.compute.device, precision):
                 logits = model(pictures)
             torch.nn.functional.cross_entropy(logits, labels).backward()
             run.optimizer.step()
         model.eval()
-        with torch.inference_mode(), autocast(run.setting.device, precision):
+        with torch.inference_mode(), autocast(run.compute.device, precision):
             for pictures in held:
                 model(pictures)
 
@@ -114,9 +114,9 @@ def bound_epoch(job: Job) -> Callable[[], float]:
     return partial(_timed, epoch)
 
 
-def _run(job: Job, bank_folder: Path | None = None) -> TrainingRun:
+def _run(job: Job, feature_folder: Path | None = None) -> TrainingRun:
     settle(job.threads)
-    return training_run(job.images, job.config, job.size, bank_folder=bank_folder)
+    return training_run(job.images, job.config, job.size, feature_folder=feature_folder)
 
 
 def training_run(
@@ -126,20 +126,20 @@ def training_run(
     *,
     weights: str = "none",
     run_seed: int = 0,
-    bank_folder: Path | None = None,
+    feature_folder: Path | None = None,
 ) -> TrainingRun:
-    """A trial as tuner's workers make it, with a bank in `bank_folder` if one is given."""
+    """A trial as tuner's workers make it, with a feature cache in `feature_folder` if one is given."""
     keep_freed_memory()
     paths = [path for path, _, part in images.rows if part != "test"]
     path = build_cache(images.folder, paths, paths, size, cache_dir=images.folder.parent / "cache")
     cache = ImageCache.open(path)
     device = best_device()
-    setting = ComputeConfig(size, weights, choose_precision("auto", device), run_seed, device=device)
-    key = BankKey(config.model, weights, run_seed, path.name, size, setting.precision, device.type)
-    bank = None
-    if bank_folder is not None:
-        bank = FeatureCache(key, cache, device, FEATURE_BYTES, bank_folder)
-    return TrainingRun(config, load_trial_data(cache, images.rows, images.classes), setting, bank)
+    compute = ComputeConfig(size, weights, choose_precision("auto", device), run_seed, device=device)
+    key = FeatureKey(config.model, weights, run_seed, path.name, size, compute.precision, device.type)
+    feature_cache = None
+    if feature_folder is not None:
+        feature_cache = FeatureCache(key, cache, device, FEATURE_BYTES, feature_folder)
+    return TrainingRun(config, load_trial_data(cache, images.rows, images.classes), compute, feature_cache)
 
 
 def settle(threads: int) -> None:

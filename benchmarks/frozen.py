@@ -2,7 +2,7 @@
 
     python benchmarks/frozen.py
 
-The first trial of a machine finds the bank of frozen features empty and fills it; every later one with the same
+The first trial of a machine finds the cache of frozen features empty and fills it; every later one with the same
 model, weights, image size and seed reads it. Both augment: a further epoch has pictures, and features, of its own.
 """
 

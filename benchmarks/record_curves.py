@@ -30,7 +30,7 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
 from trainables.errors import Diverged
-from trainables.frozen_features import BankKey, FeatureCache
+from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import best_device, choose_precision
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
@@ -85,18 +85,18 @@ def configurations(count: int) -> list[TrialConfig]:
     return [with_seed(config, number) for number, config in enumerate(drawn)]
 
 
-def record(config: TrialConfig, data: TrialData, setting: ComputeConfig) -> pd.DataFrame:
+def record(config: TrialConfig, data: TrialData, compute: ComputeConfig) -> pd.DataFrame:
     """One row an epoch: the parameters beside the metrics; a diverged trial ends in an infinite val_loss."""
-    key = BankKey(
+    key = FeatureKey(
         model=MODEL,
-        weights=setting.weights,
-        run_seed=setting.run_seed,
+        weights=compute.weights,
+        run_seed=compute.run_seed,
         images=data.cache.path.name,
-        image_size=setting.image_size,
-        precision=setting.precision,
-        device=setting.device.type,
+        image_size=compute.image_size,
+        precision=compute.precision,
+        device=compute.device.type,
     )
-    run = TrainingRun(config, data, setting, FeatureCache(key, data.cache, setting.device, 2**31))
+    run = TrainingRun(config, data, compute, FeatureCache(key, data.cache, compute.device, 2**31))
     rows = []
     try:
         rows.extend(dataclasses.asdict(metrics) for metrics in run.epochs())
@@ -112,13 +112,13 @@ def work(worker: int, options: argparse.Namespace) -> None:
     os.nice(15)
     torch.set_num_threads(1)
     _, data = load_images(options)
-    setting = compute_config(str(options.parts / "pretrained.pt"), options.image_size)
+    compute = compute_config(str(options.parts / "pretrained.pt"), options.image_size)
     for number, config in enumerate(configurations(options.configurations)):
         part = options.parts / f"{number:04d}.parquet"
         if number % options.workers != worker or part.exists() or time.time() > options.deadline:
             continue
         started = time.perf_counter()
-        frame = record(config, data, setting)
+        frame = record(config, data, compute)
         frame.insert(0, "configuration", number)
         write_atomically(part, lambda path, frame=frame: frame.to_parquet(path, index=False))
         best = frame["val_loss"].min()

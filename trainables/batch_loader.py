@@ -1,4 +1,4 @@
-"""What a trial's model is fed: pictures, or the bank's features while the backbone is frozen."""
+"""What a trial's model is fed: pictures, or the feature cache's features while the backbone is frozen."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ class BatchLoader:
 
     config: TrialConfig
     data: TrialData
-    setting: "ComputeConfig"
+    compute: "ComputeConfig"
     classifier: Classifier
     groups: Sequence[ParamGroup]
-    bank: FeatureCache | None
+    feature_cache: FeatureCache | None
 
     @property
     def aux_inputs(self) -> bool:
@@ -42,20 +42,20 @@ class BatchLoader:
 
     def train(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of `epoch` with their labels int64 [b], in its order."""
-        bank = self._bank_for(epoch)
-        if bank is not None:
-            return self._banked(bank, epoch)
+        feature_cache = self._feature_cache_for(epoch)
+        if feature_cache is not None:
+            return self._features(feature_cache, epoch)
         return train_batches(
             self.data.cache,
             self.data.train_rows,
             self.data.train_labels,
             epoch=epoch,
-            run_seed=self.setting.run_seed,
+            run_seed=self.compute.run_seed,
             trial_seed=self.config.seed,
             batch_size=self.config.batch_size,
-            image_size=self.setting.image_size,
+            image_size=self.compute.image_size,
             sampler=self.config.sampler,
-            device=self.setting.device,
+            device=self.compute.device,
             augmentation=self.config.augmentation,
         )
 
@@ -64,34 +64,36 @@ class BatchLoader:
 
         `batch_size` counts pictures; features, which take less, come more at a time.
         """
-        bank = self._bank_for(epoch)
-        if bank is not None:
-            features = bank.validation(self.classifier, self.data.val_rows)
+        feature_cache = self._feature_cache_for(epoch)
+        if feature_cache is not None:
+            features = feature_cache.validation(self.classifier, self.data.val_rows)
             for part in features.split(batch_size * _FEATURES):
-                yield send(part, self.setting.device)
+                yield send(part, self.compute.device)
             return
         yield from eval_batches(
             self.data.cache,
             self.data.val_rows,
             batch_size=batch_size,
-            image_size=self.setting.image_size,
-            device=self.setting.device,
+            image_size=self.compute.image_size,
+            device=self.compute.device,
         )
 
-    def _bank_for(self, epoch: int) -> FeatureCache | None:
-        """The bank, if it can stand in for the backbone in `epoch` and is allowed to grow so large."""
-        if self.bank is None or not is_backbone_frozen(self.groups, epoch):
+    def _feature_cache_for(self, epoch: int) -> FeatureCache | None:
+        """The feature cache, if it can stand in for the backbone in `epoch` and is allowed to grow so large."""
+        if self.feature_cache is None or not is_backbone_frozen(self.groups, epoch):
             return None
         width = self.classifier.flat_width(self.aux_inputs)
-        return self.bank if self.bank.fits(len(self.data.train_rows), width) else None
+        return self.feature_cache if self.feature_cache.fits(len(self.data.train_rows), width) else None
 
-    def _banked(self, bank: FeatureCache, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _features(self, feature_cache: FeatureCache, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of `train_batches`, with the backbone's features in place of the pictures."""
         labels = self.data.train_labels
         order = epoch_order(labels, self.config.sampler, self.config.seed, epoch)
         rows = self.data.train_rows[order]
-        features = bank.train(self.classifier, rows, occurrences(rows), epoch, aux_inputs=self.aux_inputs)
-        targets = torch.from_numpy(labels[order]).to(self.setting.device)
+        features = feature_cache.train(
+            self.classifier, rows, occurrences(rows), epoch, aux_inputs=self.aux_inputs
+        )
+        targets = torch.from_numpy(labels[order]).to(self.compute.device)
         for span in spans(len(order), self.config.batch_size):
             # The whole epoch's features stay on the host: a device may have no room for them.
-            yield send(features[span], self.setting.device), targets[span]
+            yield send(features[span], self.compute.device), targets[span]

@@ -285,7 +285,7 @@ class RunContext:
     `run_dir` holds `split.parquet`; `cache` is the memory-mapped image file of training and
     validation images; `weights` is "imagenet", "none" or a file; `precision` is fp32, bf16 or fp16;
     `seed` is the run's, from which the augmentation of image i in epoch e follows;
-    `feature_cache_bytes` bounds the bank of frozen features, 0 does without it;
+    `feature_cache_bytes` bounds the cache of frozen features, 0 does without it;
     `data` is the image folder, from which a machine that does not see `cache` builds its own;
     `storage` is the address of a bucket for what trials write, empty where that goes to `run_dir`.
     """

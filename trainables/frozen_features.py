@@ -40,7 +40,7 @@ Compute = Callable[[Rows], Iterator[Tensor]]
 
 
 @dataclass(frozen=True)
-class BankKey:
+class FeatureKey:
     """What the features depend on besides epoch, drawing and image.
 
     The augmentation names the files of training in one folder: validation's do not depend on it.
@@ -70,12 +70,12 @@ class BankKey:
 class FeatureCache:
     """The features of one trial's frozen backbone, read from `folder` or computed into it.
 
-    `limit_bytes` bounds all banks in `folder` together; the least recently used files go first.
+    `limit_bytes` bounds all feature caches in `folder` together; the least recently used files go first.
     """
 
     def __init__(
         self,
-        key: BankKey,
+        key: FeatureKey,
         cache: ImageCache,
         device: torch.device,
         limit_bytes: int,

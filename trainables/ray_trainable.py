@@ -30,7 +30,7 @@ from trainables.checkpoint import (
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken
-from trainables.frozen_features import BankKey, FeatureCache
+from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import best_device, choose_precision
 from trainables.machine import keep_freed_memory, local_images
 from trainables.setting import ComputeConfig
@@ -138,25 +138,25 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._run = run
 
     def _fresh_run(self) -> TrainingRun:
-        setting = compute_config(self.context)
+        compute = compute_config(self.context)
         data = trial_data(self.context)
-        return TrainingRun(self._config, data, setting, self._bank(data, setting))
+        return TrainingRun(self._config, data, compute, self._feature_cache(data, compute))
 
-    def _bank(self, data: TrialData, setting: ComputeConfig) -> FeatureCache | None:
+    def _feature_cache(self, data: TrialData, compute: ComputeConfig) -> FeatureCache | None:
         context = self.context
         if context.feature_cache_bytes == 0:
             return None
-        key = BankKey(
+        key = FeatureKey(
             model=self._config.model,
-            weights=setting.weights,
-            run_seed=setting.run_seed,
+            weights=compute.weights,
+            run_seed=compute.run_seed,
             images=data.cache.path.name,
-            image_size=setting.image_size,
-            precision=setting.precision,
-            device=setting.device.type,
+            image_size=compute.image_size,
+            precision=compute.precision,
+            device=compute.device.type,
             augmentation=self._config.augmentation,
         )
-        return FeatureCache(key, data.cache, setting.device, context.feature_cache_bytes)
+        return FeatureCache(key, data.cache, compute.device, context.feature_cache_bytes)
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""

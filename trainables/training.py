@@ -56,9 +56,13 @@ class TrainingRun:
     """
 
     def __init__(
-        self, config: TrialConfig, data: TrialData, setting: ComputeConfig, bank: FeatureCache | None = None
+        self,
+        config: TrialConfig,
+        data: TrialData,
+        compute: ComputeConfig,
+        feature_cache: FeatureCache | None = None,
     ) -> None:
-        self.config, self.data, self.setting = config, data, setting
+        self.config, self.data, self.compute = config, data, compute
         self.epoch = 0
         self.finished: str | None = None
         self.history: list[EpochMetrics] = []
@@ -66,19 +70,19 @@ class TrainingRun:
         self.first_rates = ""
         self.accumulation = 1
         self.eval_batch = EVAL_BATCH
-        self.look_every = 1 if setting.device.type == "cpu" else LOOK_EVERY
+        self.look_every = 1 if compute.device.type == "cpu" else LOOK_EVERY
         self._waited, self._reference = 0, math.inf
-        self._metric = METRICS[setting.metric]
-        classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
-        self.classifier = placed(classifier, setting.device)
+        self._metric = METRICS[compute.metric]
+        classifier = build_classifier(config, len(data.classes), compute.weights, compute.run_seed)
+        self.classifier = placed(classifier, compute.device)
         self.groups: tuple[ParamGroup, ...] = strategies.plan(config, self.classifier)
-        self.feed = BatchLoader(config, data, setting, self.classifier, self.groups, bank)
+        self.loader = BatchLoader(config, data, compute, self.classifier, self.groups, feature_cache)
         self.optimizer = build_optimizer(self.groups, config)
         self.schedule = Schedule(self.optimizer, self.groups, config)
-        self._scaler = torch.amp.GradScaler(setting.device.type, enabled=setting.precision == "fp16")
+        self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "fp16")
         weighted = config.class_weight_power > 0
         self._class_weights = (
-            class_weights(data.train_counts, config.class_weight_power).to(setting.device)
+            class_weights(data.train_counts, config.class_weight_power).to(compute.device)
             if weighted
             else None
         )
@@ -163,8 +167,8 @@ class TrainingRun:
         """Compute every training batch in at least `parts` parts, and as many times fewer images at once elsewhere."""
         self.accumulation = max(self.accumulation, min(parts, self.config.batch_size))
         self.eval_batch = max(1, min(self.eval_batch, EVAL_BATCH // parts))
-        if self.feed.bank is not None:
-            self.feed.bank.compute_in_parts(parts)
+        if self.loader.feature_cache is not None:
+            self.loader.feature_cache.compute_in_parts(parts)
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs on a fresh TrainingRun of the same config; tensors and plain values.
@@ -201,12 +205,12 @@ class TrainingRun:
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
         # A Mac's GPU has no float64.
-        exact = torch.float32 if self.setting.device.type == "mps" else torch.float64
-        loss_sum = torch.zeros((), dtype=exact, device=self.setting.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.setting.device)
+        exact = torch.float32 if self.compute.device.type == "mps" else torch.float64
+        loss_sum = torch.zeros((), dtype=exact, device=self.compute.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.compute.device)
         seen = 0
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
-        for number, (inputs, labels) in enumerate(self.feed.train(epoch)):
+        for number, (inputs, labels) in enumerate(self.loader.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
             loss, logits = self._update(inputs, labels)
             loss_sum += loss.to(exact) * len(labels)
@@ -253,19 +257,19 @@ class TrainingRun:
 
     def _outputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of flat features [b, d]."""
-        with autocast(self.setting.device, self.setting.precision):
+        with autocast(self.compute.device, self.compute.precision):
             classify: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = self.classifier.classify
             if inputs.dtype != torch.uint8:
                 return classify(self.classifier.unflat(inputs))
             images = normalise(inputs, self.classifier.mean, self.classifier.std)
-            aux_inputs = self.feed.aux_inputs and self.classifier.training
+            aux_inputs = self.loader.aux_inputs and self.classifier.training
             return classify(self.classifier.features(images, aux_inputs=aux_inputs))
 
     @torch.inference_mode()
     def _validation_logits(self, epoch: int, batch_size: int) -> Tensor:
         """Logits fp32 [n, classes] of the validation images, on the CPU, computed `batch_size` at a time."""
         self.eval_batch = batch_size
-        batches = self.feed.validation(epoch, batch_size)
+        batches = self.loader.validation(epoch, batch_size)
         return torch.cat([self._outputs(inputs)[0].float().cpu() for inputs in batches])
 
     def _judge(self, metrics: EpochMetrics) -> None:

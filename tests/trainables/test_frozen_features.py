@@ -13,7 +13,7 @@ from pictures import trial_data
 from trainables import augmentations, strategies
 from trainables.config import CONDITIONS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
-from trainables.frozen_features import BankKey, FeatureCache, _size_on_disk
+from trainables.frozen_features import FeatureCache, FeatureKey, _size_on_disk
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, build_classifier
 
@@ -30,27 +30,29 @@ def key(data, **changes):
         "precision": "fp32",
         "device": "cpu",
     }
-    return BankKey(**(values | changes))
+    return FeatureKey(**(values | changes))
 
 
-def bank_for(data, folder, limit=2**30, **changes):
+def feature_cache_of(data, folder, limit=2**30, **changes):
     return FeatureCache(key(data, **changes), data.cache, CPU, limit, folder)
 
 
-def train(data, bank, **parameters):
+def train(data, feature_cache, **parameters):
     config = TrialConfig.resolve({"model": "resnet18", "max_epochs": 3, "batch_size": 8, **parameters})
-    run = TrainingRun(config, data, ComputeConfig(32), bank)
+    run = TrainingRun(config, data, ComputeConfig(32), feature_cache)
     return run, list(run.epochs())
 
 
 @pytest.mark.parametrize("sampler", ["shuffle", "weighted"])
 @pytest.mark.parametrize("strategy", ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full"])
-def test_a_trial_measures_the_same_with_and_without_the_bank(tmp_path, strategy, sampler):
+def test_a_trial_measures_the_same_with_and_without_the_feature_cache(tmp_path, strategy, sampler):
     data = trial_data(tmp_path)
     extra = {"unfreeze_at": 1} if "unfreeze" in strategy else {}
     _, plain = train(data, None, strategy=strategy, sampler=sampler, **extra)
-    _, banked = train(data, bank_for(data, tmp_path / "bank"), strategy=strategy, sampler=sampler, **extra)
-    for before, after in zip(plain, banked, strict=True):
+    _, cached = train(
+        data, feature_cache_of(data, tmp_path / "features"), strategy=strategy, sampler=sampler, **extra
+    )
+    for before, after in zip(plain, cached, strict=True):
         for name in ("train_loss", "val_loss", "val_accuracy", "val_macro_f1"):
             assert getattr(after, name) == pytest.approx(getattr(before, name), rel=1e-4, abs=1e-5)
 
@@ -66,35 +68,37 @@ def frozen_aux(monkeypatch):
     return "frozen_aux"
 
 
-def test_auxiliary_heads_on_a_frozen_backbone_train_alike_with_and_without_the_bank(tmp_path, frozen_aux):
+def test_auxiliary_heads_on_a_frozen_backbone_train_alike_with_and_without_the_feature_cache(
+    tmp_path, frozen_aux
+):
     data = trial_data(tmp_path)
     options = {"model": "googlenet", "strategy": frozen_aux, "dropout": 0.0, "max_epochs": 2}
     plain_run, plain = train(data, None, **options)
-    bank = bank_for(data, tmp_path / "bank", model="googlenet")
-    banked_run, banked = train(data, bank, **options)
-    assert (bank.folder / f"train-{bank.key.policy}-00001-0-aux_inputs.f32").exists()
-    for before, after in zip(plain, banked, strict=True):
+    feature_cache = feature_cache_of(data, tmp_path / "features", model="googlenet")
+    cached_run, cached = train(data, feature_cache, **options)
+    assert (feature_cache.folder / f"train-{feature_cache.key.policy}-00001-0-aux_inputs.f32").exists()
+    for before, after in zip(plain, cached, strict=True):
         assert after.train_loss == pytest.approx(before.train_loss, rel=1e-4)
         assert after.val_loss == pytest.approx(before.val_loss, rel=1e-4)
     started = build_classifier(plain_run.config, len(data.classes), "none", 0).auxiliary.state_dict()
-    for name, tensor in banked_run.classifier.auxiliary.state_dict().items():
+    for name, tensor in cached_run.classifier.auxiliary.state_dict().items():
         torch.testing.assert_close(tensor, plain_run.classifier.auxiliary.state_dict()[name])
         assert not name.endswith("weight") or not torch.equal(tensor, started[name])
 
 
-def test_a_bank_too_small_for_one_epoch_is_left_alone(tmp_path):
+def test_a_feature_cache_too_small_for_one_epoch_is_left_alone(tmp_path):
     data = trial_data(tmp_path)
-    bank = bank_for(data, tmp_path / "bank", limit=len(data.train_rows) * 512 * 4 - 1)
-    train(data, bank, strategy="feature_extractor", max_epochs=1)
-    assert not bank.folder.exists()
+    feature_cache = feature_cache_of(data, tmp_path / "features", limit=len(data.train_rows) * 512 * 4 - 1)
+    train(data, feature_cache, strategy="feature_extractor", max_epochs=1)
+    assert not feature_cache.folder.exists()
 
 
 def test_the_second_trial_computes_no_features(tmp_path, monkeypatch):
     data = trial_data(tmp_path)
-    train(data, bank_for(data, tmp_path / "bank"), strategy="feature_extractor")
-    bank = bank_for(data, tmp_path / "bank")
-    monkeypatch.setattr(bank, "_run", lambda *given: pytest.fail("computed again"))
-    _, epochs = train(data, bank, strategy="feature_extractor", learning_rate=1e-2)
+    train(data, feature_cache_of(data, tmp_path / "features"), strategy="feature_extractor")
+    feature_cache = feature_cache_of(data, tmp_path / "features")
+    monkeypatch.setattr(feature_cache, "_run", lambda *given: pytest.fail("computed again"))
+    _, epochs = train(data, feature_cache, strategy="feature_extractor", learning_rate=1e-2)
     assert len(epochs) == 3
 
 
@@ -103,12 +107,12 @@ def test_each_augmentation_has_features_of_its_own_and_all_share_validations(tmp
     options = {"strategy": "feature_extractor", "max_epochs": 1}
     losses = {}
     for name in augmentations.names():
-        bank = bank_for(data, tmp_path / "bank", augmentation=name)
+        feature_cache = feature_cache_of(data, tmp_path / "features", augmentation=name)
         _, plain = train(data, None, augmentation=name, **options)
-        _, banked = train(data, bank, augmentation=name, **options)
-        assert banked[0].train_loss == pytest.approx(plain[0].train_loss, rel=1e-4)
-        losses[name] = banked[0].train_loss
-    files = sorted(file.name for file in (tmp_path / "bank").glob("*/*.f32"))
+        _, cached = train(data, feature_cache, augmentation=name, **options)
+        assert cached[0].train_loss == pytest.approx(plain[0].train_loss, rel=1e-4)
+        losses[name] = cached[0].train_loss
+    files = sorted(file.name for file in (tmp_path / "features").glob("*/*.f32"))
     policies = [f"{name}-{augmentations.get(name).digest}" for name in augmentations.names()]
     assert files == [*(f"train-{policy}-00001-0.f32" for policy in policies), "validation.f32"]
     assert len(set(losses.values())) == len(losses)
@@ -140,13 +144,13 @@ def test_the_least_recently_used_features_are_evicted_beyond_the_limit(tmp_path)
     data = trial_data(tmp_path)
     run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
     one_epoch = len(data.cache) * 512 * 4
-    bank = bank_for(data, tmp_path / "bank", limit=int(2.5 * one_epoch))
+    feature_cache = feature_cache_of(data, tmp_path / "features", limit=int(2.5 * one_epoch))
     turns = np.zeros(len(data.train_rows), np.int64)
     for epoch in (1, 2, 1, 3):
-        bank.train(run.classifier.eval(), data.train_rows, turns, epoch)
+        feature_cache.train(run.classifier.eval(), data.train_rows, turns, epoch)
         time.sleep(0.01)
-    left = sorted(file.name for file in bank.folder.glob("*.f32"))
-    assert left == [f"train-{bank.key.policy}-{epoch:05d}-0.f32" for epoch in (1, 3)]
+    left = sorted(file.name for file in feature_cache.folder.glob("*.f32"))
+    assert left == [f"train-{feature_cache.key.policy}-{epoch:05d}-0.f32" for epoch in (1, 3)]
 
 
 def _hold_and_die(path, ready):
@@ -159,14 +163,16 @@ def _hold_and_die(path, ready):
 def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
     data = trial_data(tmp_path)
     run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
-    bank = bank_for(data, tmp_path / "bank")
-    bank.folder.mkdir(parents=True)
+    feature_cache = feature_cache_of(data, tmp_path / "features")
+    feature_cache.folder.mkdir(parents=True)
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
-    holder = context.Process(target=_hold_and_die, args=(str(bank.folder / "validation.f32.lock"), ready))
+    holder = context.Process(
+        target=_hold_and_die, args=(str(feature_cache.folder / "validation.f32.lock"), ready)
+    )
     holder.start()
     assert ready.wait(60)
-    features = bank.validation(run.classifier.eval(), data.val_rows)
+    features = feature_cache.validation(run.classifier.eval(), data.val_rows)
     holder.join()
     assert features.shape == (len(data.val_rows), 512)
     assert features.abs().sum() > 0
@@ -175,10 +181,10 @@ def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
 def test_drawings_that_see_the_same_picture_share_a_file(tmp_path):
     data = trial_data(tmp_path)
     run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
-    bank = bank_for(data, tmp_path / "bank")
+    feature_cache = feature_cache_of(data, tmp_path / "features")
     row, turns = data.train_rows[0], np.arange(70)
-    features = bank.train(run.classifier.eval(), np.full(70, row), turns, epoch=1)
-    assert len(list(bank.folder.glob("train-*.f32"))) == MAX_OCCURRENCES == 32
+    features = feature_cache.train(run.classifier.eval(), np.full(70, row), turns, epoch=1)
+    assert len(list(feature_cache.folder.glob("train-*.f32"))) == MAX_OCCURRENCES == 32
     assert torch.equal(features[:32], features[32:64])
     assert torch.equal(features[:6], features[64:])
     assert len(features[:32].unique(dim=0)) == 32

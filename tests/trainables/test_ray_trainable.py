@@ -163,7 +163,7 @@ def test_features_are_computed_in_parts_where_memory_runs_out(worker, monkeypatc
     assert result["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-4)
     assert result["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-4)
     assert result["applied"]["batch"] == "8 as 1 x 8"
-    assert trainable._run.feed.bank.batch_size == 4
+    assert trainable._run.loader.feature_cache.batch_size == 4
     assert set(sizes) == {24, 16, 8, 4}
 
 
@@ -188,7 +188,7 @@ def test_parts_that_the_driver_asked_for_make_every_batch_smaller(worker, tmp_pa
     (folder / "split").write_text("16")
     trainable = worker(strategy="feature_extractor", feature_cache_bytes=2**30)
     assert trainable.step()["applied"]["batch"] == "8 as 8 x 1"
-    assert (trainable._run.eval_batch, trainable._run.feed.bank.batch_size) == (8, 8)
+    assert (trainable._run.eval_batch, trainable._run.loader.feature_cache.batch_size) == (8, 8)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def create(
 
     `weights` is "imagenet", "none" or a file: a plain state dict of this network, or one of a Classifier,
     heads included. Random weights of the backbone follow from `seed` alone, so that trials of a run share
-    them (and a bank of frozen features); those of the heads come from torch's global generator. Raises
+    them (and a cache of frozen features); those of the heads come from torch's global generator. Raises
     UnknownName, InvalidValue (auxiliary heads where there are none), WeightsUnavailable.
     """
     from trainables.models import weights as files

@@ -59,9 +59,9 @@ def disk_bytes(
     images: int,
     image_size: int,
     train_images: int,
-    bank_limit: int,
+    feature_cache_limit: int,
 ) -> dict[str, int]:
-    """Bytes by what they are: kept weights, resume state, image cache, bank of frozen features.
+    """Bytes by what they are: kept weights, resume state, image cache, feature cache.
 
     Photographs are taken as 4 : 3 where their shape is not known.
     """
@@ -70,12 +70,12 @@ def disk_bytes(
     combinations = len({config.combination for config in pool[:samples]})
     depth = _frozen_depth(pool)
     width = {cost.model: cost.feature_width for cost in costs.values()}
-    bank = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
+    feature_cache = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
     return {
         "kept weights": min(combinations + keep, samples) * largest,
         "resume state": concurrent * alive,
         "image cache": round(images * cache_side(image_size) ** 2 * 3 * 4 / 3),
-        "frozen features": min(bank, bank_limit),
+        "frozen features": min(feature_cache, feature_cache_limit),
     }
 
 

@@ -32,8 +32,8 @@ SIMULATIONS = 30
 POOL = 600
 """Configurations from which the simulations take theirs, besides the space's first trials."""
 
-BANKED = 0.03
-"""What a frozen epoch takes when its features are in the bank, as a share of computing them."""
+CACHED = 0.03
+"""What a frozen epoch takes when its features are in the feature cache, as a share of computing them."""
 
 SLOWER, FASTER = 1.4, 0.9
 """By how much a trial among others, on a warm machine, may differ from the few steps that were timed alone."""
@@ -111,7 +111,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             images=sum(images),
             image_size=settings.image_size,
             train_images=images[0],
-            bank_limit=config.feature_cache_bytes,
+            feature_cache_limit=config.feature_cache_bytes,
         ),
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
         warnings=(
@@ -146,8 +146,8 @@ class EpochClock:
             return whole
         known = (config.model, epoch) in self.computed
         self.computed.add((config.model, epoch))
-        banked = train * cost.feature_width * 4 <= self._limit
-        return whole * BANKED if known and banked else whole
+        cached = train * cost.feature_width * 4 <= self._limit
+        return whole * CACHED if known and cached else whole
 
 
 def _pool(settings: SpaceSettings) -> list[TrialConfig]:
@@ -185,7 +185,7 @@ def _measure(
 
     keep_freed_memory()
     device = best_device()
-    setting = ComputeConfig(
+    compute = ComputeConfig(
         settings.image_size, "none", choose_precision(config.precision, device), device=device
     )
     chosen = representatives(pool)
@@ -197,7 +197,7 @@ def _measure(
     ):
         data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
         for done, one in enumerate(chosen, start=1):
-            costs[one.model, one.strategy] = measure(one, data, setting)
+            costs[one.model, one.strategy] = measure(one, data, compute)
             if progress:
                 progress(done, len(chosen))
     return costs

@@ -44,14 +44,14 @@ class Cost:
     memory_bytes: int
 
 
-def measure(config: TrialConfig, data: "TrialData", setting: "ComputeConfig") -> Cost:
+def measure(config: TrialConfig, data: "TrialData", compute: "ComputeConfig") -> Cost:
     """Time the trial `config` in its first epoch and after its last unfreeze, on a few batches of `data`."""
     import torch
 
     from trainables.training import TrainingRun
 
     _reset_peak()
-    run = TrainingRun(_harmless(config), _few(data, config.batch_size), setting)
+    run = TrainingRun(_harmless(config), _few(data, config.batch_size), compute)
     stages = models.num_stages(config.model)
     last = strategies.last_unfreeze(config, stages)
     full_s = _train_s(run, last)
@@ -67,7 +67,7 @@ def measure(config: TrialConfig, data: "TrialData", setting: "ComputeConfig") ->
         weights_bytes=_bytes(parameters),
         trained_bytes=_bytes(trained),
         feature_width=run.classifier.width,
-        memory_bytes=_peak(setting.device.type),
+        memory_bytes=_peak(compute.device.type),
     )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -161,7 +161,7 @@ def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
 
 def _start(job: SeedJob, seed: int) -> TrainingRun:
     device = best_device()
-    setting = ComputeConfig(
+    compute = ComputeConfig(
         image_size=job.image_size,
         weights=job.weights,
         precision=choose_precision(job.precision, device),
@@ -173,7 +173,7 @@ def _start(job: SeedJob, seed: int) -> TrainingRun:
     config = replace(
         with_seed(job.config, seed), patience=0, max_epochs=max(job.config.max_epochs, job.epochs)
     )
-    return TrainingRun(config, data, setting)
+    return TrainingRun(config, data, compute)
 
 
 def _train_epoch(run: TrainingRun, job: SeedJob) -> str | None:
@@ -195,7 +195,7 @@ def _test_logits(job: SeedJob, run: TrainingRun) -> FloatArray | None:
         return None
     cache = ImageCache.open(job.test_cache)
     rows = cache.rows(job.test_paths)
-    device = run.setting.device
+    device = run.compute.device
     logits = compute_logits(run.classifier, cache, rows, job.image_size, "fp32", device)
     return np.asarray(logits.double().numpy())
 
