@@ -11,8 +11,8 @@ from rich.text import Text
 import search_spaces
 from search_spaces import Space
 from search_spaces._configure import field_of
+from trainables import augmentations, strategies
 from trainables import models as registry
-from trainables import strategies
 from trainables.config import FIELDS, TrialConfig
 
 if TYPE_CHECKING:
@@ -38,13 +38,29 @@ class Draw:
 
 
 def spaces() -> RenderableType:
-    """Every space, one line each."""
+    """Every space, one line each, and what the parameter `augmentation` may be."""
     loaded = [search_spaces.load(name) for name in search_spaces.names()]
     width = max(len(one.name) for one in loaded)
     lines: list[RenderableType] = [_line(f"{one.name:<{width}}  {one.summary}") for one in loaded]
     return Group(
-        *lines, _line("\none of them: tuner spaces NAME    your own: tuner run --space ./my_space.py")
+        *lines,
+        _line("\none of them: tuner spaces NAME    your own: tuner run --space ./my_space.py"),
+        _line("\nvalues of the parameter augmentation:"),
+        *augmentation_lines(),
     )
+
+
+def augmentation_lines() -> list[RenderableType]:
+    """Every augmentation policy, one line each, the default marked."""
+    names = augmentations.names()
+    width = max(map(len, names))
+    return [
+        _line(
+            f"{name:<{width}}  {augmentations.summary(name)}"
+            + (" (default)" if name == augmentations.DEFAULT else "")
+        )
+        for name in names
+    ]
 
 
 def space(reference: str) -> RenderableType:
