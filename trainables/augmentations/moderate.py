@@ -5,7 +5,7 @@ from trainables.augmentations import Policy, register
 
 @register("moderate")
 def moderate() -> Policy:
-    """Crops of half the picture and more, mild colours, mirrored edges."""
+    """Crops of half the picture and more, mirrored edges."""
     return Policy(
         crop_scale=(0.5, 1.0),
         crop_ratio=(3 / 4, 4 / 3),

@@ -68,10 +68,13 @@ def disk_bytes(
     largest = max(cost.weights_bytes for cost in costs.values())
     alive = max(cost.weights_bytes + (1 + ADAM_STATES) * cost.trained_bytes for cost in costs.values())
     combinations = len({config.combination for config in pool[:samples]})
-    frozen = {(config.model, config.unfreeze_at or max_epochs) for config in pool if _freezes(config)}
-    depth = {model: max(epochs for name, epochs in frozen if name == model) for model, _ in frozen}
+    # Each augmentation has features of its own.
+    depth: dict[tuple[str, str], int] = {}
+    for config in filter(_freezes, pool):
+        key = (config.model, config.augmentation)
+        depth[key] = max(depth.get(key, 0), config.unfreeze_at or max_epochs)
     width = {cost.model: cost.feature_width for cost in costs.values()}
-    bank = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
+    bank = sum(epochs * train_images * width[model] * 4 for (model, _), epochs in depth.items())
     return {
         "kept weights": min(combinations + keep, samples) * largest,
         "resume state": concurrent * alive,
