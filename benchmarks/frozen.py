@@ -52,7 +52,7 @@ def main() -> None:
     print_held_equal(
         f"{source()[2]}, the same for all",
         f"batch {BATCH_SIZE}",
-        "augmentations of the study",
+        "augmentation 'moderate'",
         "Adam",
         "threads",
     )

@@ -39,7 +39,8 @@ NUM_IMAGES, SIZE, EPOCHS = 120, 224, 4
 BATCH_SIZE = 16
 """Half of the study's: with so few images it would make three steps an epoch."""
 
-SPACE = "googlenet_grid"
+SPACE, NINE = "googlenet_grid", 9
+"""The space, and how many of its first trials are the study's own."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Grid:
     @property
     def configs(self) -> list[TrialConfig]:
         """The nine."""
-        configs = sample_configs(search_spaces.load(SPACE), self.overrides, {})
+        configs = sample_configs(search_spaces.load(SPACE), self.overrides, {}, NINE)
         return [replace(config, seed=self.seed) for config in configs]
 
     @property
@@ -90,7 +91,7 @@ def tuner_grid(grid: Grid) -> Callable[[], float]:
             started = time.perf_counter()
             from tuner.tuning.loop import search
 
-            result = search(tuner_config(grid, Path(folder), SPACE))
+            result = search(replace(tuner_config(grid, Path(folder), SPACE), samples=NINE))
             seconds = time.perf_counter() - started
             table = result.run.trials()
             _tell("tuner", table["val_loss"].tolist())
@@ -140,8 +141,8 @@ def loop_grid(grid: Grid) -> Callable[[], float]:
 
 
 def _tell(name: str, losses: list[float]) -> None:
-    if len(losses) != 9:
-        raise RuntimeError(f"{name}: {len(losses)} configurations ended, not 9")
+    if len(losses) != NINE:
+        raise RuntimeError(f"{name}: {len(losses)} configurations ended, not {NINE}")
     say(f"  {name}: validation losses " + " ".join(f"{loss:.3f}" for loss in losses))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 from torchvision import datasets, models, transforms
 
+from trainables import augmentations
 from trainables.config import TrialConfig
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -23,15 +24,17 @@ Epoch = tuple[float, float]
 def loaders(
     images: Images, config: TrialConfig, size: int, workers: int
 ) -> "tuple[DataLoader[tuple[Tensor, Tensor]], DataLoader[tuple[Tensor, Tensor]]]":
-    """Training batches, augmented as the study did, and validation batches."""
+    """Training batches, augmented by the policy of `config` in single steps, and validation batches."""
+    policy = augmentations.get(config.augmentation)
+    colours = policy.brightness, policy.contrast, policy.saturation, policy.hue
     augmented = transforms.Compose(
         [
-            transforms.RandomResizedCrop(size, scale=(0.5, 1.0)),
-            transforms.RandomHorizontalFlip(),
-            transforms.RandomRotation(15),
-            transforms.RandomAffine(15, translate=(0.1, 0.1), scale=(0.9, 1.1)),
-            transforms.RandomApply([transforms.ColorJitter(0.2, 0.2, 0.2, 0.05)], p=0.5),
-            transforms.GaussianBlur(3, sigma=(0.1, 2.0)),
+            transforms.RandomResizedCrop(size, scale=policy.crop_scale, ratio=policy.crop_ratio),
+            transforms.RandomHorizontalFlip(policy.flip),
+            transforms.RandomRotation(policy.rotation),
+            transforms.RandomApply([transforms.ColorJitter(*colours)], p=policy.jitter),
+            transforms.RandomAffine(policy.affine_rotation, (policy.translate,) * 2, policy.affine_scale),
+            transforms.GaussianBlur(3, sigma=policy.sigma),
             transforms.ToTensor(),
             transforms.Normalize(MEAN, STD),
         ]
@@ -105,7 +108,10 @@ def fit(
     precision: str = "fp32",
     weights: str | None = None,
 ) -> Iterator[Epoch]:
-    """(validation loss, accuracy) of each epoch of `config`; strategies full, feature_extractor, gradual_unfreeze."""
+    """(validation loss, accuracy) of each epoch of `config`.
+
+    Strategies full, full_aux with untrained heads, feature_extractor, gradual_unfreeze, study_unfreeze.
+    """
     torch.manual_seed(config.seed)
     train, val = loaders(images, config, size, workers)
     model = build(config, len(images.classes), weights)
@@ -115,13 +121,18 @@ def fit(
     criterion = nn.CrossEntropyLoss(
         weight=class_weights(train, config.class_weight_power), label_smoothing=config.label_smoothing
     )
-    frozen_for = {"full": 0, "feature_extractor": config.max_epochs}.get(
+    frozen_for = {"full": 0, "full_aux": 0, "feature_extractor": config.max_epochs}.get(
         config.strategy, config.unfreeze_at or 0
     )
     optimizer, scheduler = _optimizer(model, config, frozen=frozen_for > 0)
     for epoch in range(config.max_epochs):
         if epoch == frozen_for and epoch > 0:
+            kept = scheduler
             optimizer, scheduler = _optimizer(model, config, frozen=False)
+            if config.strategy == "study_unfreeze":
+                # The study's schedule stayed with the optimizer that it had left.
+                optimizer = torch.optim.Adam(model.parameters(), lr=config.backbone_rate)
+                scheduler = kept
         train_epoch(model, train, criterion, optimizer, fast)
         loss, accuracy = validate(model, val, fast)
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):

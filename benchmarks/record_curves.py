@@ -1,4 +1,4 @@
-"""Records whole learning curves of random `googlenet_full` configurations, for `search_quality.py` to replay.
+"""Records whole learning curves of random configurations of `recorded_space.py`, for `search_quality.py` to replay.
 
     python benchmarks/record_curves.py --data potato/ --groups potato-groups.csv --parts DIR
 
@@ -37,7 +37,7 @@ from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import TrialData, load_trial_data
 from tuner.runs.directory import write_atomically
 
-SPACE, MODEL = "googlenet_full", "googlenet"
+SPACE, MODEL = str(Path(__file__).with_name("recorded_space.py")), "googlenet"
 MAX_EPOCHS = 10
 RUN_SEED = 0
 
@@ -153,7 +153,7 @@ def main() -> None:
         )
         made = {
             "by": "benchmarks/record_curves.py",
-            "space": SPACE,
+            "space": Path(SPACE).stem,
             "max_epochs": MAX_EPOCHS,
             "image_size": options.image_size,
             "precision": compute_config("none", options.image_size).precision,

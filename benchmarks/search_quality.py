@@ -2,7 +2,7 @@
 
     python benchmarks/search_quality.py [--designs] [--seeds 40]
 
-Equal for all: the space `googlenet_full`, the curves, two workers in virtual time, ten epochs a trial at most, a
+Equal for all: the space `recorded_space.py`, the curves, two workers in virtual time, ten epochs a trial at most, a
 budget of epochs. Peers as their documentation shows them: ASHAScheduler(max_t=10, grace_period=1,
 reduction_factor=2) as in Ray's PyTorch example, with OptunaSearch() or random proposals; Optuna's TPESampler() with
 SuccessiveHalvingPruner(). With --designs also the choices inside tuner. Takes some minutes.
@@ -35,6 +35,9 @@ FEWEST_OTHERS = 20
 
 POOL = 3000
 """Random configurations among which, with the searches' own finds, the best is looked for."""
+
+
+SPACE = str(Path(__file__).with_name("recorded_space.py"))
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def main() -> None:
 def run(job: Job, path: Path = RECORDED) -> Trace:
     """Replay one search."""
     quiet()
-    searcher = {**SHIPPED, **LEVEL, **DESIGNS}[job.name](search_spaces.load("googlenet_full"), job.seed)
+    searcher = {**SHIPPED, **LEVEL, **DESIGNS}[job.name](search_spaces.load(SPACE), job.seed)
     if not job.survival:
         return replay(searcher, surrogate(path).curve, job.epochs, seed=job.seed)
     problems = late_problems(path)
@@ -114,7 +117,7 @@ def late_problems(path: Path) -> list[tuple[Nearest, Curve]]:
 
 def goals_of(curves: Surrogate, outcome: Mapping[Job, Trace]) -> Goals:
     """What can be reached, from random configurations and all that the searches found."""
-    pool = sample_configs(search_spaces.load("googlenet_full"), OVERRIDES, {}, POOL)
+    pool = sample_configs(search_spaces.load(SPACE), OVERRIDES, {}, POOL)
     random = [min(curves.curve(config).expected) for config in pool]
     found = [value for job, trace in outcome.items() if not job.survival for _, value in trace.found]
     lowest = min(*found, *random)

@@ -5,9 +5,9 @@
 Each repeat has a seed of its own, for the split as for the training. In it the study's loop trains its nine
 configurations; their lowest validation loss is the target, which is known to be the grid's best once all nine have been
 trained. The two searches sample the same space (googlenet_full; strategies full, feature_extractor and
-gradual_unfreeze), the same nine first, until an epoch reaches the target, or until they have taken as long as the grid.
-tuner's own grid, faster than the loop's, is shown as well, and when the loop's grid first met its target. Clocks start
-before Ray does and before any image is read; caches are empty.
+study_unfreeze), the study's configurations first, until an epoch reaches the target, or until they have taken as
+long as the grid. tuner's own grid, faster than the loop's, is shown as well, and when the loop's grid first met its
+target. Clocks start before Ray does and before any image is read; caches are empty.
 """
 
 import os
@@ -24,12 +24,12 @@ from typing import Any
 from base_weights import base_weights
 from children import children, measure_at_once
 from common import chosen_images, parse, print_held_equal, print_table, say, source
-from grid import BATCH_SIZE, EPOCHS, SIZE, Grid, tuner_config
+from grid import BATCH_SIZE, EPOCHS, NINE, SIZE, Grid, tuner_config
 
 import search_spaces
 from tuner.runs.hardware import usable_cores
 
-SPACE, STRATEGIES = "googlenet_full", ("full", "feature_extractor", "gradual_unfreeze")
+SPACE, STRATEGIES = "googlenet_full", ("full", "feature_extractor", "study_unfreeze")
 NUM_IMAGES, SAMPLES = 240, 60
 NEVER = float("inf")
 GRID, RAY = "the grid, study's loop", "search, plain Ray"
@@ -136,7 +136,7 @@ def once(grid: Grid, samples: int) -> dict[str, float]:
     say(f"  the grid, study's loop: {loop}")
     found = {GRID: loop.seconds, "the same, until its best": loop.seconds_to_best}
     hunts = {
-        "the grid, tuner": (by_tuner, Hunt(grid, loop.best, "googlenet_grid", 9, loop.seconds)),
+        "the grid, tuner": (by_tuner, Hunt(grid, loop.best, "googlenet_grid", NINE, loop.seconds)),
         "search, tuner": (by_tuner, Hunt(grid, loop.best, SPACE, samples, loop.seconds)),
         RAY: (by_ray, Hunt(grid, loop.best, SPACE, samples, loop.seconds)),
     }

@@ -1,4 +1,4 @@
-"""The study's five models, fully fine-tuned at its settings. No search.
+"""The study's five models, fully fine-tuned. No search.
 
 Settings and figures come from `search_spaces/study.py`. Those of the models other than GoogLeNet are not given: those
 of its first GoogLeNet runs are a reading.

@@ -1,4 +1,4 @@
-"""GoogLeNet: what the study varied and what it fixed, its configurations first.
+"""GoogLeNet: what the study varied and fixed, its runs first.
 
 The first trials are the study's nine runs, its feature extractor and full fine-tuning with trained auxiliary heads, as
 in `googlenet_grid`; configurations that it trained twice come once. All ranges hold the study's values with room on

@@ -1,4 +1,4 @@
-"""The study's nine GoogLeNet runs, its feature extractor, and what it meant by fine-tuned. No search.
+"""The study's nine GoogLeNet runs and two beside them. No search.
 
 The nine stand in the study's order and under its names. Runs 2, 5 and 8, its "fine-tuned" ones, had auxiliary heads
 that never got a gradient: here `full_aux` with an auxiliary weight of 0, which computes what `full` does in 1, 4 and

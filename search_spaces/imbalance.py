@@ -1,7 +1,7 @@
-"""ResNet50: weighted sampler, weighted loss, both, neither. No search.
+"""ResNet50: weighted sampler, weighted loss, both, neither.
 
-The study had the last two; settings and figures come from `search_spaces/study.py`. Optimizer, learning rate and
-schedule of its ResNet50 are not given: those of its first GoogLeNet runs are a reading.
+No search. The study had neither and both; settings and figures come from `search_spaces/study.py`. Optimizer,
+learning rate and schedule of its ResNet50 are not given: those of its first GoogLeNet runs are a reading.
 """
 
 from typing import TYPE_CHECKING, Any

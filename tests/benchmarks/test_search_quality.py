@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from search_spaces.sampling import sample_configs
 from trainables.config import TrialConfig
 from tuner.tuning.scheduler import Rungs
 
-SPACE = "googlenet_full"
+SPACE = str(Path(__file__).parents[2] / "benchmarks" / "recorded_space.py")
 CONFIG = TrialConfig.resolve({"model": "googlenet", "strategy": "full", "max_epochs": 10})
 
 

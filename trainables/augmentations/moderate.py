@@ -5,7 +5,7 @@ from trainables.augmentations import Policy, register
 
 @register("moderate")
 def moderate() -> Policy:
-    """Crops from half the picture on, turns, shifts, mild colours every other time, a light blur; mirrored edges."""
+    """Crops of half the picture and more, mirrored edges."""
     return Policy(
         crop_scale=(0.5, 1.0),
         crop_ratio=(3 / 4, 4 / 3),

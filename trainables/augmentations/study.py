@@ -16,7 +16,7 @@ from trainables.augmentations import Policy, register
 
 @register("study")
 def study() -> Policy:
-    """The study's, as far as known: crops from 0.08 of the picture on, turns with black wedges, brightness, blur."""
+    """The study's, as far as known: crops from 0.08 on, black wedges."""
     return Policy(
         crop_scale=(0.08, 1.0),
         crop_ratio=(3 / 4, 4 / 3),

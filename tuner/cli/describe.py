@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trainables import augmentations
 from tuner.cli import catalogue
 from tuner.cli.catalogue import Draw, ModelView, SpaceView, condition, draw
 
@@ -17,13 +18,29 @@ __all__ = ["Draw", "condition", "draw", "model", "models", "range_of", "space", 
 
 
 def spaces() -> RenderableType:
-    """Every space, one line each."""
+    """Every space, one line each, and what the parameter `augmentation` may be."""
     loaded = catalogue.spaces()
     width = max(len(one.name) for one in loaded)
     lines: list[RenderableType] = [_line(f"{one.name:<{width}}  {one.summary}") for one in loaded]
     return Group(
-        *lines, _line("\none of them: tuner spaces NAME    your own: tuner run --space ./my_space.py")
+        *lines,
+        _line("\none of them: tuner spaces NAME    your own: tuner run --space ./my_space.py"),
+        _line("\nvalues of the parameter augmentation:"),
+        *augmentation_lines(),
     )
+
+
+def augmentation_lines() -> list[RenderableType]:
+    """Every augmentation policy, one line each, the default marked."""
+    names = augmentations.names()
+    width = max(map(len, names))
+    return [
+        _line(
+            f"{name:<{width}}  {augmentations.summary(name)}"
+            + (" (default)" if name == augmentations.DEFAULT else "")
+        )
+        for name in names
+    ]
 
 
 def space(reference: str) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,10 +46,13 @@ def leak_sentence(table: pd.DataFrame, found: ByImage | None) -> str | None:
     if found is None or known.empty:
         return None
     leak = 100 * known["leak"]
-    who = "the finalist gets" if len(known) == 1 else f"the {len(known)} finalists get on average"
+    alone = len(known) == 1
+    who, whose = (
+        ("the finalist gets", "its") if alone else (f"the {len(known)} finalists get on average", "their")
+    )
     return (
         f"Trained again, as long and from the same seeds, on a random split by image, {who}"
-        f" {points(known['by_image_accuracy'].mean())} % of its {found.test_images} test images right, against"
+        f" {points(known['by_image_accuracy'].mean())} % of {whose} {found.test_images} test images right, against"
         f" {points(known['test_accuracy'].mean())} % with groups apart: the leak makes {leak.mean():+.1f} points"
         f" ({leak.min():+.1f} to {leak.max():+.1f}). {points(found.leaked)} % of those test images have another image"
         " of their group in training."
@@ -78,6 +82,7 @@ def by_image_section(found: "Comparison") -> list[str]:
     return [
         section(
             "Split by image",
+            f"<p>{escape(found.findings[-1])}</p>",
             html_table(header, list(rows), "Scores of both splits"),
             f'<p class="note">{note}</p>',
         )

@@ -212,7 +212,7 @@ def _words(one: Finalist) -> tuple[str, ...]:
     config = one.config
     return (
         config.model,
-        config.strategy.replace("_", " "),
+        config.strategy.replace("_", " ") + (" untrained" if config.auxiliary_weight == 0 else ""),
         "smoothed" if config.label_smoothing > 0 else "",
         "class weights" if config.class_weight_power > 0 else "",
         config.schedule,

@@ -74,8 +74,10 @@ def background_section(found: "Comparison", evidence: "Evidence") -> list[str]:
     background = background_of(evidence)
     if not (background.pairs or background.deviations or background.unknown):
         return []
-    parts = [f"<p>{escape(text)}</p>" for text in found.findings]
+    parts = []
     if background.pairs:
+        # Told once: whoever prints the comparison without the page has it from there.
+        parts.append(f"<p>{escape(found.findings[0])}</p>")
         parts.append(html_table(*_pair_rows(found.table, evidence), "One configuration trained twice"))
     for words, items in (
         ("What is done otherwise here, on purpose", background.deviations),
@@ -143,18 +145,10 @@ def _pair_rows(table: pd.DataFrame, evidence: "Evidence") -> tuple[list[str], li
     figures: dict[str, float] = {row.name: row.accuracies[0] for row in space.published} if space else {}
     ours = _our_figures(table)
     spread = {str(r["published_label"]): r for r in table.to_dict("records") if r["published_label"]}
-    header = [
-        "first",
-        "second",
-        "published %",
-        "apart, points",
-        "ours %",
-        "apart, points",
-        "our seeds: sd, points",
-    ]
+    header = ["runs", "published %", "points apart", "ours %", "points apart", "our seeds: sd, points"]
     rows = []
     for a, b in background_of(evidence).pairs:
-        cells = [a, b, f"{figures[a]:.2f} and {figures[b]:.2f}", f"{_apart(figures, (a, b)):.2f}"]
+        cells = [f"{a}, {b}", f"{figures[a]:.2f} and {figures[b]:.2f}", f"{_apart(figures, (a, b)):.2f}"]
         if a in ours and b in ours:
             cells += [f"{ours[a]:.1f} and {ours[b]:.1f}", f"{_apart(ours, (a, b)):.1f}"]
         else:

@@ -70,7 +70,7 @@ def disk_bytes(
     combinations = len({config.combination for config in pool[:samples]})
     depth = _frozen_depth(pool)
     width = {cost.model: cost.feature_width for cost in costs.values()}
-    feature_cache = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
+    feature_cache = sum(epochs * train_images * width[model] * 4 for (model, _), epochs in depth.items())
     return {
         "kept weights": min(combinations + keep, samples) * largest,
         "resume state": concurrent * alive,
@@ -79,12 +79,16 @@ def disk_bytes(
     }
 
 
-def _frozen_depth(pool: Sequence[TrialConfig]) -> dict[str, int]:
-    """For how many epochs some trial of `pool` keeps the whole backbone frozen, by model."""
-    depth: dict[str, int] = {}
+def _frozen_depth(pool: Sequence[TrialConfig]) -> dict[tuple[str, str], int]:
+    """For how many epochs some trial of `pool` keeps the whole backbone frozen, by model and augmentation.
+
+    Each augmentation has features of its own.
+    """
+    depth: dict[tuple[str, str], int] = {}
     for config in pool:
+        key = (config.model, config.augmentation)
         frozen = strategies.frozen_epochs(config, models.num_stages(config.model))
-        depth[config.model] = max(depth.get(config.model, 0), frozen)
+        depth[key] = max(depth.get(key, 0), frozen)
     return depth
 
 

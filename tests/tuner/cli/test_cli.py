@@ -51,7 +51,7 @@ def test_a_size_is_read_in_its_units():
         (["run", "--space", "googlenet_full", "--data", "no/such/folder"], ["no/such/folder"]),
         (["run", "--space", "googlenet_full", "--time-budget", "soon"], ["soon", "20m"]),
         (["run", "--space", "googlenet_full", "--max-epochs", "2", "--grace-period", "3"], ["3", "2"]),
-        (["run", "--space", "googlenet_grid", "--samples", "10"], ["10", "9"]),
+        (["run", "--space", "googlenet_grid", "--samples", "12"], ["12", "11"]),
         (["run", "--space", "./nowhere.py"], ["nowhere.py"]),
         (["run"], ["--space"]),
         (["leaderboard", "no/such/run"], ["no/such/run", "run.yaml"]),

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 import search_spaces
-from trainables import models, strategies
+from trainables import augmentations, models, strategies
 from trainables.errors import UnknownName
 from tuner.cli import describe
 
@@ -39,6 +39,13 @@ def test_every_space_shows_each_parameter_and_first_trial(name: str):
     count = len(search_spaces.first_trials(space, 10, {}))
     assert row_of(text, str(count))
     assert str(count + 1) not in {line.split()[0] for line in text.splitlines() if line.split()}
+
+
+def test_the_augmentations_are_listed_with_a_line_each_and_the_default():
+    text = text_of(describe.spaces())
+    for name in augmentations.names():
+        assert augmentations.summary(name) in row_of(text, name)
+    assert row_of(text, augmentations.DEFAULT).rstrip().endswith("(default)")
 
 
 def test_ranges_and_conditions_of_googlenet_full_are_shown():

@@ -60,9 +60,13 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
     unit = "groups of photographs" if evidence.grouped else "images"
     caption = f"Intervals of 95 % over {unit}; the dotted line is the one chosen on validation.{more}"
     album.add("accuracy", "scores", "Test accuracy by combination", caption, scores.accuracies(table))
-    series = len({(one.config.model, one.config.strategy) for one in evidence.finalists})
+    series = len({scores.series_name(one) for one in evidence.finalists})
     shown = f" The best {len(COLOURS)} of {series} are shown." if series > len(COLOURS) else ""
     caption = f"For each strategy the finalist that is best on validation, with its 95 % interval.{shown}"
+    if table["published_accuracy"].notna().any():
+        caption += " Diamonds: published figures, with a line where they disagree."
+    if (table["seeds"] > 1).any():
+        caption += " Brackets: mean and standard deviation over other seeds of the same configuration."
     drawn = scores.three_groups(evidence.finalists, table)
     album.add("groups", "scores", "Fine-tuning, + label smoothing, + plateau", caption, drawn)
     caption = (

@@ -39,6 +39,7 @@ def accuracies(table: "pd.DataFrame") -> "Drawing":
         axes.plot(x, y, "o", color=COLOURS[0], ms=6, label="test accuracy", zorder=3)
         published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
         if np.isfinite(published).any():
+            axes.hlines(y, *_published_ends(rows), color=COLOURS[4], lw=1.5)
             axes.plot(
                 published,
                 y,
@@ -70,7 +71,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
     cells: dict[tuple[str, int], int] = {}
     for position, one in enumerate(finalists):
         group = 2 if one.config.schedule == "plateau" else 1 if one.config.label_smoothing > 0 else 0
-        cells.setdefault((f"{one.config.model} {one.config.strategy}".replace("_", " "), group), position)
+        cells.setdefault((series_name(one), group), position)
     series = sorted(list(dict.fromkeys(name for name, _ in cells))[: len(COLOURS)])
     models = {one.config.model for one in finalists}
 
@@ -87,7 +88,9 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
             colour, marker = COLOURS[number], MARKERS[number]
             axes.vlines(x, low, high, color=colour, lw=2)
             axes.plot(x, y, marker, color=colour, ms=8, ls="", label=for_picture(fit(label, 30)))
+            _seed_spread(axes, x - width / 4, rows, colour)
             published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
+            axes.vlines(x + width / 4, *_published_ends(rows), color=colour, lw=1.5)
             axes.plot(x + width / 4, published, "D", mfc=paper(), mec=colour, ms=6, mew=1.5, ls="")
         axes.set_xticks(range(3), titles)
         axes.set_xlim(-0.5, 2.5)
@@ -97,10 +100,36 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
         axes.set_ylabel("test accuracy, %")
         axes.grid(axis="x", visible=False)
         if table["published_accuracy"].notna().any():
-            axes.plot([], [], "D", mfc=paper(), mec=ink(), ms=6, mew=1.5, ls="", label="published")
+            axes.plot(
+                [], [], "D", mfc=paper(), mec=ink(), ms=6, mew=1.5, ls="", label="published, and its range"
+            )
+        if (table["seeds"] > 1).any():
+            axes.errorbar([], [], yerr=[], color=ink(), capsize=4, fmt="none", label="our seeds: mean ± sd")
         figure.legend(loc="outside lower center", ncols=2 if len(series) > 3 else 4)
 
     return (7.0, 4.4), draw
+
+
+def series_name(one: Finalist) -> str:
+    """Model and strategy as the picture of the three groups names them; untrained auxiliary heads are a series."""
+    untrained = " untrained" if one.config.auxiliary_weight == 0 else ""
+    return f"{one.config.model} {one.config.strategy}{untrained}".replace("_", " ")
+
+
+def _published_ends(rows: "pd.DataFrame") -> tuple[FloatArray, FloatArray]:
+    """The ends of the published figures, %, NaN where there are none."""
+    low, high = (100 * rows[f"published_{end}"].to_numpy(dtype=float) for end in ("low", "high"))
+    return low, high
+
+
+def _seed_spread(axes: "Axes", x: FloatArray, rows: "pd.DataFrame", colour: str) -> None:
+    """Mean and standard deviation over other seeds, where a finalist was trained from several."""
+    known = (rows["seeds"] > 1).to_numpy()
+    if known.any():
+        mean, spread = (
+            100 * rows[f"seed_accuracy_{of}"].to_numpy(dtype=float)[known] for of in ("mean", "sd")
+        )
+        axes.errorbar(x[known], mean, yerr=spread, color=colour, capsize=4, lw=1.2, fmt="none")
 
 
 def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":

@@ -1,0 +1,63 @@
+"""GoogLeNet for ten epochs: the space whose curves `curves.parquet` holds.
+
+It stays as it was when they were recorded, whatever `googlenet_full` becomes.
+"""
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import common
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+MODEL = "googlenet"
+
+defaults = {"samples": 24, "max_epochs": 10}
+
+_STEP = {"schedule": "step", "step_size": 7, "gamma": 0.1}
+_PLATEAU = {"schedule": "plateau", "plateau_factor": 0.1, "plateau_patience": 2}
+_LOSSES = ((0.0, _STEP), (0.1, _STEP), (0.1, _PLATEAU))
+
+
+def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
+    """Sample the strategy and all that belongs to it, loss and schedule."""
+    trial.suggest_categorical("model", (MODEL,))
+    common.suggest_strategy(trial, MODEL, max_epochs)
+    common.suggest_optimizer(trial, ("adam",))
+    common.suggest_regularisation(trial)
+    common.suggest_imbalance(trial)
+    schedule = trial.suggest_categorical("schedule", ("step", "plateau", "cosine"))
+    if schedule == "step":
+        trial.suggest_int("step_size", 1, 10)
+        trial.suggest_float("gamma", 0.05, 0.7, log=True)
+    elif schedule == "plateau":
+        trial.suggest_float("plateau_factor", 0.05, 0.7, log=True)
+        trial.suggest_int("plateau_patience", 0, 4)
+    return {"optimizer": "adam"}
+
+
+def first_trials(max_epochs: int) -> list[dict[str, Any]]:
+    """Three strategies under three losses, those left out whose unfreeze does not fit into `max_epochs`."""
+    fixed = {
+        "learning_rate": 1e-3,
+        "weight_decay": common.NO_DECAY,
+        "dropout": 0.2,
+        "class_weight_power": 0.0,
+        "sampler": "shuffle",
+    }
+    fitting = common.fitting_strategies(MODEL, max_epochs)
+    return [
+        {"model": MODEL, **strategy, "label_smoothing": smoothing, **schedule, **fixed}
+        for (smoothing, schedule), strategy in itertools.product(_LOSSES, _strategies(max_epochs))
+        if strategy["strategy"] in fitting
+    ]
+
+
+def _strategies(max_epochs: int) -> tuple[dict[str, Any], ...]:
+    unfreeze_at = max(1, min(3, common.latest_unfreeze_at("gradual_unfreeze", MODEL, max_epochs)))
+    return (
+        {"strategy": "full", "backbone_learning_rate": 1e-3},
+        {"strategy": "feature_extractor"},
+        {"strategy": "gradual_unfreeze", "backbone_learning_rate": 1e-5, "unfreeze_at": unfreeze_at},
+    )
