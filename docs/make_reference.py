@@ -169,7 +169,7 @@ class _Unquoted(ast.NodeTransformer):
 
 def _wrapped(signature: str) -> str:
     """One argument a line where one line would be too long."""
-    if len(signature) <= 100:
+    if len(signature) <= 76:
         return signature
     head, _, rest = signature.partition("(")
     inside, _, tail = rest.rpartition(")")
