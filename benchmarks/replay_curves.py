@@ -23,7 +23,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import GroupKFold
 
 from trainables import models, strategies
-from trainables.config import CHOICES, FIELDS, TrialConfig
+from trainables.config import CHOICES, FIELDS, TrialConfig, plain_type
 from trainables.optim import cosine_factor
 
 RECORDED = Path(__file__).parent / "curves.parquet"
@@ -246,6 +246,6 @@ def _plain(name: str, value: Any) -> Any:
     """A value of the file as the config's field has it; pandas knows no whole number beside a null."""
     if value is None or value is pd.NA or value != value:
         return None
-    if FIELDS[name].type in (int, int | None):
+    if plain_type(FIELDS[name]) is int:
         return int(value)
     return value.item() if isinstance(value, np.generic) else value

@@ -2,19 +2,61 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import typing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from trainables.errors import InvalidValue, UnknownName
 
-METRICS: Mapping[str, str] = {
-    "val_loss": "min",
-    "val_macro_f1": "max",
-    "val_balanced_accuracy": "max",
-    "val_accuracy": "max",
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of every epoch that a search may optimise: its name, a field of EpochMetrics, and its direction."""
+
+    name: str
+    direction: Literal["minimize", "maximize"]
+
+    @property
+    def minimised(self) -> bool:
+        """Whether smaller is better."""
+        return self.direction == "minimize"
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Ray's word for the direction."""
+        return "min" if self.minimised else "max"
+
+    @property
+    def worst(self) -> float:
+        """What every other value is better than."""
+        return math.inf if self.minimised else -math.inf
+
+    def cost(self, value: float) -> float:
+        """`value` as something of which less is better, to sort by; the cost of a cost is the value again."""
+        return value if self.minimised else -value
+
+    def better(self, value: float, than: float) -> bool:
+        """Whether `value` is better than the value `than`; NaN never is."""
+        return self.cost(value) < self.cost(than)
+
+    def best(self, values: Iterable[float]) -> float:
+        """The best of `values`."""
+        return min(values, key=self.cost)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("val_loss", "minimize"),
+        Metric("val_accuracy", "maximize"),
+        Metric("val_balanced_accuracy", "maximize"),
+        Metric("val_macro_f1", "maximize"),
+    )
 }
-"""The metrics that a search may optimise, each with its direction."""
+"""The metrics that a search may optimise, in the order in which they are shown; each is a field of EpochMetrics.
+
+What chooses, compares or offers metrics reads them here, so an entry is all that a measured number needs."""
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a trial may compute in; auto is bf16 where the machine computes it natively."""
@@ -165,6 +207,12 @@ class TrialConfig:
 
 FIELDS: Mapping[str, dataclasses.Field[Any]] = {f.name: f for f in dataclasses.fields(TrialConfig)}
 """The known parameters by name."""
+
+
+def plain_type(field: dataclasses.Field[Any]) -> type:
+    """What `field` of a dataclass of plain values holds beside None: str, int or float."""
+    [kind] = {kind for kind in typing.get_args(field.type) or (field.type,) if kind is not type(None)}
+    return typing.cast(type, kind)
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:

@@ -1,7 +1,7 @@
 """Scoring a model without training it: precision, logits of stored images, plain metrics."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +145,30 @@ def score_images(
     num_threads: int,
 ) -> np.ndarray:
     """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
-    torch.set_num_threads(num_threads)
+    with torch_threads(num_threads):
+        return _score_images(config, classes, weights, folder, images, image_size, precision)
+
+
+@contextlib.contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """While entered torch computes with `number` threads; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _score_images(
+    config: TrialConfig,
+    classes: Sequence[str],
+    weights: Path,
+    folder: Path,
+    images: Sequence[tuple[str, str]],
+    image_size: int,
+    precision: str,
+) -> np.ndarray:
     device = best_device()
     precision = choose_precision(precision, device)
     paths, hashes = [path for path, _ in images], [pixels for _, pixels in images]

@@ -62,7 +62,7 @@ class TrainingRun:
         self.first_rates = ""
         self.accumulation = 1
         self._waited, self._reference = 0, math.inf
-        self._sign = 1 if METRICS[setting.metric] == "min" else -1
+        self._metric = METRICS[setting.metric]
         classifier = build_classifier(config, len(data.classes), setting.weights, setting.run_seed)
         self.classifier = placed(classifier, setting.device)
         self.groups: tuple[ParamGroup, ...] = strategies.plan(config, self.classifier)
@@ -238,7 +238,7 @@ class TrainingRun:
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""
-        values = [self._sign * getattr(m, self.setting.metric) for m in self.history]
+        values = [self._metric.cost(getattr(m, self._metric.name)) for m in self.history]
         best = min(range(len(values)), key=values.__getitem__)
         self.best_epoch = self.history[best].epoch
         improved = values[-1] < self._reference - self.config.min_delta

@@ -32,12 +32,14 @@ __all__ = [
     "Thaw",
     "apply_freeze",
     "check",
+    "frozen_epochs",
     "full_epochs",
     "is_backbone_frozen",
     "last_unfreeze",
     "names",
     "plan",
     "register",
+    "trained_stages",
     "wants_auxiliary",
 ]
 
@@ -96,6 +98,19 @@ def last_unfreeze(config: TrialConfig, num_stages: int) -> int:
     """The epoch in which the last part that will ever train starts, 1-based. Imports no torch."""
     unfreezes = _entry(config.strategy).unfreezes(config, num_stages)
     return max([1, *(unfreeze.from_epoch for unfreeze in unfreezes if unfreeze.from_epoch is not None)])
+
+
+def trained_stages(config: TrialConfig, num_stages: int, epoch: int) -> int:
+    """How many of the backbone's stages train in `epoch` (1-based). Imports no torch."""
+    unfreezes = _entry(config.strategy).unfreezes(config, num_stages)
+    return sum(one.from_epoch is not None and one.from_epoch <= epoch for one in unfreezes)
+
+
+def frozen_epochs(config: TrialConfig, num_stages: int) -> int:
+    """How many epochs of `config` pass with nothing of the backbone training. Imports no torch."""
+    unfreezes = _entry(config.strategy).unfreezes(config, num_stages)
+    first = [one.from_epoch - 1 for one in unfreezes if one.from_epoch is not None]
+    return min([config.max_epochs, *first])
 
 
 def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...]:

@@ -214,12 +214,10 @@ def _ranked(rows: "pa.Table", metric: str) -> list[dict[str, Any]]:
     """Rows of `trials.parquet`, the best first, those without a score last."""
     from trainables.config import METRICS
 
-    sign = 1 if METRICS[metric] == "min" else -1
-
     def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
         value = row["value"]
         missing = value is None or value != value or row["status"] == "failed"
-        return (missing, 0.0 if missing else sign * value)
+        return (missing, 0.0 if missing else METRICS[metric].cost(value))
 
     return sorted(rows.to_pylist(), key=rank)
 

@@ -1,9 +1,6 @@
 """The command that compares; attached to the others in `cli`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,9 +9,6 @@ from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number
 from tuner.cli.terminal import say
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @click.command()
@@ -60,16 +54,19 @@ def compare(
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.evaluation.comparison import compare as compare_runs
     from tuner.evaluation.table import markdown
+    from tuner.release.seed_session import SeedDemands, seeds_scored
     from tuner.runs.directory import Run
     from tuner.runs.places import try_folder
+    from tuner.tracking.reporter import Reporter
     from tuner.tracking.sync import log_final_tests
 
-    # Seeds are trained before `compare_runs` looks at its places.
+    # A Ray for the seeds is started before `compare_runs` looks at its places.
     for run in runs:
         try_folder(Run.open(run).path)
     try_folder(out or runs[0] / "report", "--out")
-    scores = _seed_scores(runs, top, seeds, _Demands(address, concurrent, cpus_per_trial, gpus_per_trial))
-    comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
+    demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)
+    with seeds_scored(seeds, demands, Reporter(Console(stderr=True, highlight=False))) as scores:
+        comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores)
     if as_json:
         print_json(documents.comparison(comparison))
     else:
@@ -79,31 +76,3 @@ def compare(
             if log.trouble is not None:
                 say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
     say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
-
-
-@dataclass(frozen=True)
-class _Demands:
-    """What the seeds ask of Ray; see `ray_session.Demands`."""
-
-    address: str | None
-    concurrent: int | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | None
-
-
-def _seed_scores(runs: Sequence[Path], top: int, seeds: int, demands: _Demands) -> "pd.DataFrame | None":
-    """The test accuracy of every finalist under `seeds` other seeds; None without any."""
-    if seeds < 1:
-        return None
-    from tuner.cluster.session import ray_session
-    from tuner.evaluation.finalists import check_same_split, choose_finalists
-    from tuner.release.seed_scores import seed_scores
-    from tuner.runs.directory import Run
-    from tuner.tracking.reporter import Reporter
-
-    opened = [Run.open(run) for run in runs]
-    check_same_split(opened)
-    finalists, _ = choose_finalists(opened, top)
-    with ray_session(demands) as session:
-        trials = [(finalist.run, finalist.row) for finalist in finalists]
-        return seed_scores(trials, seeds, session, Reporter(Console(stderr=True, highlight=False)))

@@ -70,11 +70,17 @@ def grafana(out: Path, datasource: str) -> None:
 def sync(run_dir: Path, log: str | None) -> None:
     """Send to the logs of a run what they did not take while it ran."""
     from tuner.runs.directory import Run
+    from tuner.tracking.outbox import doubtful_file
     from tuner.tracking.sync import sync as synchronise
 
-    found = synchronise(Run.open(run_dir), None if log is None else list(split_names(log)))
+    run = Run.open(run_dir)
+    found = synchronise(run, None if log is None else list(split_names(log)))
     for one in found:
         say(f"{one.name}: " + (f"sent {one.events}" if one.trouble is None else f"failed: {one.trouble}"))
+        if one.doubtful:
+            verb = "is" if one.doubtful == 1 else "are"
+            file = doubtful_file(run, one.name)
+            say(f"{one.name}: {one.doubtful} may have arrived and {verb} not sent again: {file}")
     if not found:
         say("this run logs to nothing but its own directory")
     sys.exit(int(any(one.trouble is not None for one in found)))

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import click
 
 from trainables import ranges
+from trainables.config import METRICS
 from trainables.errors import InvalidValue
 
 __all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Number", "Seconds", "Share", "data_options", "split_names"]
 
-METRIC_CHOICES = click.Choice(["val_loss", "val_macro_f1", "val_balanced_accuracy", "val_accuracy"])
+METRIC_CHOICES = click.Choice(list(METRICS))
 FOLDER = click.Path(path_type=Path)
 
 

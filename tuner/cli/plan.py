@@ -88,14 +88,16 @@ def _table(found: "Plan") -> Table:
     for head in heads:
         table.add_column(head, justify="left" if head == "combination" else "right", overflow="fold")
     for row in found.combinations:
-        frozen = "-" if row.cost.frozen_s == row.cost.full_s else f"{row.frozen_epoch_s:.1f}"
+        frozen, full = (
+            "-" if seconds is None else f"{seconds:.1f}" for seconds in (row.frozen_epoch_s, row.full_epoch_s)
+        )
         table.add_row(
             f"{row.cost.model}-{row.cost.strategy}",
             f"{row.trials:.1f}",
             f"{row.epochs:.0f}",
             clock(row.busy_s),
             frozen,
-            "-" if row.cost.strategy == "feature_extractor" else f"{row.full_epoch_s:.1f}",
+            full,
             size(row.cost.weights_bytes),
             size(row.cost.memory_bytes),
         )

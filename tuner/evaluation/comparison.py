@@ -1,7 +1,7 @@
 """The final comparison: finalists chosen on validation, scored on the test images, told apart honestly."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.errors import RunProblem, UserMistake
+from trainables.errors import InvalidValue, RunProblem, UserMistake
 from trainables.ranges import check
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
 from tuner.evaluation.evidence import Comparison, Evidence
@@ -28,7 +28,10 @@ from tuner.evaluation.statistics import holm, paired_test
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
-__all__ = ["compare"]
+__all__ = ["SeedScorer", "compare"]
+
+SeedScorer = Callable[[Sequence[Finalist]], pd.DataFrame]
+"""Columns key, seed, accuracy of the finalists, each retrained with other seeds and scored on the test images."""
 
 SIGNIFICANCE = 0.05
 
@@ -43,13 +46,14 @@ def compare(
     top: int = 5,
     seed: int = 0,
     scorer: Scorer | None = None,
-    seed_scores: pd.DataFrame | None = None,
+    seed_scores: pd.DataFrame | SeedScorer | None = None,
     fresh_check: bool = True,
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
 
-    They go to `out`, by default `report/` in the first run. `seed_scores` (trial_id, seed, accuracy) holds
-    the test accuracy of finalists that were retrained with other seeds. Without `fresh_check` an earlier look
+    They go to `out`, by default `report/` in the first run. `seed_scores` (key, seed, accuracy) holds
+    the test accuracy of finalists that were retrained with other seeds, or is a function that finds it, called once
+    the look at the test images is recorded. Without `fresh_check` an earlier look
     at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
     """
     from tuner.evaluation.report import write_report
@@ -62,15 +66,18 @@ def compare(
     for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
         try_folder(place, option)
     notes = check_same_split(opened)
+    if isinstance(seed_scores, pd.DataFrame):
+        _check_seeds(seed_scores)
     finalists, missing = choose_finalists(opened, top)
     if scorer is None:
         for run in opened:
             check_test_images(run)
     stale = [_note(run, finalists) for run in opened]
     evidence = _score_all(opened, finalists, scorer or score_with_weights)
+    seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     pairs = _pairs(evidence, seed)
-    table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seed_scores)
+    table = _with_seeds(_with_published(_table(evidence, pairs, seed), evidence), seeds)
     found = Comparison(
         table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder
     )
@@ -185,12 +192,20 @@ def _with_published(table: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
     return table.assign(published_label=pd.Series(labels, dtype="object"), published_accuracy=values)
 
 
+def _check_seeds(seed_scores: pd.DataFrame) -> None:
+    missing = [name for name in ("key", "seed", "accuracy") if name not in seed_scores]
+    if missing:
+        raise InvalidValue(
+            f"seed_scores has no column {missing[0]!r}; it needs key, seed and accuracy, key being that of the table"
+        )
+
+
 def _with_seeds(table: pd.DataFrame, seed_scores: pd.DataFrame | None) -> pd.DataFrame:
     if seed_scores is None:
         return table.assign(seeds=0, seed_accuracy_mean=np.nan, seed_accuracy_sd=np.nan)
-    spread = seed_scores.groupby("trial_id")["accuracy"].agg(["count", "mean", "std"])
+    spread = seed_scores.groupby("key")["accuracy"].agg(["count", "mean", "std"])
     spread.columns = pd.Index(["seeds", "seed_accuracy_mean", "seed_accuracy_sd"])
-    joined = table.merge(spread, left_on="trial_id", right_index=True, how="left")
+    joined = table.merge(spread, left_on="key", right_index=True, how="left")
     return joined.assign(seeds=joined["seeds"].fillna(0).astype(int))
 
 

@@ -56,7 +56,6 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
     counts if its weights were kept. Raises RunProblem if nobody is left.
     """
     metric = str(runs[0].record["metric"])
-    sign = 1 if METRICS[metric] == "min" else -1
     candidates: list[Finalist] = []
     for run in runs:
         prefix = f"{_run_name(run)}/" if len(runs) > 1 else ""
@@ -67,7 +66,7 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
             )
             if finished and value is not None and value == value:
                 candidates.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
-    candidates.sort(key=lambda one: (sign * one.value, one.key))
+    candidates.sort(key=lambda one: (METRICS[metric].cost(one.value), one.key))
     kept = _best_of_each(
         [one for one in candidates if one.run.weights(str(one.row["trial_id"])).exists()], top
     )
@@ -91,7 +90,8 @@ def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:
 
 
 def check_same_split(runs: Sequence[Run]) -> list[str]:
-    """Warnings about runs that share their split; raises RunProblem, saying why, if they don't."""
+    """Warnings about runs that share their split; raises RunProblem, saying why, if they don't, or are named alike."""
+    _check_names(runs)
     first, record = runs[0], runs[0].record
     notes = []
     for run in runs[1:]:
@@ -111,6 +111,22 @@ def check_same_split(runs: Sequence[Run]) -> list[str]:
                 f" as in {first.path}"
             )
     return notes
+
+
+def _check_names(runs: Sequence[Run]) -> None:
+    """Raise RunProblem if two of `runs` can't be told apart by name, by which tables and keys name them."""
+    seen: dict[str, Run] = {}
+    for run in runs:
+        name = _run_name(run)
+        if name not in seen:
+            seen[name] = run
+        elif seen[name].path.resolve() == run.path.resolve():
+            raise RunProblem(f"{run.path} is named twice; name each run once")
+        else:
+            raise RunProblem(
+                f"{seen[name].path} and {run.path} are both named {name!r}, so nothing would tell their trials apart;"
+                " rename one of the folders"
+            )
 
 
 def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:

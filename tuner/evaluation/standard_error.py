@@ -21,7 +21,7 @@ def bootstrap_standard_error(
 ) -> tuple[float, str] | None:
     """The standard error of `metric` on the validation images, and what it is of.
 
-    None if the trial's weights were not kept or its images are gone.
+    None if the trial's weights were not kept, its images are gone, or the metric is none of those of an answer alone.
     """
     record = run.record
     classes = [str(name) for name in record["data"]["classes"]]
@@ -34,7 +34,9 @@ def bootstrap_standard_error(
     except UserMistake:
         return None
     labels = np.array([classes.index(label) for label in val["label"]], dtype=np.int64)
-    error = standard_errors(labels, logits, val["group"].tolist())[metric]
+    error = standard_errors(labels, logits, val["group"].tolist()).get(metric)
+    if error is None:
+        return None
     unit = "groups" if val["group"].duplicated().any() else "images"
     return error, f"standard error over {val['group'].nunique()} validation {unit}, bootstrap"
 

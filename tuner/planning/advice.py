@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
 from trainables.data.cache import cache_side
 from tuner.planning.timing import Cost
@@ -58,7 +59,6 @@ def disk_bytes(
     images: int,
     image_size: int,
     train_images: int,
-    max_epochs: int,
     bank_limit: int,
 ) -> dict[str, int]:
     """Bytes by what they are: kept weights, resume state, image cache, bank of frozen features.
@@ -68,8 +68,7 @@ def disk_bytes(
     largest = max(cost.weights_bytes for cost in costs.values())
     alive = max(cost.weights_bytes + (1 + ADAM_STATES) * cost.trained_bytes for cost in costs.values())
     combinations = len({config.combination for config in pool[:samples]})
-    frozen = {(config.model, config.unfreeze_at or max_epochs) for config in pool if _freezes(config)}
-    depth = {model: max(epochs for name, epochs in frozen if name == model) for model, _ in frozen}
+    depth = _frozen_depth(pool)
     width = {cost.model: cost.feature_width for cost in costs.values()}
     bank = sum(epochs * train_images * width[model] * 4 for model, epochs in depth.items())
     return {
@@ -80,8 +79,13 @@ def disk_bytes(
     }
 
 
-def _freezes(config: TrialConfig) -> bool:
-    return config.strategy == "feature_extractor" or config.unfreeze_at is not None
+def _frozen_depth(pool: Sequence[TrialConfig]) -> dict[str, int]:
+    """For how many epochs some trial of `pool` keeps the whole backbone frozen, by model."""
+    depth: dict[str, int] = {}
+    for config in pool:
+        frozen = strategies.frozen_epochs(config, models.num_stages(config.model))
+        depth[config.model] = max(depth.get(config.model, 0), frozen)
+    return depth
 
 
 def _varied(pool: Sequence[TrialConfig]) -> dict[str, list[object]]:

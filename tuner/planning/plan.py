@@ -1,6 +1,5 @@
 """What a search would take, before it is started: a few timed steps, and a simulation of ASHA on them."""
 
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 
 import search_spaces
 from search_spaces.sampling import sample_configs
+from trainables import models, strategies
 from trainables.config import TrialConfig
 from tuner.cluster.session import trial_resources
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
@@ -41,14 +41,18 @@ DRIVER_BYTES = 600 * 2**20
 
 @dataclass(frozen=True)
 class Combination:
-    """One model x strategy: what was timed, and what the simulated searches spend on it on average."""
+    """One model x strategy: what was timed, and what the simulated searches spend on it on average.
+
+    Seconds of an epoch with nothing of the backbone training, and with all of it that the strategy trains; None
+    where there is no such epoch.
+    """
 
     cost: Cost
     trials: float
     epochs: float
     busy_s: float
-    frozen_epoch_s: float
-    full_epoch_s: float
+    frozen_epoch_s: float | None
+    full_epoch_s: float | None
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,12 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     concurrent = config.concurrent or _fitting(resources)
     costs = _measure(config, settings, found, pool, int(resources["cpu"]), reporter)
     budget = SAMPLE_TIME_BUDGET_S if found.sample and config.time_budget_s is None else config.time_budget_s
-    searches = _simulate(config, settings, pool, _Clock(costs, images, config), concurrent, budget)
+    searches = _simulate(config, settings, pool, EpochClock(costs, images, config), concurrent, budget)
     low, middle, high = spread([search.seconds for search in searches])
     epochs = spread([sum(search.epochs.values()) for search in searches])
     trials = float(np.mean([sum(search.trials.values()) for search in searches]))
     return Plan(
-        combinations=_combinations(costs, searches, images),
+        combinations=_combinations(costs, searches, images, representatives(pool)),
         samples=settings.samples,
         concurrent=concurrent,
         epochs=epochs,
@@ -104,7 +108,6 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             images=sum(images),
             image_size=settings.image_size,
             train_images=images[0],
-            max_epochs=settings.max_epochs,
             bank_limit=config.feature_cache_bytes,
         ),
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
@@ -115,38 +118,33 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     )
 
 
-class _Clock:
-    """Seconds of an epoch within one simulated search: frozen ones are computed once and read by all later trials."""
+class EpochClock:
+    """Seconds of an epoch within one simulated search: frozen ones are computed once and read by all later trials.
+
+    Between the first epoch and the last unfreeze they grow with the number of stages that train.
+    """
 
     def __init__(
-        self, costs: dict[tuple[str, str], Cost], images: tuple[int, int], config: SearchConfig
+        self, costs: Mapping[tuple[str, str], Cost], images: tuple[int, int], config: SearchConfig
     ) -> None:
         self._costs, self._images, self._limit = costs, images, config.feature_cache_bytes
         self.computed: set[tuple[str, int]] = set()
 
     def __call__(self, config: TrialConfig, epoch: int) -> float:
+        """Seconds of `epoch` (1-based) of the trial `config`."""
         cost = self._costs[config.model, config.strategy]
         train, val = self._images
-        first, last = unfreezes(config)
-        if epoch >= last:
-            return cost.full_s * train + cost.eval_s * val
-        if epoch >= first:
-            return (cost.full_s + cost.frozen_s) / 2 * train + cost.eval_s * val
-        whole = cost.frozen_s * train + cost.eval_s * val
+        stages = models.num_stages(config.model)
+        last = strategies.last_unfreeze(config, stages)
+        start, now, end = (strategies.trained_stages(config, stages, e) for e in (1, epoch, last))
+        grown = (now - start) / (end - start) if end > start else 1.0
+        whole = (cost.first_s + (cost.full_s - cost.first_s) * grown) * train + cost.eval_s * val
+        if now > 0:
+            return whole
         known = (config.model, epoch) in self.computed
         self.computed.add((config.model, epoch))
         banked = train * cost.feature_width * 4 <= self._limit
         return whole * BANKED if known and banked else whole
-
-
-def unfreezes(config: TrialConfig) -> tuple[float, float]:
-    """The epochs in which the backbone starts to train and trains wholly; infinite if it never does."""
-    from trainables import models, strategies
-
-    if config.strategy == "feature_extractor":
-        return math.inf, math.inf
-    last = strategies.last_unfreeze(config, models.num_stages(config.model))
-    return (config.unfreeze_at or 0) + 1, last
 
 
 def _pool(settings: SpaceSettings) -> list[TrialConfig]:
@@ -175,30 +173,27 @@ def _measure(
     reporter: Reporter,
 ) -> dict[tuple[str, str], Cost]:
     """What every model x strategy of `pool` takes, timed on a few of the images."""
-    import torch
-
-    from trainables.inference import best_device, choose_precision
+    from trainables.inference import best_device, choose_precision, torch_threads
     from trainables.machine import keep_freed_memory
     from trainables.setting import ComputeConfig
 
     keep_freed_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads))
     device = best_device()
     setting = ComputeConfig(
         settings.image_size, "none", choose_precision(config.precision, device), device=device
     )
     chosen = representatives(pool)
     costs = {}
-    try:
-        with tempfile.TemporaryDirectory() as folder, reporter.progress("timing steps") as progress:
-            data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
-            for done, one in enumerate(chosen, start=1):
-                costs[one.model, one.strategy] = measure(one, data, setting)
-                if progress:
-                    progress(done, len(chosen))
-    finally:
-        torch.set_num_threads(before)
+    with (
+        torch_threads(max(1, threads)),
+        tempfile.TemporaryDirectory() as folder,
+        reporter.progress("timing steps") as progress,
+    ):
+        data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
+        for done, one in enumerate(chosen, start=1):
+            costs[one.model, one.strategy] = measure(one, data, setting)
+            if progress:
+                progress(done, len(chosen))
     return costs
 
 
@@ -227,7 +222,7 @@ def _simulate(
     config: SearchConfig,
     settings: SpaceSettings,
     pool: Sequence[TrialConfig],
-    seconds: _Clock,
+    seconds: EpochClock,
     concurrent: int,
     budget: float | None,
 ) -> list[Simulated]:
@@ -240,30 +235,37 @@ def _simulate(
         rest = random.permutation(np.arange(first, len(pool)))
         order = [*range(first), *rest.tolist()][: settings.samples]
         rungs = make_rungs(
-            config.metric, settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
+            "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )
-        if rungs is not None:
-            rungs.mode = "min"
         seconds.computed.clear()
         found.append(simulate([pool[i] for i in order], rungs, seconds, concurrent, budget, random))
     return found
 
 
 def _combinations(
-    costs: dict[tuple[str, str], Cost], searches: Sequence[Simulated], images: tuple[int, int]
+    costs: dict[tuple[str, str], Cost],
+    searches: Sequence[Simulated],
+    images: tuple[int, int],
+    timed: Sequence[TrialConfig],
 ) -> tuple[Combination, ...]:
     trials = mean_counts([search.trials for search in searches])
     epochs = mean_counts([search.epochs for search in searches])
     busy = mean_counts([search.busy_s for search in searches])
     train, val = images
-    return tuple(
-        Combination(
-            cost=cost,
-            trials=trials.get(key, 0.0),
-            epochs=epochs.get(key, 0.0),
-            busy_s=busy.get(key, 0.0),
-            frozen_epoch_s=cost.frozen_s * train + cost.eval_s * val,
-            full_epoch_s=cost.full_s * train + cost.eval_s * val,
+    found = []
+    for config in timed:
+        key = (config.model, config.strategy)
+        cost, stages = costs[key], models.num_stages(config.model)
+        last = strategies.last_unfreeze(config, stages)
+        starts, ends = (strategies.trained_stages(config, stages, epoch) for epoch in (1, last))
+        found.append(
+            Combination(
+                cost=cost,
+                trials=trials.get(key, 0.0),
+                epochs=epochs.get(key, 0.0),
+                busy_s=busy.get(key, 0.0),
+                frozen_epoch_s=None if starts else cost.first_s * train + cost.eval_s * val,
+                full_epoch_s=cost.full_s * train + cost.eval_s * val if ends else None,
+            )
         )
-        for key, cost in costs.items()
-    )
+    return tuple(found)

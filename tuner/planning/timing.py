@@ -25,14 +25,14 @@ STEPS = 2
 class Cost:
     """Seconds an image of one model x strategy, and what it takes to hold.
 
-    `frozen_s` while nothing of the backbone trains, `full_s` once everything that the strategy trains does, both
-    with the images' augmentation; `eval_s` for validation. `weights_bytes` is the model, `trained_bytes` the part of it
+    `first_s` in the first epoch, `full_s` once everything that the strategy trains does, both with the images'
+    augmentation; `eval_s` for validation. `weights_bytes` is the model, `trained_bytes` the part of it
     that ever trains, `memory_bytes` the most that this process held (or its GPU, if there is one).
     """
 
     model: str
     strategy: str
-    frozen_s: float
+    first_s: float
     full_s: float
     eval_s: float
     weights_bytes: int
@@ -49,15 +49,16 @@ def measure(config: TrialConfig, data: "TrialData", setting: "ComputeConfig") ->
 
     _reset_peak()
     run = TrainingRun(_harmless(config), _few(data, config.batch_size), setting)
-    last = strategies.last_unfreeze(config, models.num_stages(config.model))
+    stages = models.num_stages(config.model)
+    last = strategies.last_unfreeze(config, stages)
     full_s = _train_s(run, last)
-    frozen_s = full_s if config.strategy in ("full", "full_aux") else _train_s(run, 1)
+    grows = strategies.trained_stages(config, stages, 1) < strategies.trained_stages(config, stages, last)
     parameters = list(run.classifier.parameters())
     trained = [p for group in run.groups if group.from_epoch is not None for p in group.parameters]
     cost = Cost(
         model=config.model,
         strategy=config.strategy,
-        frozen_s=frozen_s,
+        first_s=_train_s(run, 1) if grows else full_s,
         full_s=full_s,
         eval_s=_eval_s(run, last),
         weights_bytes=_bytes(parameters),

@@ -43,6 +43,6 @@ def _ranked(run: Run) -> list[dict[str, Any]]:
     """Rows of the trials that have a score and did not fail, the best first."""
     trials = run.trials()
     scored = trials[trials["value"].notna() & (trials["status"] != "failed")]
-    up = METRICS[str(run.record["metric"])] == "min"
+    up = METRICS[str(run.record["metric"])].minimised
     ordered = scored.sort_values(["value", "number"], ascending=[up, True], kind="stable")
     return [{str(name): value for name, value in row.items()} for row in ordered.to_dict("records")]

@@ -24,7 +24,18 @@ def draw(
     """Write learning_curves.png and, if the model was tested, confusion_matrix.png into `folder`."""
     folder.mkdir()
     # It tells of every font face that it passes over.
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    fonts.setLevel(logging.ERROR)
+    try:
+        _draw(folder, results, metrics, classes)
+    finally:
+        fonts.setLevel(level)
+
+
+def _draw(
+    folder: Path, results: "Sequence[SeedResult]", metrics: Mapping[str, Any], classes: Sequence[str]
+) -> None:
     _paint(folder, "learning_curves", (8.0, 3.6), lambda figure: _curves(figure, results), ())
     if metrics["test"] is None:
         return

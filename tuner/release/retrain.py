@@ -1,6 +1,5 @@
 """best.yaml -> the model: trained from several seeds on all but the test images, scored, and written out."""
 
-import os
 import shutil
 import uuid
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 from trainables.data.cache import build_cache
 from trainables.errors import InvalidValue, RunProblem
 from trainables.ranges import check_fields
+from tuner.cluster.environment import ray_environment
 from tuner.release.images import Images, find_images
 from tuner.release.job import RetrainConfig, Retrained, RetrainPlan
 from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
@@ -30,12 +30,14 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
     and reports no score; with `average` validation is held out to judge averages. Raises UserMistake for
     what a person can mend, before anything is trained wherever it can be known.
     """
-    from tuner.cluster.environment import QUIET
-
     reporter = reporter or Reporter()
     check_config(config)
     best = read_best(config.best)
-    os.environ.update(QUIET)
+    with ray_environment(config.address):
+        return _retrain(config, best, reporter)
+
+
+def _retrain(config: RetrainConfig, best: Best, reporter: Reporter) -> Retrained:
     from tuner.cluster.session import ray_session
     from tuner.release.writing import finish
 

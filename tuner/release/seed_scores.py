@@ -1,16 +1,16 @@
 """How much the seed alone moves a finalist's test accuracy: for `tuner compare --seeds`."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tuner.evaluation.finalists import Finalist, note_scoring
 from tuner.evaluation.scores import score
-from tuner.release.images import find_images
+from tuner.release.images import Images, find_images
 from tuner.release.retrain import make_job
-from tuner.release.seeds import draw_seeds, train_seeds
+from tuner.release.seeds import SeedResult, draw_seeds, train_seeds
 from tuner.runs.best_trial import best_of
-from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -22,36 +22,42 @@ __all__ = ["seed_scores"]
 
 
 def seed_scores(
-    trials: Sequence[tuple[Run, Mapping[str, Any]]],
+    finalists: Sequence[Finalist],
     seeds: int,
     session: "RaySession",
     reporter: Reporter | None = None,
 ) -> "pd.DataFrame":
-    """Columns trial_id, seed, accuracy: each trial (run, row of `trials.parquet`) retrained `seeds` times.
+    """Columns key, seed, accuracy: each of `finalists` retrained `seeds` times.
 
     As in the search it trains on the training images only, for as many epochs as its best weights had; the
-    accuracy is that of the test images. Seeds that diverge are left out.
+    accuracy is that of the test images, and the run's record says so before. Seeds that diverge are left out.
     """
-    import numpy as np
     import pandas as pd
 
     reporter = reporter or Reporter()
     rows = []
-    for run, trial in trials:
-        best = best_of(run, trial)
-        images = find_images(best, run.path / "best.yaml", reporter)
-        labels = np.array(
-            [
-                images.classes.index(label)
-                for label in images.split.loc[images.split["split"] == "test", "label"]
-            ]
-        )
-        with tempfile.TemporaryDirectory(dir=run.path) as folder:
+    for one in finalists:
+        best = best_of(one.run, one.row)
+        images = find_images(best, one.run.path / "best.yaml", reporter)
+        warning = note_scoring(one.run, [best.trial], "compare --seeds")
+        if warning is not None:
+            reporter.warn(warning)
+        with tempfile.TemporaryDirectory(dir=one.run.path) as folder:
             epochs = best.expected.epoch
             job = make_job(best, images, ("train",), epochs, Path(folder), reporter, validate=True, test=True)
-            reporter.line(f"{best.trial}: {seeds} seeds of {epochs} epochs")
-            for result in train_seeds(job, draw_seeds(best.config.seed, seeds), session, reporter):
-                if result.test_logits is not None:
-                    accuracy = score(labels, result.test_logits).accuracy
-                    rows.append({"trial_id": best.trial, "seed": result.seed, "accuracy": accuracy})
-    return pd.DataFrame(rows, columns=["trial_id", "seed", "accuracy"])
+            reporter.line(f"{one.key}: {seeds} seeds of {epochs} epochs")
+            results = train_seeds(job, draw_seeds(best.config.seed, seeds), session, reporter)
+        for seed, accuracy in _accuracies(results, images):
+            rows.append({"key": one.key, "seed": seed, "accuracy": accuracy})
+    return pd.DataFrame(rows, columns=["key", "seed", "accuracy"])
+
+
+def _accuracies(results: Sequence[SeedResult], images: Images) -> Iterator[tuple[int, float]]:
+    """Seed and test accuracy of every result that did not diverge."""
+    import numpy as np
+
+    test = images.split.loc[images.split["split"] == "test", "label"]
+    labels = np.array([images.classes.index(label) for label in test])
+    for result in results:
+        if result.test_logits is not None:
+            yield result.seed, score(labels, result.test_logits).accuracy

@@ -13,7 +13,7 @@ from trainables.checkpoint import weights_of
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache
 from trainables.errors import Diverged
-from trainables.inference import best_device, choose_precision, compute_logits
+from trainables.inference import best_device, choose_precision, compute_logits, torch_threads
 from trainables.machine import keep_freed_memory
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
@@ -130,7 +130,6 @@ def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
     """Logits float64 [n, classes] that the file `weights` gives, in fp32, to the "val" or "test" images."""
     from trainables.inference import load_classifier
 
-    torch.set_num_threads(job.num_threads)
     classifier = load_classifier(job.config, len(job.classes), Path(weights))
     if part == "val":
         cache = ImageCache.open(job.cache)
@@ -138,7 +137,8 @@ def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
     else:
         cache = ImageCache.open(str(job.test_cache))
         rows = cache.rows(job.test_paths)
-    logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
+    with torch_threads(job.num_threads):
+        logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
     return np.asarray(logits.double().numpy())
 
 

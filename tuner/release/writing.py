@@ -88,12 +88,11 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
     files = [result.weights[-1] for result in results] if of_seeds else list(results[0].weights)
     place = Path(job.folder) / "average.safetensors"
     labels = _labels(plan, "val")
-    sign = -1 if METRICS[metric] == "min" else 1
 
     def judge(state: Mapping[str, Any]) -> float:
         save_file(dict(state), place)
         found = score(labels, score_weights(job, str(place), "val"))
-        return sign * float(getattr(found, metric.removeprefix("val_")))
+        return -METRICS[metric].cost(float(getattr(found, metric.removeprefix("val_"))))
 
     soup = greedy_soup([load_file(file) for file in files], judge)
     save_file(dict(soup.state), place)
@@ -110,8 +109,8 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
         "of": what,
         "taken": len(soup.members),
         "kept": len(soup.members) > 1,
-        f"{metric}_of_singles": [sign * value for value in soup.singles],
-        metric: sign * soup.score,
+        f"{metric}_of_singles": [METRICS[metric].cost(-value) for value in soup.singles],
+        metric: METRICS[metric].cost(-soup.score),
     }
     logits = score_weights(job, str(place), "test")
     return Chosen(place, rule, tuple(seeds), logits, averaging)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
-from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig
+from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig, plain_type
 from trainables.errors import InvalidValue, RunProblem, UserMistake
 from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.sections import Section, is_real, is_whole
@@ -186,14 +186,14 @@ def _config(top: Section) -> TrialConfig:
 
 def _coerce(name: str, value: Any) -> Any:
     """`value` as a number where the field is one: YAML reads 1e-3, for want of a dot, as a text."""
-    if name not in FIELDS or FIELDS[name].type is str:
+    if name not in FIELDS or plain_type(FIELDS[name]) is str:
         return value
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
             return value
-    whole = FIELDS[name].type in (int, int | None)
+    whole = plain_type(FIELDS[name]) is int
     return int(value) if whole and isinstance(value, float) and value.is_integer() else value
 
 

@@ -18,13 +18,13 @@ import contextlib
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from trainables.config import FIELDS, EpochMetrics, TrialConfig
+from trainables.config import FIELDS, EpochMetrics, TrialConfig, plain_type
 from trainables.errors import RunProblem
 
 if TYPE_CHECKING:
@@ -34,27 +34,11 @@ if TYPE_CHECKING:
 STATUSES = ("completed", "stopped", "failed")
 """completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
 
-MEASURED = tuple(
-    f.name
-    for f in fields(EpochMetrics)
-    if f.name.startswith(("val_", "train_")) and f.name != "trainable_parameters"
-)
+MEASURED = tuple(f.name for f in fields(EpochMetrics) if f.name.startswith(("val_", "train_")))
 """The metrics of its best epoch that a trial's row repeats."""
 
 HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strategy"))
 """One column of `trials.parquet` each, null where it had no meaning."""
-
-_TEXT = {"optimizer", "schedule", "sampler"}
-_WHOLE = {
-    "unfreeze_at",
-    "step_size",
-    "plateau_patience",
-    "warmup_epochs",
-    "batch_size",
-    "max_epochs",
-    "patience",
-    "seed",
-}
 
 
 @dataclass(frozen=True)
@@ -91,24 +75,30 @@ def epochs_schema() -> "pa.Schema":
     """Columns of `epochs/`: trial_id, then the fields of EpochMetrics."""
     import pyarrow as pa
 
-    kinds: dict[Any, Any] = {int: pa.int64(), float: pa.float64()}
-    return pa.schema([("trial_id", pa.string())] + [(f.name, kinds[f.type]) for f in fields(EpochMetrics)])
+    return pa.schema([("trial_id", pa.string()), *_columns(fields(EpochMetrics))])
 
 
 def trials_schema() -> "pa.Schema":
-    """Columns of `trials.parquet`, in their order."""
+    """Columns of `trials.parquet`, in their order: TrialRow's, among them the config's and `MEASURED`."""
     import pyarrow as pa
 
-    text, whole, real = pa.string(), pa.int64(), pa.float64()
-    columns = [("trial_id", text), ("number", whole), ("model", text), ("strategy", text)]
-    columns += [("status", text), ("reason", text), ("best_epoch", whole), ("epochs", whole), ("value", real)]
-    columns += [(name, real) for name in MEASURED]
-    columns += [("seconds", real), ("error", text)]
-    for name in HYPERPARAMETERS:
-        columns.append((name, text if name in _TEXT else whole if name in _WHOLE else real))
-    columns += [("weights", text), ("trainable_first", whole), ("trainable_last", whole)]
-    columns += [(f.name, text) for f in fields(TrialRow) if f.name.startswith("applied_")]
-    return pa.schema([*columns, ("retries", whole)])
+    measured = [f for f in fields(EpochMetrics) if f.name in MEASURED]
+    columns: list[tuple[str, pa.DataType]] = []
+    for field in fields(TrialRow):
+        columns += _columns(measured if field.name == "metrics" else [field])
+        if field.name == "number":
+            columns += _columns([FIELDS["model"], FIELDS["strategy"]])
+        elif field.name == "error":
+            columns += _columns([FIELDS[name] for name in HYPERPARAMETERS])
+    return pa.schema(columns)
+
+
+def _columns(chosen: Iterable[Field[Any]]) -> "list[tuple[str, pa.DataType]]":
+    """Name and type of each field's column, null where the field may be None."""
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    return [(field.name, kinds[plain_type(field)]) for field in chosen]
 
 
 def flat_row(row: TrialRow, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,9 +195,11 @@ class Run:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts = sorted((self.path / "epochs").glob("*.parquet"))
-        chosen = [part for part in parts if trial_id is None or part.stem == trial_id]
-        tables = [pq.read_table(part, schema=epochs_schema(), partitioning=None) for part in chosen]
+        if trial_id is None:
+            parts = sorted((self.path / "epochs").glob("*.parquet"))
+        else:
+            parts = [part for part in [self.path / "epochs" / f"{trial_id}.parquet"] if part.exists()]
+        tables = [pq.read_table(part, schema=epochs_schema(), partitioning=None) for part in parts]
         frame: pd.DataFrame = pa.concat_tables([epochs_schema().empty_table(), *tables]).to_pandas()
         return frame
 
@@ -301,6 +293,5 @@ def trial_config(row: Mapping[str, Any]) -> TrialConfig:
         # A column of whole numbers that holds nulls comes back from pandas as floats, null being NaN.
         if value is None or value != value:
             continue
-        whole = field.type in (int, int | None)
-        parameters[name] = int(value) if whole else value if isinstance(value, str) else float(value)
+        parameters[name] = plain_type(field)(value)
     return TrialConfig.resolve(parameters)

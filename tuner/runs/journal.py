@@ -3,8 +3,9 @@
 A trial appears in it with all its parameters at once, so a process that dies leaves no half-asked trial.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import optuna
 from optuna.storages import JournalStorage
@@ -39,14 +40,14 @@ def repair(journal: Path) -> None:
 
 def create_study(journal: Path, metric: str) -> tuple[optuna.Study, JournalStorage]:
     """The run's study, made or reopened, with its storage."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = open_storage(journal)
-    study = optuna.create_study(
-        storage=storage,
-        study_name=STUDY_NAME,
-        direction=direction(metric),
-        load_if_exists=True,
-    )
+    with quiet_optuna():
+        storage = open_storage(journal)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=STUDY_NAME,
+            direction=METRICS[metric].direction,
+            load_if_exists=True,
+        )
     return study, storage
 
 
@@ -54,10 +55,16 @@ def load_study(journal: Path) -> optuna.Study:
     """The study of a run, to be read; raises RunProblem if there is none."""
     if not journal.exists():
         raise RunProblem(f"{journal} is missing; was the run ever started?")
+    with quiet_optuna():
+        return optuna.load_study(storage=open_storage(journal), study_name=STUDY_NAME)
+
+
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """While entered Optuna logs errors only; afterwards what its user had set."""
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.load_study(storage=open_storage(journal), study_name=STUDY_NAME)
-
-
-def direction(metric: str) -> Literal["minimize", "maximize"]:
-    """Optuna's word for what is to be done with `metric`."""
-    return "minimize" if METRICS[metric] == "min" else "maximize"
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -63,9 +63,8 @@ def end_event(trial_id: str, config: TrialConfig, row: Mapping[str, Any]) -> Eve
 
 def improved(values: Mapping[int, float], number: int, metric: str) -> bool:
     """Whether epoch `number` is better than every earlier one."""
-    sign = 1 if METRICS[metric] == "min" else -1
-    earlier = [sign * value for epoch, value in values.items() if epoch < number]
-    return not earlier or sign * values[number] < min(earlier)
+    earlier = [value for epoch, value in values.items() if epoch < number]
+    return not earlier or METRICS[metric].better(values[number], than=METRICS[metric].best(earlier))
 
 
 def events_of(run: Run) -> Iterator[Event]:

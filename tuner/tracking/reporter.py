@@ -52,14 +52,13 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
 
     A terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
     """
-    sign = 1 if METRICS[metric] == "min" else -1
 
     def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
         value = row["value"]
         missing = value is None or value != value or row["status"] == "failed"
-        return (missing, 0.0 if missing else sign * value)
+        return (missing, 0.0 if missing else METRICS[metric].cost(value))
 
-    others = [name for name in SHOWN if name != metric]
+    others = [name for name in METRICS if name != metric]
     ranked = sorted(rows, key=rank)[:most]
     return Fitting([_best_trials(ranked, metric, others[:count]) for count in range(len(others), -1, -1)])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tuner.runs.directory import Run
 from tuner.tracking import sinks
 from tuner.tracking.events import events_of, final_tests
-from tuner.tracking.outbox import append, deliver, read, unsent_file
+from tuner.tracking.outbox import BATCH, append, deliver, doubtful_file, read, unsent_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,17 +18,23 @@ __all__ = ["Synced", "log_final_tests", "logs_of", "sync"]
 
 @dataclass(frozen=True)
 class Synced:
-    """How many events the sink `name` was sent; `trouble` says why it did not take them, None if it did."""
+    """How many events the sink `name` was sent; `trouble` says why it did not take them, None if it did.
+
+    `doubtful` events may have arrived during the search and are not sent again.
+    """
 
     name: str
     events: int
     trouble: str | None
+    doubtful: int = 0
 
 
 def logs_of(run: Run) -> list[str]:
     """The sinks that the run was started with, or that have something to be sent."""
     chosen = list(run.record.get("settings", {}).get("log", ()))
-    return chosen + [name for name in sinks.names() if name not in chosen and unsent_file(run, name).exists()]
+    files = (unsent_file, doubtful_file)
+    others = [name for name in sinks.names() if any(file(run, name).exists() for file in files)]
+    return chosen + [name for name in others if name not in chosen]
 
 
 def sync(run: Run, names: Sequence[str] | None = None, patience_s: float = 20.0) -> list[Synced]:
@@ -62,17 +68,21 @@ def _sync(run: Run, name: str, patience_s: float, *, whole: bool = True) -> Sync
     sending = file.with_suffix(".sending")
     # A search that runs meanwhile may add lines: it finds no file, and starts a new one.
     _set_aside(file, sending)
-    events = read(sending)
-    if whole and sinks.is_repeatable(name):
+    events, repeatable = read(sending), sinks.is_repeatable(name)
+    if whole and repeatable:
         events = [*events_of(run), *events]
+    left, doubts = list(events), len(read(doubtful_file(run, name)))
     try:
         if events:
-            deliver(lambda: sinks.open_sink(name, run), events, patience_s)
+            deliver(lambda: sinks.open_sink(name, run), left, patience_s, BATCH if repeatable else 1)
     except sinks.SinkError as error:
+        if not repeatable:
+            sending.unlink()
+            append(sending, left)
         _set_aside(sending, file)
-        return Synced(name, len(events), str(error))
+        return Synced(name, len(events), str(error), doubts)
     sending.unlink(missing_ok=True)
-    return Synced(name, len(events), None)
+    return Synced(name, len(events), None, doubts)
 
 
 def _set_aside(source: Path, target: Path) -> None:

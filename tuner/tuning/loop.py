@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.errors import RunProblem
 from trainables.storage import open_storage
-from tuner.cluster.environment import QUIET
+from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
 from tuner.runs.directory import Run
+from tuner.runs.journal import quiet_optuna
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.context import run_context
@@ -63,14 +64,14 @@ def search(
 
     Raises UserMistake for whatever a person can mend, before any trial starts.
     """
-    os.environ.update(QUIET)
-    if config.address is not None:
-        from tuner.cluster.session import require_answer
+    with ray_environment(config.address):
+        if config.address is not None:
+            from tuner.cluster.session import require_answer
 
-        require_answer(config.address)
-    prepared = prepare(config, reporter)
-    with prepared.run.owned():
-        return execute(prepared, reporter, observers=observers)
+            require_answer(config.address)
+        prepared = prepare(config, reporter)
+        with prepared.run.owned():
+            return execute(prepared, reporter, observers=observers)
 
 
 def execute(
@@ -83,14 +84,19 @@ def execute(
 
     `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
     """
-    os.environ.update(QUIET)
-    if prepared.address is None:
-        # Ray's switch for a machine without a cluster: everything listens on 127.0.0.1 only.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    with ray_environment(prepared.address), quiet_optuna():
+        return _execute(prepared, reporter or Reporter(), trainable, observers)
+
+
+def _execute(
+    prepared: Prepared,
+    reporter: Reporter,
+    trainable: type[Any] | None,
+    observers: "Sequence[Observer]",
+) -> SearchResult:
     from tuner.cluster.session import ray_session
     from tuner.tuning.packing import pack_trials
 
-    reporter = reporter or Reporter()
     name = prepared.run.path.name
     pack = functools.partial(pack_trials, prepared, reporter)
     with (

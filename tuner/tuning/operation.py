@@ -44,6 +44,11 @@ def operated(
                     f"{outbox.name} did not take {outbox.unsent} entries ({outbox.trouble});"
                     f" send them with: tuner sync {prepared.run.path}"
                 )
+            if outbox.in_doubt:
+                reporter.warn(
+                    f"{outbox.name} was still taking {outbox.in_doubt} entries, which may have arrived or not;"
+                    f" they stand in {outbox.doubtful}"
+                )
 
 
 def _images(prepared: "Prepared") -> int:

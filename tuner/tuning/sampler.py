@@ -6,7 +6,7 @@ anyone sees it.
 
 import heapq
 import warnings
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,13 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from trainables.errors import InvalidValue
+from tuner.runs.journal import quiet_optuna
+from tuner.runs.optuna_private import PartialStudy, trials_seen
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "auto")
 
@@ -83,7 +85,7 @@ def _sampler(name: str, seed: int) -> BaseSampler:
     raise InvalidValue(f"--sampler {name!r} is none of {', '.join(SAMPLERS)}")
 
 
-class Shortlist(optuna.Study):
+class Shortlist(PartialStudy):
     """A study that shows all running trials, but of the ended ones at most `HISTORY` once told to `choose`.
 
     TPE models the best trials against all others: the best are all shown, the others are represented by a fair
@@ -93,12 +95,11 @@ class Shortlist(optuna.Study):
     def __init__(self, study_name: str, storage: BaseStorage) -> None:
         super().__init__(study_name, storage)
         self.origin: dict[int, int] = {}
-        self._visible: list[FrozenTrial] | None = None
 
     def choose(self) -> None:
         """Show a choice of what there is now."""
         self.show_all()
-        trials = self._get_trials(deepcopy=False)
+        trials = trials_seen(self)
         ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
         if len(ended) <= HISTORY:
             return
@@ -110,21 +111,11 @@ class Shortlist(optuna.Study):
             HISTORY - BEST_SEEN, others, key=lambda number: self.origin[number] * _GOLDEN % 1.0
         )
         chosen = best.union(share)
-        self._visible = [t for t in trials if t.number in chosen or t.state is TrialState.RUNNING]
+        self.visible = [t for t in trials if t.number in chosen or t.state is TrialState.RUNNING]
 
     def show_all(self) -> None:
         """Show every trial again."""
-        self._visible = None
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        if self._visible is None:
-            return super()._get_trials(deepcopy, states, use_cache)
-        return [trial for trial in self._visible if states is None or trial.state in states]
+        self.visible = None
 
 
 class ShortlistTPE(TPESampler):
@@ -151,9 +142,11 @@ class Mirror:
     """A copy of the study in memory, on which proposals are made."""
 
     def __init__(self, study: optuna.Study) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        empty = optuna.create_study(direction=study.direction)
-        self._study = Shortlist(empty.study_name, empty._storage)
+        self._memory = InMemoryStorage()
+        with quiet_optuna():
+            empty = optuna.create_study(storage=self._memory, direction=study.direction)
+        self._study = Shortlist(empty.study_name, self._memory)
+        self._identity = self._memory.get_study_id_from_name(empty.study_name)
         self._trials: dict[int, int] = {}
         for trial in study.get_trials(deepcopy=False):
             self._study.add_trial(trial)
@@ -177,11 +170,8 @@ class Mirror:
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """An intermediate value of trial `number`."""
-        storage = self._study._storage
-        identity = storage.get_trial_id_from_study_id_trial_number(
-            self._study._study_id, self._trials[number]
-        )
-        storage.set_trial_intermediate_value(identity, epoch, value)
+        trial = self._memory.get_trial_id_from_study_id_trial_number(self._identity, self._trials[number])
+        self._memory.set_trial_intermediate_value(trial, epoch, value)
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
         """The end of trial `number`."""

@@ -139,4 +139,4 @@ def make_rungs(
     """The rungs of a run, or None for one that stops nobody early."""
     if not early_stopping:
         return None
-    return Rungs(METRICS[metric], max_epochs, grace_period, reduction_factor)
+    return Rungs(METRICS[metric].mode, max_epochs, grace_period, reduction_factor)

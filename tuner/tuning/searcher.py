@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from trainables.errors import DISK_FULL
-from tuner.tuning.scheduler import FairASHA
+from tuner.tuning.scheduler import BUDGET_OVER, FairASHA
 from tuner.tuning.trial_store import TrialStore
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -25,9 +25,9 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
     """Proposes trials from `store` while fewer than `slots()` live, and tells it how they end.
 
     `scheduler` knows why it stopped a trial. A trial whose worker dies is proposed again, up to `max_failures`
-    times: Ray's own retries give up at once when an idle worker dies that a trial was about to take over. After
-    `interrupted` is set nothing more is told: the trials that live stay as they are, for a resume. Pickles to
-    an empty shell.
+    times and within the time budget: Ray's own retries give up at once when an idle worker dies that a trial was
+    about to take over. After `interrupted` is set nothing more is told: the trials that live stay as they are, for a
+    resume. Pickles to an empty shell.
     """
 
     def __init__(
@@ -57,7 +57,11 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial's config, None while every slot is taken, FINISHED at the end; called by Ray."""
+        """The next trial's config, None for now, FINISHED at the end; called by Ray.
+
+        None while every slot is taken, and while any trial lives: Ray never asks again after FINISHED, and a trial
+        whose worker dies has to be tried again.
+        """
         if self.store is None or self.slots is None:
             return str(Searcher.FINISHED)
         if self.interrupted or self._over_budget():
@@ -67,12 +71,12 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
             return None
         config = self.store.next()
         if config is None:
-            return str(Searcher.FINISHED)
+            return None if self.store.live else str(Searcher.FINISHED)
         self._names[trial_id] = config["trial_id"]
         return config
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Pass one epoch on; called by Ray."""
+    def report(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Pass one epoch on. Ray's trial `trial_id` may have ended with it."""
         store = self.store
         if store is not None and not self.interrupted:
             self._writing(lambda: store.report(self._names[trial_id], result))
@@ -87,9 +91,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         if (result or {}).get("reason") == DISK_FULL:
             self.halt(DISK_FULL)
             return
-        if result is not None:
-            self._writing(lambda: store.report(name, result))
-        if error and store.retry(name, self._death_of(name), self.max_failures):
+        if error and not self._over_budget() and store.retry(name, self._death_of(name), self.max_failures):
             return
         status, reason, text = self._ending(name, result or {}, error)
         self._writing(lambda: store.finish(name, status, reason, text))
@@ -113,6 +115,9 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
     def _ending(self, name: str, result: Mapping[str, Any], error: bool) -> tuple[str, str, str | None]:
         """Status, reason and traceback of a trial that ended."""
         if error:
+            # After the time budget nobody is tried again: what the trial had reached stands.
+            if self.store is not None and self._over_budget() and self.store.live[name].epochs:
+                return "stopped", BUDGET_OVER, None
             return "failed", "worker died", self._death_of(name)
         reason = result.get("reason")
         if reason in ("completed", "patience"):
@@ -165,7 +170,11 @@ class Halt(tune.Stopper):  # type: ignore[misc]
 
 
 class SearcherCallback(tune.Callback):  # type: ignore[misc]
-    """Hands the searcher what Ray tells callbacks only: last epochs, retries, and why a worker died."""
+    """Hands the searcher every epoch: of those that end a trial Ray tells a searcher nothing, but callbacks.
+
+    The only way on which an epoch comes to the store: Ray calls it before `on_trial_complete`, and once for each
+    result of a worker. The searcher's own `on_trial_result` stays Ray's, which does nothing.
+    """
 
     def __init__(self, searcher: OptunaSearcher | None = None) -> None:
         self.searcher = searcher
@@ -179,6 +188,6 @@ class SearcherCallback(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
-        """Report an epoch that ended its trial too; called by Ray."""
+        """Report an epoch; called by Ray."""
         if self.searcher is not None:
-            self.searcher.on_trial_result(trial.trial_id, result)
+            self.searcher.report(trial.trial_id, result)

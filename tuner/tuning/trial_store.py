@@ -5,7 +5,6 @@ from it. So a driver may be killed between any two lines: a TrialStore opened ag
 or still to go on.
 """
 
-import bisect
 import dataclasses
 import shutil
 import time
@@ -28,6 +27,7 @@ from tuner.runs.directory import MEASURED, Run, TrialRow, flat_row
 from tuner.runs.journal import create_study
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
+from tuner.tuning.ranking import Ranking
 from tuner.tuning.sampler import Mirror, make_sampler
 
 EPOCH_FIELDS = tuple(EpochMetrics.__dataclass_fields__)
@@ -71,7 +71,7 @@ class TrialStore:
         self.storage = storage or RunFolder(run.path)
         self.run, self.proposals, self.metric = run, proposals, metric
         self.num_samples, self.keep = num_samples, keep
-        self.study, self._storage = create_study(run.journal, metric)
+        self.study, self._journal = create_study(run.journal, metric)
         self._mirror = Mirror(self.study)
         self._first = proposals.first_trials()
         self.live: dict[str, LiveTrial] = {}
@@ -81,8 +81,7 @@ class TrialStore:
         self._asked = 0
         self._written = 0.0
         self._weights = str(run.record.get("weights", ""))
-        self._ranking: list[tuple[float, int, str]] = []
-        self._combinations: dict[str, str] = {}
+        self._ranking = Ranking(METRICS[metric])
         self.exhausted = False
         self.observers: list[Observer] = []
         self._reopen()
@@ -100,7 +99,9 @@ class TrialStore:
                 continue
             past = self.run.epochs(trial_id).drop(columns="trial_id").to_dict("records")
             epochs = {int(row["epoch"]): {str(name): value for name, value in row.items()} for row in past}
-            self.live[trial_id] = LiveTrial(trial_id, trial.number, trial._trial_id, config, epochs)
+            self.live[trial_id] = LiveTrial(
+                trial_id, trial.number, self._identity(trial.number), config, epochs
+            )
             self.unfinished.append(trial_id)
         if self._asked:
             self.storage.keep_only(self.live)
@@ -122,7 +123,10 @@ class TrialStore:
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Take in one epoch's result; False if it brought nothing new."""
+        """Take in one epoch's result; False if it brought nothing new.
+
+        A trial that goes on, after a retry or a resume, tells its past epochs again.
+        """
         trial = self.live.get(trial_id)
         if trial is None or "epoch" not in result or self.metric not in result:
             return False
@@ -132,7 +136,7 @@ class TrialStore:
             return False
         trial.epochs[epoch] = {name: result[name] for name in EPOCH_FIELDS}
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
-        self._storage.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
+        self._journal.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
         self._mirror.report(trial.number, epoch, float(result[self.metric]))
         tell_epoch(self.observers, trial, epoch, self.metric)
         return True
@@ -162,7 +166,7 @@ class TrialStore:
         flat = flat_row(row, asdict(trial.config))
         if error is not None:
             (self.run.path / "failures" / f"{trial_id}.txt").write_text(error, encoding="utf-8")
-        self._storage.set_trial_user_attr(trial.identity, "row", flat)
+        self._journal.set_trial_user_attr(trial.identity, "row", flat)
         self._enter(flat, trial.config)
         # Before the end is told: whoever dies here goes on with the trial, and finds its weights kept already.
         self._keep_weights()
@@ -185,15 +189,10 @@ class TrialStore:
             self.run.write_trials(sorted(self.rows.values(), key=lambda row: int(row["number"])))
             self._written = time.monotonic()
 
-    def reap(self, reason: str) -> None:
-        """End every trial that still lives as stopped, or as failed if it never finished an epoch."""
-        for trial_id in list(self.live):
-            ended = "stopped" if self.live[trial_id].epochs else "failed"
-            self.finish(trial_id, ended, reason)
-
     def best(self) -> dict[str, Any] | None:
         """The row of the best trial that has a value and did not fail, or None."""
-        return self.rows[self._ranking[0][2]] if self._ranking else None
+        trial_id = self._ranking.best()
+        return None if trial_id is None else self.rows[trial_id]
 
     def _propose(self) -> LiveTrial | None:
         number = self._asked
@@ -228,27 +227,31 @@ class TrialStore:
             user_attrs={"trial_id": trial_id, "config": asdict(config)},
         )
         self.study.add_trial(frozen)
-        identity = self.study.get_trials(deepcopy=False)[-1]._trial_id
+        identity = self._identity(number)
         self._mirror.accept(asked, number)
         self._seen.add(_signature(config))
         self._asked += 1
         self.live[trial_id] = LiveTrial(trial_id, number, identity, config)
         return self.live[trial_id]
 
+    def _identity(self, number: int) -> int:
+        """The journal's own name of trial `number`."""
+        study = self._journal.get_study_id_from_name(self.study.study_name)
+        return int(self._journal.get_trial_id_from_study_id_trial_number(study, number))
+
     def _complete_intermediate(self, trial: LiveTrial) -> None:
         """Write the intermediate values that a kill between part and journal left out."""
         told = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         for epoch in sorted(set(trial.epochs) - set(told)):
             value = float(trial.epochs[epoch][self.metric])
-            self._storage.set_trial_intermediate_value(trial.identity, epoch, value)
+            self._journal.set_trial_intermediate_value(trial.identity, epoch, value)
 
     def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None) -> TrialRow:
         base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
         if not trial.epochs:
             return dataclasses.replace(base, weights=self._weights)
-        sign = 1 if METRICS[self.metric] == "min" else -1
         ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
-        best = min(ordered, key=lambda epoch: sign * float(epoch[self.metric]))
+        best = min(ordered, key=lambda epoch: METRICS[self.metric].cost(float(epoch[self.metric])))
         return TrialRow(
             trial_id=trial.trial_id,
             number=trial.number,
@@ -273,22 +276,11 @@ class TrialStore:
 
     def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
         """Note the row of a trial that has ended, in its place among the others."""
-        trial_id = str(row["trial_id"])
-        self.rows[trial_id] = row
-        self._combinations[trial_id] = config.combination
-        if row["value"] is not None and row["status"] != "failed":
-            sign = 1 if METRICS[self.metric] == "min" else -1
-            bisect.insort(self._ranking, (sign * float(row["value"]), int(row["number"]), trial_id))
-
-    def _kept(self) -> set[str]:
-        """Trials whose weights stay: the best of every combination, and the top `keep`."""
-        best: dict[str, str] = {}
-        for _, _, trial_id in self._ranking:
-            best.setdefault(self._combinations[trial_id], trial_id)
-        return {*best.values(), *(trial_id for _, _, trial_id in self._ranking[: self.keep])}
+        self.rows[str(row["trial_id"])] = row
+        self._ranking.enter(row, config.combination)
 
     def _keep_weights(self) -> None:
-        kept = self._kept()
+        kept = self._ranking.kept(self.keep)
         for trial_id in kept:
             target = self.run.weights(trial_id)
             if target.exists() or not self.run.alive(trial_id).exists():

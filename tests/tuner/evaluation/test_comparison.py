@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from fake_run import CLASSES, fake_scorer, make_run
 
-from trainables.errors import RunProblem
+from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.comparison import compare
 from tuner.evaluation.finalists import choose_finalists, note_scoring
 from tuner.evaluation.scores import softmax
@@ -211,11 +211,52 @@ def test_the_spread_over_seeds_stands_beside_the_sampling_error(tmp_path, monkey
     undrawn(monkeypatch)
     run = make_run(tmp_path / "run")
     key = choose_finalists([run], top=1)[0][0].key
-    seeds = pd.DataFrame({"trial_id": [key] * 3, "seed": [1, 2, 3], "accuracy": [0.90, 0.92, 0.94]})
+    seeds = pd.DataFrame({"key": [key] * 3, "seed": [1, 2, 3], "accuracy": [0.90, 0.92, 0.94]})
     found = compare([run.path], scorer=fake_scorer, seed_scores=seeds)
     assert found.table["seeds"].iloc[0] == 3
     assert found.table["seed_accuracy_sd"].iloc[0] == pytest.approx(0.02)
     assert "92.0 ± 2.0 (3)" in markdown(found)
+
+
+def test_seeds_of_equally_named_trials_of_two_runs_are_not_pooled(tmp_path, monkeypatch):
+    undrawn(monkeypatch)
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
+    twice = str(choose_finalists(runs[:1], top=1)[0][0].key)
+    seeds = pd.DataFrame({"key": [f"a/{twice}", f"b/{twice}"] * 2, "seed": [1, 1, 2, 2]})
+    seeds["accuracy"] = [0.9, 0.5, 0.9, 0.5]
+    table = compare([run.path for run in runs], scorer=fake_scorer, seed_scores=seeds).table
+    means = table.set_index("key")["seed_accuracy_mean"]
+    assert (means[f"a/{twice}"], means[f"b/{twice}"]) == (0.9, 0.5)
+    assert table["seeds"].max() == 2
+
+
+def test_seed_scores_without_their_key_are_refused(tmp_path, monkeypatch):
+    undrawn(monkeypatch)
+    run = make_run(tmp_path / "run")
+    seeds = pd.DataFrame({"trial_id": ["x"], "seed": [1], "accuracy": [0.9]})
+    with pytest.raises(InvalidValue, match="key"):
+        compare([run.path], scorer=fake_scorer, seed_scores=seeds)
+    assert not (run.path / "test_scored.yaml").exists()
+
+
+def test_seeds_that_are_yet_to_be_scored_come_after_the_look_is_recorded(tmp_path, monkeypatch):
+    undrawn(monkeypatch)
+    run = make_run(tmp_path / "run")
+
+    def later(finalists):
+        assert (run.path / "test_scored.yaml").exists()
+        keys = [one.key for one in finalists]
+        return pd.DataFrame({"key": keys, "seed": 1, "accuracy": 0.5})
+
+    assert set(compare([run.path], scorer=fake_scorer, seed_scores=later).table["seeds"]) == {1}
+
+
+def test_runs_that_are_named_alike_or_twice_are_refused(tmp_path):
+    first, second = make_run(tmp_path / "a" / "run"), make_run(tmp_path / "b" / "run")
+    with pytest.raises(RunProblem, match="both named 'run'"):
+        compare([first.path, second.path], scorer=fake_scorer)
+    with pytest.raises(RunProblem, match="named twice"):
+        compare([first.path, first.path], scorer=fake_scorer)
 
 
 def test_the_markdown_table_has_one_row_a_finalist_and_the_conclusion(found):

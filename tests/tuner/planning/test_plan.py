@@ -6,12 +6,15 @@ from click.testing import CliRunner
 from pictures import write_pictures
 from tiny import write_space
 
+from trainables import models, strategies
 from trainables.config import TrialConfig
 from trainables.errors import UserMistake
+from trainables.strategies import Thaw
 from tuner.cli.app import commands
-from tuner.planning.advice import out_of_time, unexplored
-from tuner.planning.plan import plan
+from tuner.planning.advice import disk_bytes, out_of_time, unexplored
+from tuner.planning.plan import BANKED, EpochClock, plan
 from tuner.planning.simulation import simulate
+from tuner.planning.timing import Cost
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.scheduler import Rungs
 
@@ -50,7 +53,12 @@ def test_a_plan_times_each_combination_and_leaves_no_run_directory(found):
     names = [(row.cost.model, row.cost.strategy) for row in found.combinations]
     assert names == [("resnet18", "feature_extractor"), ("resnet18", "full")]
     head, whole = (row.cost for row in found.combinations)
-    assert min(head.frozen_s, whole.full_s, whole.eval_s) > 0
+    assert min(head.first_s, whole.full_s, whole.eval_s) > 0
+    assert [(row.frozen_epoch_s is None, row.full_epoch_s is None) for row in found.combinations] == [
+        (False, True),
+        (True, False),
+    ]
+    assert (head.first_s, whole.first_s) == (head.full_s, whole.full_s)
     assert whole.weights_bytes == 4 * 11_178_051
     assert (whole.trained_bytes, head.trained_bytes) == (whole.weights_bytes, 4 * 1539)
     assert head.memory_bytes > whole.weights_bytes
@@ -123,6 +131,59 @@ def test_a_plan_warns_when_the_time_budget_is_too_short():
 def test_a_plan_refuses_what_a_run_would_refuse(tmp_path):
     with pytest.raises(UserMistake, match="googlenet_ful"):
         plan(SearchConfig(space="googlenet_ful", data=tmp_path))
+
+
+@pytest.fixture
+def new_strategies(monkeypatch):
+    """Strategies whose names nobody knows: one like feature_extractor, one whose upper stage trains at once."""
+    monkeypatch.setitem(
+        strategies._ENTRIES, "still", strategies._Entry(lambda c, n: [Thaw(None, 0.0)] * n, False)
+    )
+
+    def halves(config, num_stages):
+        return [Thaw(1, 1e-3)] + [Thaw(4, 1e-3)] * (num_stages - 1)
+
+    monkeypatch.setitem(strategies._ENTRIES, "halves", strategies._Entry(halves, False))
+    return [replace(FULL, strategy=name) for name in ("still", "halves")]
+
+
+def cost_of(config, first_s, full_s):
+    return Cost(config.model, config.strategy, first_s, full_s, 0.5, 400, 100, 512, 1000)
+
+
+def seconds_of(config, costs, max_epochs=6):
+    clock = EpochClock(costs, (10, 4), SearchConfig(space="x", data=None, feature_cache_bytes=10**9))
+    return [[clock(config, epoch) for epoch in range(1, max_epochs + 1)] for _ in range(2)]
+
+
+def test_a_new_strategy_is_timed_by_what_trains_in_which_epoch(new_strategies):
+    still, halves = new_strategies
+    costs = {
+        ("resnet18", "still"): cost_of(still, 1.0, 1.0),
+        ("resnet18", "halves"): cost_of(halves, 2.0, 3.0),
+    }
+    computed, read = seconds_of(still, costs)
+    assert computed == [12.0] * 6
+    assert read == pytest.approx([12.0 * BANKED] * 6)
+    # The upper stage trains from the first epoch: nothing is frozen, so nothing is read from the bank.
+    assert seconds_of(halves, costs) == [[22.0] * 3 + [32.0] * 3] * 2
+
+
+def test_stages_that_join_one_by_one_grow_the_seconds_in_proportion():
+    staged = replace(LATE, strategy="staged_unfreeze", unfreeze_at=1)
+    stages = models.num_stages("resnet18")
+    costs = {("resnet18", "staged_unfreeze"): cost_of(staged, 1.0, 1.0 + stages)}
+    computed, _ = seconds_of(staged, costs, stages + 2)
+    assert computed == pytest.approx([2.0 + 10 * min(1 + k, 1 + stages) for k in range(stages + 2)])
+
+
+def test_the_bank_s_bytes_follow_from_what_a_strategy_freezes(new_strategies):
+    still, halves = new_strategies
+    sizes = {"samples": 4, "keep": 1, "concurrent": 1, "images": 14, "image_size": 32, "train_images": 10}
+    sizes["bank_limit"] = 10**9
+    for config, frozen in ((still, 9), (halves, 0), (FULL, 0), (LATE, 4)):
+        costs = {("resnet18", config.strategy): cost_of(config, 1.0, 2.0)}
+        assert disk_bytes(costs, [config], **sizes)["frozen features"] == frozen * 10 * 512 * 4
 
 
 def test_the_command_takes_the_options_of_run_and_prints_the_plan(tmp_path):

@@ -124,3 +124,56 @@ def test_an_unknown_sink_is_refused_with_the_nearest_name():
 def test_a_sink_whose_package_is_missing_names_the_extra():
     with pytest.raises(InvalidValue, match=r"pip install 'tuner\[mongodb\]'"):
         sinks.require("no_such_package_anywhere", "mongodb")
+
+
+class Doubling(Taking):
+    """A sink in which a repeated event leaves a double, and which fails at some events the first time it sees them."""
+
+    def __init__(self, failing=(), **more):
+        super().__init__(**more)
+        self.failing = set(failing)
+
+    def send(self, events):
+        for one in events:
+            if one.trial_id in self.failing:
+                self.failing.remove(one.trial_id)
+                raise sinks.SinkError("down")
+            super().send([one])
+
+
+def test_what_may_have_arrived_is_never_sent_again_to_a_sink_that_would_double_it(tmp_path):
+    sink = Taking(seconds=1.0)
+    box = Outbox("taking", lambda: sink, tmp_path / "unsent", doubtful=tmp_path / "doubtful")
+    for number in (1, 2, 3):
+        box.put(event(number))
+    time.sleep(0.3)
+    box.close(0.2)
+    assert read(tmp_path / "doubtful") == [event(1)]
+    assert read(tmp_path / "unsent") == [event(2), event(3)]
+    assert (box.unsent, box.in_doubt) == (2, 1)
+    time.sleep(1.2)
+    assert sink.taken == [event(1)]
+
+
+def test_a_batch_that_fails_in_its_middle_doubles_nothing(tmp_path):
+    sink = Doubling(failing=["t3", "t7"])
+    box = Outbox("doubling", lambda: sink, tmp_path / "unsent", doubtful=tmp_path / "doubtful")
+    for number in range(10):
+        box.put(event(number))
+    time.sleep(0.5)
+    box.close()
+    assert sink.taken == [event(number) for number in range(10)]
+    assert not (tmp_path / "doubtful").exists()
+
+
+def test_a_delivery_that_fails_in_its_middle_goes_on_where_it_was():
+    sink, left = Doubling(failing=["t3", "t7"]), [event(number) for number in range(10)]
+    outbox.deliver(lambda: sink, left, size=1)
+    assert (sink.taken, left) == ([event(number) for number in range(10)], [])
+
+
+def test_a_delivery_that_is_given_up_leaves_what_was_not_taken():
+    sink, left = Doubling(failing=["t3"]), [event(number) for number in range(10)]
+    with pytest.raises(sinks.SinkError):
+        outbox.deliver(lambda: sink, left, patience_s=0.0, size=1)
+    assert left == [event(number) for number in range(3, 10)]

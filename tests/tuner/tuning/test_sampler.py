@@ -5,6 +5,7 @@ from optuna.distributions import FloatDistribution
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
+from tuner.runs.optuna_private import trials_seen
 from tuner.tuning.sampler import BEST_SEEN, HISTORY, Mirror, make_sampler
 
 
@@ -31,7 +32,7 @@ def seen_by_tpe(mirror: Mirror, number: int) -> list[optuna.trial.FrozenTrial]:
     asked = mirror.ask(make_sampler("tpe", 0, number))
     asked.suggest_float("x", 0, 1)
     mirror.accept(asked, number)
-    return asked.study._get_trials(deepcopy=False)
+    return trials_seen(asked.study)
 
 
 def test_a_short_history_is_shown_whole_and_proposes_as_plain_tpe():
@@ -82,4 +83,4 @@ def test_other_samplers_see_everything():
     seen_by_tpe(mirror, 400)
     asked = mirror.ask(make_sampler("random", 0, 401))
     asked.suggest_float("x", 0, 1)
-    assert len(asked.study._get_trials(deepcopy=False)) == 402
+    assert len(trials_seen(asked.study)) == 402

@@ -75,7 +75,7 @@ def parallel(frame: "pd.DataFrame", metric: str, order: Sequence[str]) -> "Drawi
         from matplotlib.colors import Normalize
 
         axes = figure.add_subplot()
-        best_first = METRICS[metric] == "min"
+        best_first = METRICS[metric].minimised
         norm = Normalize(frame["value"].min(), frame["value"].max())
         # Good trials stand out most: dark on light paper, bright on dark paper.
         bright_best = paper() < "#8"

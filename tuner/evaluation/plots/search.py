@@ -71,7 +71,7 @@ def over_time(run: Run) -> "Drawing":
             axes.plot(
                 some["minutes"], place, marker, color=colour, ms=6, ls="", label=f"{label} ({len(some)})"
             )
-        best = values["value"].cummin() if METRICS[metric] == "min" else values["value"].cummax()
+        best = values["value"].cummin() if METRICS[metric].minimised else values["value"].cummax()
         axes.step(values["minutes"], best, where="post", color=ink(), lw=1.2, label="best so far")
         # A trial or two that nearly diverged would press all others into one line.
         if len(values) and values["value"].min() > 0 and values["value"].max() > 10 * values["value"].min():
@@ -86,7 +86,7 @@ def over_time(run: Run) -> "Drawing":
 def _worst(values: "pd.DataFrame", metric: str) -> float:
     if len(values) == 0:
         return 0.0
-    return float(values["value"].max() if METRICS[metric] == "min" else values["value"].min())
+    return float(values["value"].max() if METRICS[metric].minimised else values["value"].min())
 
 
 def rung_survival(run: Run) -> "Drawing | None":

@@ -1,0 +1,37 @@
+"""The order of a run's ended trials, and whose weights are kept."""
+
+import bisect
+from collections.abc import Mapping
+from typing import Any
+
+from trainables.config import Metric
+
+__all__ = ["Ranking"]
+
+
+class Ranking:
+    """Trials that have a value and did not fail, the best first; of equal ones the earlier."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._ordered: list[tuple[float, int, str]] = []
+        self._combinations: dict[str, str] = {}
+
+    def enter(self, row: Mapping[str, Any], combination: str) -> None:
+        """Put the trial of `row`, as `trials.parquet` has it, in its place."""
+        if row["value"] is None or row["status"] == "failed":
+            return
+        trial_id = str(row["trial_id"])
+        self._combinations[trial_id] = combination
+        bisect.insort(self._ordered, (self._metric.cost(float(row["value"])), int(row["number"]), trial_id))
+
+    def best(self) -> str | None:
+        """The best trial."""
+        return self._ordered[0][2] if self._ordered else None
+
+    def kept(self, top: int) -> set[str]:
+        """Trials whose weights stay: the best of every combination, and the `top` best of all."""
+        first: dict[str, str] = {}
+        for _, _, trial_id in self._ordered:
+            first.setdefault(self._combinations[trial_id], trial_id)
+        return {*first.values(), *(trial_id for _, _, trial_id in self._ordered[:top])}
