@@ -122,10 +122,9 @@ def classes() -> str:
     """A section for every public class of `tuner` that is no error."""
     from tuner import _ELSEWHERE
 
-    places = {**_ELSEWHERE, "Predictions": "tuner.api"}
     sections = []
-    for name in sorted(places):
-        tree = _tree(places[name].replace(".", "/") + ".py")
+    for name in sorted(_ELSEWHERE):
+        tree = _tree(_ELSEWHERE[name].replace(".", "/") + ".py")
         node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
         sections.append(_class(node))
     return "\n".join(sections)
@@ -169,7 +168,7 @@ class _Unquoted(ast.NodeTransformer):
 
 def _wrapped(signature: str) -> str:
     """One argument a line where one line would be too long."""
-    if len(signature) <= 100:
+    if len(signature) <= 76:
         return signature
     head, _, rest = signature.partition("(")
     inside, _, tail = rest.rpartition(")")

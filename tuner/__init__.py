@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import Predictions, compare, export, plan, predict, resume, retrain, search
+    from tuner.api import compare, export, plan, predict, resume, retrain, search
     from tuner.errors import (
         DataProblem,
         Diverged,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
+    from tuner.release.answers import Predictions
     from tuner.release.job import RetrainConfig, Retrained
     from tuner.release.predictions import Prediction
     from tuner.runs.best import Best
@@ -76,6 +77,7 @@ _ELSEWHERE = {
     "Comparison": "tuner.evaluation.evidence",
     "Plan": "tuner.planning.plan",
     "Prediction": "tuner.release.predict",
+    "Predictions": "tuner.release.answers",
     "RetrainConfig": "tuner.release.job",
     "Retrained": "tuner.release.job",
     "Run": "tuner.runs.directory",

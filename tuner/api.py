@@ -13,12 +13,10 @@ from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
+    from tuner.release.answers import Predictions
     from tuner.release.job import Retrained
-    from tuner.release.predictions import Prediction
     from tuner.runs.best import Best
     from tuner.runs.trial import LiveTrial
     from tuner.tuning.config import SearchConfig
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "OnEpoch",
     "OnTrial",
-    "Predictions",
     "RetrainOptions",
     "SearchOptions",
     "compare",
@@ -166,21 +163,29 @@ def compare(
     *,
     out: AnyPath | None = None,
     top: int = 5,
+    seeds: int = 0,
+    also_by_image: bool = False,
     seed: int = 0,
+    verbose: bool = False,
 ) -> "Comparison":
     """Score the finalists of one or more run directories on the test images and write the report.
 
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
-    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation. `seed` is
-    that of the bootstraps. Raises RunProblem for runs that can't be compared.
+    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation; with
+    `seeds` each is retrained as often with other seeds, with `also_by_image` once on a random split by image, whose
+    leak is then measured. `seed` is that of the bootstraps. Raises RunProblem for
+    runs that can't be compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
     from tuner.evaluation.comparison import compare as run
+    from tuner.release.seed_session import SeedDemands, retrained
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)
-    return run([Path(path) for path in paths], out=where, top=top, seed=seed)
+    folders = [Path(path) for path in paths]
+    with retrained(folders, seeds, also_by_image, SeedDemands(), _show(verbose)) as (scores, leak):
+        return run(folders, out=where, top=top, seed=seed, seed_scores=scores, by_image=leak)
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":
@@ -220,6 +225,7 @@ def predict(model: AnyPath, images: AnyPath | Sequence[AnyPath], *, verbose: boo
 
     >>> tuner.predict("model", "new-images/").rows[0]["class"]  # doctest: +SKIP
     """
+    from tuner.release.answers import Predictions
     from tuner.release.predict import find_images, load_model
     from tuner.release.predict import predict as answer
 
@@ -227,38 +233,6 @@ def predict(model: AnyPath, images: AnyPath | Sequence[AnyPath], *, verbose: boo
     found = find_images([str(name) for name in named])
     loaded = load_model(Path(model))
     return Predictions(loaded.spec.classes, tuple(answer(loaded, found, _show(verbose))))
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The answers of a model for several images, in their order.
-
-    >>> from tuner.release.predictions import Prediction
-    >>> found = Predictions(("early", "late"), (Prediction("leaf.jpg", (0.25, 0.75)),))
-    >>> found.rows
-    [{'path': 'leaf.jpg', 'class': 'late', 'probability': 0.75, 'error': None, 'early': 0.25, 'late': 0.75}]
-    """
-
-    classes: tuple[str, ...]
-    answers: "tuple[Prediction, ...]"
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """One row an image: path, class, probability, error, then the probability of each class."""
-        return [answer.row(self.classes) for answer in self.answers]
-
-    @property
-    def table(self) -> "pd.DataFrame":
-        """The rows as a DataFrame; needs pandas."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows)
-
-    def write(self, path: AnyPath) -> None:
-        """Write the rows to a .parquet, .csv or .json file; raises InvalidValue for another suffix."""
-        from tuner.release.predictions import write_predictions
-
-        write_predictions(self.answers, self.classes, Path(path))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,6 @@
 """The command that compares; attached to the others in `cli`."""
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -13,9 +9,6 @@ from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number
 from tuner.cli.terminal import say
-
-if TYPE_CHECKING:
-    from tuner.evaluation.comparison import ByImageScorer, SeedScorer
 
 
 @click.command()
@@ -67,15 +60,19 @@ def compare(
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.evaluation.comparison import compare as compare_runs
     from tuner.evaluation.table import markdown
+    from tuner.release.seed_session import SeedDemands, retrained
     from tuner.runs.directory import Run
+    from tuner.runs.places import try_folder
+    from tuner.tracking.reporter import Reporter
     from tuner.tracking.sync import log_final_tests
 
-    demands = _Demands(address, concurrent, cpus_per_trial, gpus_per_trial)
-    if also_by_image:
-        from tuner.release.by_image import check_groups
-
-        check_groups([Run.open(run) for run in runs])
-    with _retraining(seeds, also_by_image, demands) as (scores, leak):
+    # A Ray for the seeds is started before `compare_runs` looks at its places.
+    for run in runs:
+        try_folder(Run.open(run).path)
+    try_folder(out or runs[0] / "report", "--out")
+    demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)
+    reporter = Reporter(Console(stderr=True, highlight=False))
+    with retrained(runs, seeds, also_by_image, demands, reporter) as (scores, leak):
         comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores, by_image=leak)
     if as_json:
         print_json(documents.comparison(comparison))
@@ -86,37 +83,3 @@ def compare(
             if log.trouble is not None:
                 say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
     say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
-
-
-@dataclass(frozen=True)
-class _Demands:
-    """What the seeds ask of Ray; see `ray_session.Demands`."""
-
-    address: str | None
-    concurrent: int | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | None
-
-
-@contextlib.contextmanager
-def _retraining(
-    seeds: int, also_by_image: bool, demands: _Demands
-) -> "Iterator[tuple[SeedScorer | None, ByImageScorer | None]]":
-    """What scores the finalists under `seeds` other seeds, and under a split by image; None for what nobody asked."""
-    if seeds < 1 and not also_by_image:
-        yield None, None
-        return
-    from tuner.cluster.environment import ray_environment
-
-    with ray_environment(demands.address):
-        from tuner.cluster.session import ray_session
-        from tuner.release.by_image import by_image_scores
-        from tuner.release.seed_scores import seed_scores
-        from tuner.tracking.reporter import Reporter
-
-        reporter = Reporter(Console(stderr=True, highlight=False))
-        with ray_session(demands) as session:
-            yield (
-                (lambda finalists: seed_scores(finalists, seeds, session, reporter)) if seeds else None,
-                (lambda finalists: by_image_scores(finalists, session, reporter)) if also_by_image else None,
-            )
