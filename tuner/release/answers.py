@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.release.predict import Prediction, write_predictions
+from tuner.release.predictions import Prediction, write_predictions
 
 if TYPE_CHECKING:
     import pandas as pd

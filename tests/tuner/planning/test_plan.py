@@ -12,7 +12,7 @@ from trainables.errors import UserMistake
 from trainables.strategies import Thaw
 from tuner.cli.app import commands
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
-from tuner.planning.plan import BANKED, EpochClock, plan
+from tuner.planning.plan import CACHED, EpochClock, plan
 from tuner.planning.simulation import simulate
 from tuner.planning.timing import Cost
 from tuner.tuning.config import SearchConfig
@@ -164,7 +164,7 @@ def test_a_new_strategy_is_timed_by_what_trains_in_which_epoch(new_strategies):
     }
     computed, read = seconds_of(still, costs)
     assert computed == [12.0] * 6
-    assert read == pytest.approx([12.0 * BANKED] * 6)
+    assert read == pytest.approx([12.0 * CACHED] * 6)
     # The upper stage trains from the first epoch: nothing is frozen, so nothing is read from the bank.
     assert seconds_of(halves, costs) == [[22.0] * 3 + [32.0] * 3] * 2
 
