@@ -118,13 +118,17 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         row["calibration_error"] = found.calibration_error
         for name in ("precision", "recall", "f1", "auc"):
             row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
+        for c, interval in zip(evidence.classes, sure.auc, strict=True):
+            low, high = _ends("auc", interval).values()
+            row |= {f"auc_low[{c}]": low, f"auc_high[{c}]": high}
         row["confusion"] = json.dumps(found.confusion)
         rows.append(row)
     return pd.DataFrame(rows).merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:
-    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
+    low, high = (np.nan, np.nan) if interval is None else (interval.low, interval.high)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
