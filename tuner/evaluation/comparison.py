@@ -140,6 +140,9 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         row["calibration_error"] = found.calibration_error
         for name in ("precision", "recall", "f1", "auc"):
             row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
+        for c, interval in zip(evidence.classes, sure.auc, strict=True):
+            low, high = _ends("auc", interval).values()
+            row |= {f"auc_low[{c}]": low, f"auc_high[{c}]": high}
         row["confusion"] = json.dumps(found.confusion)
         row["one_answer"] = None if found.one_answer is None else evidence.classes[found.one_answer]
         rows.append(row)
@@ -148,7 +151,8 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:
-    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
+    low, high = (np.nan, np.nan) if interval is None else (interval.low, interval.high)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tuner.evaluation.scores import why_no_interval
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,6 +28,9 @@ def doubts(evidence: "Evidence") -> list[str]:
             notes.append(
                 f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
             )
+    alone = [name for name, count in zip(evidence.classes, counts, strict=True) if count == 1]
+    if alone:
+        notes.append(why_no_interval(alone, "group" if evidence.grouped else "image"))
     data = evidence.runs[0].record["data"]
     notes += map(str, data.get("findings") or ())
     if data["sample"]:

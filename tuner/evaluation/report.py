@@ -70,8 +70,8 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
     unit = "groups within their class" if evidence.grouped else "images (Wilson)"
     note = (
         "Ordered by validation, on which the first was chosen; the test set only reports. 95 % intervals"
-        f" resample {unit}; the interval by image takes every photograph as independent. Verdicts compare with"
-        f" the first on the same images ({test}, Holm-corrected)."
+        f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
+        f" compare with the first on the same images ({test}, Holm-corrected)."
     )
     parts = [table(header, rows, "Finalists on the test set"), f'<p class="note">{note}</p>']
     if found.table["published_accuracy"].notna().any():

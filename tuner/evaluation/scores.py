@@ -6,16 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tuner.evaluation.statistics import (
-    FloatArray,
-    Interval,
-    accuracy_interval,
-    calibration_error,
-    group_bootstrap,
-    score_interval,
-)
+from tuner.evaluation.posterior import count_groups, draw_f1, draw_recalls, interval_of_draws
+from tuner.evaluation.ranking import auc_interval
+from tuner.evaluation.statistics import FloatArray, Interval, accuracy_interval, calibration_error
 
-__all__ = ["ScoreIntervals", "TestScores", "one_answer", "score", "score_intervals", "softmax"]
+__all__ = [
+    "ScoreIntervals",
+    "TestScores",
+    "one_answer",
+    "score",
+    "score_intervals",
+    "softmax",
+    "why_no_interval",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -47,12 +50,30 @@ class TestScores:
 
 @dataclass(frozen=True)
 class ScoreIntervals:
-    """95 % intervals of one model's scores; `image_accuracy` pretends that images are independent."""
+    """95 % intervals of one model's scores; `image_accuracy` pretends that images are independent.
+
+    `alone` are the class numbers that have a single group; with any of these the averages over classes have no
+    interval, since one group does not show how groups of its class differ. `auc` has one interval a class, None
+    where the class or the rest has fewer than two groups. The loss and the calibration error have none: nothing
+    that was tried holds the truth often enough on few groups.
+    """
 
     accuracy: Interval
     image_accuracy: Interval
-    balanced_accuracy: Interval
-    macro_f1: Interval
+    balanced_accuracy: Interval | None
+    macro_f1: Interval | None
+    auc: tuple[Interval | None, ...]
+    alone: tuple[int, ...] = ()
+
+
+def why_no_interval(alone: Sequence[str], unit: str = "group") -> str:
+    """The sentence that stands where averages over classes have no interval; `alone` are the classes' names."""
+    one = len(alone) == 1
+    who = f"class {alone[0]!r} has" if one else f"classes {', '.join(map(repr, alone))} have"
+    return (
+        f"{who} a single test {unit}, which does not show how {unit}s of {'its' if one else 'their'} class differ:"
+        " balanced accuracy and macro-F1 are given without a 95 % interval"
+    )
 
 
 def softmax(logits: FloatArray) -> FloatArray:
@@ -107,49 +128,30 @@ def score_intervals(
 ) -> ScoreIntervals:
     """95 % intervals of the scores of `logits` [n, classes].
 
-    Whole `groups` [n] are resampled within their classes.
+    For accuracy whole `groups` [n] are resampled within their classes; averages over classes get theirs from
+    posterior draws of every class's recall.
     """
     predicted, classes = np.asarray(logits).argmax(axis=1), np.asarray(logits).shape[1]
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     correct = predicted == labels
-    first, codes = np.unique(np.asarray(groups), return_index=True, return_inverse=True)[1:]
-    count = len(first)
-    sums = np.concatenate(
-        [
-            _per_group(codes[correct], labels[correct], count, classes),
-            _per_group(codes, labels, count, classes),
-            _per_group(codes, predicted, count, classes),
-        ],
-        axis=1,
-    )
-    strata = labels[first]
-    errors = group_bootstrap(sums, _balanced_and_f1, strata=strata, resamples=resamples, seed=seed)
-    values = _balanced_and_f1(sums.sum(axis=0))
-    # The average over classes knows no more than its rarest class: that is its size if groups hang together.
-    present = np.bincount(strata, minlength=classes)
-    present = present[present > 0]
-    full = len(present) ** 2 / float((1 / present).sum())
-    wrong = len(np.unique(codes[~correct]))
-    informative = min(wrong, len(np.unique(codes[correct])))
-    images = np.arange(len(labels))
+    accuracy = accuracy_interval(correct, codes, strata=labels, resamples=resamples, seed=seed)
+    by_image = accuracy_interval(correct, np.arange(len(labels)))
+    counts = count_groups(labels, predicted, codes, classes)
+    alone = np.flatnonzero(np.bincount(counts.classes, minlength=classes) == 1)
+    probabilities = softmax(np.asarray(logits, dtype=np.float64))
+    auc = tuple(auc_interval(labels == code, probabilities[:, code], codes) for code in range(classes))
+    if len(alone):
+        return ScoreIntervals(accuracy, by_image, None, None, auc, tuple(int(code) for code in alone))
+    found, present = draw_recalls(counts, seed=seed), np.unique(labels)
+    f1 = draw_f1(counts, found, seed=seed)[:, present].mean(axis=1)
+    values = score(labels, logits)
     return ScoreIntervals(
-        accuracy=accuracy_interval(correct, codes, strata=labels, resamples=resamples, seed=seed),
-        image_accuracy=accuracy_interval(correct, images),
-        balanced_accuracy=score_interval(float(values[0]), float(errors[0]), full, informative),
-        macro_f1=score_interval(float(values[1]), float(errors[1]), full, informative),
+        accuracy=accuracy,
+        image_accuracy=by_image,
+        balanced_accuracy=interval_of_draws(found.recall[:, present].mean(axis=1), values.balanced_accuracy),
+        macro_f1=interval_of_draws(f1, values.macro_f1),
+        auc=auc,
     )
-
-
-def _balanced_and_f1(totals: FloatArray) -> FloatArray:
-    hits, real, named = np.split(totals, 3, axis=-1)
-    present = real > 0
-    count = present.sum(axis=-1)
-    recall = (_ratio(hits, real) * present).sum(axis=-1) / count
-    return np.stack([recall, (_ratio(2 * hits, real + named) * present).sum(axis=-1) / count], axis=-1)
-
-
-def _per_group(codes: IntArray, classes_of: IntArray, groups: int, classes: int) -> FloatArray:
-    cells = np.bincount(codes * classes + classes_of, minlength=groups * classes)
-    return cells.reshape(groups, classes).astype(np.float64)
 
 
 def _auc(positive: npt.NDArray[np.bool_], probability: FloatArray) -> float:

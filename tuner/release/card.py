@@ -1,7 +1,7 @@
 """MODEL_CARD.md, and the sentences that a person reads when a retraining ends."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.evaluation.scores import one_answer
@@ -26,8 +26,11 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     lines.append(
         f"test accuracy of the exported model {_percent(exported['accuracy'])}"
         f" (95 % interval {_percent(exported['accuracy_95'][0])} to {_percent(exported['accuracy_95'][1])},"
-        f" {unit}), macro-F1 {exported['macro_f1']:.3f}, loss {exported['loss']:.4f}"
+        f" {unit}), macro-F1 {exported['macro_f1']:.3f}{_span(exported['macro_f1_95'])},"
+        f" loss {exported['loss']:.4f}"
     )
+    if "why_no_interval" in exported:
+        lines.append(f"no interval of every score: {exported['why_no_interval']}")
     spread = over["standard_deviation"]
     deviation = f", standard deviation {_points(spread)}" if spread is not None else ""
     lines.append(f"seeds: {over['n']}, mean test accuracy {_percent(over['mean'])}{deviation}")
@@ -142,6 +145,10 @@ def _files() -> str:
             "- `manifest.json`: size and SHA-256 of every file",
         ]
     )
+
+
+def _span(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f" (95 % interval {ends[0]:.3f} to {ends[1]:.3f})"
 
 
 def _percent(share: float) -> str:

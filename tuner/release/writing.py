@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainables.config import METRICS
-from tuner.evaluation.scores import TestScores, score, score_intervals, softmax
-from tuner.evaluation.statistics import FloatArray
+from tuner.evaluation.scores import TestScores, score, score_intervals, softmax, why_no_interval
+from tuner.evaluation.statistics import FloatArray, Interval
 from tuner.release.folder import LABELS, ModelSpec, write_json, write_manifest
 from tuner.release.seeds import SeedResult, score_weights
 from tuner.runs.best import save_best
@@ -157,10 +157,15 @@ def _test(
     sure = score_intervals(labels, logits, groups)
     exported: dict[str, Any] = {name: getattr(found, name) for name in SCORES}
     for name in INTERVALS:
-        interval = getattr(sure, name)
-        exported[f"{name}_95"] = [interval.low, interval.high]
+        exported[f"{name}_95"] = _ends(getattr(sure, name))
+    if sure.alone:
+        names = [plan.job.classes[code] for code in sure.alone]
+        exported["why_no_interval"] = why_no_interval(names, "group" if plan.images.grouped else "image")
     per_class = {
-        label: {name: getattr(found, name)[i] for name in ("precision", "recall", "f1", "auc")}
+        label: {
+            **{name: getattr(found, name)[i] for name in ("precision", "recall", "f1", "auc")},
+            "auc_95": _ends(sure.auc[i]),
+        }
         for i, label in enumerate(plan.job.classes)
     }
     return {
@@ -170,6 +175,10 @@ def _test(
         "by_seed": [{name: getattr(one, name) for name in SCORES} for one in by_seed],
         "over_seeds": {name: _spread([getattr(one, name) for one in by_seed]) for name in SCORES},
     }
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
 
 
 def _spread(values: Sequence[float]) -> dict[str, float | int | None]:

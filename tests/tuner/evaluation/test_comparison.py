@@ -367,3 +367,18 @@ def test_a_tie_with_a_chosen_one_of_one_answer_is_said_to_mean_nothing(tmp_path,
 def test_no_note_where_every_finalist_tells_classes_apart(found):
     assert found.table["one_answer"].isna().all()
     assert "same class" not in markdown(found)
+
+
+def test_a_class_of_one_test_group_leaves_averages_without_an_interval_and_says_why(tmp_path, monkeypatch):
+    undrawn(monkeypatch)
+    run = make_run(tmp_path / "run", classes={"plenty": 12, "some": 6, "rare": 1})
+    found = compare([run.path], scorer=fake_scorer, top=1)
+    for name in ("test_balanced_accuracy", "test_macro_f1"):
+        assert found.table[[f"{name}_low", f"{name}_high"]].isna().all(axis=None)
+        assert found.table[name].notna().all()
+    assert found.table["test_accuracy_low"].notna().all()
+    assert found.table["auc_low[rare]"].isna().all()
+    assert found.table["auc_low[some]"].notna().all()
+    reason = next(note for note in found.warnings if "without a 95 % interval" in note)
+    assert "class 'rare' has a single test group" in reason
+    assert reason in markdown(found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from tuner.evaluation.scores import score, score_intervals, softmax
+from tuner.evaluation.scores import score, score_intervals, softmax, why_no_interval
 
 
 def sample(count=200, classes=3, seed=0):
@@ -59,12 +59,40 @@ def test_intervals_hold_their_scores_and_grouped_ones_are_wider():
     assert intervals.accuracy.high - intervals.accuracy.low > 1.7 * (image.high - image.low)
 
 
-def test_a_perfect_balanced_accuracy_is_as_uncertain_as_its_rarest_class():
-    labels = np.repeat([0, 1, 2], [100, 100, 16])
-    groups = [str(number) for number in np.repeat(np.arange(54), 4)]
+def test_a_perfect_balanced_accuracy_is_less_certain_the_rarer_a_class_is():
+    widths = []
+    for rare in (2, 4, 25):
+        labels = np.repeat([0, 1, 2], [100, 100, 4 * rare])
+        groups = [str(number) for number in np.repeat(np.arange(50 + rare), 4)]
+        intervals = score_intervals(labels, np.eye(3)[labels], groups)
+        assert intervals.balanced_accuracy.high == 1.0
+        widths.append(1 - intervals.balanced_accuracy.low)
+    assert widths[0] > 1.2 * widths[1] > 1.5 * widths[2]
+
+
+@pytest.mark.parametrize("rare", [2, 3, 6])
+def test_averages_over_classes_have_wide_intervals_where_a_class_is_rare(rare):
+    labels = np.repeat([0, 1, 2], [24, 24, 4 * rare])
+    groups = [str(number) for number in np.repeat(np.arange(12 + rare), 4)]
+    intervals = score_intervals(labels, 4 * np.eye(3)[labels], groups)
+    for interval in (intervals.balanced_accuracy, intervals.macro_f1):
+        assert interval.high == 1.0
+        assert interval.low < 0.92
+
+
+def test_a_class_of_a_single_group_leaves_averages_over_classes_without_an_interval():
+    labels = np.repeat([0, 1, 2], [24, 24, 4])
+    groups = [str(number) for number in np.repeat(np.arange(13), 4)]
     intervals = score_intervals(labels, np.eye(3)[labels], groups)
-    assert intervals.balanced_accuracy.high == 1.0
-    assert intervals.balanced_accuracy.low < intervals.accuracy.low
+    assert (intervals.balanced_accuracy, intervals.macro_f1, intervals.auc[2]) == (None, None, None)
+    assert intervals.alone == (2,)
+    assert intervals.accuracy.low < 1.0
+    assert intervals.auc[0].high == 1.0
+
+
+def test_the_reason_for_no_interval_names_the_classes():
+    assert why_no_interval(["b|c"]).startswith("class 'b|c' has a single test group,")
+    assert why_no_interval(["a", "b"], "image").startswith("classes 'a', 'b' have a single test image,")
 
 
 def test_one_answer_is_that_of_a_model_that_tells_nothing_apart():

@@ -1,0 +1,275 @@
+"""How often 95 % intervals hold the truth, by simulation; tuner's beside the percentile group bootstrap's.
+
+    python benchmarks/coverage.py            python benchmarks/coverage.py --draws 200
+
+Each design says how many groups of how many images a class has in the test set, how right a model is on each class,
+and how much the images of a group hang together. Logits are the class's own skill plus noise, of which a share is
+common to the group; so nothing here is the law that an interval assumes. The truth is the score of a huge test set of
+the same proportions. One core, some minutes; the seeds are fixed.
+"""
+
+import argparse
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tuner.evaluation.scores import score, score_intervals, softmax
+from tuner.evaluation.statistics import paired_test
+from tuner.runs.hardware import hardware, usable_cores
+
+METRICS = (
+    "accuracy",
+    "balanced accuracy",
+    "macro-F1",
+    "AUC of the last class",
+    "log loss",
+    "calibration error",
+)
+DRAWS, RESAMPLES, BINS = 1000, 500, 15
+POPULATION = 300_000
+"""Images of the huge test set, about."""
+
+TEMPERATURE = 2.0
+"""Makes the simulated model a little too sure of itself, so that its calibration error is not zero."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Groups of each class, the images of successive groups, each class's accuracy, the noise's common share."""
+
+    groups: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    common: float
+    images: tuple[int, ...] = (4,)
+
+    @property
+    def name(self) -> str:
+        """The design in a few words; runs of equal numbers are counted."""
+        return f"{_runs(self.groups)} groups of {' or '.join(map(str, self.images))}; {_runs(self.accuracies)} right"
+
+
+EIGHT = (0.8, 0.98, 0.9, 0.95, 0.85, 0.92, 0.9, 0.97)
+DESIGNS = (
+    Design((40, 40, 40), (0.95, 0.92, 0.8), 0.6),
+    Design((12, 12, 12), (0.9, 0.9, 0.9), 0.6),
+    Design((6, 6, 6), (0.85, 0.9, 0.98), 0.6),
+    Design((25, 25, 4), (0.9, 0.9, 0.9), 0.6),
+    Design((25, 25, 4), (0.95, 0.92, 0.8), 0.8),
+    Design((25, 25, 4), (0.85, 0.9, 0.98), 0.4),
+    Design((24, 24, 4), (0.9, 0.95, 0.85), 0.6, (2, 6)),
+    Design((50, 50, 8), (0.9, 0.95, 0.85), 0.0, (1,)),
+    Design((12, 12, 3), (0.95, 0.9, 0.85), 0.6),
+    Design((8,) * 6 + (2, 2), EIGHT, 0.6),
+    Design((3,) * 12, tuple(np.linspace(0.8, 0.98, 12).round(3)), 0.6),
+    Design((6, 6, 2), (0.9, 0.9, 0.9), 0.4),
+    Design((6, 6, 2), (0.95, 0.92, 0.8), 0.8),
+    Design((6, 6, 2), (0.85, 0.9, 0.98), 0.6),
+    Design((6, 6, 1), (0.9, 0.9, 0.9), 0.6),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Class numbers [n], logits [n, classes] and group numbers [n] of one simulated test set."""
+
+    labels: np.ndarray
+    logits: np.ndarray
+    groups: np.ndarray
+
+    def scores(self) -> np.ndarray:
+        """The scores of METRICS."""
+        found = score(self.labels, self.logits)
+        values = (found.accuracy, found.balanced_accuracy, found.macro_f1, found.auc[-1])
+        return np.array([*values, found.loss, found.calibration_error])
+
+
+def skills(accuracies: Sequence[float]) -> np.ndarray:
+    """What to add to each class's own logit that it is right as often as `accuracies` say."""
+    classes = len(accuracies)
+    noise = np.random.default_rng(0).normal(size=(200_000, classes))
+    found = []
+    for code, accuracy in enumerate(accuracies):
+        others = noise + _likeness(code, classes)
+        lead = np.delete(others, code, axis=1).max(axis=1) - others[:, code]
+        found.append(np.quantile(lead, accuracy))
+    return np.array(found)
+
+
+def simulate(
+    design: Design, skill: np.ndarray, rng: np.random.Generator, models: int = 1, times: int = 1
+) -> list[Sample]:
+    """A test set with the answers of `models` equally good models, which share half of their noise.
+
+    `times` as many groups as the design has.
+    """
+    classes = len(design.groups)
+    sizes = [np.resize(design.images, count * times) for count in design.groups]
+    labels = np.repeat(np.arange(classes), [part.sum() for part in sizes])
+    size = np.concatenate(sizes)
+    groups = np.repeat(np.arange(len(size)), size)
+
+    def noise() -> np.ndarray:
+        shared = rng.normal(size=(len(size), classes))[groups]
+        return math.sqrt(design.common) * shared + math.sqrt(1 - design.common) * rng.normal(
+            size=shared.shape
+        )
+
+    offset = np.stack([_likeness(code, classes) for code in range(classes)]) + np.diag(skill)
+    both = noise() if models > 1 else None
+    samples = []
+    for _ in range(models):
+        drawn = noise() if both is None else (both + noise()) / math.sqrt(2)
+        samples.append(Sample(labels, TEMPERATURE * (drawn + offset[labels]), groups))
+    return samples
+
+
+def percentile_bootstrap(sample: Sample, rng: np.random.Generator) -> np.ndarray:
+    """The peer's 95 % intervals of METRICS, [metrics, 2]: whole groups drawn again within their classes."""
+    labels, groups = sample.labels, sample.groups
+    count, classes = int(groups.max()) + 1, sample.logits.shape[1]
+    kinds = labels[np.unique(groups, return_index=True)[1]]
+    weights = np.zeros((RESAMPLES, count))
+    for code in range(classes):
+        members = np.flatnonzero(kinds == code)
+        weights[:, members] = rng.multinomial(
+            len(members), np.full(len(members), 1 / len(members)), RESAMPLES
+        )
+    drawn = np.stack(_resampled(sample, weights), axis=1)
+    return np.quantile(drawn, [0.025, 0.975], axis=0).T
+
+
+def _resampled(sample: Sample, weights: np.ndarray) -> list[np.ndarray]:
+    labels, groups, classes = sample.labels, sample.groups, sample.logits.shape[1]
+    chances, count = softmax(sample.logits), weights.shape[1]
+    predicted, sure = chances.argmax(axis=1), chances.max(axis=1)
+    kinds = np.eye(classes)
+
+    def totals(rows: np.ndarray) -> np.ndarray:
+        sums = np.zeros((count, rows.shape[1]))
+        np.add.at(sums, groups, rows)
+        return weights @ sums
+
+    real, named = totals(kinds[labels]), totals(kinds[predicted])
+    hits = totals(kinds[labels] * kinds[predicted])
+    images = real.sum(axis=1)
+    bins = np.eye(BINS)[np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)]
+    gaps = totals(bins * (sure - (predicted == labels))[:, None])
+    losses = totals(-np.log(chances[np.arange(len(labels)), labels])[:, None])[:, 0]
+    return [
+        hits.sum(axis=1) / images,
+        (hits / real).mean(axis=1),
+        (2 * hits / (real + named)).mean(axis=1),
+        _areas(sample, chances[:, -1], weights),
+        losses / images,
+        np.abs(gaps).sum(axis=1) / images,
+    ]
+
+
+def _areas(sample: Sample, chance: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    yes = sample.labels == sample.logits.shape[1] - 1
+    each = weights[:, sample.groups]
+    above = (chance[yes][:, None] > chance[~yes]) + 0.5 * (chance[yes][:, None] == chance[~yes])
+    won = np.einsum("ri,ij,rj->r", each[:, yes], above, each[:, ~yes], optimize=True)
+    return won / (each[:, yes].sum(axis=1) * each[:, ~yes].sum(axis=1))
+
+
+def measure(design: Design, draws: int, seed: int) -> list[list[str]]:
+    """The rows of one design: METRICS, then how often the paired test calls equal models different."""
+    skill = skills(design.accuracies)
+    per_test = sum(int(np.resize(design.images, count).sum()) for count in design.groups)
+    rng = np.random.default_rng([1, seed])
+    truth = simulate(design, skill, rng, times=2 * max(1, POPULATION // per_test // 2))[0].scores()
+    ends = np.full((2, draws, len(METRICS), 2), np.nan)
+    alarms = 0
+    for number in range(draws):
+        first, second = simulate(design, skill, rng, models=2)
+        ends[0, number] = _ours(first, number)
+        ends[1, number] = percentile_bootstrap(first, rng)
+        right = [one.logits.argmax(axis=1) == one.labels for one in (first, second)]
+        alarms += paired_test(*right, first.groups, resamples=999, seed=number).p_value <= 0.05
+    rows = []
+    for metric, name in enumerate(METRICS):
+        cells = [cell for part in ends for cell in _cells(part[:, metric], truth[metric])]
+        rows.append([design.name if metric == 0 else "", name, *cells])
+    return [*rows, ["", "paired test: alarms at 5 %", _share(alarms, draws), "", "", ""]]
+
+
+def _ours(sample: Sample, seed: int) -> np.ndarray:
+    names = [str(number) for number in sample.groups]
+    found = score_intervals(sample.labels, sample.logits, names, resamples=RESAMPLES, seed=seed)
+    parts = (found.accuracy, found.balanced_accuracy, found.macro_f1, found.auc[-1], None, None)
+    return np.array([(np.nan, np.nan) if one is None else (one.low, one.high) for one in parts])
+
+
+def _cells(ends: np.ndarray, truth: float) -> list[str]:
+    if np.isnan(ends).all():
+        return ["none given", ""]
+    inside = int(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).sum())
+    return [_share(inside, len(ends)), f"{np.nanmean(ends[:, 1] - ends[:, 0]):.3f}"]
+
+
+def _share(count: int, draws: int) -> str:
+    share = count / draws
+    return f"{100 * share:.1f} ± {100 * math.sqrt(share * (1 - share) / draws):.1f}"
+
+
+def _likeness(code: int, classes: int) -> np.ndarray:
+    """A class is taken for the next one more easily than for others."""
+    return 0.5 * (np.arange(classes) == (code + 1) % classes)
+
+
+def _runs(values: Sequence[float]) -> str:
+    if len(values) <= 3:
+        return "/".join(f"{value:g}" for value in values)
+    counted = {value: values.count(value) for value in values}
+    if len(counted) <= 2:
+        return " + ".join(f"{times} x {value:g}" for value, times in counted.items())
+    return f"{min(values):g} to {max(values):g}"
+
+
+def print_origin(draws: int) -> None:
+    """The command, the commit and the machine that print this."""
+    place = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    commit = found.stdout.strip() or "no git checkout"
+    print(f"\ncommand: python benchmarks/coverage.py --draws {draws}; commit: {commit}")
+    print(f"machine: {hardware()['processor']}, {usable_cores()} cores, numpy {np.__version__}", flush=True)
+
+
+def main() -> None:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--draws", type=int, default=DRAWS, help="test sets simulated of each design")
+    parser.add_argument("--designs", type=int, default=len(DESIGNS), help="only the first so many designs")
+    options = parser.parse_args()
+    header = [
+        "design",
+        "score",
+        "tuner: coverage %",
+        "width",
+        "percentile group bootstrap: coverage %",
+        "width",
+    ]
+    print("| " + " | ".join(header) + " |\n|" + "---|" * len(header))
+    for number, design in enumerate(DESIGNS[: options.designs]):
+        for row in measure(design, options.draws, number):
+            print("| " + " | ".join(row) + " |", flush=True)
+        print(f"  {number + 1} of {len(DESIGNS)}", file=sys.stderr, flush=True)
+    print_origin(options.draws)
+
+
+if __name__ == "__main__":
+    main()
