@@ -76,7 +76,7 @@ _ELSEWHERE = {
     "Best": "tuner.runs.best",
     "Comparison": "tuner.evaluation.evidence",
     "Plan": "tuner.planning.plan",
-    "Prediction": "tuner.release.predict",
+    "Prediction": "tuner.release.predictions",
     "Predictions": "tuner.release.answers",
     "RetrainConfig": "tuner.release.job",
     "Retrained": "tuner.release.job",

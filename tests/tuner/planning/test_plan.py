@@ -165,7 +165,7 @@ def test_a_new_strategy_is_timed_by_what_trains_in_which_epoch(new_strategies):
     computed, read = seconds_of(still, costs)
     assert computed == [12.0] * 6
     assert read == pytest.approx([12.0 * CACHED] * 6)
-    # The upper stage trains from the first epoch: nothing is frozen, so nothing is read from the bank.
+    # The upper stage trains from the first epoch: nothing is frozen, so nothing is read from the feature cache.
     assert seconds_of(halves, costs) == [[22.0] * 3 + [32.0] * 3] * 2
 
 
@@ -177,7 +177,7 @@ def test_stages_that_join_one_by_one_grow_the_seconds_in_proportion():
     assert computed == pytest.approx([2.0 + 10 * min(1 + k, 1 + stages) for k in range(stages + 2)])
 
 
-def test_the_bank_s_bytes_follow_from_what_a_strategy_freezes(new_strategies):
+def test_the_feature_cache_s_bytes_follow_from_what_a_strategy_freezes(new_strategies):
     still, halves = new_strategies
     sizes = {"samples": 4, "keep": 1, "concurrent": 1, "images": 14, "image_size": 32, "train_images": 10}
     sizes["bank_limit"] = 10**9
