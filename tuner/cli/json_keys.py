@@ -42,7 +42,7 @@ _INSPECT: Keys = {
     "images": ("number", "all images"),
     "groups": ("number", "all groups"),
     "grouped": ("flag", "whether groups were given"),
-    "given_split": ("text", "how the folders of a split were understood; null where there is none"),
+    "given_split": ("text?", "how the folders of a split were understood; null where there is none"),
     "findings": ("list", "what a search warns of"),
     "findings[]": ("text", ""),
     **{f"{name}[]": ("number", "") for name in ("smallest", "median", "largest")},

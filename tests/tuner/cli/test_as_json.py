@@ -98,7 +98,8 @@ def test_spaces(name):
     document = printed("spaces", name)
     check(document, KEYS["spaces NAME"])
     assert document["grid"] == (name == "googlenet_grid")
-    assert len(document["first_trials"]) >= 9
+    # Three pairs of the study's nine are one configuration each, which a search tries once.
+    assert len(document["first_trials"]) >= (11 if document["grid"] else 8)
 
 
 def test_models():

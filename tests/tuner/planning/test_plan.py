@@ -180,7 +180,7 @@ def test_stages_that_join_one_by_one_grow_the_seconds_in_proportion():
 def test_the_feature_cache_s_bytes_follow_from_what_a_strategy_freezes(new_strategies):
     still, halves = new_strategies
     sizes = {"samples": 4, "keep": 1, "concurrent": 1, "images": 14, "image_size": 32, "train_images": 10}
-    sizes["bank_limit"] = 10**9
+    sizes["feature_cache_limit"] = 10**9
     for config, frozen in ((still, 9), (halves, 0), (FULL, 0), (LATE, 4)):
         costs = {("resnet18", config.strategy): cost_of(config, 1.0, 2.0)}
         assert disk_bytes(costs, [config], **sizes)["frozen features"] == frozen * 10 * 512 * 4
