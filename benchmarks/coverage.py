@@ -31,6 +31,7 @@ METRICS = (
     "calibration error",
 )
 DRAWS, RESAMPLES, BINS = 1000, 500, 15
+PROFILES = 20
 POPULATION = 300_000
 """Images of the huge test set, about."""
 
@@ -40,17 +41,29 @@ TEMPERATURE = 2.0
 
 @dataclass(frozen=True)
 class Design:
-    """Groups of each class, the images of successive groups, each class's accuracy, the noise's common share."""
+    """Groups of each class, each class's accuracy, the noise's common share, the images of successive groups.
+
+    Without accuracies they are drawn from 0.8 to 0.98, in PROFILES ways.
+    """
 
     groups: tuple[int, ...]
-    accuracies: tuple[float, ...]
+    accuracies: tuple[float, ...] | None
     common: float
     images: tuple[int, ...] = (4,)
 
     @property
+    def profiles(self) -> list[tuple[float, ...]]:
+        """The accuracies of the classes, once for each way in which they are chosen."""
+        if self.accuracies is not None:
+            return [self.accuracies]
+        drawn = np.random.default_rng(len(self.groups)).uniform(0.8, 0.98, (PROFILES, len(self.groups)))
+        return [tuple(map(float, row)) for row in drawn]
+
+    @property
     def name(self) -> str:
         """The design in a few words; runs of equal numbers are counted."""
-        return f"{_runs(self.groups)} groups of {' or '.join(map(str, self.images))}; {_runs(self.accuracies)} right"
+        right = "drawn" if self.accuracies is None else _runs(self.accuracies)
+        return f"{_runs(self.groups)} groups of {' or '.join(map(str, self.images))}; {right} right"
 
 
 EIGHT = (0.8, 0.98, 0.9, 0.95, 0.85, 0.92, 0.9, 0.97)
@@ -63,9 +76,13 @@ DESIGNS = (
     Design((25, 25, 4), (0.85, 0.9, 0.98), 0.4),
     Design((24, 24, 4), (0.9, 0.95, 0.85), 0.6, (2, 6)),
     Design((50, 50, 8), (0.9, 0.95, 0.85), 0.0, (1,)),
+    Design((25, 25, 4), None, 0.6),
+    Design((12, 12, 3), None, 0.6),
     Design((12, 12, 3), (0.95, 0.9, 0.85), 0.6),
     Design((8,) * 6 + (2, 2), EIGHT, 0.6),
+    Design((8,) * 6 + (2, 2), None, 0.6),
     Design((3,) * 12, tuple(np.linspace(0.8, 0.98, 12).round(3)), 0.6),
+    Design((6, 6, 2), None, 0.6),
     Design((6, 6, 2), (0.9, 0.9, 0.9), 0.4),
     Design((6, 6, 2), (0.95, 0.92, 0.8), 0.8),
     Design((6, 6, 2), (0.85, 0.9, 0.98), 0.6),
@@ -180,21 +197,24 @@ def _areas(sample: Sample, chance: np.ndarray, weights: np.ndarray) -> np.ndarra
 
 def measure(design: Design, draws: int, seed: int) -> list[list[str]]:
     """The rows of one design: METRICS, then how often the paired test calls equal models different."""
-    skill = skills(design.accuracies)
     per_test = sum(int(np.resize(design.images, count).sum()) for count in design.groups)
     rng = np.random.default_rng([1, seed])
-    truth = simulate(design, skill, rng, times=2 * max(1, POPULATION // per_test // 2))[0].scores()
-    ends = np.full((2, draws, len(METRICS), 2), np.nan)
-    alarms = 0
-    for number in range(draws):
-        first, second = simulate(design, skill, rng, models=2)
-        ends[0, number] = _ours(first, number)
-        ends[1, number] = percentile_bootstrap(first, rng)
-        right = [one.logits.argmax(axis=1) == one.labels for one in (first, second)]
-        alarms += paired_test(*right, first.groups, resamples=999, seed=number).p_value <= 0.05
+    truths, found, alarms = [], [], 0
+    profiles = design.profiles[:draws]
+    for place, accuracies in enumerate(profiles):
+        skill = skills(accuracies)
+        many = simulate(design, skill, rng, times=2 * max(1, POPULATION // per_test // 2))[0]
+        truth = many.scores()
+        for number in range(place, draws, len(profiles)):
+            first, second = simulate(design, skill, rng, models=2)
+            truths.append(truth)
+            found.append([_ours(first, number), percentile_bootstrap(first, rng)])
+            right = [one.logits.argmax(axis=1) == one.labels for one in (first, second)]
+            alarms += paired_test(*right, first.groups, resamples=999, seed=number).p_value <= 0.05
+    ends, truth = np.stack(found, axis=1), np.array(truths)
     rows = []
     for metric, name in enumerate(METRICS):
-        cells = [cell for part in ends for cell in _cells(part[:, metric], truth[metric])]
+        cells = [cell for part in ends for cell in _cells(part[:, metric], truth[:, metric])]
         rows.append([design.name if metric == 0 else "", name, *cells])
     return [*rows, ["", "paired test: alarms at 5 %", _share(alarms, draws), "", "", ""]]
 
@@ -206,7 +226,7 @@ def _ours(sample: Sample, seed: int) -> np.ndarray:
     return np.array([(np.nan, np.nan) if one is None else (one.low, one.high) for one in parts])
 
 
-def _cells(ends: np.ndarray, truth: float) -> list[str]:
+def _cells(ends: np.ndarray, truth: np.ndarray) -> list[str]:
     if np.isnan(ends).all():
         return ["none given", ""]
     inside = int(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).sum())
@@ -232,8 +252,8 @@ def _runs(values: Sequence[float]) -> str:
     return f"{min(values):g} to {max(values):g}"
 
 
-def print_origin(draws: int) -> None:
-    """The command, the commit and the machine that print this."""
+def origin(draws: int) -> str:
+    """The command, the commit and the machine, in two lines."""
     place = Path(__file__).parent
     found = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--dirty"],
@@ -243,8 +263,10 @@ def print_origin(draws: int) -> None:
         check=False,
     )
     commit = found.stdout.strip() or "no git checkout"
-    print(f"\ncommand: python benchmarks/coverage.py --draws {draws}; commit: {commit}")
-    print(f"machine: {hardware()['processor']}, {usable_cores()} cores, numpy {np.__version__}", flush=True)
+    return (
+        f"command: python benchmarks/coverage.py --draws {draws}; commit: {commit}\n"
+        f"machine: {hardware()['processor']}, {usable_cores()} cores, numpy {np.__version__}"
+    )
 
 
 def main() -> None:
@@ -255,6 +277,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=DRAWS, help="test sets simulated of each design")
     parser.add_argument("--designs", type=int, default=len(DESIGNS), help="only the first so many designs")
     options = parser.parse_args()
+    made = origin(options.draws)
     header = [
         "design",
         "score",
@@ -268,7 +291,7 @@ def main() -> None:
         for row in measure(design, options.draws, number):
             print("| " + " | ".join(row) + " |", flush=True)
         print(f"  {number + 1} of {len(DESIGNS)}", file=sys.stderr, flush=True)
-    print_origin(options.draws)
+    print(f"\n{made}", flush=True)
 
 
 if __name__ == "__main__":

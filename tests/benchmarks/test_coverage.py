@@ -34,7 +34,7 @@ def test_the_bootstrap_surrounds_the_scores_of_its_sample():
 
 def test_each_design_has_a_row_a_score_and_one_for_the_paired_test(monkeypatch):
     monkeypatch.setattr(coverage, "POPULATION", 2000)
-    rows = coverage.measure(SMALL, 3, 0)
+    rows = coverage.measure(coverage.Design((6, 6, 2), None, 0.6), 3, 0)
     assert [row[1] for row in rows] == [*coverage.METRICS, "paired test: alarms at 5 %"]
     assert all("±" in row[2] for row in rows[:4])
     assert [row[2] for row in rows[4:6]] == ["none given"] * 2
@@ -52,3 +52,10 @@ def test_balanced_accuracy_and_f1_cover_the_truth_where_a_class_has_two_groups(m
     for row in rows[1:3]:
         assert 90 <= float(row[2].split()[0]) <= 100
         assert float(row[4].split()[0]) < 90
+
+
+def test_drawn_accuracies_repeat_and_lie_where_the_design_says():
+    design = coverage.Design((6, 6, 2), None, 0.6)
+    assert len(design.profiles) == coverage.PROFILES
+    assert design.profiles == design.profiles
+    assert all(0.8 <= one <= 0.98 for profile in design.profiles for one in profile)

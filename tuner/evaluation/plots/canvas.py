@@ -117,6 +117,9 @@ def paint(
                 # Without a date two drawings of one comparison are the same file.
                 metadata = {"Date": None} if kind == "svg" else {}
                 write_atomically(file, partial(figure.savefig, format=kind, metadata=metadata))
+                # The second file of a figure keeps the places that were found for the first; finding them again
+                # takes longer than drawing.
+                figure.set_layout_engine("none")
     return png, light, dark
 
 
