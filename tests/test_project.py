@@ -72,7 +72,7 @@ def test_a_command_of_the_pages_is_one_that_click_can_read(line):
     """Its options take the values that they are shown with; nothing runs."""
     words = shlex.split(line.split("|")[0])
     command = commands.commands[words[0]]
-    command.make_context(words[0], words[1:])
+    assert command.make_context(words[0], words[1:]).params
 
 
 @pytest.mark.parametrize("name", sorted(commands.commands))

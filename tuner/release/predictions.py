@@ -5,10 +5,10 @@ import csv
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from trainables.data.decode import printable
 from trainables.errors import InvalidValue
@@ -70,10 +70,15 @@ def writing(path: Path, classes: Sequence[str], reporter: Reporter | None = None
     check_suffix(path)
     if path.is_dir():
         raise InvalidValue(f"{printable(path)} can't be written: it is a folder")
-    table = {".parquet": _Parquet, ".csv": _Csv, ".json": _Json}[path.suffix.lower()]
+    writers: Mapping[str, Callable[[Path, Sequence[str]], _Writer]] = {
+        ".parquet": _Parquet,
+        ".csv": _Csv,
+        ".json": _Json,
+    }
+    writer = writers[path.suffix.lower()]
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
-        opened = table(temporary, classes)
+        opened = _Table(writer(temporary, [*FIXED, *_columns(classes)]), classes)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise InvalidValue(f"{printable(path)} can't be written: {_why(error, path)}") from error
@@ -122,33 +127,37 @@ def _columns(classes: Sequence[str]) -> list[str]:
     return [f"class {name}" if name in FIXED else name for name in classes]
 
 
-class _Table:
-    """A file that grows by answers."""
+class _Writer(Protocol):
+    """A file that grows by rows."""
 
-    rows = 0
-
-    def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        self._classes, self._names = classes, [*FIXED, *_columns(classes)]
-
-    def add(self, answers: Sequence[Prediction]) -> None:
-        self._write([answer.row(self._classes) for answer in answers])
-        self.rows += len(answers)
-
-    def _write(self, rows: list[dict[str, Any]]) -> None:
-        raise NotImplementedError
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add `rows`."""
 
     def close(self) -> None:
-        raise NotImplementedError
+        """Make it whole; a second time does nothing."""
 
 
-class _Csv(_Table):
-    def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        super().__init__(path, classes)
+class _Table:
+    """Answers as rows of a file; `rows` counts what was written."""
+
+    def __init__(self, writer: _Writer, classes: Sequence[str]) -> None:
+        self._writer, self._classes, self.rows = writer, classes, 0
+
+    def add(self, answers: Sequence[Prediction]) -> None:
+        self._writer.write([answer.row(self._classes) for answer in answers])
+        self.rows += len(answers)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Csv:
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
         self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.DictWriter(self._file, fieldnames=self._names)
+        self._writer = csv.DictWriter(self._file, fieldnames=list(names))
         self._writer.writeheader()
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._writer.writerows(rows)
         self._file.flush()
 
@@ -156,13 +165,12 @@ class _Csv(_Table):
         self._file.close()
 
 
-class _Json(_Table):
-    def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        super().__init__(path, classes)
+class _Json:
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
         self._file = path.open("w", encoding="utf-8")
         self._next = "[\n"
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows:
             self._file.write(self._next + json.dumps(row, ensure_ascii=False, indent=2))
             self._next = ",\n"
@@ -171,23 +179,22 @@ class _Json(_Table):
     def close(self) -> None:
         if not self._file.closed:
             try:
-                self._file.write("\n]\n" if self.rows else "[]\n")
+                self._file.write("[]\n" if self._next == "[\n" else "\n]\n")
             finally:
                 self._file.close()
 
 
-class _Parquet(_Table):
-    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+class _Parquet:
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        super().__init__(path, classes)
         text = {"path", "class", "error"}
-        self._schema = pa.schema([(n, pa.string() if n in text else pa.float64()) for n in self._names])
-        self._waiting: list[dict[str, Any]] = []
+        self._schema = pa.schema([(n, pa.string() if n in text else pa.float64()) for n in names])
+        self._waiting: list[Mapping[str, Any]] = []
         self._writer = pq.ParquetWriter(path, self._schema)
 
-    def _write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._waiting += rows
         if len(self._waiting) >= _ROWS_AT_ONCE:
             self._flush()

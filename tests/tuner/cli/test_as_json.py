@@ -188,7 +188,9 @@ def test_plan():
 
 def test_what_plan_says_on_the_way_goes_to_standard_error(tmp_path):
     words = ["plan", "--space", write_space(tmp_path), "--samples", 2, "--max-epochs", 2, "--image-size", 32]
-    check(printed(*words), KEYS["plan"])
+    document = printed(*words)
+    check(document, KEYS["plan"])
+    assert document["samples"] == 2
 
 
 def test_a_mistake_leaves_standard_output_empty():
