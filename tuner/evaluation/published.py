@@ -145,7 +145,9 @@ def _pair_rows(table: pd.DataFrame, evidence: "Evidence") -> tuple[list[str], li
     figures: dict[str, float] = {row.name: row.accuracies[0] for row in space.published} if space else {}
     ours = _our_figures(table)
     spread = {str(r["published_label"]): r for r in table.to_dict("records") if r["published_label"]}
-    header = ["runs", "published %", "points apart", "ours %", "points apart", "our seeds: sd, points"]
+    seeds = bool((table["seeds"] > 1).any())
+    header = ["runs", "published %", "points apart", "ours %", "points apart"]
+    header += ["our seeds: sd, points"] if seeds else []
     rows = []
     for a, b in background_of(evidence).pairs:
         cells = [f"{a}, {b}", f"{figures[a]:.2f} and {figures[b]:.2f}", f"{_apart(figures, (a, b)):.2f}"]
@@ -153,7 +155,9 @@ def _pair_rows(table: pd.DataFrame, evidence: "Evidence") -> tuple[list[str], li
             cells += [f"{ours[a]:.1f} and {ours[b]:.1f}", f"{_apart(ours, (a, b)):.1f}"]
         else:
             cells += ["", ""]
-        rows.append([*cells, " and ".join(filter(None, (_sd(spread.get(name)) for name in (a, b))))])
+        if seeds:
+            cells.append(" and ".join(filter(None, (_sd(spread.get(name)) for name in (a, b)))))
+        rows.append(cells)
     return header, rows
 
 

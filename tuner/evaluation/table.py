@@ -20,7 +20,7 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
     published, seeds = found["published_accuracy"].notna().any(), (found["seeds"] > 0).any()
     noted = found["one_answer"].notna().any()
     header = ["", "finalist", metric, "test accuracy %", "95 %", *(["note"] if noted else [])]
-    header += ["published as", "published %"] if published else []
+    header += ["published %", "published as"] if published else []
     header += ["verdict", "vs best, points", "p (Holm)"]
     header += ["95 % by image", "balanced %", "macro-F1", "loss", "calib. error"]
     header += ["seeds: mean ± sd %"] if seeds else []
@@ -31,7 +31,7 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
     for row in found.to_dict("records"):
         cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}", points(row["test_accuracy"])]
         cells += [span(row, "test_accuracy"), *([note(row["one_answer"])] if noted else [])]
-        cells += [row["published_label"] or "", published_span(row)] if published else []
+        cells += [published_span(row), row["published_label"] or ""] if published else []
         cells += [row["verdict"], signed(row["difference"]), p_value(row["p_holm"])]
         cells += [span(row, "image_accuracy"), points(row["test_balanced_accuracy"])]
         cells += [number(row[name]) for name in ("test_macro_f1", "test_loss", "calibration_error")]

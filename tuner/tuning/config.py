@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from trainables.errors import InvalidValue, UnknownName
 from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
 from tuner.tracking import sinks
+
+SAMPLE_MAX_EPOCHS = 10
+"""Epochs of a trial on the sample data at most, unless asked for: some trials shall end within the time."""
 
 SAMPLE_TIME_BUDGET_S = 360.0
 """A first run on the sample data ends in this time, whatever the machine."""
@@ -108,7 +112,8 @@ def settle(config: SearchConfig) -> SpaceSettings:
         name: check(name, value, f"space {space.name}: its default {name}") if name in NUMBERS else value
         for name, value in space.defaults.items()
     }
-    max_epochs = config.max_epochs or defaults.get("max_epochs", 10)
+    most = SAMPLE_MAX_EPOCHS if config.data is None else math.inf
+    max_epochs = config.max_epochs or int(min(defaults.get("max_epochs", 10), most))
     named = {"model": config.models, "strategy": config.strategies}
     allowed = {name: choices for name, choices in named.items() if choices}
     overrides: dict[str, Any] = {"max_epochs": max_epochs}

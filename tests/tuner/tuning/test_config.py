@@ -1,7 +1,7 @@
 import pytest
 
 from trainables.errors import InvalidValue
-from tuner.tuning.config import SearchConfig, settle
+from tuner.tuning.config import SAMPLE_MAX_EPOCHS, SearchConfig, settle
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,9 @@ def test_a_spaces_own_defaults_have_the_same_ranges(tmp_path, line):
     )
     with pytest.raises(InvalidValue, match=r"default .* must be at most"):
         settle(SearchConfig(space=str(space)))
+
+
+def test_sample_pictures_take_few_epochs_so_that_trials_end_in_the_first_minutes(tmp_path):
+    assert settle(SearchConfig(space="googlenet_full")).max_epochs == SAMPLE_MAX_EPOCHS
+    assert settle(SearchConfig(space="googlenet_full", max_epochs=12)).max_epochs == 12
+    assert settle(SearchConfig(space="googlenet_full", data=tmp_path)).max_epochs == 50

@@ -68,7 +68,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
     strategies the best seven, since more colours can't be told apart.
     """
     titles = ("fine-tuning", "+ label smoothing", "+ plateau")
-    cells: dict[tuple[str, int], int] = {}
+    cells: dict[tuple[tuple[str, str], int], int] = {}
     for position, one in enumerate(finalists):
         group = 2 if one.config.schedule == "plateau" else 1 if one.config.label_smoothing > 0 else 0
         cells.setdefault((series_name(one), group), position)
@@ -84,7 +84,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
             x = np.array(places) + (number - (len(series) - 1) / 2) * width
             y = 100 * rows["test_accuracy"].to_numpy()
             low, high = (100 * rows[f"test_accuracy_{end}"].to_numpy() for end in ("low", "high"))
-            label = name.split(" ", 1)[1] if len(models) == 1 else name
+            label = name[1] if len(models) == 1 else " ".join(name)
             colour, marker = COLOURS[number], MARKERS[number]
             axes.vlines(x, low, high, color=colour, lw=2)
             axes.plot(x, y, marker, color=colour, ms=8, ls="", label=for_picture(fit(label, 30)))
@@ -105,15 +105,15 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
             )
         if (table["seeds"] > 1).any():
             axes.errorbar([], [], yerr=[], color=ink(), capsize=4, fmt="none", label="our seeds: mean ± sd")
-        figure.legend(loc="outside lower center", ncols=2 if len(series) > 3 else 4)
+        figure.legend(loc="outside lower center", ncols=2 if len(series) > 2 else 4)
 
     return (7.0, 4.4), draw
 
 
-def series_name(one: Finalist) -> str:
+def series_name(one: Finalist) -> tuple[str, str]:
     """Model and strategy as the picture of the three groups names them; untrained auxiliary heads are a series."""
     untrained = " untrained" if one.config.auxiliary_weight == 0 else ""
-    return f"{one.config.model} {one.config.strategy}{untrained}".replace("_", " ")
+    return one.config.model, one.config.strategy.replace("_", " ") + untrained
 
 
 def _published_ends(rows: "pd.DataFrame") -> tuple[FloatArray, FloatArray]:
