@@ -98,7 +98,7 @@ def main() -> None:
     opened = Run.open(run)
     finalists, _ = choose_finalists([opened], NUM_RUNS)
     with ray_session(config_of(asked, folder)) as session:
-        by_image = by_image_scores([(one.run, one.row) for one in finalists], session)
+        by_image = by_image_scores(finalists, session)
     found = compare([run], top=NUM_RUNS, by_image=by_image)
     print(markdown(found))
     print(f"\nreport: {found.report}")

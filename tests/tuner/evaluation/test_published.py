@@ -23,7 +23,7 @@ def run(tmp_path_factory):
 def seeds(run):
     trials = run.trials()["trial_id"]
     rows = [
-        {"trial_id": t, "seed": s, "accuracy": 0.9 + s * 0.02 + n * 0.001}
+        {"key": t, "seed": s, "accuracy": 0.9 + s * 0.02 + n * 0.001}
         for n, t in enumerate(trials)
         for s in (0, 1, 2)
     ]

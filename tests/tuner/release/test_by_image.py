@@ -5,9 +5,11 @@ from PIL import Image
 
 from trainables.data.scan import scan
 from trainables.errors import DataProblem, RunProblem
+from tuner.evaluation.finalists import Finalist
 from tuner.release import by_image
 from tuner.release.by_image import by_image_scores, check_groups
 from tuner.release.seeds import SeedResult
+from tuner.runs.directory import trial_config
 
 CLASSES = {"healthy": 6, "spotted": 6}
 
@@ -28,6 +30,10 @@ def run(tmp_path, monkeypatch):
     return run
 
 
+def finalist(run, row):
+    return Finalist(run, str(row["trial_id"]), "", row, trial_config(row), float(row["value"]))
+
+
 @pytest.fixture
 def jobs(monkeypatch):
     """The jobs that would be trained; all but the first test image are answered rightly."""
@@ -45,7 +51,7 @@ def jobs(monkeypatch):
 
 def test_a_trial_is_trained_again_as_it_was_on_a_split_that_parts_groups(run, jobs):
     row = run.trials().to_dict("records")[0]
-    found = by_image_scores([(run, row)], session=None)
+    found = by_image_scores([finalist(run, row)], session=None)
     ((job, seeds),) = jobs
     assert (seeds, job.run_seed, job.epochs) == ([row["seed"]], 0, row["best_epoch"])
     trained = {path for path, _, part in job.rows if part == "train"}
@@ -66,7 +72,7 @@ def test_a_trial_is_trained_again_as_it_was_on_a_split_that_parts_groups(run, jo
 
 def test_several_trials_share_one_split(run, jobs):
     rows = run.trials().to_dict("records")[:3]
-    found = by_image_scores([(run, row) for row in rows], session=None)
+    found = by_image_scores([finalist(run, row) for row in rows], session=None)
     assert len(found.scores) == 3
     assert len({tuple(job.test_paths) for job, _ in jobs}) == 1
 
@@ -82,4 +88,4 @@ def test_images_that_have_changed_are_refused(run, jobs, tmp_path):
     path = run.split()["path"].iloc[0]
     (tmp_path / "images" / path).unlink()
     with pytest.raises(DataProblem, match="has changed since the search"):
-        by_image_scores([(run, run.trials().to_dict("records")[0])], session=None)
+        by_image_scores([finalist(run, run.trials().to_dict("records")[0])], session=None)
