@@ -1,6 +1,7 @@
 """Values that others write, as numpy's and decimal's numbers, become plain Python: what YAML, JSON and tables hold."""
 
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -68,5 +69,6 @@ def plain_mapping(values: Any, what: str) -> dict[str, Plain]:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
+    # An address in memory differs from one process to the next and helps nobody.
+    text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
     return text if len(text) <= 60 else f"{text[:59]}…"

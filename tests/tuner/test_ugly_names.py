@@ -122,6 +122,7 @@ def metrics_of(answers):
         "accuracy": found.accuracy,
         "accuracy_95": [0.1, 0.9],
         "macro_f1": found.macro_f1,
+        "macro_f1_95": [0.1, 0.9],
         "loss": found.loss,
     }
     exported |= {"by_class": by_class, "confusion": found.confusion}
@@ -204,6 +205,6 @@ def test_a_label_goes_through_ray_and_the_exposition(name, monkeypatch):
 
 
 def test_prometheus_settings_name_a_folder_with_a_quote(monkeypatch):
-    monkeypatch.setattr("tempfile.gettempdir", lambda: "/tmp/it's: {here}")
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/it's: {here}")
     [job] = yaml.safe_load(scrape_file())["scrape_configs"]
     assert job["file_sd_configs"][0]["files"][0].startswith("/tmp/it's: {here}/ray/")

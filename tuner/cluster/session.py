@@ -1,4 +1,4 @@
-"""A Ray of one's own, or a running one joined: started quietly, left clean."""
+"""A Ray of one's own, or a running one joined: started quietly, left clean. Sharing GPUs was not run on a GPU."""
 
 import contextlib
 import importlib.util

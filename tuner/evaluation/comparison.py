@@ -147,7 +147,9 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         row["one_answer"] = None if found.one_answer is None else evidence.classes[found.one_answer]
         rows.append(row)
     table = pd.DataFrame(rows).astype({"one_answer": "object"})
-    return table.merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
+    joined = table.merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
+    # With many classes there are many columns, each a block of its own; a copy joins them.
+    return joined.copy()
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:

@@ -47,6 +47,7 @@ TEXT = (
         "optimizer",
         "schedule",
         "sampler",
+        "augmentation",
         "weights",
     ),
     *("applied_learning_rates_first", "applied_learning_rates_last", "applied_loss", "applied_sampler"),
