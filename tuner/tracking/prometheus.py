@@ -81,6 +81,8 @@ class Gauges:
         self._metrics["tuner_epochs_total"].inc(1, tags=self._run)
         if self._images:
             self._metrics["tuner_images_total"].inc(self._images, tags=self._run)
+        # Again, since what is told before Ray's agent listens is lost.
+        self._count()
 
     def ended(self, trial: "LiveTrial", event: Event) -> None:
         """Count one more that has ended; it processes nothing."""
