@@ -179,6 +179,15 @@ class Run:
         """Folder of a living trial's resume state and of its best weights so far."""
         return self.path / "alive" / trial_id
 
+    def sweep(self) -> None:
+        """Remove what a search that was killed had begun to write; only for who owns the run.
+
+        The state of living trials is left alone: its writers are processes of their own, and its folder ends with the trial.
+        """
+        for folder in (self.path, *(self.path / name for name in ("epochs", "weights", "failures"))):
+            for stale in folder.glob(".*.tmp"):
+                stale.unlink(missing_ok=True)
+
     def split(self) -> "pd.DataFrame":
         """path, label, group, split: one row an image, ordered by path."""
         return self._read("split.parquet")

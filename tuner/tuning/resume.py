@@ -42,6 +42,7 @@ def resume(
     run = Run.open(path.resolve())
     try_folder(run.path)
     with run.owned():
+        run.sweep()
         prepared = _reopen(run, samples, time_budget_s, reporter)
         return execute(prepared, reporter, observers=observers)
 

@@ -84,3 +84,16 @@ def test_a_new_field_s_column_needs_no_entry_of_its_own(monkeypatch):
     )
     kinds = {column.name: str(column.type) for column in trials_schema()}
     assert (kinds["crop"], kinds["stages"], kinds["mixup"]) == ("string", "int64", "double")
+
+
+def test_what_a_killed_search_had_begun_to_write_is_swept(run):
+    run.write_epochs("a", [epoch(1, 0.5)])
+    begun = [run.path / ".run.yaml.0.tmp", run.path / "epochs" / ".a.parquet.0.tmp"]
+    kept = run.alive("a") / ".state.pt.0.tmp"
+    kept.parent.mkdir(parents=True)
+    for path in (*begun, kept):
+        path.write_bytes(b"half")
+    run.sweep()
+    assert not any(path.exists() for path in begun)
+    assert kept.exists()
+    assert len(run.epochs("a")) == 1
