@@ -79,7 +79,7 @@ def tuner_frozen_epoch(job: Job) -> Callable[[], float]:
 
 def loop_epoch(job: Job, precision: str = "fp32") -> Callable[[], float]:
     """One epoch of the study's loop, with as many loading processes as threads."""
-    settle(job.threads)
+    use_threads(job.threads)
     epochs = plain.fit(job.images, job.config, job.size, workers=job.threads, precision=precision)
     next(epochs)
     return partial(_timed, lambda: next(epochs))
@@ -115,7 +115,7 @@ def bound_epoch(job: Job) -> Callable[[], float]:
 
 
 def _run(job: Job, feature_folder: Path | None = None) -> TrainingRun:
-    settle(job.threads)
+    use_threads(job.threads)
     return training_run(job.images, job.config, job.size, feature_folder=feature_folder)
 
 
@@ -142,7 +142,7 @@ def training_run(
     return TrainingRun(config, load_trial_data(cache, images.rows, images.classes), compute, feature_cache)
 
 
-def settle(threads: int) -> None:
+def use_threads(threads: int) -> None:
     """Let this process compute with so many threads."""
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)

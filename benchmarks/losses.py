@@ -11,7 +11,7 @@ import numpy as np
 import plain
 from base_weights import base_weights
 from common import Images, chosen_images, parse, print_held_equal, say, source
-from contenders import settle, training_run
+from contenders import training_run, use_threads
 from scipy import stats
 
 from trainables.config import TrialConfig
@@ -71,7 +71,7 @@ def main() -> None:
         "max_epochs": epochs,
         "patience": 0,
     }
-    settle(usable_cores())
+    use_threads(usable_cores())
     for size, seeds in sizes.items():
         with chosen_images(num_images) as images:
             weights = base_weights(images, size, options.quick)

@@ -63,9 +63,9 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
 
 def store(folder: Path, space: Path, **changes: Any) -> TrialStore:
     """The book of such a run."""
-    settled = prepared(folder, space, **changes)
-    proposals = Proposals(settled.space, settled.overrides, settled.allowed, settled.sampler, settled.seed)
-    return TrialStore(settled.run, proposals, settled.metric, settled.samples, settled.keep)
+    given = prepared(folder, space, **changes)
+    proposals = Proposals(given.space, given.overrides, given.allowed, given.sampler, given.seed)
+    return TrialStore(given.run, proposals, given.metric, given.samples, given.keep)
 
 
 def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuner.api import compare, export, plan, predict, resume, retrain, search
     from tuner.errors import (
+        ClusterProblem,
         DataProblem,
         Diverged,
         InvalidValue,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         UnknownName,
         UserMistake,
         WeightsUnavailable,
+        WorkerBroken,
     )
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Best",
+    "ClusterProblem",
     "Comparison",
     "DataProblem",
     "Diverged",
@@ -63,6 +66,7 @@ __all__ = [
     "UnknownName",
     "UserMistake",
     "WeightsUnavailable",
+    "WorkerBroken",
     "compare",
     "export",
     "plan",

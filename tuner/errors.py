@@ -10,28 +10,5 @@ The message is one sentence: the value, what is wrong with it, what would be rig
     unknown space 'googlenet_ful'
 """
 
-from trainables.errors import (
-    ClusterProblem,
-    DataProblem,
-    Diverged,
-    InvalidValue,
-    RunProblem,
-    TrialFailed,
-    TunerError,
-    UnknownName,
-    UserMistake,
-    WeightsUnavailable,
-)
-
-__all__ = [
-    "ClusterProblem",
-    "DataProblem",
-    "Diverged",
-    "InvalidValue",
-    "RunProblem",
-    "TrialFailed",
-    "TunerError",
-    "UnknownName",
-    "UserMistake",
-    "WeightsUnavailable",
-]
+from trainables.errors import *  # noqa: F403 - one list of names, there
+from trainables.errors import __all__ as __all__

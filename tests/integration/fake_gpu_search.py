@@ -74,12 +74,12 @@ def main(gpus_per_trial, samples):
             samples=samples,
             gpus_per_trial=gpus_per_trial,
         )
-        settled = prepare(config)
+        prepared_search = prepare(config)
         beside = without_gpu.remote()
-        trials = execute(settled, trainable=Sleeping).trials
+        trials = execute(prepared_search, trainable=Sleeping).trials
         for error in trials["error"].dropna():
             print(error, file=sys.stderr)
-        seen = [json.loads(file.read_text()) for file in sorted(settled.run.path.glob("*.seen"))]
+        seen = [json.loads(file.read_text()) for file in sorted(prepared_search.run.path.glob("*.seen"))]
         print(json.dumps({"seen": seen, "statuses": trials["status"].tolist(), "beside": ray.get(beside)}))
     ray.shutdown()
 

@@ -51,7 +51,7 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
     run = Run(tmp_path / "r")
     options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 2]
     options += ["--max-epochs", 60, "--grace-period", 60, "--runs-dir", tmp_path]
-    options += ["--name", "r", "--strategies", "feature_extractor"]
+    options += ["--name", "r", "--strategies", "feature_extractor", "--no-dashboard"]
     search = tuner("run", "--space", write_space(tmp_path), "--storage", address, *options)
     deadline = time.monotonic() + 120
     while not any(name.endswith("state.pt") for name in objects(files)):

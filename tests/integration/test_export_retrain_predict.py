@@ -51,6 +51,7 @@ def run(tmp_path_factory):
         precision="fp32",
         runs_dir=folder / "runs",
         name="sample",
+        dashboard=False,
     )
     return search(config).run
 

@@ -98,7 +98,7 @@ class Define:
 
 def tuner_finds(folder, pictures, space, seed):
     """Strategy and value of tuner's best trial, and for how many epochs each late bloomer was unfrozen."""
-    settled = prepare(
+    prepared_search = prepare(
         SearchConfig(
             space=str(space),
             data=pictures,
@@ -115,7 +115,7 @@ def tuner_finds(folder, pictures, space, seed):
             name="tuner",
         )
     )
-    result = execute(settled, trainable=Curves)
+    result = execute(prepared_search, trainable=Curves)
     table = result.run.trials()
     assert len(table) == SAMPLES
     late = table[table["strategy"] == "gradual_unfreeze"]

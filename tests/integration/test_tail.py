@@ -53,7 +53,7 @@ def test_a_worker_that_dies_at_the_tail_of_a_search_is_tried_again(tmp_path, pic
         return report(store, trial_id, result)
 
     monkeypatch.setattr(TrialStore, "report", counted)
-    settled = prepare(
+    prepared_search = prepare(
         SearchConfig(
             space=str(write_space(tmp_path)),
             data=pictures,
@@ -65,11 +65,11 @@ def test_a_worker_that_dies_at_the_tail_of_a_search_is_tried_again(tmp_path, pic
             name="tail",
         )
     )
-    result = execute(settled, trainable=Killed)
+    result = execute(prepared_search, trainable=Killed)
     trials = result.trials
     assert trials["status"].tolist() == ["completed"]
     assert trials["retries"].tolist() == [1]
-    assert Run.open(settled.run.path).record["finished"]
+    assert Run.open(prepared_search.run.path).record["finished"]
     assert result.exit_status == 0
     # One epoch, the last one too, comes to the store by one way, with all that the trial said.
     assert reported == [(trials["trial_id"].iloc[0], 1, {"loss": "plain"})]

@@ -11,7 +11,7 @@ from search_spaces._checking import random_study
 from search_spaces.sampling import sample_configs
 from trainables.errors import UserMistake
 from tuner.cli import describe
-from tuner.tuning.config import SearchConfig, settle
+from tuner.tuning.config import SearchConfig, resolve
 
 LIST = "def space(trial):\n    return ['resnet18']\n"
 LATE = (
@@ -82,9 +82,9 @@ BROKEN = {
 
 
 def lines_of_all_commands(path):
-    """What `spaces`, `run` and `plan` say of the space at `path`; the last two settle alike."""
+    """What `spaces`, `run` and `plan` say of the space at `path`; the last two resolve alike."""
     said = []
-    for command in (describe.space, lambda reference: settle(SearchConfig(space=reference))):
+    for command in (describe.space, lambda reference: resolve(SearchConfig(space=reference))):
         with pytest.raises(UserMistake) as caught:
             command(str(path))
         said.append(str(caught.value))

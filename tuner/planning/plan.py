@@ -21,7 +21,7 @@ from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle
+from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve
 from tuner.tuning.data import Examined, load_data
 from tuner.tuning.scheduler import make_rungs
 
@@ -81,7 +81,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     Raises UserMistake for whatever `tuner run` with the same options would refuse.
     """
     reporter = reporter or Reporter()
-    settings = settle(config)
+    settings = resolve(config)
     found = load_data(config, settings, reporter)
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = _pool(settings)

@@ -182,7 +182,7 @@ class Run:
     def sweep(self) -> None:
         """Remove what a search that was killed had begun to write; only for who owns the run.
 
-        The state of living trials is left alone: its writers are processes of their own, and its folder ends with the trial.
+        The state of living trials is left alone: other processes write it, and its folder ends with the trial.
         """
         for folder in (self.path, *(self.path / name for name in ("epochs", "weights", "failures"))):
             for stale in folder.glob(".*.tmp"):

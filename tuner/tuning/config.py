@@ -95,7 +95,7 @@ class SpaceSettings:
     allowed: Mapping[str, tuple[str, ...]]
 
 
-def settle(config: SearchConfig) -> SpaceSettings:
+def resolve(config: SearchConfig) -> SpaceSettings:
     """The space of `config`, loaded, restricted and checked; raises UserMistake before anything is touched."""
     from tuner.tuning.sampler import SAMPLERS, make_sampler
 

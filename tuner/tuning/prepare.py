@@ -14,7 +14,7 @@ from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, settle, space_fingerprint
+from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
 from tuner.tuning.data import Examined, build_run_cache, load_data
 from tuner.tuning.findings import findings, given_split
 
@@ -59,7 +59,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     Raises UserMistake for whatever a person can mend.
     """
     reporter = reporter or Reporter()
-    settings = settle(config)
+    settings = resolve(config)
     path = _free_place(config, settings.space.name)
     storage = _bucket(config, path.name)
     found = load_data(config, settings, reporter)

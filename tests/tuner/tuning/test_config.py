@@ -1,7 +1,7 @@
 import pytest
 
 from trainables.errors import InvalidValue
-from tuner.tuning.config import SAMPLE_MAX_EPOCHS, SearchConfig, settle
+from tuner.tuning.config import SAMPLE_MAX_EPOCHS, SearchConfig, resolve
 
 
 @pytest.mark.parametrize(
@@ -24,10 +24,10 @@ def test_a_spaces_own_defaults_have_the_same_ranges(tmp_path, line):
         f"defaults = {line}\ndef space(trial):\n    return {{'model': 'resnet18', 'strategy': 'full'}}\n"
     )
     with pytest.raises(InvalidValue, match=r"default .* must be at most"):
-        settle(SearchConfig(space=str(space)))
+        resolve(SearchConfig(space=str(space)))
 
 
 def test_sample_pictures_take_few_epochs_so_that_trials_end_in_the_first_minutes(tmp_path):
-    assert settle(SearchConfig(space="googlenet_full")).max_epochs == SAMPLE_MAX_EPOCHS
-    assert settle(SearchConfig(space="googlenet_full", max_epochs=12)).max_epochs == 12
-    assert settle(SearchConfig(space="googlenet_full", data=tmp_path)).max_epochs == 50
+    assert resolve(SearchConfig(space="googlenet_full")).max_epochs == SAMPLE_MAX_EPOCHS
+    assert resolve(SearchConfig(space="googlenet_full", max_epochs=12)).max_epochs == 12
+    assert resolve(SearchConfig(space="googlenet_full", data=tmp_path)).max_epochs == 50

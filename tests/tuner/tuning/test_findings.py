@@ -12,7 +12,7 @@ from tuner.evaluation.conclusion import doubts
 from tuner.evaluation.evidence import Evidence
 from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.config import SearchConfig, settle
+from tuner.tuning.config import SearchConfig, resolve
 from tuner.tuning.data import load_data
 from tuner.tuning.findings import findings, given_split
 from tuner.tuning.inspection import inspect, render
@@ -62,7 +62,7 @@ def spoken(folder: Path, tmp_path: Path) -> str:
     """What `run` and `plan` say while they look at the images."""
     console = Console(file=io.StringIO(), record=True, width=300)
     config = config_of(folder, tmp_path)
-    load_data(config, settle(config), Reporter(console))
+    load_data(config, resolve(config), Reporter(console))
     return console.export_text()
 
 
