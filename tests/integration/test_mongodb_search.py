@@ -24,7 +24,7 @@ def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
     return {"model": "resnet18", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
-SAMPLES, EPOCHS = 2, 30
+SAMPLES, EPOCHS = 2, 18
 AWAY_S = 10
 
 
@@ -87,7 +87,7 @@ def test_a_server_that_comes_and_goes_never_holds_the_search_up(tmp_path, server
             time.sleep(AWAY_S)
             restarted, during = time.time(), len(run.epochs()) - before
             server.start()
-            wait_for_epochs(run, search, EPOCHS + 10)
+            wait_for_epochs(run, search, EPOCHS + 6)
             server.stop()
             assert search.wait(200) == 0
         finally:

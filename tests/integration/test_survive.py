@@ -137,12 +137,21 @@ def signalled(run, process, number):
         assert process.poll() is None
         time.sleep(0.05)
     children = psutil.Process(process.pid).children(recursive=True)
+    asked = time.monotonic()
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
     assert process.returncode == 130, output
     assert f"tuner resume {run.path}" in output
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
+    left = [
+        trial.user_attrs["trial_id"]
+        for trial in load_study(run.journal).trials
+        if not trial.state.is_finished()
+    ]
+    assert left
+    assert any((run.alive(trial_id) / "state.pt").exists() for trial_id in left)
 
 
 def epochs_of(run):
