@@ -7,7 +7,7 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.parameters import FOLDER, Number, seed_options
 from tuner.cli.terminal import say
 
 
@@ -28,21 +28,12 @@ from tuner.cli.terminal import say
     help="Retrain every finalist this often with other seeds.",
 )
 @click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the bootstraps.")
-@click.option("--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]")
-@click.option(
-    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a seed. [default: 1, or a GPU's share]"
-)
-@click.option(
-    "--gpus-per-trial",
-    type=Number("gpus_per_trial"),
-    help="GPUs of a seed, may be a fraction. [default: 1 if any]",
-)
+@seed_options
 @click.option(
     "--also-by-image",
     is_flag=True,
     help="Train every finalist once more on a random split by image, and say what that leak makes.",
 )
-@click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
 @json_option
 def compare(
     runs: tuple[Path, ...],

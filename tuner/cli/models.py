@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number
+from tuner.cli.parameters import FOLDER, Number, seed_options
 from tuner.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -58,16 +58,7 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
     "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
 )
 @click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
-@click.option("--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]")
-@click.option(
-    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a seed. [default: 1, or a GPU's share]"
-)
-@click.option(
-    "--gpus-per-trial",
-    type=Number("gpus_per_trial"),
-    help="GPUs of a seed, may be a fraction. [default: 1 if any]",
-)
-@click.option("--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]")
+@seed_options
 def retrain(best: Path, **options: Any) -> None:
     """Train the best configuration anew, score it on the test images and write a model folder."""
     from tuner.release.job import RetrainConfig

@@ -117,3 +117,29 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What seeds that are trained on Ray ask of it, for the commands that train some."""
+    for option in reversed(
+        (
+            click.option(
+                "--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]"
+            ),
+            click.option(
+                "--cpus-per-trial",
+                type=Number("cpus_per_trial"),
+                help="Cores of a seed. [default: 1, or a GPU's share]",
+            ),
+            click.option(
+                "--gpus-per-trial",
+                type=Number("gpus_per_trial"),
+                help="GPUs of a seed, may be a fraction. [default: 1 if any]",
+            ),
+            click.option(
+                "--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]"
+            ),
+        )
+    ):
+        command = option(command)
+    return command
