@@ -87,6 +87,7 @@ DESIGNS = (
     Design((6, 6, 2), (0.95, 0.92, 0.8), 0.8),
     Design((6, 6, 2), (0.85, 0.9, 0.98), 0.6),
     Design((6, 6, 1), (0.9, 0.9, 0.9), 0.6),
+    Design((25, 25, 4), (0.99, 0.99, 0.8), 0.6),
 )
 
 
@@ -252,7 +253,7 @@ def _runs(values: Sequence[float]) -> str:
     return f"{min(values):g} to {max(values):g}"
 
 
-def origin(draws: int) -> str:
+def origin(asked: str) -> str:
     """The command, the commit and the machine, in two lines."""
     place = Path(__file__).parent
     found = subprocess.run(
@@ -264,7 +265,7 @@ def origin(draws: int) -> str:
     )
     commit = found.stdout.strip() or "no git checkout"
     return (
-        f"command: python benchmarks/coverage.py --draws {draws}; commit: {commit}\n"
+        f"command: python benchmarks/coverage.py {asked}; commit: {commit}\n"
         f"machine: {hardware()['processor']}, {usable_cores()} cores, numpy {np.__version__}"
     )
 
@@ -276,8 +277,9 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=DRAWS, help="test sets simulated of each design")
     parser.add_argument("--designs", type=int, default=len(DESIGNS), help="only the first so many designs")
+    parser.add_argument("--first", type=int, default=1, help="the design to begin with, counted from one")
     options = parser.parse_args()
-    made = origin(options.draws)
+    made = origin(" ".join(sys.argv[1:]))
     header = [
         "design",
         "score",
@@ -288,6 +290,8 @@ def main() -> None:
     ]
     print("| " + " | ".join(header) + " |\n|" + "---|" * len(header))
     for number, design in enumerate(DESIGNS[: options.designs]):
+        if number + 1 < options.first:
+            continue
         for row in measure(design, options.draws, number):
             print("| " + " | ".join(row) + " |", flush=True)
         print(f"  {number + 1} of {len(DESIGNS)}", file=sys.stderr, flush=True)

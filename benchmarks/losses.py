@@ -4,7 +4,7 @@
 
 Whether what makes tuner fast makes it learn worse. A seed settles the split, the heads, the order and the augmentation;
 both validate on the same images. GoogLeNet from one file of weights, all of it trained, at a learning rate at which so
-few steps end in comparable losses: at the study's 1e-3 those of one contender differ threefold between seeds.
+few steps end in comparable losses: at 1e-3 those of one contender were seen to differ threefold between seeds.
 """
 
 import numpy as np
