@@ -15,7 +15,7 @@ SPACE = '''"""A tiny space."""
 def space(trial):
     trial.suggest_categorical("strategy", ["full", "feature_extractor"])
     trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
-    return {"model": "resnet18", "batch_size": 8}
+    return {"model": "mobilenet_v2", "batch_size": 8}
 '''
 
 

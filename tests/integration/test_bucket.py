@@ -50,7 +50,7 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
     write_pictures(tmp_path / "pictures", {"blue": 12, "red": 12})
     run = Run(tmp_path / "r")
     options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 2]
-    options += ["--max-epochs", 40, "--grace-period", 40, "--runs-dir", tmp_path]
+    options += ["--max-epochs", 25, "--grace-period", 25, "--runs-dir", tmp_path]
     options += ["--name", "r", "--strategies", "feature_extractor", "--no-dashboard"]
     search = tuner("run", "--space", write_space(tmp_path), "--storage", address, *options)
     deadline = time.monotonic() + 120

@@ -26,7 +26,7 @@ SPACE = '''"""One configuration."""
 
 def space(trial):
     trial.suggest_float("learning_rate", 1e-3, 2e-3)
-    return {"model": "resnet18", "strategy": "full", "schedule": "plateau", "plateau_patience": 0, "batch_size": 32}
+    return {"model": "mobilenet_v2", "strategy": "full", "schedule": "plateau", "plateau_patience": 0, "batch_size": 32}
 '''
 
 FILES = {

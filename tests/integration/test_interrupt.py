@@ -22,7 +22,7 @@ SPACE = '''"""Long enough to be interrupted."""
 
 def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-    return {"model": "resnet18", "strategy": "full", "batch_size": 4, "patience": 0}
+    return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
 EPOCHS = 60
 

@@ -31,7 +31,7 @@ def space(trial):
     trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)
     if strategy == "gradual_unfreeze":
         trial.suggest_int("unfreeze_at", 3, 5)
-    return {"model": "resnet18", "batch_size": 8}
+    return {"model": "mobilenet_v2", "batch_size": 8}
 
 
 first_trials = [{"strategy": "full", "learning_rate": 1e-3}, {"strategy": "full", "learning_rate": 1e-2}]

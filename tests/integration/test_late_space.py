@@ -23,7 +23,7 @@ def space(trial):
     trial.suggest_float("dropout", 0.0, 0.5)
     if asked == {2 * SAMPLES + 3}:
         raise ZeroDivisionError("third")
-    return {{"model": "resnet18", "strategy": "full", "batch_size": 16}}
+    return {{"model": "mobilenet_v2", "strategy": "full", "batch_size": 16}}
 '''
 
 

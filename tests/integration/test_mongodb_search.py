@@ -22,9 +22,9 @@ SPACE = '''"""One trial after the other, long enough for a server to come and go
 
 def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-    return {"model": "resnet18", "strategy": "full", "batch_size": 4, "patience": 0}
+    return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
-SAMPLES, EPOCHS = 2, 18
+SAMPLES, EPOCHS = 2, 24
 AWAY_S = 10
 
 

@@ -22,7 +22,7 @@ SPACE = '''"""Two trials at once, long enough to lose a node."""
 
 def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-    return {"model": "resnet18", "strategy": "full", "batch_size": 4, "patience": 0}
+    return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
 SAMPLES, EPOCHS = 3, 8
 
@@ -65,7 +65,7 @@ def trials_below(raylet):
     titles = []
     for child in psutil.Process(raylet).children():
         try:
-            titles += [part for part in child.cmdline()[:1] if part.startswith("ray::resnet18")]
+            titles += [part for part in child.cmdline()[:1] if part.startswith("ray::mobilenet_v2")]
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return titles

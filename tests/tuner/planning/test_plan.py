@@ -51,7 +51,7 @@ def found(tmp_path_factory):
 
 def test_a_plan_times_each_combination_and_leaves_no_run_directory(found):
     names = [(row.cost.model, row.cost.strategy) for row in found.combinations]
-    assert names == [("resnet18", "feature_extractor"), ("resnet18", "full")]
+    assert names == [("mobilenet_v2", "feature_extractor"), ("mobilenet_v2", "full")]
     head, whole = (row.cost for row in found.combinations)
     assert min(head.first_s, whole.full_s, whole.eval_s) > 0
     assert [(row.frozen_epoch_s is None, row.full_epoch_s is None) for row in found.combinations] == [
@@ -193,7 +193,7 @@ def test_the_command_takes_the_options_of_run_and_prints_the_plan(tmp_path):
     more = ["--image-size", "32", "--samples", "4", "--max-epochs", "3", "--strategies", "feature_extractor"]
     result = CliRunner().invoke(commands, [*arguments, *more], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "resnet18-feature_extractor" in result.output
-    assert "resnet18-full" not in result.output
+    assert "mobilenet_v2-feature_extractor" in result.output
+    assert "mobilenet_v2-full" not in result.output
     for word in ("trials ", "epochs ", "time ", "disk ", "memory ", "simulated"):
         assert word in result.output
