@@ -59,8 +59,8 @@ def test_a_plan_times_each_combination_and_leaves_no_run_directory(found):
         (True, False),
     ]
     assert (head.first_s, whole.first_s) == (head.full_s, whole.full_s)
-    assert whole.weights_bytes == 4 * 11_178_051
-    assert (whole.trained_bytes, head.trained_bytes) == (whole.weights_bytes, 4 * 1539)
+    assert whole.weights_bytes == 4 * 2_227_715
+    assert (whole.trained_bytes, head.trained_bytes) == (whole.weights_bytes, 4 * 3843)
     assert head.memory_bytes > whole.weights_bytes
 
 
@@ -71,7 +71,7 @@ def test_a_plan_adds_up(found):
     assert found.seconds[0] < found.seconds[1] < found.seconds[2]
     # Two at once take at least half of what all take together.
     assert found.seconds[2] >= sum(row.busy_s for row in found.combinations) / 2
-    assert found.disk["kept weights"] <= 12 * 4 * 11_178_051
+    assert found.disk["kept weights"] <= 12 * 4 * 2_227_715
     assert found.memory_bytes > 2 * max(row.cost.memory_bytes for row in found.combinations)
 
 
