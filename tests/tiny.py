@@ -7,7 +7,8 @@ import search_spaces
 from trainables.config import EpochMetrics
 from tuner.runs.directory import Run
 from tuner.tuning.prepare import Prepared
-from tuner.tuning.trial_store import Proposals, TrialStore
+from tuner.tuning.proposals import Proposals
+from tuner.tuning.trial_store import TrialStore
 
 SPACE = '''"""A tiny space."""
 

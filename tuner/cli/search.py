@@ -35,7 +35,8 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--grace-period",
     type=Number("grace_period"),
-    help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]",
+    help="What a trial may spend before ASHA may stop it, in full epochs: an epoch that trains the whole network"
+    " counts 1, a frozen one next to nothing. [default: a fifth of --max-epochs]",
 )
 @click.option(
     "--reduction-factor",

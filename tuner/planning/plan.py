@@ -244,7 +244,8 @@ def _simulate(
             "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )
         seconds.computed.clear()
-        found.append(simulate([pool[i] for i in order], rungs, seconds, concurrent, budget, random))
+        chosen, banked = [pool[i] for i in order], config.feature_cache_bytes > 0
+        found.append(simulate(chosen, rungs, seconds, concurrent, budget, random, banked=banked))
     return found
 
 

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 import search_spaces
-from search_spaces import Space
 from trainables.checkpoint import SPLIT, read_split, take_best, write_split
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.errors import UserMistake
@@ -27,6 +26,7 @@ from tuner.runs.directory import MEASURED, Run, TrialRow, flat_row
 from tuner.runs.journal import create_study
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
+from tuner.tuning.proposals import Proposals
 from tuner.tuning.ranking import Ranking
 from tuner.tuning.sampler import Mirror, make_sampler
 
@@ -39,21 +39,6 @@ OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
 """What Ray's report of a dead worker says when the host ran out of memory."""
 
 SECONDS_BETWEEN_TABLES = 2.0
-
-
-@dataclass(frozen=True)
-class Proposals:
-    """Where configurations come from: the space, what the command fixed or restricted, the sampler, its seed."""
-
-    space: Space
-    overrides: Mapping[str, Any]
-    allowed: Mapping[str, tuple[str, ...]]
-    sampler: str
-    seed: int
-
-    def first_trials(self) -> tuple[Mapping[str, Any], ...]:
-        """The space's first trials that the restrictions let through, in order."""
-        return search_spaces.first_trials(self.space, int(self.overrides["max_epochs"]), self.allowed)
 
 
 class TrialStore:
@@ -77,6 +62,7 @@ class TrialStore:
         self.live: dict[str, LiveTrial] = {}
         self.unfinished: deque[str] = deque()
         self.rows: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, TrialConfig] = {}
         self._seen: set[tuple[Any, ...]] = set()
         self._asked = 0
         self._written = 0.0
@@ -94,6 +80,7 @@ class TrialStore:
             config = TrialConfig(**trial.user_attrs["config"])
             self._seen.add(_signature(config))
             trial_id = trial.user_attrs["trial_id"]
+            self.configs[trial_id] = config
             if trial.state.is_finished():
                 self._enter(trial.user_attrs["row"], config)
                 shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
@@ -237,6 +224,7 @@ class TrialStore:
         self._mirror.accept(asked, number)
         self._seen.add(_signature(config))
         self._asked += 1
+        self.configs[trial_id] = config
         self.live[trial_id] = LiveTrial(trial_id, number, identity, config)
         return self.live[trial_id]
 
