@@ -65,7 +65,7 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
 def store(folder: Path, space: Path, **changes: Any) -> TrialStore:
     """The book of such a run."""
     given = prepared(folder, space, **changes)
-    proposals = Proposals(given.space, given.overrides, given.allowed, given.sampler, given.seed)
+    proposals = Proposals(given.space, given.overrides, given.allowed, given.sampler, given.seed, given.prior)
     return TrialStore(given.run, proposals, given.metric, given.samples, given.keep)
 
 

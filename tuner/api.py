@@ -71,6 +71,7 @@ class SearchOptions(TypedDict, total=False):
     models: str | Sequence[str]
     strategies: str | Sequence[str]
     sampler: str
+    prior: bool
     keep: int
     feature_cache_bytes: int
     max_failures: int

@@ -70,6 +70,12 @@ __all__ = ["leaderboard", "resume", "run"]
 )
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
 @click.option(
+    "--prior/--no-prior",
+    default=True,
+    show_default=True,
+    help="Half of the first proposals from what the space expects to do well.",
+)
+@click.option(
     "--seed", type=Number("seed"), default=0, show_default=True, help="Of split, augmentation and proposals."
 )
 @click.option(

@@ -53,6 +53,7 @@ class SearchConfig:
     models: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
+    prior: bool = True
     keep: int = 5
     feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2

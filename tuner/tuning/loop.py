@@ -212,7 +212,12 @@ def _run_config(prepared: Prepared, searcher: "OptunaSearcher", progress: "Progr
 def open_store(prepared: Prepared) -> TrialStore:
     """The book of a prepared run, with whatever its journal holds already."""
     proposals = Proposals(
-        prepared.space, prepared.overrides, prepared.allowed, prepared.sampler, prepared.seed
+        prepared.space,
+        prepared.overrides,
+        prepared.allowed,
+        prepared.sampler,
+        prepared.seed,
+        prepared.prior,
     )
     storage = open_storage(prepared.run.path, prepared.storage)
     return TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)

@@ -51,6 +51,7 @@ class Prepared:
     log_weights: bool = False
     dashboard: bool = False
     storage: str = ""
+    prior: bool = False
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -118,6 +119,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool
     same = (
         "reduction_factor",
         "sampler",
+        "prior",
         "keep",
         "feature_cache_bytes",
         "max_failures",

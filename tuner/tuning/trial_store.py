@@ -26,14 +26,11 @@ from tuner.runs.directory import MEASURED, Run, TrialRow, flat_row
 from tuner.runs.journal import create_study
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
-from tuner.tuning.proposals import Proposals
+from tuner.tuning.proposals import REDRAWS, Proposals, Proposer
 from tuner.tuning.ranking import Ranking
-from tuner.tuning.sampler import Mirror, make_sampler
+from tuner.tuning.sampler import Mirror
 
 EPOCH_FIELDS = tuple(EpochMetrics.__dataclass_fields__)
-
-REDRAWS = 30
-"""How often a proposal that repeats an earlier configuration is drawn again before the space counts as exhausted."""
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
 """What Ray's report of a dead worker says when the host ran out of memory."""
@@ -58,7 +55,7 @@ class TrialStore:
         self.num_samples, self.keep = num_samples, keep
         self.study, self._journal = create_study(run.journal, metric)
         self._mirror = Mirror(self.study)
-        self._first = proposals.first_trials()
+        self._proposer = Proposer(proposals)
         self.live: dict[str, LiveTrial] = {}
         self.unfinished: deque[str] = deque()
         self.rows: dict[str, dict[str, Any]] = {}
@@ -87,9 +84,8 @@ class TrialStore:
                 continue
             past = self.run.epochs(trial_id).drop(columns="trial_id").to_dict("records")
             epochs = {int(row["epoch"]): {str(name): value for name, value in row.items()} for row in past}
-            self.live[trial_id] = LiveTrial(
-                trial_id, trial.number, self._identity(trial.number), config, epochs
-            )
+            identity, source = self._identity(trial.number), trial.user_attrs.get("source")
+            self.live[trial_id] = LiveTrial(trial_id, trial.number, identity, config, epochs, source=source)
             self.unfinished.append(trial_id)
         if self._asked:
             self.storage.keep_only(self.live)
@@ -187,9 +183,8 @@ class TrialStore:
 
     def _propose(self) -> LiveTrial | None:
         number = self._asked
-        fixed = self._first[number] if number < len(self._first) else None
         for draw in range(REDRAWS):
-            sampler = make_sampler(self.proposals.sampler, self.proposals.seed + draw * 7919, number, fixed)
+            sampler, source = self._proposer.sampler(number, draw)
             asked = self._mirror.ask(sampler)
             try:
                 config = self._configure(asked, number)
@@ -199,10 +194,8 @@ class TrialStore:
                 self.run.update_record(space_trouble=self.trouble)
                 return None
             if _signature(config) not in self._seen:
-                return self._accept(asked, number, config)
+                return self._accept(asked, number, config, source)
             self._mirror.drop(asked)
-            # A first trial that was enqueued twice is no reason to try it twice.
-            fixed = None
         self.exhausted = True
         return None
 
@@ -211,13 +204,13 @@ class TrialStore:
         overrides = {**self.proposals.overrides, "seed": seed}
         return search_spaces.configure(self.proposals.space, asked, overrides, self.proposals.allowed)
 
-    def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig) -> LiveTrial:
+    def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig, source: str) -> LiveTrial:
         trial_id = f"{config.model.replace(':', '_').replace('/', '_')}-{config.strategy}-{number:05d}"
         frozen = create_trial(
             state=TrialState.RUNNING,
             params=asked.params,
             distributions=asked.distributions,
-            user_attrs={"trial_id": trial_id, "config": asdict(config)},
+            user_attrs={"trial_id": trial_id, "config": asdict(config), "source": source},
         )
         self.study.add_trial(frozen)
         identity = self._identity(number)
@@ -225,7 +218,7 @@ class TrialStore:
         self._seen.add(_signature(config))
         self._asked += 1
         self.configs[trial_id] = config
-        self.live[trial_id] = LiveTrial(trial_id, number, identity, config)
+        self.live[trial_id] = LiveTrial(trial_id, number, identity, config, source=source)
         return self.live[trial_id]
 
     def _identity(self, number: int) -> int:
@@ -241,23 +234,27 @@ class TrialStore:
             self._journal.set_trial_intermediate_value(trial.identity, epoch, value)
 
     def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None) -> TrialRow:
-        base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
+        base = TrialRow(
+            trial.trial_id,
+            trial.number,
+            status,
+            reason,
+            error=error,
+            weights=self._weights,
+            retries=trial.retries,
+            source=trial.source,
+        )
         if not trial.epochs:
-            return dataclasses.replace(base, weights=self._weights)
+            return base
         ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
         best = min(ordered, key=lambda epoch: METRICS[self.metric].cost(float(epoch[self.metric])))
-        return TrialRow(
-            trial_id=trial.trial_id,
-            number=trial.number,
-            status=status,
-            reason=reason,
+        return dataclasses.replace(
+            base,
             best_epoch=int(best["epoch"]),
             epochs=len(ordered),
             value=float(best[self.metric]),
             metrics={name: float(best[name]) for name in MEASURED},
             seconds=sum(float(epoch["epoch_seconds"]) for epoch in ordered),
-            error=error,
-            weights=self._weights,
             trainable_first=int(ordered[0]["trainable_parameters"]),
             trainable_last=int(ordered[-1]["trainable_parameters"]),
             applied_learning_rates_first=trial.applied.get("learning_rates_first"),
@@ -265,7 +262,6 @@ class TrialStore:
             applied_loss=trial.applied.get("loss"),
             applied_sampler=trial.applied.get("sampler"),
             applied_batch=trial.applied.get("batch"),
-            retries=trial.retries,
         )
 
     def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
