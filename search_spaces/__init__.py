@@ -13,7 +13,7 @@ decimal's or fractions'; they become plain Python here.
 """
 
 from search_spaces._checking import check, prior_of, usual_grace_period
-from search_spaces._configure import configure, first_trials
+from search_spaces._configure import configure, field_of, first_trials
 from search_spaces._space import Background, Published, Space, load, names
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Space",
     "check",
     "configure",
+    "field_of",
     "first_trials",
     "load",
     "names",

@@ -111,10 +111,20 @@ __all__ = ["leaderboard", "resume", "run"]
 )
 @click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
 @click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
+@click.option(
+    "--start-from",
+    metavar="RUN[,RUN]",
+    help="Begin with the best two configurations of each of these runs, on whatever images they were.",
+)
 @click.option("--models", help="Only these of the space's models, comma-separated.")
 @click.option("--strategies", help="Only these of the space's strategies, comma-separated.")
 def run(
-    time_budget: float | None, models: str | None, strategies: str | None, log: str | None, **options: Any
+    time_budget: float | None,
+    models: str | None,
+    strategies: str | None,
+    log: str | None,
+    start_from: str | None,
+    **options: Any,
 ) -> None:
     """Search a space on your images and keep everything in a run directory."""
     from tuner.tracking.reporter import Reporter
@@ -126,6 +136,7 @@ def run(
         models=split_names(models),
         strategies=split_names(strategies),
         log=split_names(log),
+        start_from=tuple(Path(name) for name in split_names(start_from)),
         **options,
     )
     console = open_console()

@@ -16,6 +16,7 @@ from trainables.errors import InvalidValue, UnknownName
 from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
 from tuner.tracking import sinks
+from tuner.tuning.earlier import Earlier, find_earlier
 
 SAMPLE_MAX_EPOCHS = 10
 """Epochs of a trial on the sample data at most, unless asked for: some trials shall end within the time."""
@@ -54,6 +55,7 @@ class SearchConfig:
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
     prior: bool = True
+    start_from: tuple[Path, ...] = ()
     keep: int = 5
     feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2
@@ -94,6 +96,7 @@ class SpaceSettings:
     image_size: int
     overrides: Mapping[str, Any]
     allowed: Mapping[str, tuple[str, ...]]
+    earlier: Earlier
 
 
 def resolve(config: SearchConfig) -> SpaceSettings:
@@ -132,6 +135,7 @@ def resolve(config: SearchConfig) -> SpaceSettings:
         image_size=config.image_size or defaults.get("image_size", _default_image_size(config)),
         overrides=overrides,
         allowed=allowed,
+        earlier=find_earlier(config.start_from, space, overrides, allowed),
     )
 
 

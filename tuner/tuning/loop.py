@@ -218,6 +218,7 @@ def open_store(prepared: Prepared) -> TrialStore:
         prepared.sampler,
         prepared.seed,
         prepared.prior,
+        tuple(one["parameters"] for one in prepared.earlier),
     )
     storage = open_storage(prepared.run.path, prepared.storage)
     return TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
