@@ -73,6 +73,7 @@ class SearchOptions(TypedDict, total=False):
     sampler: str
     prior: bool
     start_from: AnyPath | Sequence[AnyPath]
+    until_settled: bool
     keep: int
     feature_cache_bytes: int
     max_failures: int

@@ -16,7 +16,16 @@ from tuner.tracking.reporter import clock
 if TYPE_CHECKING:
     from tuner.planning.plan import Plan
 
-ONLY_FOR_A_RUN = {"name", "runs_dir", "storage", "log", "log_weights", "dashboard", "start_from"}
+ONLY_FOR_A_RUN = {
+    "name",
+    "runs_dir",
+    "storage",
+    "log",
+    "log_weights",
+    "dashboard",
+    "start_from",
+    "until_settled",
+}
 """Options of `run` that change nothing, or next to nothing, about what a search takes."""
 
 

@@ -112,6 +112,11 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
 @click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
 @click.option(
+    "--until-settled",
+    is_flag=True,
+    help="End before --samples once what more trials may gain can't be told from noise.",
+)
+@click.option(
     "--start-from",
     metavar="RUN[,RUN]",
     help="Begin with the best two configurations of each of these runs, on whatever images they were.",

@@ -56,6 +56,7 @@ class SearchConfig:
     sampler: str = "tpe"
     prior: bool = True
     start_from: tuple[Path, ...] = ()
+    until_settled: bool = False
     keep: int = 5
     feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2

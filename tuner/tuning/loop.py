@@ -21,6 +21,7 @@ from tuner.tuning.config import SearchConfig
 from tuner.tuning.context import run_context
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
+from tuner.tuning.settled import Settling
 from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:
@@ -221,7 +222,11 @@ def open_store(prepared: Prepared) -> TrialStore:
         tuple(one["parameters"] for one in prepared.earlier),
     )
     storage = open_storage(prepared.run.path, prepared.storage)
-    return TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
+    store = TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
+    if prepared.until_settled:
+        images = int((prepared.run.split()["split"] == "val").sum())
+        store.settling = Settling(prepared.run, prepared.metric, images)
+    return store
 
 
 def close(run: Run, store: TrialStore, *, interrupted: bool) -> SearchResult:

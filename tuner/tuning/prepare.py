@@ -56,6 +56,7 @@ class Prepared:
     storage: str = ""
     prior: bool = False
     earlier: Sequence[Mapping[str, Any]] = ()
+    until_settled: bool = False
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -136,6 +137,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool
         "reduction_factor",
         "sampler",
         "prior",
+        "until_settled",
         "keep",
         "feature_cache_bytes",
         "max_failures",

@@ -29,6 +29,7 @@ from tuner.tracking.events import Observer, tell_end, tell_epoch
 from tuner.tuning.proposals import REDRAWS, Proposals, Proposer
 from tuner.tuning.ranking import Ranking
 from tuner.tuning.sampler import Mirror
+from tuner.tuning.settled import Settling
 
 EPOCH_FIELDS = tuple(EpochMetrics.__dataclass_fields__)
 
@@ -67,6 +68,7 @@ class TrialStore:
         self._ranking = Ranking(METRICS[metric])
         self.exhausted = False
         self.trouble: str | None = None
+        self.settling: Settling | None = None
         self.observers: list[Observer] = []
         self._reopen()
 
@@ -97,7 +99,7 @@ class TrialStore:
         """
         if self.unfinished:
             trial = self.live[self.unfinished.popleft()]
-        elif self._asked < self.num_samples and not self.exhausted and self.trouble is None:
+        elif self._may_propose():
             proposed = self._propose()
             if proposed is None:
                 return None
@@ -180,6 +182,11 @@ class TrialStore:
         """The row of the best trial that has a value and did not fail, or None."""
         trial_id = self._ranking.best()
         return None if trial_id is None else self.rows[trial_id]
+
+    def _may_propose(self) -> bool:
+        if self._asked >= self.num_samples or self.exhausted or self.trouble is not None:
+            return False
+        return self.settling is None or not self.settling.reached(self.rows.values())
 
     def _propose(self) -> LiveTrial | None:
         number = self._asked
