@@ -15,9 +15,11 @@ decimal's or fractions'; they become plain Python here.
 from search_spaces._checking import check, prior_of, usual_grace_period
 from search_spaces._configure import configure, field_of, first_trials
 from search_spaces._space import Background, Published, Space, load, names
+from search_spaces.priors import Priors
 
 __all__ = [
     "Background",
+    "Priors",
     "Published",
     "Space",
     "check",
