@@ -1,14 +1,18 @@
 import pytest
 import yaml
 from click.testing import CliRunner
+from pictures import write_pictures
 from tiny import epoch, store, write_space
 
 import search_spaces
 from trainables.errors import InvalidValue, RunProblem
 from tuner.api import _config
 from tuner.cli.app import commands
+from tuner.runs.directory import Run
 from tuner.tuning.config import SearchConfig, resolve
 from tuner.tuning.earlier import find_earlier
+from tuner.tuning.loop import open_store
+from tuner.tuning.prepare import prepare, prepared_from
 
 BEFORE = '''"""What was searched before."""
 
@@ -141,3 +145,30 @@ def test_the_command_refuses_a_run_that_is_not_there(tmp_path):
     result = CliRunner().invoke(commands, [*words, "--runs-dir", str(tmp_path)])
     assert isinstance(result.exception, RunProblem) or result.exit_code == 2
     assert "is not a run directory" in result.output + str(result.exception)
+
+
+def test_what_a_run_begins_with_is_in_its_record_and_comes_back(tmp_path, before, now):
+    pictures = tmp_path / "pictures"
+    write_pictures(pictures, {"blue": 12, "green": 12})
+    config = SearchConfig(
+        space=now.reference,
+        data=pictures,
+        weights="none",
+        image_size=32,
+        max_epochs=4,
+        split="0.6,0.2,0.2",
+        runs_dir=tmp_path,
+        name="new",
+        start_from=(before.path,),
+        until_settled=True,
+    )
+    new = prepare(config)
+    again = prepared_from(Run.open(new.run.path), new.space, new.cache)
+    assert again.earlier == new.earlier
+    assert [one["run"] for one in again.earlier] == [str(before.path)] * 2
+    assert (again.prior, again.until_settled) == (True, True)
+    book = open_store(again)
+    assert book.settling is not None
+    trial = book.next()
+    assert (trial["strategy"], trial["learning_rate"]) == ("full", 1e-2)
+    assert [one.source for one in book.live.values()] == ["earlier run"]
