@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces._configure import configure, field_of, first_trials, max_epochs_of
 from search_spaces._space import Parameters, Space, told_of
+from search_spaces.priors import Priors, check_prior, read_prior
 from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
 from trainables.errors import InvalidValue, UnknownName
@@ -36,6 +37,27 @@ def check(
         config = configure(space, trial, overrides, allowed)  # type: ignore[arg-type]
         trial.check_all_asked()
         _check_of(space, config, grace_period, known)
+    if space.prior and not space.grid:
+        _check_prior(space, overrides)
+
+
+def prior_of(space: Space, max_epochs: int) -> Priors:
+    """What `space` expects to do well in `max_epochs`; raises a UserMistake if that can't be had from it."""
+    with told_of(space.reference, "prior"):
+        return read_prior(space.prior, max_epochs)
+
+
+def _check_prior(space: Space, overrides: Parameters) -> None:
+    """Hold the prior against everything that the space asks for, whatever the run is restricted to."""
+    priors = prior_of(space, max_epochs_of(space, overrides))
+    study, asked = random_study(), dict[str, dict[str, Any]]()
+    for _ in range(SAMPLES):
+        trial = study.ask()
+        configure(space, trial, overrides, {})
+        for name, distribution in trial.distributions.items():
+            asked.setdefault(name, {})[repr(distribution)] = distribution
+    with told_of(space.reference):
+        check_prior(priors, {name: met.values() for name, met in asked.items()})
 
 
 def usual_grace_period(space: Space, max_epochs: int) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 PACKAGE = "search_spaces"
-_SUPPORT = {"common", "sampling", "study"}
+_SUPPORT = {"common", "priors", "sampling", "study"}
 
 Parameters = Mapping[str, Any]
 
@@ -60,7 +60,8 @@ class Background(NamedTuple):
 class Space:
     """What a search may vary, as its file says it; pickled as its reference.
 
-    `define` is the file's own function, which `draw` calls. `propose` returns the first trials for a max_epochs.
+    `define` is the file's own function, which `draw` calls. `propose` returns the first trials for a max_epochs,
+    `prior` what the file says of its own prior, unread.
     With `grid`, these are the whole study. `defaults` are the run's, where the command line is silent.
     """
 
@@ -74,6 +75,7 @@ class Space:
     defaults: Mapping[str, int]
     published: tuple[Published, ...]
     background: Background = field(default_factory=Background)
+    prior: Any = field(default_factory=dict)
 
     def draw(self, trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
         """The constants that the file returns after sampling through `trial`, as plain values.
@@ -191,6 +193,7 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
             deviations=tuple(map(str, getattr(module, "deviations", ()))),
             unknown=tuple(map(str, getattr(module, "unknown", ()))),
         ),
+        prior=getattr(module, "prior", {}),
     )
 
 

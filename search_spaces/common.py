@@ -1,11 +1,11 @@
 """What several spaces have in common: parameters that belong together, with their usual ranges."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import study
 from trainables import models, strategies
-from trainables.config import CONDITIONS, TrialConfig
+from trainables.config import AUXILIARY_WEIGHT, CONDITIONS, TrialConfig
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -66,6 +66,57 @@ def suggest_strategy(
         trial.suggest_float("stage_decay", 0.1, 1.0, log=True)
     if strategy in CONDITIONS["auxiliary_weight"].values:
         trial.suggest_float("auxiliary_weight", 0.05, 1.0, log=True)
+
+
+STRATEGY_WEIGHTS = {
+    "full": 3.0,
+    "full_aux": 2.0,
+    "gradual_unfreeze": 3.0,
+    "staged_unfreeze": 2.0,
+    "study_unfreeze": 1.0,
+    "feature_extractor": 1.0,
+}
+"""How often each is expected to do well, relative to the others; see `usual_prior`."""
+
+
+def usual_prior(strategies_by_name: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """What published practice expects of the parameters above; `strategies_by_name` are the choices of each strategy.
+
+    Wide on purpose: Li et al. 2020 (Rethinking the Hyperparameters for Fine-tuning) find that the best rates depend on
+    how near the new images are to ImageNet. Widths are standard deviations, of rates and decays in decades.
+
+    - Strategies: Kornblith et al. 2019 (Do Better ImageNet Models Transfer Better?) find the whole network fine-tuned
+      ahead of fixed features on nearly all of their data sets; Kumar et al. 2022 (Fine-Tuning can Distort Pretrained
+      Features) train the head first, then everything; Howard and Ruder 2018 unfreeze stage by stage.
+    - `learning_rate` of the heads: Adam's own 1e-3 (Kingma and Ba 2015). `backbone_learning_rate`: a tenth, as
+      Girshick et al. 2014 fine-tune at a tenth of the rate of pretraining so as not to spoil it. `stage_decay`: Howard
+      and Ruder divide by 2.6 from one layer to the next.
+    - `weight_decay`: 1e-4 as He et al. 2016; Kornblith et al. search several decades, and none at all.
+    - `label_smoothing` 0.1: Szegedy et al. 2016. `auxiliary_weight` 0.3: Szegedy et al. 2015. `dropout`: between the
+      0.4 of Szegedy et al. 2015 and the 0.2 of Tan and Le 2019's smallest EfficientNet.
+    - Schedules: cosine (Loshchilov and Hutter 2017) twice as often as each of the others; steps and plateaus
+      divide the rate by 10 as He et al. 2016.
+    """
+    prior = {
+        "learning_rate": {"centre": 1e-3, "width": 0.75},
+        "backbone_learning_rate": {"centre": 1e-4, "width": 0.75},
+        "stage_decay": {"centre": 1 / 2.6, "width": 0.3},
+        "auxiliary_weight": {"centre": AUXILIARY_WEIGHT, "width": 0.3},
+        "weight_decay": {"centre": 1e-4, "width": 1.25},
+        "label_smoothing": {"centre": 0.1, "width": 0.07},
+        "dropout": {"centre": 0.3, "width": 0.15},
+        "schedule": {"step": 1.0, "plateau": 1.0, "cosine": 2.0},
+        "gamma": {"centre": 0.1, "width": 0.5},
+        "plateau_factor": {"centre": 0.1, "width": 0.5},
+    }
+    followed = {strategy for choices in strategies_by_name.values() for strategy in choices}
+    only = {name: condition for name, condition in CONDITIONS.items() if condition.field == "strategy"}
+    asked = {name: own for name, own in prior.items() if name not in only or followed & {*only[name].values}}
+    weights = {
+        name: {strategy: STRATEGY_WEIGHTS.get(strategy, 1.0) for strategy in choices}
+        for name, choices in strategies_by_name.items()
+    }
+    return {**asked, **weights}
 
 
 def fitting_strategies(model: str, max_epochs: int, also: Sequence[str] = ()) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 The first trials are the study's nine runs, its feature extractor and full fine-tuning with trained auxiliary heads, as
 in `googlenet_grid`; configurations that it trained twice come once. All ranges hold the study's values with room on
 both sides, where a value is not itself the end of what is possible (no smoothing, no class weights, no weight decay).
-`min_delta` is not searched for, so its ninth run has the 0.001 of all others here.
+`min_delta` is not searched for, so its ninth run has the 0.001 of all others here. The prior is that of
+`common.usual_prior`, which says what it follows.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,13 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
     runs = [run.parameters for run in study.GOOGLENET_RUNS if run.parameters["strategy"] != "full_aux"]
     chosen = [*runs, study.FEATURE_EXTRACTOR.parameters, study.MEANT]
     return [_asked(dict(given), max_epochs) for given in chosen if given["strategy"] in fitting]
+
+
+def prior(max_epochs: int) -> dict[str, dict[str, float]]:
+    """The usual one: what published practice expects, not what the study chose."""
+    return common.usual_prior(
+        {"strategy": common.fitting_strategies(MODEL, max_epochs, also=("study_unfreeze",))}
+    )
 
 
 def _asked(given: dict[str, Any], max_epochs: int) -> dict[str, Any]:

@@ -22,3 +22,15 @@ def sample_configs(
         yield configure(space, FirstTrial(study.ask(), parameters, space.reference), overrides, allowed)  # type: ignore[arg-type]
     for _ in range(0 if space.grid else num_samples - len(first)):
         yield configure(space, study.ask(), overrides, allowed)
+
+
+class GivenTrial(FirstTrial):
+    """A trial whose values are all `given`; `parameters` are those that it was asked for, by the names asked."""
+
+    def __init__(self, given: Mapping[str, Any], what: str) -> None:
+        super().__init__(None, given, what)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Name and value of everything asked so far."""
+        return {name: self._given[name] for name in sorted(self._asked)}

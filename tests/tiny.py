@@ -7,7 +7,8 @@ import search_spaces
 from trainables.config import EpochMetrics
 from tuner.runs.directory import Run
 from tuner.tuning.prepare import Prepared
-from tuner.tuning.trial_store import Proposals, TrialStore
+from tuner.tuning.proposals import Proposals
+from tuner.tuning.trial_store import TrialStore
 
 SPACE = '''"""A tiny space."""
 
@@ -64,7 +65,10 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
 def store(folder: Path, space: Path, **changes: Any) -> TrialStore:
     """The book of such a run."""
     given = prepared(folder, space, **changes)
-    proposals = Proposals(given.space, given.overrides, given.allowed, given.sampler, given.seed)
+    earlier = tuple(one["parameters"] for one in given.earlier)
+    proposals = Proposals(
+        given.space, given.overrides, given.allowed, given.sampler, given.seed, given.prior, earlier
+    )
     return TrialStore(given.run, proposals, given.metric, given.samples, given.keep)
 
 

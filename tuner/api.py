@@ -71,6 +71,9 @@ class SearchOptions(TypedDict, total=False):
     models: str | Sequence[str]
     strategies: str | Sequence[str]
     sampler: str
+    prior: bool
+    start_from: AnyPath | Sequence[AnyPath]
+    until_settled: bool
     keep: int
     feature_cache_bytes: int
     max_failures: int
@@ -263,6 +266,9 @@ def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) ->
     for name in ("models", "strategies", "log"):
         value = given.get(name, ())
         given[name] = (value,) if isinstance(value, str) else tuple(value)
+    earlier = given.get("start_from", ())
+    earlier = [earlier] if isinstance(earlier, (str, Path)) else earlier
+    given["start_from"] = tuple(Path(path) for path in earlier)
     return SearchConfig(space=str(space), data=None if data is None else Path(data), **given)
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from command import tuner
 from optuna.trial import TrialState
-from tiny import write_space
+from tiny import SPACE, write_space
 
 from tuner.runs.directory import Run
 from tuner.runs.journal import load_study
@@ -21,11 +21,15 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 KILLS = int(os.environ.get("TUNER_KILLS", "3"))
 SAMPLES = 5
 TIMES = ["epoch_seconds", "time"]
+PRIOR = """
+
+prior = {"learning_rate": {"centre": 1e-3, "width": 0.5}, "strategy": {"full": 2, "feature_extractor": 1}}
+"""
 
 
 def run_arguments(folder, pictures, name, concurrent=1, **more):
     options = {
-        "space": write_space(folder),
+        "space": write_space(folder, SPACE + PRIOR),
         "data": pictures,
         "weights": "none",
         "image-size": 32,
@@ -102,6 +106,7 @@ def test_a_driver_killed_again_and_again_ends_with_the_table_of_an_undisturbed_r
     assert last.returncode == 0, output
     check_whole(run)
     assert finished.keys() <= set(run.trials()["trial_id"])
+    assert run.trials()["source"].tolist() == ["tpe", "prior", "tpe", "prior", "tpe"]
     pd.testing.assert_frame_equal(
         run.trials().drop(columns="seconds"), whole.trials().drop(columns="seconds")
     )

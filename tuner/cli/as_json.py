@@ -124,10 +124,12 @@ def _defaults(defaults: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _parameter(name: str, found: "SpaceView") -> dict[str, Any]:
+    from search_spaces.priors import entry_of
+
     distribution = found.parameters[name]
     row: dict[str, Any] = {"parameter": name, "choices": getattr(distribution, "choices", None)}
     row |= {key: getattr(distribution, key, None) for key in ("low", "high", "step", "log")}
-    return {**row, "only_with": found.conditions[name] or None}
+    return {**row, "only_with": found.conditions[name] or None, "prior": entry_of(found.priors, name)}
 
 
 def models() -> dict[str, Any]:

@@ -56,6 +56,7 @@ class SpaceView:
     conditions: Mapping[str, str]
     fixed: Mapping[str, Any]
     first: Sequence[Mapping[str, Any]]
+    priors: search_spaces.Priors
 
     @property
     def samples(self) -> int | None:
@@ -102,6 +103,7 @@ def space(reference: str) -> SpaceView:
         conditions={name: condition(name, draws) for name in names},
         fixed=_fixed(draws),
         first=search_spaces.first_trials(loaded, max_epochs, {}),
+        priors=search_spaces.prior_of(loaded, max_epochs),
     )
 
 

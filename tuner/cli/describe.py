@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from search_spaces.priors import entry_of, normal_of, weights_of
 from trainables import augmentations
 from tuner.cli import catalogue
 from tuner.cli.catalogue import Draw, ModelView, SpaceView, condition, draw
@@ -97,11 +98,24 @@ def _line(words: str) -> Text:
 
 def _parameter_table(found: SpaceView) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("parameter", "range", "only with"):
+    headings = ("parameter", "range", *(["prior"] if found.priors else []), "only with")
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for name, distribution in found.parameters.items():
-        table.add_row(name, range_of(distribution), found.conditions[name])
+        prior = [prior_of(entry_of(found.priors, name), distribution)] if found.priors else []
+        table.add_row(name, range_of(distribution), *prior, found.conditions[name])
     return table
+
+
+def prior_of(entry: Mapping[Any, float] | None, distribution: "BaseDistribution") -> str:
+    """What a prior expects, in a few words: a centre and a width, or the weights of the choices in their order."""
+    if entry is None:
+        return ""
+    choices = getattr(distribution, "choices", None)
+    if choices is not None:
+        return "weights " + ", ".join(f"{weight:g}" for weight in weights_of(entry, choices))
+    centre, width = normal_of(entry)
+    return f"{centre:.3g}, width {width:g}"
 
 
 def range_of(distribution: "BaseDistribution") -> str:

@@ -40,6 +40,8 @@ def ending(result: "SearchResult") -> list[RenderableType]:
         )
     elif not result.interrupted:
         lines.append(Text("no trial finished"))
+    if record.get("ended"):
+        lines.append(Text(record["ended"]))
     lines.append(Text(f"everything is in {run.path}"))
     if result.trouble is not None:
         again = f"mend it, then go on with: tuner resume {run.path}"

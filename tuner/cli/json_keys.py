@@ -109,6 +109,8 @@ _SPACE: Keys = {
     "parameters[].step": ("number?", ""),
     "parameters[].log": ("flag?", "whether it is drawn logarithmically"),
     "parameters[].only_with": ("text?", "under which choices it is sampled"),
+    "parameters[].prior": ("object?", "what the space expects: centre and width, or the choices' weights"),
+    "parameters[].prior.*": ("number", ""),
     "fixed": ("object", "hyperparameters that every trial shares"),
     "fixed.*": ("any", ""),
     "first_trials": ("list", "tried first, parameters by name"),

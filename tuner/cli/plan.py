@@ -16,8 +16,17 @@ from tuner.tracking.reporter import clock
 if TYPE_CHECKING:
     from tuner.planning.plan import Plan
 
-ONLY_FOR_A_RUN = {"name", "runs_dir", "storage", "log", "log_weights", "dashboard"}
-"""Options of `run` that change nothing about what a search takes."""
+ONLY_FOR_A_RUN = {
+    "name",
+    "runs_dir",
+    "storage",
+    "log",
+    "log_weights",
+    "dashboard",
+    "start_from",
+    "until_settled",
+}
+"""Options of `run` that change nothing, or next to nothing, about what a search takes."""
 
 
 def plan_command(run: click.Command) -> click.Command:

@@ -35,7 +35,8 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--grace-period",
     type=Number("grace_period"),
-    help="Epochs before ASHA may stop. [default: a fifth of --max-epochs]",
+    help="What a trial may spend before ASHA may stop it, in full epochs: an epoch that trains the whole network"
+    " counts 1, a frozen one next to nothing. [default: a fifth of --max-epochs]",
 )
 @click.option(
     "--reduction-factor",
@@ -68,6 +69,12 @@ __all__ = ["leaderboard", "resume", "run"]
     "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
 )
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
+@click.option(
+    "--prior/--no-prior",
+    default=True,
+    show_default=True,
+    help="Half of the first proposals from what the space expects to do well.",
+)
 @click.option(
     "--seed", type=Number("seed"), default=0, show_default=True, help="Of split, augmentation and proposals."
 )
@@ -104,10 +111,25 @@ __all__ = ["leaderboard", "resume", "run"]
 )
 @click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
 @click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
+@click.option(
+    "--until-settled",
+    is_flag=True,
+    help="End before --samples once what more trials may gain can't be told from noise.",
+)
+@click.option(
+    "--start-from",
+    metavar="RUN[,RUN]",
+    help="Begin with the best two configurations of each of these runs, on whatever images they were.",
+)
 @click.option("--models", help="Only these of the space's models, comma-separated.")
 @click.option("--strategies", help="Only these of the space's strategies, comma-separated.")
 def run(
-    time_budget: float | None, models: str | None, strategies: str | None, log: str | None, **options: Any
+    time_budget: float | None,
+    models: str | None,
+    strategies: str | None,
+    log: str | None,
+    start_from: str | None,
+    **options: Any,
 ) -> None:
     """Search a space on your images and keep everything in a run directory."""
     from tuner.tracking.reporter import Reporter
@@ -119,6 +141,7 @@ def run(
         models=split_names(models),
         strategies=split_names(strategies),
         log=split_names(log),
+        start_from=tuple(Path(name) for name in split_names(start_from)),
         **options,
     )
     console = open_console()

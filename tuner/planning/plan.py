@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import search_spaces
-from search_spaces.sampling import sample_configs
 from trainables import models, strategies
 from trainables.config import TrialConfig
 from tuner.cluster.session import mps_as_gpu, trial_resources
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
+from tuner.planning.pool import Pool, make_pool
 from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from trainables.trial_data import TrialData
 
 SIMULATIONS = 30
-POOL = 600
-"""Configurations from which the simulations take theirs, besides the space's first trials."""
 
 CACHED = 0.03
 """What a frozen epoch takes when its features are in the feature cache, as a share of computing them."""
@@ -84,17 +81,18 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     settings = resolve(config)
     found = load_data(config, settings, reporter)
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
-    pool = _pool(settings)
+    pool = make_pool(settings, prior=config.prior)
+    configs = pool.configs
     resources = trial_resources(config, _machine())
     concurrent = config.concurrent or _fitting(resources)
-    costs = _measure(config, settings, found, pool, int(resources["cpu"]), reporter)
+    costs = _measure(config, settings, found, configs, int(resources["cpu"]), reporter)
     budget = SAMPLE_TIME_BUDGET_S if found.sample and config.time_budget_s is None else config.time_budget_s
     searches = _simulate(config, settings, pool, EpochClock(costs, images, config), concurrent, budget)
     low, middle, high = spread([search.seconds for search in searches])
     epochs = spread([sum(search.epochs.values()) for search in searches])
     trials = float(np.mean([sum(search.trials.values()) for search in searches]))
     return Plan(
-        combinations=_combinations(costs, searches, images, representatives(pool)),
+        combinations=_combinations(costs, searches, images, representatives(configs)),
         samples=settings.samples,
         concurrent=concurrent,
         epochs=epochs,
@@ -104,7 +102,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         images=images,
         disk=disk_bytes(
             costs,
-            pool,
+            configs,
             samples=settings.samples,
             keep=config.keep,
             concurrent=concurrent,
@@ -115,7 +113,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         ),
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
         warnings=(
-            *unexplored(pool, settings.samples),
+            *unexplored(configs, settings.samples),
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),
     )
@@ -148,12 +146,6 @@ class EpochClock:
         self.computed.add((config.model, epoch))
         cached = train * cost.feature_width * 4 <= self._limit
         return whole * CACHED if known and cached else whole
-
-
-def _pool(settings: SpaceSettings) -> list[TrialConfig]:
-    """The first trials, then random configurations; of a grid its list."""
-    number = max(POOL, settings.samples)
-    return list(sample_configs(settings.space, settings.overrides, settings.allowed, number))
 
 
 def _machine() -> dict[str, float]:
@@ -227,24 +219,22 @@ def _few_images(found: Examined, image_size: int, batch: int, folder: Path) -> "
 def _simulate(
     config: SearchConfig,
     settings: SpaceSettings,
-    pool: Sequence[TrialConfig],
+    pool: Pool,
     seconds: EpochClock,
     concurrent: int,
     budget: float | None,
 ) -> list[Simulated]:
-    """Searches of `settings.samples` trials: the first ones as the space has them, the rest at random."""
+    """Searches of `settings.samples` trials of `pool`."""
     grid = settings.space.grid
-    first = len(search_spaces.first_trials(settings.space, settings.max_epochs, settings.allowed))
     found = []
     for number in range(SIMULATIONS):
         random = np.random.default_rng([config.seed, number])
-        rest = random.permutation(np.arange(first, len(pool)))
-        order = [*range(first), *rest.tolist()][: settings.samples]
+        chosen, banked = pool.order(settings.samples, random), config.feature_cache_bytes > 0
         rungs = make_rungs(
             "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )
         seconds.computed.clear()
-        found.append(simulate([pool[i] for i in order], rungs, seconds, concurrent, budget, random))
+        found.append(simulate(chosen, rungs, seconds, concurrent, budget, random, banked=banked))
     return found
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from trainables import models, strategies
 from trainables.config import TrialConfig
+from trainables.epoch_cost import spent
 from tuner.tuning.scheduler import Rungs
 
 FROZEN_PROGRESS = 1 / 3
@@ -42,8 +43,13 @@ def simulate(
     concurrent: int,
     time_budget_s: float | None,
     random: np.random.Generator,
+    *,
+    banked: bool = True,
 ) -> Simulated:
-    """Search `configs` in order with `concurrent` trials at once; nobody starts or goes on after the time budget."""
+    """Search `configs` in order with `concurrent` trials at once; nobody starts or goes on after the time budget.
+
+    `banked`: a frozen backbone's features are kept in a feature cache, as `trainables.epoch_cost` asks.
+    """
     result = Simulated()
     waiting = list(reversed(list(enumerate(configs))))
     events: list[tuple[float, int]] = []
@@ -59,7 +65,7 @@ def simulate(
     def begin_trial() -> None:
         if waiting and (time_budget_s is None or now < time_budget_s):
             number, config = waiting.pop()
-            running[number] = _Trial(config, random)
+            running[number] = _Trial(config, random, banked)
             result.trials[_key(config)] += 1
             begin_epoch(number)
 
@@ -82,8 +88,8 @@ def simulate(
 class _Trial:
     """A made-up learning curve, epoch by epoch."""
 
-    def __init__(self, config: TrialConfig, random: np.random.Generator) -> None:
-        self.config, self.epoch = config, 0
+    def __init__(self, config: TrialConfig, random: np.random.Generator, banked: bool) -> None:
+        self.config, self.banked, self.epoch = config, banked, 0
         self._last_unfreeze = strategies.last_unfreeze(config, models.num_stages(config.model))
         self._floor, self._drop = 0.3 * random.lognormal(0, 0.6), random.lognormal(0, 0.6)
         self._power = random.uniform(0.4, 1.2)
@@ -103,7 +109,8 @@ class _Trial:
             return "completed"
         if self.config.patience and self._waited >= self.config.patience:
             return "patience"
-        if rungs is not None and rungs.enter(str(number), self.epoch, full, loss) is not None:
+        cost = spent(self.config, self.epoch, banked=self.banked)
+        if rungs is not None and rungs.enter(str(number), self.epoch, full, loss, cost) is not None:
             return "stopped"
         return None
 

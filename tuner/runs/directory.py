@@ -47,7 +47,8 @@ class TrialRow:
 
     `value` is the chosen metric at `best_epoch`; `seconds` is time spent training and validating.
     The `applied_*` columns say what was in force, read off the live optimizer, loss and batches:
-    learning rates as "group=rate" at first and last epoch, the criterion, the sampler.
+    learning rates as "group=rate" at first and last epoch, the criterion, the sampler. `source` says where the
+    configuration came from: "earlier run", "first", "prior" or the sampler's name; null in runs of earlier versions.
     """
 
     trial_id: str
@@ -69,6 +70,7 @@ class TrialRow:
     applied_sampler: str | None = None
     applied_batch: str | None = None
     retries: int = 0
+    source: str | None = None
 
 
 def epochs_schema() -> "pa.Schema":

@@ -10,7 +10,10 @@ __all__ = ["LiveTrial"]
 
 @dataclass
 class LiveTrial:
-    """A trial that has not ended: its place in the study and what it has reported so far."""
+    """A trial that has not ended: its place in the study and what it has reported so far.
+
+    `source` says where its configuration came from; None in runs of earlier versions.
+    """
 
     trial_id: str
     number: int
@@ -19,3 +22,4 @@ class LiveTrial:
     epochs: dict[int, dict[str, Any]] = field(default_factory=dict)
     applied: dict[str, str] = field(default_factory=dict)
     retries: int = 0
+    source: str | None = None

@@ -59,7 +59,9 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
 
     others = [name for name in METRICS if name != metric]
     ranked = sorted(rows, key=rank)[:most]
-    return Fitting([_best_trials(ranked, metric, others[:count]) for count in range(len(others), -1, -1)])
+    counts = range(len(others), -1, -1)
+    tables = [_best_trials(ranked, metric, others[:count]) for count in counts]
+    return Fitting([*tables, _best_trials(ranked, metric, (), with_source=False)])
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,14 @@ class Fitting:
         yield self.tables[-1]
 
 
-def _best_trials(rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str]) -> Table:
+def _best_trials(
+    rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str], *, with_source: bool = True
+) -> Table:
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
-    for name in ("trial", metric, *others, "epoch", "status"):
+    for name in ("trial", metric, *others, "epoch", "status", *(["source"] if with_source else [])):
         table.add_column(
             name.replace("balanced_accuracy", "balanced_acc"),
-            justify="left" if name in ("trial", "status") else "right",
+            justify="left" if name in ("trial", "status", "source") else "right",
             overflow="fold",
         )
     for row in rows:
@@ -93,7 +97,15 @@ def _best_trials(rows: Sequence[Mapping[str, Any]], metric: str, others: Sequenc
             if row["best_epoch"] is None or row["best_epoch"] != row["best_epoch"]
             else f"{int(row['best_epoch'])}/{int(row['epochs'])}"
         )
-        table.add_row(str(row["trial_id"]), *values, epoch, str(row["status"]))
+        # Runs of earlier versions don't say where a trial came from.
+        source = row.get("source") if isinstance(row.get("source"), str) else "-"
+        table.add_row(
+            str(row["trial_id"]),
+            *values,
+            epoch,
+            str(row["status"]),
+            *([source] if with_source else []),
+        )
     return table
 
 

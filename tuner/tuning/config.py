@@ -16,6 +16,7 @@ from trainables.errors import InvalidValue, UnknownName
 from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
 from tuner.tracking import sinks
+from tuner.tuning.earlier import Earlier, find_earlier
 
 SAMPLE_MAX_EPOCHS = 10
 """Epochs of a trial on the sample data at most, unless asked for: some trials shall end within the time."""
@@ -53,6 +54,9 @@ class SearchConfig:
     models: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
+    prior: bool = True
+    start_from: tuple[Path, ...] = ()
+    until_settled: bool = False
     keep: int = 5
     feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2
@@ -93,6 +97,7 @@ class SpaceSettings:
     image_size: int
     overrides: Mapping[str, Any]
     allowed: Mapping[str, tuple[str, ...]]
+    earlier: Earlier
 
 
 def resolve(config: SearchConfig) -> SpaceSettings:
@@ -131,6 +136,7 @@ def resolve(config: SearchConfig) -> SpaceSettings:
         image_size=config.image_size or defaults.get("image_size", _default_image_size(config)),
         overrides=overrides,
         allowed=allowed,
+        earlier=find_earlier(config.start_from, space, overrides, allowed),
     )
 
 

@@ -20,7 +20,9 @@ from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.context import run_context
 from tuner.tuning.prepare import Prepared, prepare
-from tuner.tuning.trial_store import Proposals, TrialStore
+from tuner.tuning.proposals import Proposals
+from tuner.tuning.settled import Settling
+from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
     from tuner.tracking.events import Observer
     from tuner.tuning.progress import Progress
+    from tuner.tuning.scheduler import Costs
     from tuner.tuning.searcher import OptunaSearcher
 
 
@@ -127,15 +130,16 @@ def _fit(
 ) -> SearchResult:
     from tuner.tuning.operation import operated
     from tuner.tuning.progress import Progress
-    from tuner.tuning.scheduler import FairASHA
+    from tuner.tuning.scheduler import Costs, FairASHA
     from tuner.tuning.searcher import OptunaSearcher
 
     store = open_store(prepared)
     store.storage.share()
     started = time.time()
     deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
-    rungs = _rungs(prepared, store)
-    scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop")
+    costs = Costs(store.configs, banked=prepared.feature_cache_bytes > 0)
+    rungs = _rungs(prepared, store, costs)
+    scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop", costs)
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
     tuner = _ray_tuner(prepared, session, searcher, progress, trainable)
@@ -209,10 +213,20 @@ def _run_config(prepared: Prepared, searcher: "OptunaSearcher", progress: "Progr
 def open_store(prepared: Prepared) -> TrialStore:
     """The book of a prepared run, with whatever its journal holds already."""
     proposals = Proposals(
-        prepared.space, prepared.overrides, prepared.allowed, prepared.sampler, prepared.seed
+        prepared.space,
+        prepared.overrides,
+        prepared.allowed,
+        prepared.sampler,
+        prepared.seed,
+        prepared.prior,
+        tuple(one["parameters"] for one in prepared.earlier),
     )
     storage = open_storage(prepared.run.path, prepared.storage)
-    return TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
+    store = TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
+    if prepared.until_settled:
+        images = int((prepared.run.split()["split"] == "val").sum())
+        store.settling = Settling(prepared.run, prepared.metric, images)
+    return store
 
 
 def close(run: Run, store: TrialStore, *, interrupted: bool) -> SearchResult:
@@ -228,7 +242,7 @@ def close(run: Run, store: TrialStore, *, interrupted: bool) -> SearchResult:
     return SearchResult(run, best, interrupted, store.trouble)
 
 
-def _rungs(prepared: Prepared, store: TrialStore) -> Any:
+def _rungs(prepared: Prepared, store: TrialStore, costs: "Costs") -> Any:
     """The rungs with the scores of all that was reported before a restart."""
     from tuner.tuning.scheduler import make_rungs
 
@@ -242,7 +256,7 @@ def _rungs(prepared: Prepared, store: TrialStore) -> Any:
     if rungs is not None and (store.rows or store.live):
         epochs = prepared.run.epochs().sort_values("time", kind="stable")
         columns = ("trial_id", "epoch", "full_epochs", prepared.metric)
-        rungs.replay(zip(*(epochs[name].tolist() for name in columns), strict=True))
+        rungs.replay(zip(*(epochs[name].tolist() for name in columns), strict=True), costs)
     return rungs
 
 

@@ -16,7 +16,10 @@ from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
 from tuner.tuning.data import Examined, build_run_cache, load_data
+from tuner.tuning.earlier import Earlier
 from tuner.tuning.findings import findings, given_split
+
+PASSED_OVER_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Prepared:
     log_weights: bool = False
     dashboard: bool = False
     storage: str = ""
+    prior: bool = False
+    earlier: Sequence[Mapping[str, Any]] = ()
+    until_settled: bool = False
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -61,6 +67,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     reporter = reporter or Reporter()
     settings = resolve(config)
     path = _free_place(config, settings.space.name)
+    _tell_earlier(settings.earlier, reporter)
     storage = _bucket(config, path.name)
     found = load_data(config, settings, reporter)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
@@ -69,6 +76,17 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     run.write_images(found.hashes)
     reporter.line(f"run {run.path}")
     return prepared_from(run, settings.space, cache)
+
+
+def _tell_earlier(earlier: Earlier, reporter: Reporter) -> None:
+    """Say what the search begins with, and what it passes over."""
+    for one in earlier.taken:
+        reporter.line(f"begins with {one['trial']} of {one['run']}")
+    for text in earlier.passed_over[:PASSED_OVER_SHOWN]:
+        reporter.warn(f"passed over, since this search could not propose it: {text}")
+    more = len(earlier.passed_over) - PASSED_OVER_SHOWN
+    if more > 0:
+        reporter.warn(f"{more} more trials of earlier runs are passed over")
 
 
 def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
@@ -118,6 +136,8 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool
     same = (
         "reduction_factor",
         "sampler",
+        "prior",
+        "until_settled",
         "keep",
         "feature_cache_bytes",
         "max_failures",
@@ -136,6 +156,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool
         **{name: getattr(config, name) for name in same},
         "time_budget_s": SAMPLE_TIME_BUDGET_S if sample and budget is None else budget,
         "log": list(config.log),
+        "earlier": [dict(one) for one in settings.earlier.taken],
         "allowed": {name: list(choices) for name, choices in settings.allowed.items()},
     }
 

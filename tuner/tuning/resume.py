@@ -93,8 +93,9 @@ def _extend(run: Run, space: Space, samples: int) -> None:
         raise InvalidValue(
             f"--samples {samples}: {space.name} is a fixed list of configurations, none can be added"
         )
-    settings = {**record["settings"], "samples": record["settings"]["samples"] + samples}
-    run.update_record(settings=settings, finished=None)
+    # Who asks for more trials is to have them, settled or not.
+    more = {"samples": record["settings"]["samples"] + samples, "until_settled": False}
+    run.update_record(settings={**record["settings"], **more}, finished=None, ended=None)
 
 
 def _changed_versions(before: dict[str, str]) -> list[str]:

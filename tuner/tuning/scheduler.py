@@ -1,63 +1,100 @@
-"""ASHA with a fair clock: Ray's stopping kind, but nobody is judged while part of them is still frozen.
+"""ASHA with a fair clock: judged at equal cost, and nobody while part of them is still frozen.
 
-Rungs stand at grace_period * reduction_factor ** k epochs, as in Li et al. 2020 (A System for Massively
-Parallel Hyperparameter Tuning) and Ray's ASHAScheduler. A trial that reaches a rung is stopped when its best value
-so far is outside the best 1 / reduction_factor of those who reached it before.
+Rungs stand at grace_period * reduction_factor ** k, as in Li et al. 2020 (A System for Massively Parallel
+Hyperparameter Tuning) and Ray's ASHAScheduler, but what is counted is cost, not epochs: one is an epoch that trains the
+whole network (see `trainables.epoch_cost`). A trial is judged in the first epoch by which it has spent that much, and
+stopped when its best value so far is outside the best 1 / reduction_factor of those judged there before. A trial that
+stays frozen spends next to nothing and reaches no rung.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from trainables.config import METRICS
+from trainables import epoch_cost
+from trainables.config import METRICS, TrialConfig
 
 BUDGET_OVER = "time budget"
 STOPPED_BY_HAND = "stopped by hand"
+
+ROUNDING = 1e-6
+"""Sums of thirds miss whole numbers by less."""
+
+Spent = Callable[[str, int], float]
+"""What the trial of that id has spent by the end of an epoch (1-based), in full epochs."""
+
+
+class Costs:
+    """What the trials of a run have spent, from their configurations; `banked` as `trainables.epoch_cost` asks.
+
+    `configs` may grow as trials begin.
+    """
+
+    def __init__(self, configs: Mapping[str, TrialConfig], *, banked: bool) -> None:
+        self.configs, self.banked = configs, banked
+
+    def __call__(self, trial_id: str, epoch: int) -> float:
+        """The cost of the trial up to and with `epoch`, in full epochs."""
+        return epoch_cost.spent(self.configs[trial_id], epoch, banked=self.banked)
+
+
+def _one_each(trial_id: str, epoch: int) -> float:
+    return float(epoch)
 
 
 class Rungs:
     """The scores at every rung and the verdicts that follow; plain Python, no Ray.
 
-    `mode` is "min" or "max". Scores are values of the metric, smaller or larger being better.
+    `mode` is "min" or "max". Scores are values of the metric, smaller or larger being better. Milestones, like
+    `grace_period`, are costs in full epochs, rounded to whole ones.
     """
 
     def __init__(self, mode: str, max_epochs: int, grace_period: int, reduction_factor: float) -> None:
         self.mode, self.grace_period, self.reduction_factor = mode, grace_period, reduction_factor
         self.milestones: tuple[int, ...] = tuple(_milestones(grace_period, reduction_factor, max_epochs))
         self.scores: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
-        self._best: dict[str, tuple[int, float]] = {}
+        self._known: dict[str, tuple[int, float, float]] = {}
         self._verdicts: dict[str, float | None] = {}
 
-    def enter(self, trial_id: str, epoch: int, full_epochs: int, value: float) -> float | None:
-        """Note `value`; the cutoff that the trial fails at this epoch's rung, or None where it may go on.
+    def enter(
+        self, trial_id: str, epoch: int, full_epochs: int, value: float, spent: float | None = None
+    ) -> float | None:
+        """Note `value`; the cutoff that the trial fails at the rung it reaches now, or None where it may go on.
 
-        An epoch that is already known changes nothing, so a resumed trial may report its past again; its latest
-        one gets the same verdict again, since the driver may have died between the verdict and the stop.
-        No score is left and no verdict made before everything that the strategy trains has trained for
-        `grace_period` epochs: a frozen trial's score would make the rung lenient for others.
+        `spent` is the cost of its epochs so far, in full epochs; by default each counts one. An epoch that is known
+        already changes nothing, so a resumed trial may report its past again; its latest one gets the same verdict
+        again, since the driver may have died between the verdict and the stop. No score is left and no verdict made
+        before everything that the strategy trains has trained for `grace_period` epochs: a frozen trial's score would
+        make the rung lenient for others. A rung that is reached before stays unused.
         """
-        known, best = self._best.get(trial_id, (0, value))
+        known, best, before = self._known.get(trial_id, (0, value, 0.0))
         if epoch <= known:
             return self._verdicts.get(trial_id) if epoch == known else None
         best = min(best, value) if self.mode == "min" else max(best, value)
-        self._best[trial_id] = (epoch, best)
-        self._verdicts[trial_id] = self._judge(trial_id, epoch, full_epochs, best)
+        total = float(epoch) if spent is None else spent
+        self._known[trial_id] = (epoch, best, total)
+        rung = self._reached(before, total) if full_epochs >= self.grace_period else None
+        self._verdicts[trial_id] = None if rung is None else self._judge(trial_id, rung, best)
         return self._verdicts[trial_id]
 
-    def replay(self, epochs: Iterable[tuple[str, int, int, float]]) -> None:
+    def replay(self, epochs: Iterable[tuple[str, int, int, float]], spent: Spent | None = None) -> None:
         """Enter what had been reported before a restart, as (trial_id, epoch, full_epochs, value) in order of time."""
         for trial_id, epoch, full_epochs, value in epochs:
-            self.enter(trial_id, epoch, full_epochs, value)
+            total = None if spent is None else spent(trial_id, epoch)
+            self.enter(trial_id, epoch, full_epochs, value, total)
 
-    def _judge(self, trial_id: str, epoch: int, full_epochs: int, best: float) -> float | None:
-        if epoch not in self.scores or full_epochs < self.grace_period:
-            return None
-        earlier = list(self.scores[epoch].values())
-        self.scores[epoch][trial_id] = best
+    def _reached(self, before: float, total: float) -> int | None:
+        """The highest rung between a cost of `before`, which is left out, and of `total`."""
+        reached = [rung for rung in self.milestones if before + ROUNDING < rung <= total + ROUNDING]
+        return max(reached, default=None)
+
+    def _judge(self, trial_id: str, rung: int, best: float) -> float | None:
+        earlier = list(self.scores[rung].values())
+        self.scores[rung][trial_id] = best
         if not earlier:
             return None
         sign = 1 if self.mode == "min" else -1
@@ -77,8 +114,8 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     """Ray's view of `Rungs`: stops a trial at a rung, at the end of the time budget, or when told to by hand.
 
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
-    stops nobody early. `deadline` is in seconds of `time.time()`. A file `<stop_folder>/<trial id>` stops that
-    trial after its epoch.
+    stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `deadline` is in
+    seconds of `time.time()`. A file `<stop_folder>/<trial id>` stops that trial after its epoch.
     """
 
     def __init__(
@@ -87,8 +124,10 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         rungs: Rungs | None,
         deadline: float | None = None,
         stop_folder: Path | None = None,
+        spent: Spent | None = None,
     ) -> None:
         super().__init__()
+        self.spent = spent or _one_each
         self.value_name, self.rungs, self.deadline, self.stop_folder = metric, rungs, deadline, stop_folder
         self.verdicts: dict[str, str] = {}
         self.errors: dict[str, str] = {}
@@ -120,7 +159,11 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
             return None
         cutoff = self._enter(trial_id, result)
         if cutoff is not None:
-            return f"ASHA, epoch {result['epoch']}: {self.value_name} behind {cutoff:.4g}"
+            cost = self.spent(trial_id, result["epoch"])
+            return (
+                f"ASHA, epoch {result['epoch']}, at a cost of {cost:.3g} full epochs:"
+                f" {self.value_name} behind {cutoff:.4g}"
+            )
         if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
             return STOPPED_BY_HAND
         if self.deadline is not None and time.time() >= self.deadline:
@@ -130,7 +173,10 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     def _enter(self, trial_id: str, result: Mapping[str, Any]) -> float | None:
         if self.rungs is None:
             return None
-        return self.rungs.enter(trial_id, result["epoch"], result["full_epochs"], result[self.value_name])
+        cost = self.spent(trial_id, result["epoch"])
+        return self.rungs.enter(
+            trial_id, result["epoch"], result["full_epochs"], result[self.value_name], cost
+        )
 
 
 def make_rungs(

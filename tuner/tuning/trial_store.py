@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 import search_spaces
-from search_spaces import Space
 from trainables.checkpoint import SPLIT, read_split, take_best, write_split
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.errors import UserMistake
@@ -27,33 +26,17 @@ from tuner.runs.directory import MEASURED, Run, TrialRow, flat_row
 from tuner.runs.journal import create_study
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
+from tuner.tuning.proposals import REDRAWS, Proposals, Proposer
 from tuner.tuning.ranking import Ranking
-from tuner.tuning.sampler import Mirror, make_sampler
+from tuner.tuning.sampler import Mirror
+from tuner.tuning.settled import Settling
 
 EPOCH_FIELDS = tuple(EpochMetrics.__dataclass_fields__)
-
-REDRAWS = 30
-"""How often a proposal that repeats an earlier configuration is drawn again before the space counts as exhausted."""
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
 """What Ray's report of a dead worker says when the host ran out of memory."""
 
 SECONDS_BETWEEN_TABLES = 2.0
-
-
-@dataclass(frozen=True)
-class Proposals:
-    """Where configurations come from: the space, what the command fixed or restricted, the sampler, its seed."""
-
-    space: Space
-    overrides: Mapping[str, Any]
-    allowed: Mapping[str, tuple[str, ...]]
-    sampler: str
-    seed: int
-
-    def first_trials(self) -> tuple[Mapping[str, Any], ...]:
-        """The space's first trials that the restrictions let through, in order."""
-        return search_spaces.first_trials(self.space, int(self.overrides["max_epochs"]), self.allowed)
 
 
 class TrialStore:
@@ -73,10 +56,11 @@ class TrialStore:
         self.num_samples, self.keep = num_samples, keep
         self.study, self._journal = create_study(run.journal, metric)
         self._mirror = Mirror(self.study)
-        self._first = proposals.first_trials()
+        self._proposer = Proposer(proposals)
         self.live: dict[str, LiveTrial] = {}
         self.unfinished: deque[str] = deque()
         self.rows: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, TrialConfig] = {}
         self._seen: set[tuple[Any, ...]] = set()
         self._asked = 0
         self._written = 0.0
@@ -84,6 +68,7 @@ class TrialStore:
         self._ranking = Ranking(METRICS[metric])
         self.exhausted = False
         self.trouble: str | None = None
+        self.settling: Settling | None = None
         self.observers: list[Observer] = []
         self._reopen()
 
@@ -94,15 +79,15 @@ class TrialStore:
             config = TrialConfig(**trial.user_attrs["config"])
             self._seen.add(_signature(config))
             trial_id = trial.user_attrs["trial_id"]
+            self.configs[trial_id] = config
             if trial.state.is_finished():
                 self._enter(trial.user_attrs["row"], config)
                 shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
                 continue
             past = self.run.epochs(trial_id).drop(columns="trial_id").to_dict("records")
             epochs = {int(row["epoch"]): {str(name): value for name, value in row.items()} for row in past}
-            self.live[trial_id] = LiveTrial(
-                trial_id, trial.number, self._identity(trial.number), config, epochs
-            )
+            identity, source = self._identity(trial.number), trial.user_attrs.get("source")
+            self.live[trial_id] = LiveTrial(trial_id, trial.number, identity, config, epochs, source=source)
             self.unfinished.append(trial_id)
         if self._asked:
             self.storage.keep_only(self.live)
@@ -114,7 +99,7 @@ class TrialStore:
         """
         if self.unfinished:
             trial = self.live[self.unfinished.popleft()]
-        elif self._asked < self.num_samples and not self.exhausted and self.trouble is None:
+        elif self._may_propose():
             proposed = self._propose()
             if proposed is None:
                 return None
@@ -198,11 +183,15 @@ class TrialStore:
         trial_id = self._ranking.best()
         return None if trial_id is None else self.rows[trial_id]
 
+    def _may_propose(self) -> bool:
+        if self._asked >= self.num_samples or self.exhausted or self.trouble is not None:
+            return False
+        return self.settling is None or not self.settling.reached(self.rows.values())
+
     def _propose(self) -> LiveTrial | None:
         number = self._asked
-        fixed = self._first[number] if number < len(self._first) else None
         for draw in range(REDRAWS):
-            sampler = make_sampler(self.proposals.sampler, self.proposals.seed + draw * 7919, number, fixed)
+            sampler, source = self._proposer.sampler(number, draw)
             asked = self._mirror.ask(sampler)
             try:
                 config = self._configure(asked, number)
@@ -212,10 +201,8 @@ class TrialStore:
                 self.run.update_record(space_trouble=self.trouble)
                 return None
             if _signature(config) not in self._seen:
-                return self._accept(asked, number, config)
+                return self._accept(asked, number, config, source)
             self._mirror.drop(asked)
-            # A first trial that was enqueued twice is no reason to try it twice.
-            fixed = None
         self.exhausted = True
         return None
 
@@ -224,20 +211,21 @@ class TrialStore:
         overrides = {**self.proposals.overrides, "seed": seed}
         return search_spaces.configure(self.proposals.space, asked, overrides, self.proposals.allowed)
 
-    def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig) -> LiveTrial:
+    def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig, source: str) -> LiveTrial:
         trial_id = f"{config.model.replace(':', '_').replace('/', '_')}-{config.strategy}-{number:05d}"
         frozen = create_trial(
             state=TrialState.RUNNING,
             params=asked.params,
             distributions=asked.distributions,
-            user_attrs={"trial_id": trial_id, "config": asdict(config)},
+            user_attrs={"trial_id": trial_id, "config": asdict(config), "source": source},
         )
         self.study.add_trial(frozen)
         identity = self._identity(number)
         self._mirror.accept(asked, number)
         self._seen.add(_signature(config))
         self._asked += 1
-        self.live[trial_id] = LiveTrial(trial_id, number, identity, config)
+        self.configs[trial_id] = config
+        self.live[trial_id] = LiveTrial(trial_id, number, identity, config, source=source)
         return self.live[trial_id]
 
     def _identity(self, number: int) -> int:
@@ -253,23 +241,27 @@ class TrialStore:
             self._journal.set_trial_intermediate_value(trial.identity, epoch, value)
 
     def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None) -> TrialRow:
-        base = TrialRow(trial.trial_id, trial.number, status, reason, error=error, retries=trial.retries)
+        base = TrialRow(
+            trial.trial_id,
+            trial.number,
+            status,
+            reason,
+            error=error,
+            weights=self._weights,
+            retries=trial.retries,
+            source=trial.source,
+        )
         if not trial.epochs:
-            return dataclasses.replace(base, weights=self._weights)
+            return base
         ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
         best = min(ordered, key=lambda epoch: METRICS[self.metric].cost(float(epoch[self.metric])))
-        return TrialRow(
-            trial_id=trial.trial_id,
-            number=trial.number,
-            status=status,
-            reason=reason,
+        return dataclasses.replace(
+            base,
             best_epoch=int(best["epoch"]),
             epochs=len(ordered),
             value=float(best[self.metric]),
             metrics={name: float(best[name]) for name in MEASURED},
             seconds=sum(float(epoch["epoch_seconds"]) for epoch in ordered),
-            error=error,
-            weights=self._weights,
             trainable_first=int(ordered[0]["trainable_parameters"]),
             trainable_last=int(ordered[-1]["trainable_parameters"]),
             applied_learning_rates_first=trial.applied.get("learning_rates_first"),
@@ -277,7 +269,6 @@ class TrialStore:
             applied_loss=trial.applied.get("loss"),
             applied_sampler=trial.applied.get("sampler"),
             applied_batch=trial.applied.get("batch"),
-            retries=trial.retries,
         )
 
     def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:

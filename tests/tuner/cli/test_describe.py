@@ -59,6 +59,14 @@ def test_ranges_and_conditions_of_googlenet_full_are_shown():
     assert "optimizer adam" in row_of(text, "fixed:")
 
 
+def test_what_a_space_expects_is_shown_beside_the_range():
+    text = text_of(describe.space("googlenet_full"))
+    assert "0.001, width 0.75" in row_of(text, "learning_rate")
+    assert "weights 1, 1, 2" in row_of(text, "schedule")
+    assert "width" not in row_of(text, "class_weight_power")
+    assert "prior" not in text_of(describe.space("googlenet_grid"))
+
+
 def test_two_choices_that_decide_together_are_both_named(tmp_path: Path):
     path = tmp_path / "mine.py"
     path.write_text(

@@ -90,6 +90,16 @@ def test_asha_saves_epochs_and_lets_late_trials_unfreeze():
     assert result.epochs["resnet18", "gradual_unfreeze"] >= 30 * 6
 
 
+def test_simulated_trials_are_judged_at_equal_cost():
+    frozen = [TrialConfig("resnet18", "feature_extractor", max_epochs=9, patience=0)] * 20
+    assert search(frozen, Rungs("min", 9, 2, 3)).stopped == 0
+    late = [TrialConfig("resnet18", "gradual_unfreeze", unfreeze_at=4, max_epochs=9, patience=0)] * 40
+    found = search(late, Rungs("min", 9, 2, 3))
+    assert 0 < found.stopped < 40
+    # Six epochs with four of them frozen cost two: nobody ends before.
+    assert sum(found.epochs.values()) == 6 * found.stopped + 9 * (40 - found.stopped)
+
+
 def test_the_time_budget_ends_a_simulated_search():
     patient = replace(FULL, patience=0)
     result = search([patient] * 20, concurrent=2, budget=20.0)

@@ -51,7 +51,7 @@ TEXT = (
         "weights",
     ),
     *("applied_learning_rates_first", "applied_learning_rates_last", "applied_loss", "applied_sampler"),
-    "applied_batch",
+    *("applied_batch", "source"),
 )
 
 
@@ -67,7 +67,7 @@ def test_columns_are_of_the_type_of_their_field():
     assert [names[names.index(name) + 1] for name in ("train_accuracy", "error", "seed")] == [
         *("seconds", "optimizer", "weights")
     ]
-    assert names[-1] == "retries"
+    assert names[-2:] == ["retries", "source"]
 
 
 def test_a_new_field_s_column_needs_no_entry_of_its_own(monkeypatch):

@@ -3,7 +3,9 @@ import time
 import numpy as np
 import pytest
 
-from tuner.tuning.scheduler import BUDGET_OVER, STOPPED_BY_HAND, FairASHA, Rungs
+from trainables import epoch_cost, models, strategies
+from trainables.config import TrialConfig
+from tuner.tuning.scheduler import BUDGET_OVER, STOPPED_BY_HAND, Costs, FairASHA, Rungs
 
 
 def rungs(mode="min", max_epochs=20, grace_period=2, reduction_factor=3):
@@ -14,6 +16,35 @@ def feed(book, trial_id, values, full_from=1):
     """Enter a whole curve; the epoch at which the trial was stopped, or None."""
     for epoch, value in enumerate(values, start=1):
         if book.enter(trial_id, epoch, max(0, epoch - full_from + 1), value) is not None:
+            return epoch
+    return None
+
+
+def config_of(strategy, **own):
+    return TrialConfig.resolve({"model": "resnet18", "strategy": strategy, "max_epochs": 20, **own})
+
+
+CONFIGS = {
+    "full": config_of("full"),
+    "other": config_of("full", seed=1),
+    "frozen": config_of("feature_extractor"),
+    "late": config_of("gradual_unfreeze", unfreeze_at=5),
+    "staged": config_of("staged_unfreeze", unfreeze_at=1),
+}
+COSTS = Costs(CONFIGS, banked=True)
+
+
+def epochs_of(trial_id, values):
+    """What a trial of `CONFIGS` reports, as `Rungs.replay` takes it."""
+    config = CONFIGS[trial_id]
+    last = strategies.last_unfreeze(config, models.num_stages(config.model))
+    return [(trial_id, e, max(0, e - last + 1), value) for e, value in enumerate(values, start=1)]
+
+
+def pay(book, trial_id, values):
+    """Enter a curve of a trial of `CONFIGS` at its cost; the epoch in which it was stopped, or None."""
+    for name, epoch, full, value in epochs_of(trial_id, values):
+        if book.enter(name, epoch, full, value, COSTS(name, epoch)) is not None:
             return epoch
     return None
 
@@ -111,7 +142,7 @@ def test_the_scheduler_stops_at_the_rung_and_says_why():
             result = {"epoch": epoch, "full_epochs": epoch, "val_loss": value}
             decision = scheduler.on_trial_result(None, trial, result)
     assert decision == "STOP"
-    assert scheduler.verdicts == {"t0.9": "ASHA, epoch 2: val_loss behind 0.2"}
+    assert scheduler.verdicts == {"t0.9": "ASHA, epoch 2, at a cost of 2 full epochs: val_loss behind 0.2"}
 
 
 def test_a_trial_that_ends_by_itself_leaves_its_score():
@@ -133,3 +164,62 @@ def test_a_file_stops_the_trial_that_it_names(tmp_path):
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     assert scheduler.verdict("a", result) == STOPPED_BY_HAND
     assert scheduler.verdict("b", result) is None
+
+
+def test_trials_are_judged_at_equal_cost_whatever_the_epoch():
+    book = rungs()
+    pay(book, "full", [0.5, 0.4])
+    assert pay(book, "late", [3.0] * 6 + [0.9, 0.1]) == 7
+    assert book.scores[2] == {"full": 0.4, "late": 0.9}
+
+
+def test_a_frozen_trial_is_never_judged():
+    book = rungs()
+    pay(book, "full", [0.1] * 19)
+    assert pay(book, "frozen", [3.0] * 20) is None
+    assert all("frozen" not in scores for scores in book.scores.values())
+
+
+def test_a_late_winner_is_not_judged_before_it_has_trained_whole_for_the_grace_period():
+    book = rungs()
+    pay(book, "full", [0.5] * 19)
+    assert pay(book, "late", [3.0] * 6 + [0.2] * 13) is None
+    assert pay(book, "staged", [3.0] * 20) > CONFIGS["staged"].unfreeze_at * models.num_stages("resnet18")
+
+
+def test_a_rung_that_is_paid_for_while_something_is_frozen_stays_unused():
+    book = rungs()
+    pay(book, "full", [0.5] * 6)
+    stages = models.num_stages("resnet18")
+    paid = [epoch for epoch in range(1, 20) if epoch_cost.spent(CONFIGS["staged"], epoch) >= 2]
+    assert paid[0] <= stages
+    assert pay(book, "staged", [0.1] * 20) is None
+    assert [rung for rung, scores in book.scores.items() if "staged" in scores] == [6]
+
+
+def test_rungs_replayed_at_their_cost_give_the_same_verdicts_whatever_was_told_twice():
+    curves = {"full": [0.5] * 4, "late": [3.0] * 5 + [0.9], "frozen": [1.0] * 3}
+    whole, rebuilt = rungs(), rungs()
+    for name, curve in curves.items():
+        pay(whole, name, curve)
+    told = [epoch for name, curve in curves.items() for epoch in epochs_of(name, curve)]
+    twice = [*told, *reversed(told), *told]
+    rebuilt.replay(twice, COSTS)
+    assert rebuilt.scores == whole.scores
+    for name, curve in (("late", [3.0] * 5 + [0.9, 0.9]), ("other", [0.6, 0.6])):
+        assert pay(rebuilt, name, curve) == pay(whole, name, curve)
+
+
+def test_a_verdict_at_a_cost_is_made_again_for_the_latest_epoch():
+    book = rungs()
+    pay(book, "full", [0.1, 0.1])
+    assert pay(book, "late", [3.0] * 7) == 7
+    assert pay(book, "late", [3.0] * 7) == 7
+
+
+def test_the_scheduler_says_at_which_cost_it_stopped_a_trial():
+    scheduler = FairASHA("val_loss", rungs(), spent=COSTS)
+    for name, values in (("full", [0.1, 0.1]), ("late", [3.0] * 7)):
+        for trial_id, epoch, full, value in epochs_of(name, values):
+            said = scheduler.verdict(trial_id, {"epoch": epoch, "full_epochs": full, "val_loss": value})
+    assert said == "ASHA, epoch 7, at a cost of 2 full epochs: val_loss behind 0.1"

@@ -183,7 +183,7 @@ def test_no_trial_is_ever_half_asked_in_the_journal(tmp_path, space):
     ]
     assert len(created) == 1
     assert set(created[0]["params"]) == {"strategy", "learning_rate"}
-    assert set(created[0]["user_attrs"]) == {"trial_id", "config"}
+    assert set(created[0]["user_attrs"]) == {"trial_id", "config", "source"}
 
 
 def test_weights_are_kept_for_the_top_and_for_every_combination(tmp_path, space):

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainables.config import METRICS
+from trainables.epoch_cost import spent
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, rows_of, trial_config
 from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOWN = 6
 """Finalists whose learning curves are drawn; more lines can't be told apart."""
+
+ROUNDING = 1e-6
 
 STATES = {"completed": (COLOURS[0], "o"), "stopped": (COLOURS[1], "x"), "failed": (COLOURS[4], "v")}
 
@@ -90,17 +93,24 @@ def _worst(values: "pd.DataFrame", metric: str) -> float:
     return float(values["value"].max() if METRICS[metric].minimised else values["value"].min())
 
 
+def _spent(trials: "pd.DataFrame", *, banked: bool) -> list[float]:
+    """What each trial had spent before its last epoch, in full epochs: it went on with that beyond a rung."""
+    rows = rows_of(trials)
+    return [spent(trial_config(row), max(0, int(row["epochs"]) - 1), banked=banked) for row in rows]
+
+
 def rung_survival(run: Run) -> "Drawing | None":
     """Size and drawing of the share of trials that went beyond each rung, by strategy; None without rungs."""
     settings = run.record["settings"]
-    rungs, epoch = [], float(settings["grace_period"])
-    while epoch < float(settings["max_epochs"]):
-        rungs.append(int(epoch))
-        epoch *= float(settings["reduction_factor"])
+    rungs, cost = [], float(settings["grace_period"])
+    while round(cost) < float(settings["max_epochs"]):
+        rungs.append(round(cost))
+        cost *= float(settings["reduction_factor"])
     trials = run.trials()
     trials = trials[trials["status"] != "failed"]
     if run.record["grid"] or not rungs or len(trials) == 0:
         return None
+    trials = trials.assign(spent=_spent(trials, banked=settings.get("feature_cache_bytes", 1) > 0))
     rows = {str(name): some for name, some in trials.groupby("strategy")}
 
     def draw(figure: "Figure") -> None:
@@ -108,13 +118,15 @@ def rung_survival(run: Run) -> "Drawing | None":
         width = 0.8 / len(rows)
         for number, (name, some) in enumerate(rows.items()):
             alive = [
-                100 * float(((some["epochs"] > r) | (some["status"] == "completed")).mean()) for r in rungs
+                100 * float(((some["spent"] >= r - ROUNDING) | (some["status"] == "completed")).mean())
+                for r in rungs
             ]
             x = np.arange(len(rungs)) + (number - (len(rows) - 1) / 2) * width
             label = for_picture(f"{name.replace('_', ' ')} ({len(some)} trials)")
             bars = axes.bar(x, alive, width * 0.9, color=COLOURS[number % len(COLOURS)], label=label)
             axes.bar_label(bars, [f"{share:.0f}" for share in alive], fontsize=8, padding=2)
-        axes.set_xticks(range(len(rungs)), [f"epoch {rung}" for rung in rungs])
+        axes.set_xticks(range(len(rungs)), [str(rung) for rung in rungs])
+        axes.set_xlabel("rung: what a trial has spent, in full epochs")
         axes.set_ylim(0, 112)
         axes.set_yticks(range(0, 101, 20))
         axes.set_ylabel("went on beyond the rung, %")
