@@ -55,7 +55,12 @@ def test_a_prior_is_read_as_plain_numbers(written):
 
 
 def test_a_restricted_space_keeps_the_prior_of_what_it_leaves_out(written):
-    search_spaces.check(written(repr(GOOD)), {}, {"strategy": ("full",)}, 1)
+    only_full = {"strategy": ("full",)}
+    space = written(repr(GOOD))
+    search_spaces.check(space, {}, only_full, 1)
+    assert "unfreeze_at" in search_spaces.prior_of(space, 10)
+    nowhere = written(repr({**GOOD, "dropout": {"centre": 0.1, "width": 1}}))
+    assert "does not ask for" in refusal(nowhere, only_full)
 
 
 def test_a_prior_may_follow_from_max_epochs(written):
