@@ -16,7 +16,7 @@ FORWARD = 1 / 3
 weights and one of the inputs."""
 
 BANKED = 0.0
-"""An epoch on features from the feature cache trains a head alone, which is little beside a network: counted as nothing."""
+"""An epoch on features from the feature cache trains a head alone, little beside a network: counted as nothing."""
 
 
 def epoch_cost(config: TrialConfig, epoch: int, *, banked: bool = True) -> float:

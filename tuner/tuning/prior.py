@@ -1,7 +1,7 @@
 """Proposals from what a space expects to do well, and how many of them there are.
 
-Where the space's prior fits, half of the proposals from it find good trials sooner than any model of the
-few trials there are; where it is wrong, more than half of them would cost more than it ever gains.
+The first model of a sampler rests on few trials, so a prior has its share until there are more; never more than half,
+since a prior may be wrong. What it gains on recorded curves is not measured yet.
 """
 
 from collections.abc import Mapping
