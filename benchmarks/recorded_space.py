@@ -1,6 +1,7 @@
-"""GoogLeNet for ten epochs: the space whose curves `curves.parquet` holds.
+"""One pretrained model for ten epochs: the space whose learning curves are recorded and searches replayed over.
 
-It stays as it was when they were recorded, whatever `googlenet_full` becomes.
+It stays as it was when they were recorded, whatever `googlenet_full` becomes; whoever loads it restricts `model` to
+one. Its prior is the usual one of tuner's own spaces, which no curve had a part in.
 """
 
 import itertools
@@ -11,7 +12,7 @@ from search_spaces import common
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-MODEL = "googlenet"
+MODELS = ("googlenet", "timm:tf_efficientnet_lite0", "timm:tf_efficientnet_lite1")
 
 defaults = {"samples": 24, "max_epochs": 10}
 
@@ -22,8 +23,8 @@ _LOSSES = ((0.0, _STEP), (0.1, _STEP), (0.1, _PLATEAU))
 
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     """Sample the strategy and all that belongs to it, loss and schedule."""
-    trial.suggest_categorical("model", (MODEL,))
-    common.suggest_strategy(trial, MODEL, max_epochs)
+    model = trial.suggest_categorical("model", MODELS)
+    common.suggest_strategy(trial, model, max_epochs)
     common.suggest_optimizer(trial, ("adam",))
     common.suggest_regularisation(trial)
     common.suggest_imbalance(trial)
@@ -38,7 +39,7 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
 
 
 def first_trials(max_epochs: int) -> list[dict[str, Any]]:
-    """Three strategies under three losses, those left out whose unfreeze does not fit into `max_epochs`."""
+    """Three strategies under three losses of each model, those left out whose unfreeze does not fit `max_epochs`."""
     fixed = {
         "learning_rate": 1e-3,
         "weight_decay": common.NO_DECAY,
@@ -46,16 +47,21 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
         "class_weight_power": 0.0,
         "sampler": "shuffle",
     }
-    fitting = common.fitting_strategies(MODEL, max_epochs)
     return [
-        {"model": MODEL, **strategy, "label_smoothing": smoothing, **schedule, **fixed}
-        for (smoothing, schedule), strategy in itertools.product(_LOSSES, _strategies(max_epochs))
-        if strategy["strategy"] in fitting
+        {"model": model, **strategy, "label_smoothing": smoothing, **schedule, **fixed}
+        for model in MODELS
+        for (smoothing, schedule), strategy in itertools.product(_LOSSES, _strategies(model, max_epochs))
+        if strategy["strategy"] in common.fitting_strategies(model, max_epochs)
     ]
 
 
-def _strategies(max_epochs: int) -> tuple[dict[str, Any], ...]:
-    unfreeze_at = max(1, min(3, common.latest_unfreeze_at("gradual_unfreeze", MODEL, max_epochs)))
+def prior(max_epochs: int) -> dict[str, dict[str, float]]:
+    """What published practice expects."""
+    return common.usual_prior({"strategy": common.fitting_strategies(MODELS[0], max_epochs)})
+
+
+def _strategies(model: str, max_epochs: int) -> tuple[dict[str, Any], ...]:
+    unfreeze_at = max(1, min(3, common.latest_unfreeze_at("gradual_unfreeze", model, max_epochs)))
     return (
         {"strategy": "full", "backbone_learning_rate": 1e-3},
         {"strategy": "feature_extractor"},

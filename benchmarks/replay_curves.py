@@ -1,32 +1,29 @@
-"""The recorded learning curves as a problem that a search can be replayed on: configuration in, whole curve out.
+"""Recorded learning curves as a problem that a search can be replayed on: configuration in, whole curve out.
 
-A Gaussian process learns the logarithm of an epoch's validation loss from the parameters, the epoch and how much
-learning each part of the network has had by then; what epochs scatter around it is drawn from the configuration's
-own generator, so that one configuration has one curve. `check` leaves configurations out and says how far off it is.
+A file has a row an epoch: `configuration`, `epoch`, `val_loss`, the configuration's fields; and optionally `seed`
+(several seeds of a configuration have equal parameters), `test_loss`, `expected` (the loss without noise) and
+`epoch_seconds`. A Gaussian process learns what is expected of a configuration's epochs; around it is drawn the noise
+that the file shows: from trial to trial, from epoch to epoch, and between what validation says and what is true.
+`check` leaves configurations out and says how far off the process is.
 """
 
 import functools
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.model_selection import GroupKFold
+from curve_process import CurveProcess, Noise, without_luck
+from sklearn.model_selection import KFold
 
-from trainables import models, strategies
+from trainables import epoch_cost, models, strategies
 from trainables.config import CHOICES, FIELDS, TrialConfig, plain_type
 from trainables.optim import cosine_factor
-
-RECORDED = Path(__file__).parent / "curves.parquet"
 
 NEVER = 10_000
 """Stands for the epoch of an unfreeze that does not come."""
@@ -34,36 +31,69 @@ NEVER = 10_000
 CEILING = 5.0
 """Nats above which one bad epoch is as bad as another."""
 
-SMOOTHNESS_FROM = 300
-"""Epochs from which the length scales are learned; all are learned from once these are known."""
+LATE = 5
+"""Last epochs of a curve from which levels and scatter are measured."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a trial would report epoch by epoch, and its losses without scatter, by which it is judged in the end."""
+    """What a trial would report epoch by epoch; its losses without noise, by which it is judged in the end; its cost.
+
+    `full_epochs` count from the last unfreeze; `seconds` are an epoch's on one worker.
+    """
 
     values: tuple[float, ...]
     full_epochs: tuple[int, ...]
     expected: tuple[float, ...]
+    seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One configuration of the file and its curve."""
+    """One configuration and its curves: losses [repeats, epochs], those of the test and without noise if recorded."""
 
     config: TrialConfig
-    curve: Curve
+    values: np.ndarray
+    tests: np.ndarray | None
+    expected: np.ndarray | None
+    seconds: np.ndarray | None
+
+    @property
+    def level(self) -> float:
+        """The lowest of the epochs' mean losses."""
+        return float(self.known.mean(0).min())
+
+    @property
+    def known(self) -> np.ndarray:
+        """The losses to learn from [repeats, epochs]: those without noise where there are any."""
+        return self.values if self.expected is None else self.expected
 
 
-def read(path: Path = RECORDED) -> list[Recorded]:
+@dataclass(frozen=True)
+class Seconds:
+    """What an epoch takes: `full` for one that trains everything, `banked` for one on kept features."""
+
+    full: float
+    banked: float
+
+    def of(self, config: TrialConfig) -> tuple[float, ...]:
+        """Each epoch of `config`, between the two in proportion to what it trains."""
+        costs = (epoch_cost.epoch_cost(config, epoch) for epoch in range(1, config.max_epochs + 1))
+        return tuple(self.banked + (self.full - self.banked) * cost for cost in costs)
+
+
+UNKNOWN_SECONDS = Seconds(1.0, 0.02)
+
+
+def read(path: Path) -> list[Recorded]:
     """Every recorded configuration, in the order of recording."""
     frame = pd.read_parquet(path)
     return [_recorded(part) for _, part in frame.groupby("configuration", sort=True)]
 
 
-def made(path: Path = RECORDED) -> dict[str, Any]:
-    """How the file was made, from its metadata."""
-    content: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"made"])
+def made(path: Path) -> dict[str, Any]:
+    """How the file was made, from its metadata; empty where it does not say."""
+    content: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {}).get(b"made", b"{}"))
     return content
 
 
@@ -71,74 +101,118 @@ class Surrogate:
     """Curves of any configuration of the space, learned from recorded ones."""
 
     def __init__(self, recorded: Sequence[Recorded]) -> None:
-        self.scatter = _scatter(recorded)
-        self._known: dict[str, Curve] = {}
-        rows = np.concatenate([features(item.config) for item in recorded])
-        losses = np.concatenate([logs(item.curve) for item in recorded])
-        self._middle, self._spread, self._mean = rows.mean(axis=0), rows.std(axis=0) + 1e-9, losses.mean()
-        self._process = _fit((rows - self._middle) / self._spread, losses - self._mean)
+        found = noise_of(recorded)
+        self.seconds = seconds_of(recorded)
+        self.process = _learn(recorded, found)
+        # Where no seed was repeated, a trial's luck is what the process could not explain by the configuration.
+        self.noise = found if found.trial is not None else replace(found, trial=self.process.shape.persistent)
+        self._known: dict[str, np.ndarray] = {}
 
-    def _expected(self, config: TrialConfig) -> Any:
-        rows = (features(config) - self._middle) / self._spread
-        return np.minimum(self._process.predict(rows) + self._mean, np.log(CEILING))
-
-    def curve(self, config: TrialConfig) -> Curve:
-        """The whole curve of `config`; the same for the same parameters, whatever the seed."""
-        key = repr([value for name, value in asdict(config).items() if name != "seed"])
+    def expected(self, config: TrialConfig) -> np.ndarray:
+        """Losses [max_epochs] without noise."""
+        key = _key(config)
         if key not in self._known:
-            expected = self._expected(config)
-            digest = hashlib.sha256(key.encode()).digest()
-            drawn = np.random.default_rng(int.from_bytes(digest[:8], "little")).normal(size=len(expected))
-            values = np.exp(expected + self.scatter * drawn)
-            self._known[key] = Curve(
-                tuple(values.tolist()), full_epochs(config), tuple(np.exp(expected).tolist())
-            )
+            logarithms = np.minimum(self.process.predict(features(config)), np.log(CEILING))
+            self._known[key] = np.exp(logarithms)
         return self._known[key]
 
-
-def _fit(rows: Any, losses: Any) -> GaussianProcessRegressor:
-    """A process with a length scale for each feature."""
-    some = np.random.default_rng(0).permutation(len(rows))[:SMOOTHNESS_FROM]
-    scales = Matern(np.full(rows.shape[1], 3.0), (0.5, 100.0), nu=1.5)
-    kernel = ConstantKernel(1.0, (1e-2, 1e2)) * scales + WhiteKernel(0.05, (1e-3, 1.0))
-    with warnings.catch_warnings():
-        # A length scale at its upper bound says that a feature does not matter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        learned = GaussianProcessRegressor(kernel, random_state=0).fit(rows[some], losses[some])
-    return GaussianProcessRegressor(learned.kernel_, optimizer=None).fit(rows, losses)
+    def curve(self, config: TrialConfig, trial: int = 0) -> Curve:
+        """The whole curve of a `trial` of `config`: another trial of the same has other luck, but the same bias."""
+        expected = self.expected(config)
+        bias, _ = _drawn(_key(config), 1)
+        luck, scatter = _drawn(f"{trial} {_key(config)}", len(expected))
+        noise = self.noise
+        around = (noise.split or 0.0) * bias + (noise.trial or 0.0) * luck + noise.epoch * scatter
+        values = np.minimum(expected * np.exp(around), CEILING)
+        return Curve(
+            tuple(values.tolist()), full_epochs(config), tuple(expected.tolist()), self.seconds.of(config)
+        )
 
 
 class Nearest:
     """The curve of the nearest of `recorded` with the same strategy, as it was recorded."""
 
     def __init__(self, recorded: Sequence[Recorded]) -> None:
-        self._curves = [item.curve for item in recorded]
+        seconds = seconds_of(recorded)
+        self._curves = [as_recorded(item, seconds) for item in recorded]
         self._strategies = np.array([item.config.strategy for item in recorded])
         self._points = np.stack([_parameters(item.config) for item in recorded])
 
-    def curve(self, config: TrialConfig) -> Curve:
-        """The recorded curve nearest to `config`."""
+    def curve(self, config: TrialConfig, trial: int = 0) -> Curve:
+        """The recorded curve nearest to `config`, whatever the trial."""
         distances = np.square(self._points - _parameters(config)).sum(axis=1)
         distances[self._strategies != config.strategy] = np.inf
         return self._curves[int(distances.argmin())]
 
 
+def as_recorded(item: Recorded, seconds: Seconds) -> Curve:
+    """The first curve of `item` as it was; its expected losses are the mean of all."""
+    expected = tuple(item.known.mean(0).tolist())
+    return Curve(tuple(item.values[0].tolist()), full_epochs(item.config), expected, seconds.of(item.config))
+
+
+def noise_of(recorded: Sequence[Recorded]) -> Noise:
+    """The noise that the recordings show; a part that they can't show is null.
+
+    From epoch to epoch: second differences of the last epochs. From seed to seed: the levels of a configuration's
+    curves. Between validation and truth: what is left of the difference between validation and test beside a straight
+    line, half of whose variance is the validation images'.
+    """
+    epoch = _scatter(recorded)
+    levels = [logs(item.values)[:, -LATE:].mean(1) for item in recorded]
+    repeated = [own for own in levels if len(own) > 1]
+    trial = split = None
+    if repeated:
+        within = sum(float(((own - own.mean()) ** 2).sum()) for own in repeated)
+        variance = within / sum(len(own) - 1 for own in repeated)
+        trial = max(variance - epoch**2 / LATE, 0.0) ** 0.5
+    tested = [item for item in recorded if item.tests is not None]
+    if len(tested) > FEWEST_FOR_A_LINE:
+        truth = np.array([logs(item.tests)[:, -LATE:].mean() for item in tested])
+        found = np.array([logs(item.values)[:, -LATE:].mean() for item in tested])
+        rest = found - np.polyval(np.polyfit(truth, found, 1), truth)
+        # Of a seed's luck that test and validation do not share each has its part in the rest; it is small and stays.
+        split = float((rest.var(ddof=2) / 2) ** 0.5)
+    return Noise(epoch, trial, split)
+
+
+FEWEST_FOR_A_LINE = 10
+
+
+def seconds_of(recorded: Sequence[Recorded]) -> Seconds:
+    """Medians over the epochs that train everything, and over those on kept features."""
+    full, banked = [], []
+    for item in recorded:
+        if item.seconds is None:
+            continue
+        for epoch in range(1, item.config.max_epochs + 1):
+            cost = epoch_cost.epoch_cost(item.config, epoch)
+            if cost in (0.0, 1.0):
+                (full if cost else banked).extend(item.seconds[:, epoch - 1])
+    if not full or not banked:
+        return UNKNOWN_SECONDS
+    return Seconds(float(np.nanmedian(full)), float(np.nanmedian(banked)))
+
+
 def check(recorded: Sequence[Recorded], folds: int = 10) -> dict[str, float]:
     """How far off curves of unseen configurations are, in log loss, by `folds`-fold cross-validation.
 
-    Root mean square error and explained share over all epochs for the process and for the nearest neighbour, and the
-    rank correlation of the process's best losses with the recorded ones.
+    Root mean square error and explained share over all epochs for the process, whose shape is that of all
+    configurations, and for the nearest neighbour, and the rank correlation of the process's best losses with the
+    recorded ones. No process can be nearer than the noise of what was recorded.
     """
     truth, process, nearest, best = [], [], [], []
-    groups = np.arange(len(recorded))
-    for known, unknown in GroupKFold(folds, shuffle=True, random_state=0).split(groups, groups=groups):
-        learned, neighbours = Surrogate([recorded[i] for i in known]), Nearest([recorded[i] for i in known])
+    noise = noise_of(recorded)
+    shape = _learn(recorded, noise).shape
+    for known, unknown in KFold(folds, shuffle=True, random_state=0).split(np.arange(len(recorded))):
+        others = [recorded[i] for i in known]
+        learned, neighbours = _learn(others, noise, shape), Nearest(others)
         for item in (recorded[i] for i in unknown):
-            guess = learned.curve(item.config).expected
-            truth.append(logs(item.curve))
-            process.append(np.log(guess))
-            nearest.append(logs(neighbours.curve(item.config)))
-            best.append((min(item.curve.values), min(guess)))
+            guess = learned.predict(features(item.config))
+            truth.append(logs(item.known).mean(0))
+            process.append(guess)
+            nearest.append(logs(np.array(neighbours.curve(item.config).expected)))
+            best.append((item.level, guess.min()))
     spread = float(np.concatenate(truth).var())
     errors = {
         name: float(np.square(np.concatenate(guesses) - np.concatenate(truth)).mean())
@@ -149,8 +223,26 @@ def check(recorded: Sequence[Recorded], folds: int = 10) -> dict[str, float]:
         **{f"rmse of the {name}": error**0.5 for name, error in errors.items()},
         **{f"explained by the {name}": 1 - error / spread for name, error in errors.items()},
         "rank correlation of best losses": float(ranks),
-        "scatter of an epoch": _scatter(recorded),
     }
+
+
+def _learn(recorded: Sequence[Recorded], noise: Noise, shape: Any = None) -> CurveProcess:
+    rows = [features(item.config) for item in recorded]
+    losses = [logs(item.known).mean(0) for item in recorded]
+    if all(item.expected is not None for item in recorded):
+        noise = without_luck(noise)
+    return CurveProcess.learn(rows, losses, [len(item.known) for item in recorded], noise, shape)
+
+
+def _key(config: TrialConfig) -> str:
+    return repr([value for name, value in asdict(config).items() if name != "seed"])
+
+
+def _drawn(key: str, count: int) -> tuple[float, np.ndarray]:
+    """A standard normal number, and `count` others, that follow from `key`."""
+    digest = hashlib.sha256(key.encode()).digest()
+    numbers = np.random.default_rng(int.from_bytes(digest[:8], "little")).normal(size=count + 1)
+    return float(numbers[0]), numbers[1:]
 
 
 def full_epochs(config: TrialConfig) -> tuple[int, ...]:
@@ -159,12 +251,12 @@ def full_epochs(config: TrialConfig) -> tuple[int, ...]:
     return tuple(max(0, epoch - last + 1) for epoch in range(1, config.max_epochs + 1))
 
 
-def logs(curve: Curve) -> Any:
-    """Logarithms of the losses of `curve`, cut off where it diverged."""
-    return np.log(np.clip(curve.values, 1e-6, CEILING))
+def logs(losses: np.ndarray) -> np.ndarray:
+    """Logarithms of losses, cut off where they diverged."""
+    return np.log(np.clip(losses, 1e-6, CEILING))
 
 
-def features(config: TrialConfig) -> Any:
+def features(config: TrialConfig) -> np.ndarray:
     """What the surrogate sees of every epoch of `config`: [max_epochs, d]."""
     first, last = _unfreezes(config)
     fixed = _parameters(config)
@@ -200,7 +292,7 @@ def _unfreezes(config: TrialConfig) -> tuple[int, int]:
     return first, strategies.last_unfreeze(config, models.num_stages(config.model))
 
 
-def _parameters(config: TrialConfig) -> Any:
+def _parameters(config: TrialConfig) -> np.ndarray:
     """Parameters as numbers of about equal spread, one-hot for choices."""
     moving = config.strategy != "feature_extractor"
     numbers = [
@@ -227,7 +319,7 @@ def _parameters(config: TrialConfig) -> Any:
 
 def _scatter(recorded: Sequence[Recorded]) -> float:
     """Standard deviation of log losses around a locally straight curve, from second differences of later epochs."""
-    seconds = np.concatenate([np.diff(logs(item.curve)[-5:], n=2) for item in recorded])
+    seconds = np.concatenate([np.diff(logs(item.values)[:, -LATE:], n=2).ravel() for item in recorded])
     # The median, since an unfreeze or a lower rate is a kink and no scatter. A second difference has six times
     # the variance.
     return float(np.median(np.abs(seconds)) / 0.6745 / 6**0.5)
@@ -236,10 +328,29 @@ def _scatter(recorded: Sequence[Recorded]) -> float:
 def _recorded(part: pd.DataFrame) -> Recorded:
     row: Mapping[str, Any] = part.iloc[0].to_dict()
     config = TrialConfig(**{name: _plain(name, row[name]) for name in FIELDS if name in row})
-    values = [float(value) for value in part.sort_values("epoch")["val_loss"]]
-    values += [CEILING] * (config.max_epochs - len(values))
-    finite = tuple(min(value, CEILING) for value in values)
-    return Recorded(config, Curve(finite, full_epochs(config), finite))
+    repeats = [own.sort_values("epoch") for _, own in part.groupby("seed", sort=False)]
+    return Recorded(
+        config,
+        _losses(repeats, "val_loss", config),
+        _losses(repeats, "test_loss", config) if _has(part, "test_loss") else None,
+        _losses(repeats, "expected", config) if _has(part, "expected") else None,
+        _filled(repeats, "epoch_seconds", config, np.nan) if _has(part, "epoch_seconds") else None,
+    )
+
+
+def _has(part: pd.DataFrame, column: str) -> bool:
+    return column in part and bool(part[column].notna().any())
+
+
+def _losses(repeats: Sequence[pd.DataFrame], column: str, config: TrialConfig) -> np.ndarray:
+    found = _filled(repeats, column, config, CEILING)
+    return np.minimum(np.where(np.isfinite(found), found, CEILING), CEILING)
+
+
+def _filled(repeats: Sequence[pd.DataFrame], column: str, config: TrialConfig, rest: float) -> np.ndarray:
+    """[repeats, max_epochs]; a trial that diverged has `rest` after its end."""
+    rows = [[float(value) for value in own[column].fillna(np.nan)] for own in repeats]
+    return np.array([[*row, *[rest] * (config.max_epochs - len(row))] for row in rows])
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 import optuna
-from replay_searchers import OVERRIDES, PlainOptuna, Ray, Searcher, Tuner
+from replay_searchers import PlainOptuna, Problem, Ray, Searcher, Tuner
 
-import search_spaces
-from search_spaces import Space
 from tuner.tuning.sampler import STARTUP_TRIALS
 
-Make = Callable[[Space, int], Searcher]
+Make = Callable[[Problem, int], Searcher]
+
+TUNER = "tuner"
+RANDOM_ASHA = "Ray ASHA + random"
+OPTUNA_ASHA = "Ray ASHA + OptunaSearch"
 
 
 class VariantRungs:
-    """Rungs as tuner has them, or as it might have them.
+    """Rungs counted in epochs, as tuner had them or might have had them.
 
     `clock`: "epoch", or "unfreeze" to count rungs from the last unfreeze. `score`: the "best" value so far or the
     "current" one. `minimum`: scores that a rung needs before it judges. `unfair`: judges and scores frozen trials
@@ -45,8 +47,10 @@ class VariantRungs:
         self.best: dict[str, float] = {}
         self.caught_up: set[str] = set()
 
-    def enter(self, trial_id: str, epoch: int, full_epochs: int, value: float) -> float | None:
-        """The cutoff that the trial fails, or None."""
+    def enter(
+        self, trial_id: str, epoch: int, full_epochs: int, value: float, spent: float | None = None
+    ) -> float | None:
+        """The cutoff that the trial fails, or None; what it has `spent` does not matter here."""
         best = self.best[trial_id] = min(value, self.best.get(trial_id, math.inf))
         score = best if self.score == "best" else value
         at = full_epochs if self.clock == "unfreeze" else epoch
@@ -67,66 +71,75 @@ class VariantRungs:
         return cutoff if score > cutoff else None
 
 
-def study_trials(space: Space) -> tuple[dict[str, Any], ...]:
-    """The space's first trials."""
-    return search_spaces.first_trials(space, OVERRIDES["max_epochs"], {})
-
-
-def random_trials(space: Space, seed: int) -> list[dict[str, Any]]:
+def random_trials(problem: Problem, seed: int) -> list[dict[str, Any]]:
     """As many random trials as samplers draw before they take over, the same for every search of a seed."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=10_000 + seed))
     drawn = [study.ask() for _ in range(STARTUP_TRIALS)]
     for trial in drawn:
-        search_spaces.configure(space, trial, OVERRIDES, {})
+        problem.configure(trial)
     return [dict(trial.params) for trial in drawn]
 
 
 def _level(make: Callable[..., Searcher], **how: Any) -> Make:
     """A search that begins with `random_trials`."""
-    return lambda space, seed: make(space, seed, first=random_trials(space, seed), **how)
+    return lambda problem, seed: make(problem, seed, first=random_trials(problem, seed), **how)
 
 
 def _rungs(**changes: Any) -> Make:
-    return lambda space, seed: Tuner(
-        space, seed, first=random_trials(space, seed), rungs=VariantRungs(**changes)
+    return lambda problem, seed: Tuner(
+        problem, seed, first=random_trials(problem, seed), rungs=VariantRungs(**changes)
     )
 
 
 SHIPPED: Mapping[str, Make] = {
-    "tuner": lambda space, seed: Tuner(space, seed, first=study_trials(space)),
-    "Ray ASHA + OptunaSearch": Ray,
-    "Ray ASHA + random": lambda space, seed: Ray(space, seed, searcher="random"),
+    TUNER: Tuner,
+    OPTUNA_ASHA: Ray,
+    RANDOM_ASHA: lambda problem, seed: Ray(problem, seed, searcher="random"),
+    "Optuna TPE + HyperbandPruner": lambda problem, seed: PlainOptuna(
+        problem, seed, pruner="HyperbandPruner"
+    ),
     "Optuna TPE + SuccessiveHalvingPruner": PlainOptuna,
-    "random, nobody stopped": lambda space, seed: PlainOptuna(space, seed, sampler="random"),
+    "random, nobody stopped": lambda problem, seed: PlainOptuna(problem, seed, sampler="random"),
 }
 """Each as it comes: tuner with the first trials of the space, the others as their documentation shows them."""
 
 LEVEL: Mapping[str, Make] = {
-    "tuner, level": _level(Tuner),
-    "Ray ASHA + OptunaSearch, level": _level(Ray),
-    "the same with tuner's grace and factor, level": _level(Ray, grace_period=2, reduction_factor=3),
-    "Ray ASHA + random, level": _level(Ray, searcher="random"),
+    f"{TUNER}, level": _level(Tuner),
+    f"{OPTUNA_ASHA}, level": _level(Ray),
+    f"{RANDOM_ASHA}, level": _level(Ray, searcher="random"),
+    f"{OPTUNA_ASHA} with tuner's grace and factor, level": _level(Ray, grace_period=2, reduction_factor=3),
+    "Optuna TPE + HyperbandPruner, level": _level(PlainOptuna, pruner="HyperbandPruner"),
     "Optuna TPE + SuccessiveHalvingPruner, level": _level(PlainOptuna),
     "random, nobody stopped, level": _level(PlainOptuna, sampler="random"),
 }
-"""The same without anybody's prior knowledge: all begin with the same random trials."""
+"""The same without first trials of their own: all begin with the same random ones."""
 
 DESIGNS: Mapping[str, Make] = {
-    "stopped told as COMPLETE, best so far": _level(Tuner, tell="complete"),
-    "stopped told as COMPLETE, last value": _level(Tuner, tell="last"),
-    "stopped not told": _level(Tuner, tell="nothing"),
-    "rungs from the unfreeze": _rungs(clock="unfreeze"),
-    "rungs judge the frozen too": _rungs(unfair=True),
-    "a missed rung judged later": _rungs(missed=True),
-    "rungs score the current value": _rungs(score="current"),
-    "rungs wait for 3 scores": _rungs(minimum=3),
-    "rungs wait for 5 scores": _rungs(minimum=5),
-    "grace 1": _rungs(grace_period=1),
-    "grace 3": _rungs(grace_period=3),
-    "factor 2": _rungs(reduction_factor=2),
-    "factor 4": _rungs(reduction_factor=4),
-    "factor 2, a missed rung judged later": _rungs(reduction_factor=2, missed=True),
-    "random proposals": _level(Tuner, sampler="random"),
+    "no prior": _level(Tuner, prior=False),
+    "no prior, rungs by epoch": _level(Tuner, prior=False, clock="epoch"),
+    "rungs by epoch": _level(Tuner, clock="epoch"),
+    "factor 2": _level(Tuner, reduction_factor=2),
+    "grace 1": _level(Tuner, grace_period=1),
+    "grace 1, factor 2": _level(Tuner, grace_period=1, reduction_factor=2),
+    "no prior, grace 1, factor 2": _level(Tuner, prior=False, grace_period=1, reduction_factor=2),
+    "grace 1, factor 4": _level(Tuner, grace_period=1, reduction_factor=4),
+    "prior a third of twenty": _level(Tuner, prior_share=(20, 3)),
+    "prior half of forty": _level(Tuner, prior_share=(40, 2)),
+    "prior half of all": _level(Tuner, prior_share=(10_000, 2)),
+    "prior half of all, the rest random": _level(Tuner, prior_share=(10_000, 2), sampler="random"),
+    "prior half of twenty, the rest random": _level(Tuner, sampler="random"),
     "nobody stopped": _rungs(minimum=10_000),
 }
 """Choices inside tuner, each changed alone, level."""
+
+OLDER: Mapping[str, Make] = {
+    "rungs from the unfreeze": _rungs(clock="unfreeze"),
+    "rungs by epoch judge the frozen too": _rungs(unfair=True),
+    "a missed rung judged later": _rungs(missed=True),
+    "rungs by epoch score the current value": _rungs(score="current"),
+    "rungs by epoch wait for 3 scores": _rungs(minimum=3),
+    "stopped told as COMPLETE, best so far": _level(Tuner, tell="complete"),
+    "stopped told as COMPLETE, last value": _level(Tuner, tell="last"),
+    "stopped not told": _level(Tuner, tell="nothing"),
+}
+"""Choices that were made before rungs counted cost, changed alone, level."""

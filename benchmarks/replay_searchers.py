@@ -8,7 +8,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -21,8 +21,11 @@ from replay_curves import Curve
 
 import search_spaces
 from search_spaces import Space
+from trainables import epoch_cost
 from trainables.config import TrialConfig
-from tuner.tuning.sampler import Mirror, make_sampler
+from tuner.tuning.prior import PriorSampler
+from tuner.tuning.proposals import Proposals, Proposer
+from tuner.tuning.sampler import Mirror
 from tuner.tuning.scheduler import Rungs
 
 METRIC = "val_loss"
@@ -30,6 +33,21 @@ METRIC = "val_loss"
 Parameters = Mapping[str, Any]
 
 OVERRIDES = {"max_epochs": 10, "patience": 0}
+
+START_SECONDS = 0.05
+"""Between two trials of one worker, the same for every search; see the benchmark `scale`."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched: the space, narrowed to `allowed`."""
+
+    space: Space
+    allowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def configure(self, trial: Any) -> TrialConfig:
+        """The configuration that the space proposes through `trial`."""
+        return search_spaces.configure(self.space, trial, OVERRIDES, self.allowed)
 
 
 class Searcher(Protocol):
@@ -47,34 +65,35 @@ class Searcher(Protocol):
 
 @dataclass
 class Trace:
-    """What a replayed search did: the epochs spent when a better trial was found, and how each trial ended."""
+    """What a replayed search did: when a better trial was found, in seconds of its clock, and how each trial ended."""
 
-    found: list[tuple[int, float]] = field(default_factory=list)
+    found: list[tuple[float, float]] = field(default_factory=list)
+    seconds: float = 0.0
     epochs: int = 0
     trials: int = 0
     forced_finished: bool | None = None
 
-    def value_at(self, epochs: int) -> float:
-        """The best trial's expected loss once `epochs` were spent."""
-        return next((value for spent, value in reversed(self.found) if spent <= epochs), math.inf)
+    def value_at(self, seconds: float) -> float:
+        """The best trial's expected loss after so many seconds."""
+        return next((value for at, value in reversed(self.found) if at <= seconds), math.inf)
 
-    def epochs_to(self, target: float) -> int | None:
-        """Epochs spent when the best trial's expected loss first stayed at or below `target`."""
+    def seconds_to(self, target: float) -> float | None:
+        """Seconds until the best trial's expected loss first stayed at or below `target`."""
         reached = None
-        for spent, value in self.found:
-            reached = (spent if reached is None else reached) if value <= target else None
+        for at, value in self.found:
+            reached = (at if reached is None else reached) if value <= target else None
         return reached
 
 
 def replay(
     searcher: Searcher,
-    curve_of: Callable[[TrialConfig], Curve],
-    epochs: int,
+    curve_of: Callable[[TrialConfig, int], Curve],
+    seconds: float,
     workers: int = 2,
     seed: int = 0,
     forced: Mapping[int, Curve] | None = None,
 ) -> Trace:
-    """Search until `epochs` epochs are spent on `workers` workers that take about equally long for each.
+    """Search for `seconds` on the clock with `workers` workers; `curve_of` is asked for a configuration and a number.
 
     The best trial is chosen by the values that it reported, and judged by its expected loss at that epoch. A trial in
     `forced` gets that curve, whatever was proposed, and its end ends the replay.
@@ -84,23 +103,28 @@ def replay(
     running: dict[int, tuple[Curve, int]] = {}
     events: list[tuple[float, int]] = []
 
+    def epoch_of(number: int, now: float) -> None:
+        curve, done = running[number]
+        heapq.heappush(events, (now + curve.seconds[done] * random.uniform(0.9, 1.1), number))
+
     def begin(now: float) -> None:
         number = trace.trials
         trace.trials += 1
         config = searcher.start(number)
-        running[number] = ((forced or {}).get(number) or curve_of(config), 0)
-        heapq.heappush(events, (now + random.uniform(0.9, 1.1), number))
+        running[number] = ((forced or {}).get(number) or curve_of(config, seed * NUMBERS + number), 0)
+        epoch_of(number, now + START_SECONDS)
 
     for _ in range(workers):
         begin(0.0)
-    while trace.epochs < epochs:
+    while events[0][0] <= seconds:
         now, number = heapq.heappop(events)
         curve, done = running[number]
         trace.epochs += 1
+        trace.seconds = now
         value = curve.values[done]
         if value < best:
             best = value
-            trace.found.append((trace.epochs, curve.expected[done]))
+            trace.found.append((now, curve.expected[done]))
         stop = searcher.report(number, done + 1, curve.full_epochs[done], value)
         if stop or done + 1 == len(curve.values):
             whole = done + 1 == len(curve.values)
@@ -111,47 +135,71 @@ def replay(
             begin(now)
         else:
             running[number] = (curve, done + 1)
-            heapq.heappush(events, (now + random.uniform(0.9, 1.1), number))
+            epoch_of(number, now)
     return trace
 
 
-class Tuner:
-    """The rungs, samplers and mirror of tuner, put together as `tuner.tuning` does.
+NUMBERS = 100_000
+"""More than a search has trials."""
 
-    `rungs` and `tell` replace tuner's own for a comparison of designs; `first` are parameters of the first trials.
+
+class Tuner:
+    """The rungs, proposals and mirror of tuner, put together as `tuner.tuning` does.
+
+    `first` are parameters of the first trials; None are those of the space. `rungs` and `tell` replace tuner's own for
+    a comparison of designs, `clock` "epoch" counts an epoch as one whatever it costs, and `prior_share` (proposals,
+    every so many-th) replaces the prior's share.
     """
 
     def __init__(
         self,
-        space: Space,
+        problem: Problem,
         seed: int,
         *,
+        first: Sequence[Parameters] | None = None,
         sampler: str = "tpe",
+        prior: bool = True,
+        prior_share: tuple[int, int] | None = None,
         rungs: Any = None,
+        clock: str = "cost",
         tell: str = "mirror",
-        first: Sequence[Parameters] = (),
         grace_period: int = 2,
         reduction_factor: float = 3.0,
     ) -> None:
-        self.space, self.seed, self.sampler, self.told = space, seed, sampler, tell
+        self.problem, self.seed, self.told, self.clock = problem, seed, tell, clock
+        space = problem.space if first is None else replace(problem.space, propose=lambda max_epochs: ())
+        proposals = Proposals(
+            space, OVERRIDES, problem.allowed, sampler, seed, prior=prior, earlier=tuple(first or ())
+        )
+        self.proposer = Proposer(proposals)
+        self.share, self.given = prior_share, len(first or ())
+        self.priors = search_spaces.prior_of(space, OVERRIDES["max_epochs"])
         self.rungs = rungs or Rungs("min", OVERRIDES["max_epochs"], grace_period, reduction_factor)
         self.mirror = Mirror(optuna.create_study(direction="minimize"))
-        self.first = first
+        self.configs: dict[int, TrialConfig] = {}
         self.best: dict[int, float] = {}
 
     def start(self, number: int) -> TrialConfig:
-        """The sampler's proposal on the mirror."""
-        fixed = self.first[number] if number < len(self.first) else None
-        asked = self.mirror.ask(make_sampler(self.sampler, self.seed, number, fixed))
-        config = search_spaces.configure(self.space, asked, OVERRIDES, {})
+        """The proposal on the mirror."""
+        asked = self.mirror.ask(self._sampler(number))
+        config = self.configs[number] = self.problem.configure(asked)
         self.mirror.accept(asked, number)
         return config
+
+    def _sampler(self, number: int) -> Any:
+        place = number - self.given
+        if self.share is not None and place >= 0:
+            count, every = self.share
+            if place < count and place % every == every - 1:
+                return PriorSampler(self.priors, self.seed, number)
+        return self.proposer.sampler(number)[0]
 
     def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
         """The rungs' verdict."""
         self.best[number] = min(value, self.best.get(number, math.inf))
         self.mirror.report(number, epoch, value)
-        return self.rungs.enter(str(number), epoch, full_epochs, value) is not None
+        spent = epoch_cost.spent(self.configs[number], epoch) if self.clock == "cost" else float(epoch)
+        return self.rungs.enter(str(number), epoch, full_epochs, value, spent) is not None
 
     def end(self, number: int, last: float, stopped: bool) -> None:
         """What the store tells, or the design under comparison."""
@@ -170,7 +218,7 @@ class Ray:
 
     def __init__(
         self,
-        space: Space,
+        problem: Problem,
         seed: int,
         *,
         searcher: str = "optuna",
@@ -188,7 +236,7 @@ class Ray:
             grace_period=grace_period,
             reduction_factor=reduction_factor,
         )
-        self.space = space
+        self.problem = problem
         # Random proposals go through the same object, so that nothing else differs.
         random = optuna.samplers.RandomSampler(seed=seed) if searcher == "random" else None
         how: dict[str, Any] = {"sampler": random} if random else {"seed": seed}
@@ -199,8 +247,7 @@ class Ray:
         self.trials: dict[int, Any] = {}
 
     def _define(self, trial: Any) -> dict[str, Any]:
-        config = search_spaces.configure(self.space, trial, OVERRIDES, {})
-        return {"config": asdict(config)}
+        return {"config": asdict(self.problem.configure(trial))}
 
     def start(self, number: int) -> TrialConfig:
         """OptunaSearch's proposal."""
@@ -223,18 +270,24 @@ class Ray:
 
 
 class PlainOptuna:
-    """Optuna's TPE with its SuccessiveHalvingPruner, both with their defaults, or random without stopping."""
+    """Optuna's TPE with one of its pruners, both with their defaults, or random proposals without stopping."""
 
     def __init__(
-        self, space: Space, seed: int, *, sampler: str = "tpe", first: Sequence[Parameters] = ()
+        self,
+        problem: Problem,
+        seed: int,
+        *,
+        sampler: str = "tpe",
+        pruner: str = "SuccessiveHalvingPruner",
+        first: Sequence[Parameters] = (),
     ) -> None:
-        self.space = space
+        self.problem = problem
         chosen: optuna.samplers.BaseSampler
         chosen = (
             optuna.samplers.TPESampler(seed=seed) if sampler == "tpe" else optuna.samplers.RandomSampler(seed)
         )
-        pruner = optuna.pruners.SuccessiveHalvingPruner() if sampler == "tpe" else optuna.pruners.NopPruner()
-        self.study = optuna.create_study(sampler=chosen, pruner=pruner)
+        stopping = getattr(optuna.pruners, pruner)() if sampler == "tpe" else optuna.pruners.NopPruner()
+        self.study = optuna.create_study(sampler=chosen, pruner=stopping)
         for parameters in first:
             self.study.enqueue_trial(dict(parameters))
         self.trials: dict[int, optuna.Trial] = {}
@@ -242,7 +295,7 @@ class PlainOptuna:
     def start(self, number: int) -> TrialConfig:
         """The study's proposal."""
         self.trials[number] = self.study.ask()
-        return search_spaces.configure(self.space, self.trials[number], OVERRIDES, {})
+        return self.problem.configure(self.trials[number])
 
     def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
         """The pruner's verdict."""

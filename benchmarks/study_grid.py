@@ -79,7 +79,7 @@ def main() -> None:
     """Search, compare, train again by image, print."""
     asked = options()
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from pretrained import write_lite0_weights
+    from pretrained import write_lite_weights
 
     from tuner.cluster.session import ray_session
     from tuner.evaluation.comparison import compare
@@ -93,7 +93,7 @@ def main() -> None:
     folder = chosen_images(asked.data, asked.groups, asked.share, asked.out / "images")
     run = asked.out / "study"
     if not run.exists():
-        write_lite0_weights(asked.out / "lite0.pt")
+        write_lite_weights(asked.out / "lite0.pt")
         search(config_of(asked, folder))
     opened = Run.open(run)
     finalists, _ = choose_finalists([opened], NUM_RUNS)

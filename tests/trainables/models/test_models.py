@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pretrained import MODEL, write_lite0_weights
+from pretrained import MODEL, MODELS, write_lite_weights
 from safetensors.torch import save_file
 from torch import Tensor
 from torchvision import models as torchvision_models
@@ -306,14 +306,15 @@ def test_a_vision_transformer_of_timm_takes_small_images_and_has_its_loose_param
     assert id(classifier.backbone.cls_token) in {id(p) for p in classifier.stages[0].parameters}
 
 
-def test_pretrained_weights_of_a_timm_model_load_from_a_file(tmp_path: Path):
-    path = write_lite0_weights(tmp_path / "lite0.pt")
-    classifier = models.create(MODEL, 3, weights=str(path)).eval()
+@pytest.mark.parametrize("model", MODELS)
+def test_pretrained_weights_of_a_timm_model_load_from_a_file(model: str, tmp_path: Path):
+    path = write_lite_weights(tmp_path / "lite.pt", model)
+    classifier = models.create(model, 3, weights=str(path)).eval()
     state = torch.load(path, weights_only=True)
     assert torch.equal(classifier.backbone.conv_stem.weight, state["conv_stem.weight"])
     assert (classifier.mean, classifier.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     import timm
 
-    assert timm.create_model("tf_efficientnet_lite0").load_state_dict(state, strict=True)
+    assert timm.create_model(model.removeprefix("timm:")).load_state_dict(state, strict=True)
     with torch.no_grad():
         assert classifier(torch.randn(1, 3, 64, 64)).isfinite().all()
