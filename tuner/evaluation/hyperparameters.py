@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from search_spaces import field_of
 from tuner.runs.directory import Run, rows_of, trial_config
 from tuner.runs.journal import load_study
 
@@ -19,6 +20,10 @@ FEWEST_TRIALS = 8
 
 EDGE = 0.05
 """Share of a range, in its own scale, that counts as its edge."""
+
+
+OFF = {"weight_decay": 1e-6}
+"""Up to this a logarithmic parameter does nothing that can be measured: what stands for zero where none can stand."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def edge_warnings(run: Run) -> list[str]:
         value = best.params[name]
         place = _place(value, low, high, bool(getattr(distribution, "log", False)))
         side = "lower" if place <= EDGE else "upper" if place >= 1 - EDGE else None
-        # Zero is where a parameter is switched off, not a wall that hides better values.
-        if side and not (side == "lower" and value == 0):
+        # Where a parameter is switched off is no wall that hides better values.
+        if side and not (side == "lower" and value <= OFF.get(field_of(name), 0.0)):
             found.append(
                 f"the best {name}, {value:.4g}, lies at the {side} edge of its range {low:.4g} to {high:.4g};"
                 " better values may lie beyond: widen the range"

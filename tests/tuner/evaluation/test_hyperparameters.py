@@ -41,11 +41,17 @@ def test_a_best_value_at_the_edge_of_its_range_is_warned_of(tmp_path):
         "learning_rate": optuna.distributions.FloatDistribution(1e-5, 1e-2, log=True),
         "label_smoothing": optuna.distributions.FloatDistribution(0.0, 0.2),
         "dropout": optuna.distributions.FloatDistribution(0.0, 0.6),
+        "weight_decay": optuna.distributions.FloatDistribution(1e-7, 1e-2, log=True),
     }
-    best = {"learning_rate": 9e-3, "label_smoothing": 0.0, "dropout": 0.3}
+    best = {"learning_rate": 9e-3, "label_smoothing": 0.0, "dropout": 0.3, "weight_decay": 1.1e-7}
     study.add_trial(optuna.trial.create_trial(params=best, distributions=ranges, value=0.001))
     for rate, dropout in ((1e-4, 0.1), (1e-3, 0.2)):
-        other = {"learning_rate": rate, "label_smoothing": 0.1, "dropout": dropout}
+        other = {
+            "learning_rate": rate,
+            "label_smoothing": 0.1,
+            "dropout": dropout,
+            "weight_decay": 1e-3 * dropout,
+        }
         study.add_trial(optuna.trial.create_trial(params=other, distributions=ranges, value=1.0))
     (sentence,) = edge_warnings(run)
     assert "learning_rate, 0.009, lies at the upper edge" in sentence
