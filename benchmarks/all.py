@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("epoch", "frozen", "trials", "memory", "scale", "grid", "to_target", "losses")
+NAMES = ("epoch", "frozen", "trials", "memory", "scale", "grid", "to_target", "losses", "race")
 
 
 def main() -> int:

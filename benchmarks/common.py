@@ -42,8 +42,8 @@ class Images:
         return sum(where == part for _, _, where in self.rows)
 
 
-def parse(description: str | None) -> argparse.Namespace:
-    """The options that every benchmark has: quick, repeats."""
+def parse(description: str | None, **own: int) -> argparse.Namespace:
+    """The options that every benchmark has, quick and repeats, and its `own` whole numbers with their defaults."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,6 +51,8 @@ def parse(description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--repeats", type=int, default=3, help="measurements of each, of which the median counts"
     )
+    for name, default in own.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"by default {default}")
     options = parser.parse_args()
     options.repeats = 1 if options.quick else options.repeats
     return options

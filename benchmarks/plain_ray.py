@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import plain
 import torch
 from common import Images
+from contenders import training_run
 from optuna.trial import BaseTrial
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -16,9 +17,22 @@ from ray.tune.search.optuna import OptunaSearch
 
 from search_spaces import Space, configure
 from trainables.config import FIELDS, TrialConfig
+from trainables.training import TrainingRun
 
 if TYPE_CHECKING:
+    from race import Watch
     from to_target import Hunt
+
+
+class Told(tune.Callback):  # type: ignore[misc]
+    """Tells `watch` of every epoch's val_loss."""
+
+    def __init__(self, watch: "Watch") -> None:
+        self.watch = watch
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
+        """Called by Ray."""
+        self.watch.note(trial.trial_id, result["val_loss"])
 
 
 def train(config: dict[str, Any], images: Images, size: int, weights: str) -> None:
@@ -32,6 +46,26 @@ def train(config: dict[str, Any], images: Images, size: int, weights: str) -> No
                 {"loss": loss, "accuracy": accuracy},
                 checkpoint=tune.Checkpoint.from_directory(folder),
             )
+
+
+def train_cached(config: dict[str, Any], images: Images, size: int, weights: str, seed: int) -> None:
+    """One trial by tuner's own loop on cached images; the weights are kept where they are the best so far."""
+    run = cached_run(config, images, size, weights, seed)
+    for metrics in run.epochs():
+        report = {"val_loss": metrics.val_loss}
+        if run.best_epoch == metrics.epoch:
+            with tempfile.TemporaryDirectory() as folder:
+                torch.save(run.classifier.state_dict(), Path(folder) / "weights.pt")
+                tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
+        else:
+            tune.report(report)
+
+
+def cached_run(config: dict[str, Any], images: Images, size: int, weights: str, seed: int) -> TrainingRun:
+    """A trial of one thread on the cached images, without a cache of features: that is tuner's."""
+    torch.set_num_threads(1)
+    settings = TrialConfig(**{name: value for name, value in config.items() if name in FIELDS})
+    return training_run(images, settings, size, weights=weights, run_seed=seed)
 
 
 def run_grid(configs: list[TrialConfig], images: Images, size: int, weights: str, folder: str) -> Any:

@@ -24,7 +24,8 @@ _LOSSES = ((0.0, _STEP), (0.1, _STEP), (0.1, _PLATEAU))
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     """Sample the strategy and all that belongs to it, loss and schedule."""
     model = trial.suggest_categorical("model", MODELS)
-    common.suggest_strategy(trial, model, max_epochs)
+    # The choices differ from model to model, and one name has one range.
+    common.suggest_strategy(trial, model, max_epochs, name=f"strategy@{model}")
     common.suggest_optimizer(trial, ("adam",))
     common.suggest_regularisation(trial)
     common.suggest_imbalance(trial)
@@ -48,7 +49,7 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
         "sampler": "shuffle",
     }
     return [
-        {"model": model, **strategy, "label_smoothing": smoothing, **schedule, **fixed}
+        {"model": model, **_asked(model, strategy), "label_smoothing": smoothing, **schedule, **fixed}
         for model in MODELS
         for (smoothing, schedule), strategy in itertools.product(_LOSSES, _strategies(model, max_epochs))
         if strategy["strategy"] in common.fitting_strategies(model, max_epochs)
@@ -58,6 +59,11 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
 def prior(max_epochs: int) -> dict[str, dict[str, float]]:
     """What published practice expects."""
     return common.usual_prior({"strategy": common.fitting_strategies(MODELS[0], max_epochs)})
+
+
+def _asked(model: str, strategy: dict[str, Any]) -> dict[str, Any]:
+    """The strategy under the name by which the space asks for it."""
+    return {f"strategy@{model}" if name == "strategy" else name: value for name, value in strategy.items()}
 
 
 def _strategies(model: str, max_epochs: int) -> tuple[dict[str, Any], ...]:

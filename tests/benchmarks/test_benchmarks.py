@@ -15,6 +15,7 @@ LAST_ROWS = {
     "grid": "study's loop",
     "to_target": "search, plain Ray",
     "losses": "difference",
+    "race": "| random, nobody stopped",
 }
 
 

@@ -1,5 +1,6 @@
 """Finalists trained again on a random split by image: for `tuner compare --also-by-image`."""
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from trainables.errors import RunProblem
 from tuner.evaluation.finalists import Finalist
 from tuner.release.images import images_by_image
 from tuner.release.retrain import make_job
-from tuner.release.seeds import train_seeds
+from tuner.release.seeds import train_jobs
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
@@ -51,28 +52,33 @@ def by_image_scores(
 
     reporter = reporter or Reporter()
     check_groups([one.run for one in finalists])
-    rows, leaked, tested, known = [], [], [], {}
-    for one in finalists:
-        run, best = one.run, best_of(one.run, one.row)
-        if run.path not in known:
-            known[run.path] = images_by_image(best, reporter)
-            leaked.append(_leaked(run, known[run.path].split))
-        images = known[run.path]
-        test = images.split.loc[images.split["split"] == "test", "label"]
-        labels = np.array([images.classes.index(label) for label in test])
-        tested.append(len(labels))
-        epochs = best.expected.epoch
-        with tempfile.TemporaryDirectory(dir=run.path) as folder:
-            job = make_job(best, images, ("train",), epochs, Path(folder), reporter, validate=True, test=True)
+    leaked, known, jobs, labels = [], {}, [], []
+    with contextlib.ExitStack() as stack:
+        for one in finalists:
+            run, best = one.run, best_of(one.run, one.row)
+            if run.path not in known:
+                known[run.path] = images_by_image(best, reporter)
+                leaked.append(_leaked(run, known[run.path].split))
+            images = known[run.path]
+            test = images.split.loc[images.split["split"] == "test", "label"]
+            labels.append(np.array([images.classes.index(label) for label in test]))
+            epochs = best.expected.epoch
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=run.path)))
+            job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
             reporter.line(f"{best.trial}: {epochs} epochs on a random split by image")
-            (result,) = train_seeds(
-                replace(job, run_seed=best.run_seed), [best.config.seed], session, reporter
-            )
-        if result.test_logits is not None:
-            accuracy = score(labels, result.test_logits).accuracy
-            rows.append({"run": run.path.resolve().name, "trial_id": best.trial, "accuracy": accuracy})
+            jobs.append((replace(job, run_seed=best.run_seed), [best.config.seed]))
+        results = train_jobs(jobs, session, reporter)
+    rows = [
+        {
+            "run": one.run.path.resolve().name,
+            "trial_id": str(one.row["trial_id"]),
+            "accuracy": score(truth, result.test_logits).accuracy,
+        }
+        for one, truth, (result,) in zip(finalists, labels, results, strict=True)
+        if result.test_logits is not None
+    ]
     frame = pd.DataFrame(rows, columns=["run", "trial_id", "accuracy"])
-    return ByImage(frame, float(np.mean(leaked)), max(tested))
+    return ByImage(frame, float(np.mean(leaked)), max(map(len, labels)))
 
 
 def _leaked(run: Run, split: Any) -> float:

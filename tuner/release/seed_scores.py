@@ -1,5 +1,6 @@
 """How much the seed alone moves a finalist's test accuracy: for `tuner compare --seeds`."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from tuner.evaluation.finalists import Finalist, note_scoring
 from tuner.evaluation.scores import score
 from tuner.release.images import Images, find_images
 from tuner.release.retrain import make_job
-from tuner.release.seeds import SeedResult, draw_seeds, train_seeds
+from tuner.release.seeds import SeedResult, draw_seeds, train_jobs
 from tuner.runs.best_trial import best_of
 from tuner.tracking.reporter import Reporter
 
@@ -35,20 +36,26 @@ def seed_scores(
     import pandas as pd
 
     reporter = reporter or Reporter()
-    rows = []
-    for one in finalists:
-        best = best_of(one.run, one.row)
-        images = find_images(best, one.run.path / "best.yaml", reporter)
-        warning = note_scoring(one.run, [best.trial], "compare --seeds")
-        if warning is not None:
-            reporter.warn(warning)
-        with tempfile.TemporaryDirectory(dir=one.run.path) as folder:
+    jobs, pictures = [], []
+    with contextlib.ExitStack() as stack:
+        for one in finalists:
+            best = best_of(one.run, one.row)
+            images = find_images(best, one.run.path / "best.yaml", reporter)
+            warning = note_scoring(one.run, [best.trial], "compare --seeds")
+            if warning is not None:
+                reporter.warn(warning)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=one.run.path)))
             epochs = best.expected.epoch
-            job = make_job(best, images, ("train",), epochs, Path(folder), reporter, validate=True, test=True)
+            job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
             reporter.line(f"{one.key}: {seeds} seeds of {epochs} epochs")
-            results = train_seeds(job, draw_seeds(best.config.seed, seeds), session, reporter)
-        for seed, accuracy in _accuracies(results, images):
-            rows.append({"key": one.key, "seed": seed, "accuracy": accuracy})
+            jobs.append((job, draw_seeds(best.config.seed, seeds)))
+            pictures.append(images)
+        results = train_jobs(jobs, session, reporter)
+    rows = [
+        {"key": one.key, "seed": seed, "accuracy": accuracy}
+        for one, images, own in zip(finalists, pictures, results, strict=True)
+        for seed, accuracy in _accuracies(own, images)
+    ]
     return pd.DataFrame(rows, columns=["key", "seed", "accuracy"])
 
 

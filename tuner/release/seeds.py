@@ -23,7 +23,7 @@ from tuner.cluster.session import RaySession
 from tuner.evaluation.statistics import FloatArray
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_seeds"]
+__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs", "train_seeds"]
 
 
 @dataclass(frozen=True)
@@ -77,30 +77,39 @@ def train_seeds(
     job: SeedJob, seeds: Sequence[int], session: RaySession, reporter: Reporter
 ) -> list[SeedResult]:
     """The result of every seed, in their order; as many at once as fit the Ray session."""
+    (results,) = train_jobs([(job, seeds)], session, reporter)
+    return results
+
+
+def train_jobs(
+    jobs: Sequence[tuple[SeedJob, Sequence[int]]], session: RaySession, reporter: Reporter
+) -> list[list[SeedResult]]:
+    """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session."""
     resources = session.resources
-    job = replace(job, num_threads=max(1, int(resources["cpu"])))
+    num_threads = max(1, int(resources["cpu"]))
     gpus = resources.get("gpu", 0.0)
     options: Any = {"num_cpus": resources["cpu"], "num_gpus": gpus, "max_retries": 2}
     # On a GPU each seed has a process of its own: one that can't compute any more is not used again.
     options |= {"retry_exceptions": [WorkerBroken], "max_calls": 1 if gpus else 0}
     remote = ray.remote(**options)(train_seed)
-    shared = ray.put(job)
-    waiting = list(seeds)
-    running: dict[Any, int] = {}
-    results: dict[int, SeedResult] = {}
+    shared = [ray.put(replace(job, num_threads=num_threads)) for job, _ in jobs]
+    waiting = [(place, seed) for place, (_, seeds) in enumerate(jobs) for seed in seeds]
+    count = len(waiting)
+    running: dict[Any, tuple[int, int]] = {}
+    results: dict[tuple[int, int], SeedResult] = {}
     with reporter.progress("training seeds") as progress:
         while waiting or running:
             while waiting and len(running) < max(1, session.slots()):
-                seed = waiting.pop(0)
-                running[remote.remote(shared, seed)] = seed
+                place, seed = waiting.pop(0)
+                running[remote.remote(shared[place], seed)] = (place, seed)
             done, _ = ray.wait(list(running), num_returns=1)
             result: SeedResult = ray.get(done[0])
             results[running.pop(done[0])] = result
             if progress is not None:
-                progress(len(results), len(seeds))
+                progress(len(results), count)
             else:
-                reporter.line(_said(result, len(results), len(seeds)))
-    return [results[seed] for seed in seeds]
+                reporter.line(_said(result, len(results), count))
+    return [[results[place, seed] for seed in seeds] for place, (_, seeds) in enumerate(jobs)]
 
 
 def train_seed(job: SeedJob, seed: int) -> SeedResult:

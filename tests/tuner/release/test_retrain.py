@@ -3,6 +3,7 @@ import shutil
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from tuner.release.figures import draw
 from tuner.release.images import find_images
 from tuner.release.job import RetrainConfig
 from tuner.release.retrain import check_config, epochs_rule
-from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_seed
+from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_jobs, train_seed
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
 from tuner.runs.best_trial import part_counts
 from tuner.tracking.reporter import Reporter
@@ -296,6 +297,53 @@ def test_a_seed_whose_device_is_lost_ends_its_process(tmp_path, monkeypatch):
     monkeypatch.setattr(TrainingRun, "_update", lost)
     with pytest.raises(WorkerBroken, match="illegal memory access"):
         train_seed(job(tmp_path, {"train": 6}), 5)
+
+
+class InstantRay:
+    """Ray's calls that training seeds makes; every task is done when it is waited for, the latest first."""
+
+    def __init__(self):
+        self.running, self.tasks, self.most = [], [], 0
+
+    def remote(self, **options):
+        def make(work):
+            def start(job, seed):
+                self.tasks.append((work, job, seed))
+                self.running.append(len(self.tasks) - 1)
+                self.most = max(self.most, len(self.running))
+                return self.running[-1]
+
+            return SimpleNamespace(remote=start)
+
+        return make
+
+    def put(self, value):
+        return value
+
+    def wait(self, waiting, num_returns):
+        assert waiting == self.running
+        return [self.running.pop()], self.running
+
+    def get(self, task):
+        work, job, seed = self.tasks[task]
+        return work(job, seed)
+
+
+def test_seeds_of_several_jobs_share_the_places_of_the_session(tmp_path, monkeypatch):
+    instant = InstantRay()
+    monkeypatch.setattr(seeds, "ray", instant)
+    monkeypatch.setattr(
+        seeds,
+        "train_seed",
+        lambda job, seed: SeedResult(seed, ({"train_loss": job.epochs, "n": job.num_threads},)),
+    )
+    session = SimpleNamespace(resources={"cpu": 2.0}, slots=lambda: 3)
+    one = job(tmp_path, {"train": 6})
+    jobs = [(replace(one, epochs=epochs), [epochs * 10, epochs * 10 + 1]) for epochs in (1, 2, 3)]
+    results = train_jobs(jobs, session, Reporter())
+    assert [[result.seed for result in own] for own in results] == [[10, 11], [20, 21], [30, 31]]
+    assert [own[0].history[0] for own in results] == [{"train_loss": n, "n": 2} for n in (1, 2, 3)]
+    assert instant.most == 3
 
 
 def test_images_are_answered_in_smaller_batches_when_memory_runs_out(tmp_path, monkeypatch):

@@ -35,7 +35,10 @@ def looks(monkeypatch):
     def job(best, images, parts, epochs, folder, reporter, *, validate, test):
         return SimpleNamespace(best=best, images=images, run=folder.parent)
 
-    def train(job, seeds, session, reporter):
+    def train(jobs, session, reporter):
+        return [answer(job, seeds) for job, seeds in jobs]
+
+    def answer(job, seeds):
         file = job.run / "test_scored.yaml"
         scorings = yaml.safe_load(file.read_text())["scorings"] if file.exists() else []
         seen.append(job.best.trial in [trial for one in scorings for trial in one["trials"]])
@@ -45,7 +48,7 @@ def looks(monkeypatch):
         answers = right if job.run.name == "a" else -right
         return [SeedResult(seed, test_logits=answers) for seed in seeds]
 
-    for name, stub in (("find_images", images), ("make_job", job), ("train_seeds", train)):
+    for name, stub in (("find_images", images), ("make_job", job), ("train_jobs", train)):
         monkeypatch.setattr(module, name, stub)
     return seen
 
