@@ -38,7 +38,6 @@ EQUIVALENTS = 120
 
 WORKERS = 2
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
-SURVIVALS = 120
 NEAR = 1.05
 FEWEST_OTHERS = 20
 """Recorded configurations that a problem of a late winner has at least."""
@@ -106,7 +105,7 @@ def replay_all(case: Case, names: Sequence[str], options: argparse.Namespace) ->
     """Every search on every seed, and on the problems with a late winner if there are any."""
     jobs = [Job(name, seed) for seed in range(options.seeds) for name in names]
     if late_problems(case):
-        jobs += [Job(name, seed, True) for seed in range(SURVIVALS) for name in names]
+        jobs += [Job(name, seed, True) for seed in range(options.survivals) for name in names]
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "case.pickle"
@@ -199,9 +198,7 @@ def report(title: str, names: Sequence[str], seeds: int, outcome: Mapping[Job, T
         cells.append(time_to_equal(traces[name], regrets[peers[0]][:, -1], case))
         cells.append(f"{np.mean([trace.trials for trace in traces[name]]):.0f}")
         cells.append(f"{np.mean([trace.epochs for trace in traces[name]]):.0f}")
-        survivals = [
-            outcome[job] for job in (Job(name, seed, True) for seed in range(SURVIVALS)) if job in outcome
-        ]
+        survivals = [trace for job, trace in outcome.items() if job.name == name and job.survival]
         cells.append(share([bool(trace.forced_finished) for trace in survivals]) if survivals else "")
         print(f"| {name} | {' | '.join(cells)} |")
     print(flush=True)
@@ -256,6 +253,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--designs", action="store_true", help="also compare the choices inside tuner")
     parser.add_argument("--older", action="store_true", help="also those made before rungs counted cost")
     parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument(
+        "--survivals", type=int, default=120, help="replays with a late winner of each search"
+    )
     parser.add_argument(
         "--curves", type=Path, nargs="+", help="files to replay; by default those in benchmarks/"
     )

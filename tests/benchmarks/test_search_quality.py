@@ -312,11 +312,10 @@ def test_every_search_can_be_replayed(name, learned):
         assert trace.trials > 10
 
 
-def test_the_tables_give_ratios_to_rays_searches(recorded, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(search_quality, "SURVIVALS", 4)
+def test_the_tables_give_ratios_to_rays_searches(recorded, capsys):
     case = search_quality.ready(recorded)
     names = ["tuner, level", "Ray ASHA + random, level", "Ray ASHA + OptunaSearch, level"]
-    outcome = search_quality.replay_all(case, names, Namespace(seeds=3, workers=1))
+    outcome = search_quality.replay_all(case, names, Namespace(seeds=3, survivals=4, workers=1))
     search_quality.report("title", names, 3, outcome, case)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
