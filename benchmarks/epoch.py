@@ -22,15 +22,22 @@ from common import (
 )
 from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_epoch
 
+from trainables.inference import native_bf16
 from tuner.runs.hardware import usable_cores
 
+BF16 = "study's loop, bf16"
 CONTENDERS: dict[str, Make] = {
     "tuner": tuner_epoch,
     "study's loop": loop_epoch,
-    "study's loop, bf16": loop_bf16_epoch,
+    BF16: loop_bf16_epoch,
     "bound": bound_epoch,
 }
 NUM_IMAGES = {224: 184, 96: 456}
+
+
+def contenders_here() -> dict[str, Make]:
+    """All; the loop in bf16 only where the machine has bf16, since nobody would use it where it is emulated."""
+    return {name: make for name, make in CONTENDERS.items() if name != BF16 or native_bf16()}
 
 
 def compare(images: Images, model: str, size: int, at_once: int, repeats: int) -> dict[str, float]:
@@ -39,7 +46,7 @@ def compare(images: Images, model: str, size: int, at_once: int, repeats: int) -
     jobs = [Job(images, model, "full", size, threads)] * at_once
     with ExitStack() as stack:
         contenders = {}
-        for name, make in CONTENDERS.items():
+        for name, make in contenders_here().items():
             group = stack.enter_context(children(make, jobs))
             contenders[name] = partial(rate, group, images.count("train"))
         return in_turns(contenders, repeats)
@@ -70,6 +77,7 @@ def main() -> None:
         "augmentation 'moderate'",
         "Adam",
         "threads",
+        "bf16 where it is native, as here" if native_bf16() else "fp32, since bf16 is not native here",
     )
 
 

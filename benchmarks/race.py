@@ -24,6 +24,7 @@ from typing import Any
 
 from children import children, measure_at_once
 from common import SPLIT, Images, chosen_images, parse, print_held_equal, say, source
+from recorded_space import STRATEGIES, restricted_to
 
 SPACE = Path(__file__).with_name("recorded_space.py")
 MODEL = "timm:tf_efficientnet_lite0"
@@ -95,7 +96,7 @@ def first_trials(seed: int) -> tuple[Mapping[str, Any], ...]:
 
     import search_spaces
 
-    return tuple(random_trials(Problem(search_spaces.load(str(SPACE)), {"model": (MODEL,)}), seed))
+    return tuple(random_trials(Problem(search_spaces.load(str(SPACE)), restricted_to(MODEL)), seed))
 
 
 def by_tuner(race: Race) -> Callable[[], Result]:
@@ -120,6 +121,7 @@ def by_tuner(race: Race) -> Callable[[], Result]:
                 groups=race.images.groups,
                 split=SPLIT,
                 models=(MODEL,),
+                strategies=STRATEGIES,
                 samples=MANY,
                 max_epochs=MAX_EPOCHS,
                 image_size=race.size,
@@ -158,7 +160,7 @@ def by_ray(race: Race, *, stopping: bool = True) -> Callable[[], Result]:
 
             space, overrides = search_spaces.load(str(SPACE)), {"max_epochs": MAX_EPOCHS}
 
-            sample = partial(define, space=space, overrides=overrides, allowed={"model": (MODEL,)})
+            sample = partial(define, space=space, overrides=overrides, allowed=restricted_to(MODEL))
             goal = {"metric": "val_loss", "mode": "min"}
             how: dict[str, Any] = {**goal, "seed": race.seed}
             if not stopping:

@@ -25,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from recorded_space import restricted_to
 
 import search_spaces
 from search_spaces.sampling import sample_configs
@@ -173,7 +174,7 @@ def compute_config(weights: str, image_size: int) -> ComputeConfig:
 def configurations(model: str, count: int) -> list[TrialConfig]:
     """The space's first trials of `model`, then random ones, each with a seed of its own."""
     overrides = {"max_epochs": MAX_EPOCHS, "patience": 0}
-    drawn = sample_configs(search_spaces.load(SPACE), overrides, {"model": (model,)}, count)
+    drawn = sample_configs(search_spaces.load(SPACE), overrides, restricted_to(model), count)
     return [with_seed(config, number) for number, config in enumerate(drawn)]
 
 

@@ -1,7 +1,7 @@
 """One pretrained model for ten epochs: the space whose learning curves are recorded and searches replayed over.
 
-It stays as it was when they were recorded, whatever `googlenet_full` becomes; whoever loads it restricts `model` to
-one. Its prior is the usual one of tuner's own spaces, which no curve had a part in.
+It stays as it was when they were recorded, whatever `googlenet_full` becomes; whoever loads it restricts it by
+`restricted_to` one model. Its prior is the usual one of tuner's own spaces, which no curve had a part in.
 """
 
 import itertools
@@ -14,11 +14,19 @@ if TYPE_CHECKING:
 
 MODELS = ("googlenet", "timm:tf_efficientnet_lite0", "timm:tf_efficientnet_lite1")
 
+STRATEGIES = ("feature_extractor", "full", "full_aux", "gradual_unfreeze", "staged_unfreeze")
+"""Those that there were when curves were recorded."""
+
 defaults = {"samples": 24, "max_epochs": 10}
 
 _STEP = {"schedule": "step", "step_size": 7, "gamma": 0.1}
 _PLATEAU = {"schedule": "plateau", "plateau_factor": 0.1, "plateau_patience": 2}
 _LOSSES = ((0.0, _STEP), (0.1, _STEP), (0.1, _PLATEAU))
+
+
+def restricted_to(model: str) -> dict[str, tuple[str, ...]]:
+    """What the space is narrowed to for `model`, as `search_spaces.configure` takes it."""
+    return {"model": (model,), "strategy": STRATEGIES}
 
 
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:

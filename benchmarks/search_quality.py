@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from recorded_space import restricted_to
 from replay_curves import Curve, Nearest, Recorded, Surrogate, as_recorded, check, made, read, seconds_of
 from replay_designs import DESIGNS, LEVEL, OLDER, OPTUNA_ASHA, RANDOM_ASHA, SHIPPED, TUNER, Make
 from replay_floor import goals
@@ -32,6 +33,9 @@ import search_spaces
 
 HERE = Path(__file__).parent
 SETS = (HERE / "curves.parquet", *sorted((HERE / "curves").glob("*.parquet")))
+
+HELD_OUT = ("leaves-lite1",)
+"""Sets on which nothing was chosen: no design, no prior, no first trial."""
 
 EQUIVALENTS = 120
 """Epochs of the whole network whose seconds a search may spend, on all its workers together."""
@@ -95,7 +99,7 @@ def main() -> None:
 def ready(path: Path) -> Case:
     """All that searches on the file `path` need, made without any of them."""
     recorded = read(path)
-    problem = Problem(search_spaces.load(SPACE), {"model": (recorded[0].config.model,)})
+    problem = Problem(search_spaces.load(SPACE), restricted_to(recorded[0].config.model))
     curves = Surrogate(recorded)
     lowest, few = goals(curves, problem.space, OVERRIDES, problem.allowed)
     return Case(problem, recorded, curves, lowest, few, EQUIVALENTS * curves.seconds.full / WORKERS)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import search_quality
+from recorded_space import restricted_to
 from replay_curves import (
     Curve,
     Nearest,
@@ -31,7 +32,7 @@ from tuner.tuning.scheduler import Rungs
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPACE = search_spaces.load(str(BENCHMARKS / "recorded_space.py"))
-ALLOWED = {"model": ("googlenet",)}
+ALLOWED = restricted_to("googlenet")
 PROBLEM = Problem(SPACE, ALLOWED)
 CONFIG = TrialConfig.resolve({"model": "googlenet", "strategy": "full", "max_epochs": 10})
 
