@@ -13,8 +13,9 @@ from functools import partial
 from children import Make, children
 from common import BATCH_SIZE, Images, chosen_images, in_turns, parse, print_held_equal, print_table, source
 from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_frozen_epoch
-from epoch import rate
+from epoch import BF16, rate
 
+from trainables.inference import native_bf16
 from tuner.runs.hardware import usable_cores
 
 NUM_IMAGES = {224: 120, 96: 240}
@@ -27,9 +28,10 @@ def compare(images: Images, model: str, size: int, repeats: int) -> dict[str, fl
         "tuner, first trial": (tuner_frozen_epoch, job),
         "tuner, second trial": (tuner_frozen_epoch, replace(job, filled=True)),
         "study's loop": (loop_epoch, job),
-        "study's loop, bf16": (loop_bf16_epoch, job),
         "bound": (bound_epoch, job),
     }
+    if native_bf16():
+        jobs[BF16] = (loop_bf16_epoch, job)
     with ExitStack() as stack:
         contenders = {}
         for name, (make, own) in jobs.items():
@@ -55,6 +57,7 @@ def main() -> None:
         "augmentation 'moderate'",
         "Adam",
         "threads",
+        "bf16 where it is native, as here" if native_bf16() else "fp32, since bf16 is not native here",
     )
 
 
