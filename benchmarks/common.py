@@ -42,8 +42,11 @@ class Images:
         return sum(where == part for _, _, where in self.rows)
 
 
-def parse(description: str | None, **own: int) -> argparse.Namespace:
-    """The options that every benchmark has, quick and repeats, and its `own` whole numbers with their defaults."""
+def parse(description: str | None, **own: int | Sequence[int | str]) -> argparse.Namespace:
+    """The options that every benchmark has, quick and repeats, and its `own` with their defaults.
+
+    Of a sequence some may be chosen, by default all are; else a whole number is asked for.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,7 +55,17 @@ def parse(description: str | None, **own: int) -> argparse.Namespace:
         "--repeats", type=int, default=3, help="measurements of each, of which the median counts"
     )
     for name, default in own.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"by default {default}")
+        if isinstance(default, int):
+            parser.add_argument(f"--{name}", type=int, default=default, help=f"by default {default}")
+        else:
+            parser.add_argument(
+                f"--{name}",
+                nargs="+",
+                type=type(default[0]),
+                choices=default,
+                default=default,
+                help="some of all",
+            )
     options = parser.parse_args()
     options.repeats = 1 if options.quick else options.repeats
     return options

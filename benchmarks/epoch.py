@@ -32,6 +32,7 @@ CONTENDERS: dict[str, Make] = {
     BF16: loop_bf16_epoch,
     "bound": bound_epoch,
 }
+MODELS = ("googlenet", "resnet18")
 NUM_IMAGES = {224: 184, 96: 456}
 
 
@@ -60,9 +61,9 @@ def rate(group: list[Child], num_images: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__)
-    models = ("resnet18",) if options.quick else ("googlenet", "resnet18")
-    sizes = {32: 40} if options.quick else NUM_IMAGES
+    options = parse(__doc__, models=MODELS, sizes=tuple(NUM_IMAGES))
+    models = ("resnet18",) if options.quick else options.models
+    sizes = {32: 40} if options.quick else {size: NUM_IMAGES[size] for size in options.sizes}
     for size, num_images in sizes.items():
         with chosen_images(num_images) as images:
             for model in models:

@@ -13,7 +13,7 @@ from functools import partial
 from children import Make, children
 from common import BATCH_SIZE, Images, chosen_images, in_turns, parse, print_held_equal, print_table, source
 from contenders import Job, bound_epoch, loop_bf16_epoch, loop_epoch, tuner_frozen_epoch
-from epoch import BF16, rate
+from epoch import BF16, MODELS, rate
 
 from trainables.inference import native_bf16
 from tuner.runs.hardware import usable_cores
@@ -42,9 +42,9 @@ def compare(images: Images, model: str, size: int, repeats: int) -> dict[str, fl
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__)
-    models = ("resnet18",) if options.quick else ("googlenet", "resnet18")
-    sizes = {32: 40} if options.quick else NUM_IMAGES
+    options = parse(__doc__, models=MODELS, sizes=tuple(NUM_IMAGES))
+    models = ("resnet18",) if options.quick else options.models
+    sizes = {32: 40} if options.quick else {size: NUM_IMAGES[size] for size in options.sizes}
     for size, num_images in sizes.items():
         with chosen_images(num_images) as images:
             for model in models:
