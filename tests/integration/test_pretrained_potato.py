@@ -60,7 +60,7 @@ def job(split, tmp_path_factory):
         weights=str(write_lite_weights(folder / "lite0.pt")),
         precision="auto",
         run_seed=0,
-        epochs=6,
+        epochs=5,
         reduced_after=(),
         late=1,
         folder=str(folder),
@@ -72,9 +72,15 @@ def test_features_of_imagenet_tell_leaves_apart_and_unfreezing_is_no_worse(split
     labels = np.array([job.classes.index(label) for label in test["label"]])
     groups = test["group"].tolist()
     frozen = train_seed(job, 0)
-    unfreezes = {"strategy": "gradual_unfreeze", "unfreeze_at": 2, "backbone_learning_rate": 1e-4}
+    # Stage by stage from the head: the two stages that train in these epochs cost little beside the forward pass.
+    unfreezes = {
+        "strategy": "staged_unfreeze",
+        "unfreeze_at": 2,
+        "stage_decay": 0.3,
+        "backbone_learning_rate": 1e-4,
+    }
     unfrozen = train_seed(replace(job, config=replace(job.config, **unfreezes)), 0)
-    for name, result in (("feature_extractor", frozen), ("gradual_unfreeze", unfrozen)):
+    for name, result in (("feature_extractor", frozen), ("staged_unfreeze", unfrozen)):
         found, sure = score(labels, result.test_logits), score_intervals(labels, result.test_logits, groups)
         print(f"{name}: {found.accuracy:.4f} ({sure.accuracy.low:.4f} to {sure.accuracy.high:.4f})")
     right = [(result.test_logits.argmax(1) == labels) for result in (frozen, unfrozen)]
