@@ -88,11 +88,16 @@ def regret(config: TrialConfig, case: Case) -> float:
 
 
 def greedy(regrets: np.ndarray, count: int) -> list[int]:
-    """Rows of `regrets` [candidates, sets], each lowering the mean over the sets of the smallest so far most."""
+    """Rows of `regrets` [candidates, sets], each lowering the mean over the sets of the smallest so far most.
+
+    Of rows that lower it alike the one with the smallest mean is taken; none is taken twice.
+    """
     chosen: list[int] = []
     best = np.full(regrets.shape[1], np.inf)
     for _ in range(count):
-        chosen.append(int(np.minimum(regrets, best).mean(1).argmin()))
+        means = np.minimum(regrets, best).mean(1)
+        order = np.lexsort((regrets.mean(1), means))
+        chosen.append(next(int(row) for row in order if int(row) not in chosen))
         best = np.minimum(best, regrets[chosen[-1]])
     return chosen
 
