@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from recorded_curves import Recorded, made, read
 from recorded_space import restricted_to
-from replay_curves import Curve, Nearest, Recorded, Surrogate, as_recorded, check, made, read, seconds_of
+from replay_curves import Curve, Nearest, Surrogate, as_recorded, check, seconds_of
 from replay_designs import DESIGNS, LEVEL, OLDER, OPTUNA_ASHA, RANDOM_ASHA, SHIPPED, TUNER, Make
 from replay_floor import goals
 from replay_searchers import OVERRIDES, Problem, Trace, quiet, replay

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import search_quality
+from recorded_curves import made, read
 from recorded_space import restricted_to
 from replay_curves import (
     Curve,
@@ -16,9 +17,7 @@ from replay_curves import (
     as_recorded,
     check,
     full_epochs,
-    made,
     noise_of,
-    read,
     seconds_of,
 )
 from replay_designs import DESIGNS, LEVEL, OLDER, SHIPPED, VariantRungs
