@@ -135,7 +135,7 @@ def pretrain(data: TrialData, options: argparse.Namespace, target: Path) -> str:
             "patience": 0,
         }
     )
-    run = TrainingRun(config, data, compute_config("none", options.image_size))
+    run = TrainingRun(config, data, compute_config("none", options))
     for metrics in run.epochs():
         print(f"pretraining: {metrics.epoch} {metrics.val_loss:.4f} {metrics.val_accuracy:.4f}", flush=True)
     state = {name: tensor.contiguous() for name, tensor in run.classifier.backbone.state_dict().items()}
@@ -166,10 +166,11 @@ def prepare_weights(options: argparse.Namespace, images: Images) -> str:
     return "ImageNet"
 
 
-def compute_config(weights: str, image_size: int) -> ComputeConfig:
+def compute_config(weights: str, options: argparse.Namespace) -> ComputeConfig:
     """Precision and device of this machine with the run's seed."""
     device = best_device()
-    return ComputeConfig(image_size, weights, choose_precision("auto", device), RUN_SEED, device=device)
+    precision = choose_precision(options.precision, device)
+    return ComputeConfig(options.image_size, weights, precision, RUN_SEED, device=device)
 
 
 def configurations(model: str, count: int) -> list[TrialConfig]:
@@ -208,7 +209,7 @@ def work(worker: int, options: argparse.Namespace) -> None:
     os.nice(15)
     torch.set_num_threads(1)
     images = load_images(options)
-    compute = compute_config(weights_of(options), options.image_size)
+    compute = compute_config(weights_of(options), options)
     chosen = list(enumerate(configurations(options.model, options.configurations)))
     jobs = [(repeat, number, config) for repeat in range(options.seeds) for number, config in chosen]
     for place, (repeat, number, config) in enumerate(jobs):
@@ -246,7 +247,12 @@ def unpack(options: argparse.Namespace, made_at: Path) -> None:
     made = json.loads(pq.read_schema(options.out).metadata[b"made"])
     torch.set_num_threads(1)
     images = load_images(options)
-    asked = {"model": options.model, "image_size": options.image_size, "data": _described(options, images)}
+    asked = {
+        "model": options.model,
+        "image_size": options.image_size,
+        "precision": compute_config("none", options).precision,
+        "data": _described(options, images),
+    }
     if any(made[name] != value for name, value in asked.items()):
         raise SystemExit(f"{options.out} was recorded otherwise: {made}; name another --out")
     prepare_weights(options, images)
@@ -276,7 +282,7 @@ def main() -> None:
             "weights": prepare_weights(options, images),
             "max_epochs": MAX_EPOCHS,
             "image_size": options.image_size,
-            "precision": compute_config("none", options.image_size).precision,
+            "precision": compute_config("none", options).precision,
             "torch": torch.__version__,
             "data": _described(options, images),
         }
@@ -311,6 +317,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--configurations", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=2, help="of each configuration")
     parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument(
         "--split", default="0.7,0.12,0.18", help="shares of pretraining, training and of what judges"
     )

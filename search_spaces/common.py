@@ -64,6 +64,8 @@ def suggest_strategy(
         trial.suggest_int(f"unfreeze_at{own}", 1, latest_unfreeze_at(strategy, model, max_epochs))
     if strategy in CONDITIONS["stage_decay"].values:
         trial.suggest_float("stage_decay", 0.1, 1.0, log=True)
+    if strategy in CONDITIONS["probe_l2"].values:
+        trial.suggest_float("probe_l2", 1e-4, 1.0, log=True)
     if strategy in CONDITIONS["auxiliary_weight"].values:
         trial.suggest_float("auxiliary_weight", 0.05, 1.0, log=True)
 
@@ -72,6 +74,8 @@ STRATEGY_WEIGHTS = {
     "full": 3.0,
     "full_aux": 2.0,
     "gradual_unfreeze": 3.0,
+    "probe_then_full": 3.0,
+    "layerwise": 3.0,
     "staged_unfreeze": 2.0,
     "study_unfreeze": 1.0,
     "feature_extractor": 1.0,
@@ -87,10 +91,12 @@ def usual_prior(strategies_by_name: Mapping[str, Sequence[str]]) -> dict[str, di
 
     - Strategies: Kornblith et al. 2019 (Do Better ImageNet Models Transfer Better?) find the whole network fine-tuned
       ahead of fixed features on nearly all of their data sets; Kumar et al. 2022 (Fine-Tuning can Distort Pretrained
-      Features) train the head first, then everything; Howard and Ruder 2018 unfreeze stage by stage.
+      Features) train the head first, then everything; Howard and Ruder 2018 unfreeze stage by stage, and Bao et al.
+      2022 (BEiT) fine-tune everything at rates that fall towards the input.
     - `learning_rate` of the heads: Adam's own 1e-3 (Kingma and Ba 2015). `backbone_learning_rate`: a tenth, as
       Girshick et al. 2014 fine-tune at a tenth of the rate of pretraining so as not to spoil it. `stage_decay`: Howard
-      and Ruder divide by 2.6 from one layer to the next.
+      and Ruder divide by 2.6 from one layer to the next. `probe_l2`: Kornblith et al. search many decades; the middle
+      of those that are solved here.
     - `weight_decay`: 1e-4 as He et al. 2016; Kornblith et al. search several decades, and none at all.
     - `label_smoothing` 0.1: Szegedy et al. 2016. `auxiliary_weight` 0.3: Szegedy et al. 2015. `dropout`: between the
       0.4 of Szegedy et al. 2015 and the 0.2 of Tan and Le 2019's smallest EfficientNet.
@@ -101,6 +107,7 @@ def usual_prior(strategies_by_name: Mapping[str, Sequence[str]]) -> dict[str, di
         "learning_rate": {"centre": 1e-3, "width": 0.75},
         "backbone_learning_rate": {"centre": 1e-4, "width": 0.75},
         "stage_decay": {"centre": 1 / 2.6, "width": 0.3},
+        "probe_l2": {"centre": 1e-2, "width": 0.75},
         "auxiliary_weight": {"centre": AUXILIARY_WEIGHT, "width": 0.3},
         "weight_decay": {"centre": 1e-4, "width": 1.25},
         "label_smoothing": {"centre": 0.1, "width": 0.07},

@@ -67,6 +67,10 @@ AUXILIARY_WEIGHT = 0.3
 """Weight of each auxiliary classifier's loss; Szegedy et al. 2015, section 5."""
 
 
+_UNFREEZING = ("gradual_unfreeze", "staged_unfreeze", "study_unfreeze")
+_FINE_TUNING = ("full", "full_aux", "layerwise", "probe_then_full", *_UNFREEZING)
+
+
 @dataclass(frozen=True)
 class Only:
     """A parameter means something only while `field` is one of `values`; `default` holds there."""
@@ -77,11 +81,12 @@ class Only:
 
 
 CONDITIONS: Mapping[str, Only] = {
-    "unfreeze_at": Only("strategy", ("gradual_unfreeze", "staged_unfreeze", "study_unfreeze"), 3),
-    "backbone_learning_rate": Only(
-        "strategy", ("full", "full_aux", "gradual_unfreeze", "staged_unfreeze", "study_unfreeze"), None
-    ),
-    "stage_decay": Only("strategy", ("staged_unfreeze",), 0.5),
+    "unfreeze_at": Only("strategy", _UNFREEZING, 3),
+    "backbone_learning_rate": Only("strategy", _FINE_TUNING, None),
+    "stage_decay": Only("strategy", ("layerwise", "staged_unfreeze"), 0.5),
+    "probe_l2": Only("strategy", ("probe_then_full",), 0.01),
+    "mixup": Only("strategy", _FINE_TUNING, 0.0),
+    "cutmix": Only("strategy", _FINE_TUNING, 0.0),
     "auxiliary_weight": Only("strategy", ("full_aux",), AUXILIARY_WEIGHT),
     "step_size": Only("schedule", ("step",), 7),
     "gamma": Only("schedule", ("step",), 0.1),
@@ -108,6 +113,9 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "dropout": (0.0, 0.99),
     "unfreeze_at": (1, 10_000),
     "stage_decay": (1e-3, 1.0),
+    "probe_l2": (1e-9, 1e3),
+    "mixup": (0.0, 10.0),
+    "cutmix": (0.0, 10.0),
     "step_size": (1, 10_000),
     "gamma": (1e-6, 1.0),
     "plateau_factor": (1e-6, 0.999),
@@ -129,7 +137,7 @@ class TrialConfig:
 
     Learning rates are per optimizer step and unscaled. `unfreeze_at` counts epochs: that many are trained with the
     backbone frozen, so it first moves in epoch `unfreeze_at + 1`. A `backbone_learning_rate` of None means
-    `learning_rate`, but 1e-5 under the unfreezing strategies. `patience` 0 switches early stopping off.
+    `learning_rate`, but 1e-5 where the backbone joins late. `patience` 0 switches early stopping off.
 
     The defaults suit a short fine-tuning of pretrained weights on a few thousand images; `search_spaces.study` holds
     the settings of the study that some spaces repeat.
@@ -156,6 +164,9 @@ class TrialConfig:
     dropout: float = 0.2
     unfreeze_at: int | None = None
     stage_decay: float | None = None
+    probe_l2: float | None = None
+    mixup: float | None = None
+    cutmix: float | None = None
     batch_size: int = 32
     max_epochs: int = 10
     patience: int = 5
@@ -203,7 +214,8 @@ class TrialConfig:
         """Learning rate of the backbone: its own, else 1e-5 where it unfreezes late, else the head's."""
         if self.backbone_learning_rate is not None:
             return self.backbone_learning_rate
-        return 1e-5 if self.strategy in CONDITIONS["unfreeze_at"].values else self.learning_rate
+        late = (*CONDITIONS["unfreeze_at"].values, *CONDITIONS["probe_l2"].values)
+        return 1e-5 if self.strategy in late else self.learning_rate
 
     @property
     def combination(self) -> str:

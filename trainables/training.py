@@ -18,13 +18,25 @@ from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
 from trainables.inference import Scores, autocast, placed, score_logits
+from trainables.linear_probe import solve_head
 from trainables.losses import class_weights, describe_loss, training_loss
+from trainables.mixing import draw_mixture, mix
 from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.optim import Schedule, build_optimizer, start_over
 from trainables.setting import ComputeConfig
-from trainables.strategies.groups import HEAD, ParamGroup, apply_freeze, full_epochs, moved_weights
+from trainables.strategies.groups import (
+    HEAD,
+    ParamGroup,
+    apply_freeze,
+    full_epochs,
+    is_backbone_frozen,
+    moved_weights,
+)
 from trainables.trial_data import TrialData
+
+Targets = list[tuple[Tensor, float]]
+"""Labels int64 [b] of a batch, and the share of the loss that they have."""
 
 LOOK_EVERY = 8
 """Batches between two looks at the loss on an accelerator, which has to finish its work for each look."""
@@ -204,6 +216,8 @@ class TrainingRun:
 
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
+        if epoch == 1 and strategies.solves_head(self.config.strategy):
+            return self._solve_head(epoch)
         # A Mac's GPU has no float64.
         exact = torch.float32 if self.compute.device.type == "mps" else torch.float64
         loss_sum = torch.zeros((), dtype=exact, device=self.compute.device)
@@ -212,7 +226,8 @@ class TrainingRun:
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
         for number, (inputs, labels) in enumerate(self.loader.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
-            loss, logits = self._update(inputs, labels)
+            inputs, targets = self._mixed(inputs, labels, epoch, number)
+            loss, logits = self._update(inputs, targets)
             loss_sum += loss.to(exact) * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
@@ -220,34 +235,74 @@ class TrainingRun:
                 self._require_finite(loss_sum / seen, epoch, f"batch {number + 1} of {total}")
         return float(loss_sum) / seen, int(correct) / seen
 
+    @torch.no_grad()
+    def _solve_head(self, epoch: int) -> tuple[float, float]:
+        """Set the head to the linear probe of the epoch's pictures; its criterion and accuracy on them."""
+        self.schedule.set_rates(epoch)
+        size = math.ceil(self.config.batch_size / self.accumulation)
+        features, labels = [], []
+        for inputs, targets in self.loader.train(epoch):
+            features += [self._pooled(part).float().cpu() for part in inputs.split(size)]
+            labels.append(targets.cpu())
+        pooled = torch.cat(features)
+        self._require_finite(pooled.sum(), epoch, "features of the frozen backbone")
+        return solve_head(
+            self.classifier.head,
+            pooled,
+            torch.cat(labels),
+            l2=self.config.probe_l2 or 0.0,
+            weight=self._class_weights,
+            label_smoothing=self.config.label_smoothing,
+        )
+
     @staticmethod
     def _require_finite(train_loss: Tensor, epoch: int, where: str) -> None:
         """Raise Diverged if a loss so far was not finite, which the mean of them shows for ever after."""
         if not math.isfinite(value := float(train_loss)):
             raise Diverged(f"epoch {epoch}, {where}: train_loss {value}")
 
-    def _update(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _mixed(self, inputs: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Targets]:
+        """The batch with its labels and their shares, mixed where it is to be and the backbone trains.
+
+        While that is frozen nothing is: its features are shared with trials that mix otherwise.
+        """
+        config = self.config
+        mixture = draw_mixture(
+            config.mixup or 0.0, config.cutmix or 0.0, self.compute.run_seed, epoch, number
+        )
+        if mixture is None or is_backbone_frozen(self.groups, epoch):
+            return inputs, [(labels, 1.0)]
+        inputs, kept = mix(inputs, mixture)
+        return inputs, [(labels, kept), (labels.flip(0), 1 - kept)]
+
+    def _update(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """One optimizer step on a batch, in `accumulation` parts; its detached loss and logits."""
         self.optimizer.zero_grad(set_to_none=True)
-        whole = self._weight_of(labels)
         losses, outputs = [], []
-        size = math.ceil(len(labels) / self.accumulation)
-        for part, part_labels in zip(inputs.split(size), labels.split(size), strict=True):
-            share = self._weight_of(part_labels) / whole
+        size = math.ceil(len(inputs) / self.accumulation)
+        wholes = [self._weight_of(labels) for labels, _ in targets]
+        for number, part in enumerate(inputs.split(size)):
             logits = self._outputs(part)
-            loss = share * training_loss(
-                logits,
-                part_labels,
-                weight=self._class_weights,
-                label_smoothing=self.config.label_smoothing,
-                auxiliary_weight=self.config.auxiliary_weight,
-            )
+            loss = torch.zeros((), device=part.device)
+            for (labels, kept), whole in zip(targets, wholes, strict=True):
+                own = labels[number * size : number * size + len(part)]
+                loss = loss + kept * self._weight_of(own) / whole * self._criterion(logits, own)
             self._scaler.scale(loss).backward()
             losses.append(loss.detach())
             outputs.append(logits[0].detach())
         self._scaler.step(self.optimizer)
         self._scaler.update()
         return torch.stack(losses).sum(), torch.cat(outputs)
+
+    def _criterion(self, logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        """The trial's own loss of a batch."""
+        return training_loss(
+            logits,
+            labels,
+            weight=self._class_weights,
+            label_smoothing=self.config.label_smoothing,
+            auxiliary_weight=self.config.auxiliary_weight,
+        )
 
     def _weight_of(self, labels: Tensor) -> Tensor:
         """What a mean over `labels` divides by: their class weights, or their number."""
@@ -259,11 +314,20 @@ class TrainingRun:
         """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of flat features [b, d]."""
         with autocast(self.compute.device, self.compute.precision):
             classify: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = self.classifier.classify
-            if inputs.dtype != torch.uint8:
-                return classify(self.classifier.unflat(inputs))
-            images = normalise(inputs, self.classifier.mean, self.classifier.std)
-            aux_inputs = self.loader.aux_inputs and self.classifier.training
-            return classify(self.classifier.features(images, aux_inputs=aux_inputs))
+            return classify(self._features(inputs))
+
+    def _pooled(self, inputs: Tensor) -> Tensor:
+        """Pooled features [b, d] of uint8 images [b, 3, s, s] or of flat features."""
+        with autocast(self.compute.device, self.compute.precision):
+            return self._features(inputs)[0]
+
+    def _features(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """What the heads read: pooled features [b, d], then the auxiliary heads' inputs where they run."""
+        if inputs.dtype != torch.uint8:
+            return self.classifier.unflat(inputs)
+        images = normalise(inputs, self.classifier.mean, self.classifier.std)
+        aux_inputs = self.loader.aux_inputs and self.classifier.training
+        return self.classifier.features(images, aux_inputs=aux_inputs)
 
     @torch.inference_mode()
     def _validation_logits(self, epoch: int, batch_size: int) -> Tensor:

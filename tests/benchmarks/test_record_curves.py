@@ -8,13 +8,14 @@ import record_curves
 from record_curves import SEED_STRIDE, configurations, join, unpack
 
 MODEL = "googlenet"
-MADE = {"model": MODEL, "image_size": 32, "data": "drawn"}
+MADE = {"model": MODEL, "image_size": 32, "precision": "fp32", "data": "drawn"}
 
 
 def options(folder, **changes):
     given = {
         "model": MODEL,
         "image_size": 32,
+        "precision": "fp32",
         "weights": "none",
         "parts": folder / "parts",
         "out": folder / "c.parquet",
@@ -58,7 +59,11 @@ def test_a_file_of_curves_is_taken_apart_and_joined_again_as_it_was(recorded, tm
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"image_size": 64}, "recorded otherwise"), ({"weights": "pretrained"}, "its own --parts")],
+    [
+        ({"image_size": 64}, "recorded otherwise"),
+        ({"precision": "bf16"}, "recorded otherwise"),
+        ({"weights": "pretrained"}, "its own --parts"),
+    ],
 )
 def test_a_file_that_was_recorded_otherwise_is_not_gone_on_with(recorded, tmp_path, changes, words):
     (tmp_path / "other").mkdir()

@@ -134,7 +134,7 @@ def test_googlenet_full_reaches_every_strategy_and_its_own_parameters_only():
     assert all((c.unfreeze_at is None) == (not c.strategy.endswith("_unfreeze")) for c in configs)
     assert all((c.plateau_factor is None) == (c.schedule != "plateau") for c in configs)
     assert {c.strategy for c in samples(search_spaces.load("googlenet_full"), 1)} == {
-        *("full", "full_aux", "feature_extractor")
+        *("full", "full_aux", "feature_extractor", "layerwise")
     }
 
 

@@ -44,7 +44,9 @@ def train(data, feature_cache, **parameters):
 
 
 @pytest.mark.parametrize("sampler", ["shuffle", "weighted"])
-@pytest.mark.parametrize("strategy", ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full"])
+@pytest.mark.parametrize(
+    "strategy", ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full", "probe_then_full"]
+)
 def test_a_trial_measures_the_same_with_and_without_the_feature_cache(tmp_path, strategy, sampler):
     data = trial_data(tmp_path)
     extra = {"unfreeze_at": 1} if "unfreeze" in strategy else {}

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from trainables.augmentations.policy import Policy
 from trainables.data.decode import Pixels
 
-__all__ = ["NUMBERS", "augment", "augment_on_device", "draw"]
+__all__ = ["NUMBERS", "OPERATIONS", "augment", "augment_on_device", "draw"]
 
 Floats = npt.NDArray[np.float64]
 
-NUMBERS = (
+_FIRST = (
     "crop_scale",
     "crop_ratio",
     "crop_x",
@@ -40,7 +40,23 @@ NUMBERS = (
     "hue",
     "sigma",
 )
+_LATER = (
+    *("quarter_turn", "shear_x", "shear_y", "operation"),
+    *("erase", "erase_area", "erase_ratio", "erase_x", "erase_y"),
+)
+"""Columns from a stream of their own: that they were added has not changed what the first ones draw."""
+
+NUMBERS = (*_FIRST, *_LATER)
 """What each column of the drawn numbers decides."""
+
+OPERATIONS = (
+    *("nothing", "rotation", "shear_x", "shear_y", "translate_x", "translate_y"),
+    *("brightness", "contrast", "saturation"),
+)
+"""Of which a policy that does `one_at_a_time` picks one a picture; the others then stay in their middle."""
+
+ERASED = (124, 116, 104)
+"""The colour of an erased rectangle: the mean of ImageNet's pictures, which normalising takes to about zero."""
 
 MAX_OCCURRENCES = 32
 """From here on a repeated image meets its augmentations again: a rare class must not cost endless drawing."""
@@ -54,20 +70,26 @@ _BORDER = cv2.BORDER_REFLECT_101
 
 
 def draw(num_images: int, seed: int, epoch: int, occurrence: int = 0) -> Floats:
-    """Uniform numbers in [0, 1), [num_images, 16], a row of which depends on the seeds and its place only.
+    """Uniform numbers in [0, 1), [num_images, 25], a row of which depends on the seeds and its place only.
 
     `occurrence` counts how often an image was drawn before in this epoch (weighted sampling repeats images).
     """
-    key = np.random.SeedSequence((seed, epoch, occurrence % MAX_OCCURRENCES))
-    return np.random.Generator(np.random.Philox(key)).random((num_images, len(NUMBERS)))
+    key = (seed, epoch, occurrence % MAX_OCCURRENCES)
+
+    def stream(*key: int, columns: int) -> Floats:
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).random(
+            (num_images, columns)
+        )
+
+    return np.hstack([stream(*key, columns=len(_FIRST)), stream(*key, 1, columns=len(_LATER))])
 
 
 def augment(images: Sequence[Pixels], numbers: Floats, size: int, policy: Policy) -> Pixels:
-    """Augmented pictures, uint8 [b, size, size, 3], of `images` [h, w, 3] with their `numbers` [b, 16]."""
+    """Augmented pictures, uint8 [b, size, size, 3], of `images` [h, w, 3] with their `numbers` [b, 25]."""
     images, warps = _warps(images, numbers, size, policy)
     colours, offsets, jittered = _colours(numbers, policy)
     kernels = _kernels(numbers, policy)
-    edges = _edges(numbers, size, policy)
+    edges, boxes = _edges(numbers, size, policy), _erased(numbers, size, policy)
     out = np.empty((len(images), size, size, 3), np.uint8)
     scratch = np.empty((size, size, 3), np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -80,6 +102,9 @@ def augment(images: Sequence[Pixels], numbers: Floats, size: int, policy: Policy
             inside = _inside(torch.from_numpy(edges[i : i + 1]), size)[0, 0].numpy()
             warped = np.rint(warped * inside[:, :, None]).astype(np.uint8)
         cv2.sepFilter2D(warped, -1, kernels[i], kernels[i], dst=out[i], borderType=_BORDER)
+        if boxes is not None:
+            left, top, right, bottom = boxes[i]
+            out[i, top:bottom, left:right] = ERASED
     return out
 
 
@@ -103,7 +128,13 @@ def augment_on_device(
     coloured = coloured.clamp(0, 255)
     if edges is not None:
         coloured = coloured * _inside(torch.from_numpy(edges).to(device, non_blocking=True), size)
-    return _blur(coloured, kernel).round().clamp(0, 255).to(torch.uint8)
+    drawn = _blur(coloured, kernel).round().clamp(0, 255).to(torch.uint8)
+    boxes = _erased(numbers, size, policy)
+    if boxes is not None:
+        inside = _within(torch.from_numpy(boxes).to(device, non_blocking=True), size)
+        fill = torch.tensor(ERASED, dtype=torch.uint8, device=device)[None, :, None, None]
+        drawn = torch.where(inside, fill, drawn)
+    return drawn
 
 
 # ---- geometry
@@ -134,7 +165,7 @@ def _warps(
 
 def _source_maps(shapes: Floats, numbers: Floats, size: int, policy: Policy) -> Floats:
     """[b, 2, 3] matrices from an output pixel's index (x, y) to that in a source of `shapes` [b, (h, w)]."""
-    column = _columns(numbers)
+    column = _columns(numbers, policy)
     height, width = shapes[:, 0], shapes[:, 1]
     # torchvision draws again when the box does not fit; clipping it needs no second number
     area = height * width * _between(column["crop_scale"], *policy.crop_scale)
@@ -144,9 +175,21 @@ def _source_maps(shapes: Floats, numbers: Floats, size: int, policy: Policy) -> 
     centre_y = column["crop_y"] * (height - box_h) + box_h / 2
     _, both, shift = _turns(numbers, size, policy)
     mirror = np.where(column["flip"] < policy.flip, -1.0, 1.0)
+    if policy.quarter_turns or policy.shear:
+        both = _turned_and_sheared(column, policy) @ both
     linear = np.stack([mirror * box_w / 2, box_h / 2], axis=1)[:, :, None] * both
     origin = np.stack([centre_x, centre_y], axis=1) - 0.5
     return _from_indices(linear, shift, size, origin)
+
+
+def _turned_and_sheared(column: dict[str, Floats], policy: Policy) -> Floats:
+    """Inverse of the quarter turns and of the shear about the middle, [b, 2, 2]."""
+    quarters = np.floor(4 * column["quarter_turn"]).astype(int) if policy.quarter_turns else 0
+    cos, sin = np.array([1.0, 0.0, -1.0, 0.0])[quarters], np.array([0.0, 1.0, 0.0, -1.0])[quarters]
+    x, y = (_between(column[f"shear_{axis}"], -policy.shear, policy.shear) for axis in "xy")
+    turned = np.stack(np.broadcast_arrays(cos, sin, -sin, cos, x), axis=-1)[..., :4].reshape(-1, 2, 2)
+    sheared = np.stack([np.ones_like(x), x, y, np.ones_like(x)], axis=1).reshape(-1, 2, 2)
+    return turned @ sheared
 
 
 def _turns(numbers: Floats, size: int, policy: Policy) -> tuple[Floats, Floats, Floats]:
@@ -154,7 +197,7 @@ def _turns(numbers: Floats, size: int, policy: Policy) -> tuple[Floats, Floats, 
 
     Pictures span -1..1 about their centre; the inverse of "rotate, then rotate, scale and shift" is one turn.
     """
-    column = _columns(numbers)
+    column = _columns(numbers, policy)
     affine = _between(column["affine_rotation"], -policy.affine_rotation, policy.affine_rotation)
     inverse = 1 / _between(column["affine_scale"], *policy.affine_scale)
 
@@ -199,8 +242,38 @@ def _inside(edges: torch.Tensor, size: int) -> torch.Tensor:
     return within.clamp(0, 1)
 
 
-def _columns(numbers: Floats) -> dict[str, Floats]:
-    return {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
+def _erased(numbers: Floats, size: int, policy: Policy) -> npt.NDArray[np.int64] | None:
+    """Rectangles to erase: int64 [b, 4], left, top, right, bottom, empty where nothing is; None without erasing."""
+    if not policy.erase:
+        return None
+    column = _columns(numbers, policy)
+    area = size**2 * _between(column["erase_area"], *policy.erase_area)
+    ratio = np.exp(_between(column["erase_ratio"], *np.log(policy.erase_ratio)))
+    sides = [np.clip(np.rint(np.sqrt(area * by)), 1, size) for by in (ratio, 1 / ratio)]
+    sides = [np.where(column["erase"] < policy.erase, side, 0) for side in sides]
+    starts = [
+        np.floor(column[f"erase_{axis}"] * (size - side + 1)) for axis, side in zip("xy", sides, strict=True)
+    ]
+    ends = [start + side for start, side in zip(starts, sides, strict=True)]
+    return np.stack([*starts, *ends], axis=1).astype(np.int64)
+
+
+def _within(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Which pixels lie within `boxes` int64 [b, 4]: bool [b, 1, size, size]."""
+    index = torch.arange(size, device=boxes.device)
+    left, top, right, bottom = (boxes[:, i, None] for i in range(4))
+    across, down = (index >= left) & (index < right), (index >= top) & (index < bottom)
+    return (down[:, :, None] & across[:, None, :])[:, None]
+
+
+def _columns(numbers: Floats, policy: Policy) -> dict[str, Floats]:
+    """The numbers by name; where the policy does one thing at a time, those of the others in their middle."""
+    columns = {name: numbers[:, i] for i, name in enumerate(NUMBERS)}
+    if policy.one_at_a_time:
+        chosen = np.floor(columns["operation"] * len(OPERATIONS))
+        for place, name in enumerate(OPERATIONS[1:], 1):
+            columns[name] = np.where(chosen == place, columns[name], 0.5)
+    return columns
 
 
 def _between(numbers: Floats, low: float, high: float) -> Floats:
@@ -240,7 +313,7 @@ def _colours(numbers: Floats, policy: Policy) -> tuple[Floats, Floats, npt.NDArr
     Brightness, contrast about the mean grey, saturation about each pixel's grey, then a turn of the hue in
     YIQ space, which keeps the grey. Composed without the clipping in between that torchvision does.
     """
-    column = _columns(numbers)
+    column = _columns(numbers, policy)
     jittered = column["jitter"] < policy.jitter
 
     def strength(name: str, spread: float) -> Floats:

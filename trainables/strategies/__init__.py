@@ -2,7 +2,8 @@
 
 A strategy is a function from a config and a number of stages to one `Thaw` a stage of the backbone, that next
 to the head first. The heads always train. A strategy registered with a `restart` starts every group over in one
-epoch: another rate, a fresh optimizer, no schedule. No torch at import.
+epoch: another rate, a fresh optimizer, no schedule. One that `solves_head` has the head solved as a linear probe in
+epoch 1, and trained at the backbone's rate from then on. No torch at import.
 """
 
 import functools
@@ -42,6 +43,7 @@ __all__ = [
     "names",
     "plan",
     "register",
+    "solves_head",
     "trained_stages",
     "wants_auxiliary",
 ]
@@ -64,21 +66,23 @@ class _Entry:
     unfreezes: Strategy
     auxiliary: bool
     restart: Restarting | None = None
+    solves_head: bool = False
 
 
 _ENTRIES: dict[str, _Entry] = {}
 
 
 def register(
-    name: str, *, auxiliary: bool = False, restart: Restarting | None = None
+    name: str, *, auxiliary: bool = False, restart: Restarting | None = None, solves_head: bool = False
 ) -> Callable[[Strategy], Strategy]:
     """A decorator that registers a strategy and returns it.
 
     `auxiliary`: it trains auxiliary heads. `restart`: when every group, the heads too, starts over, and how fast.
+    `solves_head`: epoch 1, in which the backbone has to be frozen, solves the head in place of training it.
     """
 
     def remember(strategy: Strategy) -> Strategy:
-        _ENTRIES[name] = _Entry(strategy, auxiliary, restart)
+        _ENTRIES[name] = _Entry(strategy, auxiliary, restart, solves_head)
         return strategy
 
     return remember
@@ -102,6 +106,11 @@ def check(name: str, model: str) -> None:
 def wants_auxiliary(name: str) -> bool:
     """Whether the model is to be created with auxiliary heads for this strategy. Imports no torch."""
     return _entry(name).auxiliary
+
+
+def solves_head(name: str) -> bool:
+    """Whether the head is solved as a linear probe in epoch 1. Imports no torch."""
+    return _entry(name).solves_head
 
 
 def last_unfreeze(config: TrialConfig, num_stages: int) -> int:
@@ -140,7 +149,8 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
     ]
     groups = [_backbone_group(unfreeze, members[::-1], classifier) for unfreeze, members in reversed(runs)]
     head = classifier.head
-    groups.append(ParamGroup(HEAD, (head,), tuple(head.parameters()), 1, config.learning_rate))
+    rate = config.backbone_rate if entry.solves_head else config.learning_rate
+    groups.append(ParamGroup(HEAD, (head,), tuple(head.parameters()), 1, rate))
     if len(classifier.auxiliary):
         extra = classifier.auxiliary
         groups.append(ParamGroup(AUXILIARY, (extra,), tuple(extra.parameters()), 1, config.learning_rate))

@@ -8,7 +8,7 @@ import pytest
 from trainables import augmentations
 from trainables.augmentations import Policy
 from trainables.config import TrialConfig
-from trainables.data.augment import NUMBERS, augment, draw
+from trainables.data.augment import NUMBERS, OPERATIONS, augment, draw
 from trainables.errors import UnknownName
 
 
@@ -38,14 +38,43 @@ def test_ranges_are_ranges(policy: Policy):
     )
 
 
+COLOURS = ("brightness", "contrast", "saturation", "hue")
+
+
+def idle_numbers(policy: Policy) -> set[str]:
+    """Those of whose range both ends do the same."""
+    colours = [name for name in COLOURS if not (policy.jitter and getattr(policy, name))]
+    angles = [name for name in ("rotation", "affine_rotation") if not getattr(policy, name)]
+    ranges = [name for name in ("affine_scale", "sigma") if len(set(getattr(policy, name))) == 1]
+    pairs = [
+        f"{name}_{axis}" for name in ("translate", "shear") if not getattr(policy, name) for axis in "xy"
+    ]
+    erasing = [] if policy.erase else [name for name in NUMBERS if name.startswith("erase")]
+    switches = {
+        "jitter": policy.jitter in (0.0, 1.0),
+        "quarter_turn": not policy.quarter_turns,
+        "operation": not policy.one_at_a_time,
+    }
+    return {*colours, *angles, *ranges, *pairs, *erasing, *(name for name, off in switches.items() if off)}
+
+
 def test_a_number_has_an_effect_where_its_range_has_two_ends(policy: Policy):
     picture = np.random.default_rng(0).integers(0, 256, (72, 72, 3), dtype=np.uint8)
-    idle = {"jitter"} if policy.jitter in (0.0, 1.0) else set()
-    idle |= {name for name in ("brightness", "contrast", "saturation", "hue") if not getattr(policy, name)}
+    idle = idle_numbers(policy)
     middle = draw(1, 3, 1)
-    middle[0, NUMBERS.index("jitter")] = 0.0
-    middle[0, NUMBERS.index("crop_scale")] = 0.3
+    fixed = {
+        "jitter": 0.0,
+        "crop_scale": 0.3,
+        "erase": 0.0,
+        "erase_area": 0.1,
+        "erase_x": 0.3,
+        "erase_y": 0.3,
+    }
+    for name, value in fixed.items():
+        middle[0, NUMBERS.index(name)] = value
     for column, number in enumerate(NUMBERS):
+        if number in OPERATIONS:
+            middle[0, NUMBERS.index("operation")] = (OPERATIONS.index(number) + 0.5) / len(OPERATIONS)
         low, high = middle.copy(), middle.copy()
         low[0, column], high[0, column] = 0.05, 0.95
         same = (augment([picture], low, 64, policy) == augment([picture], high, 64, policy)).all()

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from trainables import augmentations
 from trainables.augmentations import Policy
-from trainables.data.augment import NUMBERS, augment, augment_on_device, draw
+from trainables.data.augment import ERASED, NUMBERS, OPERATIONS, augment, augment_on_device, draw
 
 STILL = {
     "crop_scale": 1.0,
@@ -25,11 +26,21 @@ STILL = {
     "saturation": 0.5,
     "hue": 0.5,
     "sigma": 0.0,
+    "quarter_turn": 0.1,
+    "shear_x": 0.5,
+    "shear_y": 0.5,
+    "operation": 0.0,
+    "erase": 0.9,
+    "erase_area": 0.5,
+    "erase_ratio": 0.5,
+    "erase_x": 0.5,
+    "erase_y": 0.5,
 }
 """Numbers that leave a square picture as it is."""
 
 MODERATE = augmentations.get("moderate")
 STUDY = augmentations.get("study")
+EVERYTHING = replace(MODERATE, quarter_turns=True, shear=0.3, erase=0.5)
 
 
 @pytest.fixture(params=augmentations.names())
@@ -46,8 +57,8 @@ def smooth(side: int = 64, seed: int = 0, width: int | None = None) -> np.ndarra
     return np.asarray(cv2.resize(coarse, (width or side, side), interpolation=cv2.INTER_CUBIC))
 
 
-def one(image: np.ndarray, size: int = 64, **changed: float) -> np.ndarray:
-    return augment([image], numbers(**changed), size, MODERATE)[0]
+def one(image: np.ndarray, size: int = 64, policy: Policy = MODERATE, **changed: float) -> np.ndarray:
+    return augment([image], numbers(**changed), size, policy)[0]
 
 
 def test_numbers_follow_from_the_seeds_and_an_images_own_place() -> None:
@@ -167,12 +178,70 @@ def test_sources_are_never_changed(policy: Policy) -> None:
 
 def test_every_drawn_number_has_an_effect() -> None:
     picture = smooth()
+    settings = {"crop_scale": 0.3, "jitter": 0.0, "saturation": 0.9, "erase": 0.0, "erase_area": 0.2}
     for name in NUMBERS:
-        low, high = (
-            one(picture, **{"crop_scale": 0.3, "jitter": 0.0, "saturation": 0.9, name: value})
-            for value in (0.05, 0.95)
-        )
+        policy = replace(EVERYTHING, one_at_a_time=name == "operation")
+        low, high = (one(picture, policy=policy, **{**settings, name: value}) for value in (0.05, 0.95))
         assert (low != high).any(), name
+
+
+def test_the_first_numbers_are_what_they_were_before_others_were_added() -> None:
+    key = np.random.SeedSequence((7, 2, 1))
+    before = np.random.Generator(np.random.Philox(key)).random((5, 16))
+    assert (draw(5, 7, 2, 1)[:, :16] == before).all()
+    assert NUMBERS[15] == "sigma"
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_quarter_turns_turn_by_a_right_angle_and_each_is_as_frequent(quarters: int) -> None:
+    picture = smooth()
+    turned = one(picture, policy=EVERYTHING, quarter_turn=(quarters + 0.5) / 4)
+    assert (turned == np.rot90(picture, -quarters)).all()
+
+
+def test_the_eight_of_a_square_are_all_there() -> None:
+    policy, picture = augmentations.get("dihedral"), smooth()
+    found = {
+        one(picture, policy=policy, quarter_turn=(quarters + 0.5) / 4, flip=flip).tobytes()
+        for quarters in range(4)
+        for flip in (0.1, 0.9)
+    }
+    assert found == {
+        np.ascontiguousarray(np.rot90(side, quarters)).tobytes()
+        for side in (picture, picture[:, ::-1])
+        for quarters in range(4)
+    }
+
+
+def test_a_shear_agrees_with_an_opencv_shear() -> None:
+    picture = smooth()
+    for axis, place in (("x", (0, 1)), ("y", (1, 0))):
+        inverse = np.eye(2, 3)
+        inverse[place] = 0.3
+        inverse[place[0], 2] = -0.3 * 31.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        expected = cv2.warpAffine(picture, inverse, (64, 64), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        sheared = one(picture, policy=EVERYTHING, **{f"shear_{axis}": 1.0})
+        assert np.abs(sheared.astype(int) - expected).max() <= 3
+
+
+def test_one_at_a_time_does_one_thing_and_leaves_the_others() -> None:
+    policy = replace(augmentations.get("strong"), crop_scale=(1.0, 1.0), erase=0.0)
+    picture, changed = smooth(), dict.fromkeys(OPERATIONS[1:], 0.9)
+    for place, name in enumerate(OPERATIONS):
+        operation = (place + 0.5) / len(OPERATIONS)
+        alone = {} if name == "nothing" else {name: 0.9}
+        expected = one(picture, policy=replace(policy, one_at_a_time=False), **{"jitter": 0.0, **alone})
+        assert (one(picture, policy=policy, operation=operation, **changed) == expected).all(), name
+
+
+def test_a_rectangle_of_the_area_and_ratio_that_were_drawn_is_erased() -> None:
+    policy, picture = replace(EVERYTHING, erase_area=(0.1, 0.3), erase_ratio=(0.5, 2.0)), smooth()
+    numbers_of = {"erase": 0.4, "erase_area": 0.5, "erase_ratio": 1.0, "erase_x": 0.0, "erase_y": 0.99}
+    erased = (one(picture, policy=policy, **numbers_of) == np.array(ERASED)).all(2)
+    assert erased[-20:, :40].all()
+    assert erased.sum() == 20 * 40
+    assert (one(picture, policy=policy, **{**numbers_of, "erase": 0.6}) == picture).all()
 
 
 def in_single_steps(image: np.ndarray, drawn: np.ndarray, policy: Policy) -> np.ndarray:

@@ -56,6 +56,8 @@ def moving_prefixes(config: TrialConfig, classifier: Classifier, epoch: int) -> 
     unfrozen = {
         "full": len(stages),
         "full_aux": len(stages),
+        "layerwise": len(stages),
+        "probe_then_full": len(stages) if epoch > 1 else 0,
         "feature_extractor": 0,
         "gradual_unfreeze": len(stages) if epoch > wait else 0,
         "study_unfreeze": len(stages) if epoch > wait else 0,
@@ -163,6 +165,25 @@ def test_staged_unfreeze_unfreezes_from_the_head_down_with_decaying_rates():
     ]
     expected = [1e-4 * 0.5**k for k in (4, 3, 2, 1, 0)]
     assert [group.learning_rate for group in groups[:-1]] == pytest.approx(expected)
+
+
+def test_layerwise_trains_everything_at_once_the_nearer_to_the_input_the_slower():
+    _, _, groups = small("layerwise", backbone_learning_rate=1e-4, stage_decay=0.5)
+    assert [(group.name, group.from_epoch) for group in groups] == [
+        *(("stem", 1), ("layer1", 1), ("layer2", 1), ("layer3", 1), ("layer4", 1), ("head", 1)),
+    ]
+    expected = [1e-4 * 0.5**k for k in (4, 3, 2, 1, 0)]
+    assert [group.learning_rate for group in groups[:-1]] == pytest.approx(expected)
+    assert len(small("layerwise", backbone_learning_rate=1e-4, stage_decay=1.0)[2]) == 2
+
+
+def test_probe_then_full_has_one_rate_for_all_from_epoch_2():
+    _, _, groups = small("probe_then_full", backbone_learning_rate=3e-5)
+    assert [(group.name, group.from_epoch, group.learning_rate) for group in groups] == [
+        ("backbone", 2, 3e-5),
+        ("head", 1, 3e-5),
+    ]
+    assert small("probe_then_full")[2][0].learning_rate == 1e-5
 
 
 def test_the_backbone_follows_the_heads_rate_unless_it_has_its_own():

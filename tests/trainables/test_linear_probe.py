@@ -1,0 +1,122 @@
+"""The solved head against scikit-learn's, and a trial that starts from it."""
+
+import numpy as np
+import pytest
+import torch
+from pictures import trial_data
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch.nn import functional as F
+
+from trainables.config import TrialConfig
+from trainables.errors import Diverged
+from trainables.linear_probe import solve
+from trainables.setting import ComputeConfig
+from trainables.training import TrainingRun
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Features of three overlapping classes on very different scales, one of them constant; their labels."""
+    random = np.random.default_rng(0)
+    labels = random.choice(3, 240, p=[0.5, 0.4, 0.1])
+    raw = random.normal(size=(240, 12)) + 0.8 * np.eye(3)[labels] @ random.normal(size=(3, 12))
+    raw = raw * 10.0 ** random.integers(-3, 3, 12) + 5.0
+    raw[:, 4] = 7.0
+    return torch.from_numpy(raw).float(), torch.from_numpy(labels)
+
+
+@pytest.mark.parametrize("l2", [1e-3, 1e-1])
+def test_it_answers_as_scikit_learn_does(problem, l2):
+    features, labels = problem
+    weights, biases = solve(features, labels, 3, l2=l2)
+    scaled = StandardScaler().fit_transform(features.double().numpy())
+    peer = LogisticRegression(C=1 / (l2 * len(labels)), tol=1e-9, max_iter=5000).fit(scaled, labels.numpy())
+    found = F.linear(features.double(), weights.double(), biases.double()).softmax(1).numpy()
+    np.testing.assert_allclose(found, peer.predict_proba(scaled), atol=2e-4)
+
+
+def test_smoothing_and_class_weights_are_part_of_what_is_solved(problem):
+    features, labels = problem
+    weight = torch.tensor([0.5, 1.0, 4.0])
+    weights, biases = solve(features, labels, 3, l2=0.05, weight=weight, label_smoothing=0.1)
+    scale = features.double().std(0, correction=0)
+    scale[scale < 1e-9] = 1.0
+    own = (weights.double() * scale).requires_grad_(True)
+    centred = (features.double() - features.double().mean(0)) / scale
+    bias = (biases.double() + weights.double() @ features.double().mean(0)).requires_grad_(True)
+    loss = F.cross_entropy(F.linear(centred, own, bias), labels, weight=weight.double(), label_smoothing=0.1)
+    (loss + 0.025 * own.square().sum()).backward()
+    assert own.grad.abs().max() < 1e-4
+    assert bias.grad.abs().max() < 1e-4
+
+
+def test_a_start_elsewhere_ends_in_the_same_place(problem):
+    features, labels = problem
+    fresh = solve(features, labels, 3, l2=0.02)
+    warm = solve(features, labels, 3, l2=0.02, start=solve(features, labels, 3, l2=1.0))
+    logits = [F.linear(features.double(), *(part.double() for part in found)) for found in (fresh, warm)]
+    torch.testing.assert_close(logits[0], logits[1], atol=2e-3, rtol=0)
+
+
+def test_a_feature_that_never_varies_weighs_nothing(problem):
+    weights, _ = solve(*problem, 3, l2=0.01)
+    assert weights[:, 4].abs().max() == 0
+
+
+def probing(folder, **parameters):
+    values = {
+        "model": "resnet18",
+        "strategy": "probe_then_full",
+        "batch_size": 4,
+        "max_epochs": 3,
+        "probe_l2": 0.05,
+    }
+    return TrainingRun(TrialConfig.resolve({**values, **parameters}), trial_data(folder), ComputeConfig(32))
+
+
+def gradient(run, l2):
+    """Of the trial's criterion on the frozen features of epoch 1 by the head, the penalty included."""
+    run.classifier.eval()
+    with torch.no_grad():
+        batches = [(run._pooled(inputs).float(), labels) for inputs, labels in run.loader.train(1)]
+    pooled, labels = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
+    linear = run.classifier.head[-1]
+    scale = pooled.std(0, correction=0)
+    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+    weights = (linear.weight.detach().double() * scale).requires_grad_(True)
+    biases = linear.bias.detach().double() + linear.weight.detach().double() @ pooled.mean(0)
+    logits = F.linear((pooled - pooled.mean(0)) / scale, weights, biases)
+    loss = F.cross_entropy(logits, labels.long(), label_smoothing=run.config.label_smoothing)
+    (loss + 0.5 * l2 * weights.square().sum()).backward()
+    return weights.grad.abs().max().item()
+
+
+def test_the_first_epoch_leaves_the_solved_head_and_the_backbone_as_it_was(tmp_path):
+    run = probing(tmp_path, label_smoothing=0.1)
+    before = {name: value.clone() for name, value in run.classifier.backbone.state_dict().items()}
+    first = run.step()
+    after = run.classifier.backbone.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert gradient(run, 0.05) < 1e-4
+    assert first.full_epochs == 0
+    assert first.train_loss < np.log(3)
+    run.step()
+    assert not torch.equal(run.classifier.backbone.state_dict()["conv1.weight"], before["conv1.weight"])
+
+
+def test_it_is_solved_alike_in_parts_and_goes_on_from_a_checkpoint(tmp_path):
+    whole, parted = probing(tmp_path), probing(tmp_path)
+    parted.split_batches(4)
+    assert parted.step().val_loss == pytest.approx(whole.step().val_loss, abs=1e-4)
+    resumed = probing(tmp_path)
+    resumed.load_state_dict(whole.state_dict())
+    assert resumed.step().val_loss == whole.step().val_loss
+
+
+def test_features_that_are_not_finite_are_a_divergence(tmp_path):
+    run = probing(tmp_path)
+    with torch.no_grad():
+        run.classifier.backbone.conv1.weight.fill_(float("nan"))
+    with pytest.raises(Diverged, match="features of the frozen backbone"):
+        run.step()
