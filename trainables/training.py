@@ -35,9 +35,6 @@ from trainables.strategies.groups import (
 )
 from trainables.trial_data import TrialData
 
-Targets = list[tuple[Tensor, float]]
-"""Labels int64 [b] of a batch, and the share of the loss that they have."""
-
 LOOK_EVERY = 8
 """Batches between two looks at the loss on an accelerator, which has to finish its work for each look."""
 
@@ -226,8 +223,7 @@ class TrainingRun:
         total = math.ceil(len(self.data.train_rows) / self.config.batch_size)
         for number, (inputs, labels) in enumerate(self.loader.train(epoch)):
             self.schedule.set_rates(epoch, min(number / total, 1.0))
-            inputs, targets = self._mixed(inputs, labels, epoch, number)
-            loss, logits = self._update(inputs, targets)
+            loss, logits = self._update(*self._mixed(inputs, labels, epoch, number))
             loss_sum += loss.to(exact) * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
@@ -261,8 +257,8 @@ class TrainingRun:
         if not math.isfinite(value := float(train_loss)):
             raise Diverged(f"epoch {epoch}, {where}: train_loss {value}")
 
-    def _mixed(self, inputs: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Targets]:
-        """The batch with its labels and their shares, mixed where it is to be and the backbone trains.
+    def _mixed(self, inputs: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor, float]:
+        """The batch, mixed where it is to be and the backbone trains, its labels, and the share that is theirs.
 
         While that is frozen nothing is: its features are shared with trials that mix otherwise.
         """
@@ -271,22 +267,26 @@ class TrainingRun:
             config.mixup or 0.0, config.cutmix or 0.0, self.compute.run_seed, epoch, number
         )
         if mixture is None or is_backbone_frozen(self.groups, epoch):
-            return inputs, [(labels, 1.0)]
-        inputs, kept = mix(inputs, mixture)
-        return inputs, [(labels, kept), (labels.flip(0), 1 - kept)]
+            return inputs, labels, 1.0
+        mixed, kept = mix(inputs, mixture)
+        return mixed, labels, kept
 
-    def _update(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
-        """One optimizer step on a batch, in `accumulation` parts; its detached loss and logits."""
+    def _update(self, inputs: Tensor, labels: Tensor, kept: float = 1.0) -> tuple[Tensor, Tensor]:
+        """One optimizer step on a batch, in `accumulation` parts; its detached loss and logits.
+
+        Of every picture the share `kept` is its own, the rest that of the one at its mirrored place.
+        """
+        targets = [(labels, kept)] if kept == 1.0 else [(labels, kept), (labels.flip(0), 1 - kept)]
         self.optimizer.zero_grad(set_to_none=True)
         losses, outputs = [], []
         size = math.ceil(len(inputs) / self.accumulation)
-        wholes = [self._weight_of(labels) for labels, _ in targets]
+        wholes = [self._weight_of(target) for target, _ in targets]
         for number, part in enumerate(inputs.split(size)):
             logits = self._outputs(part)
             loss = torch.zeros((), device=part.device)
-            for (labels, kept), whole in zip(targets, wholes, strict=True):
-                own = labels[number * size : number * size + len(part)]
-                loss = loss + kept * self._weight_of(own) / whole * self._criterion(logits, own)
+            for (target, share), whole in zip(targets, wholes, strict=True):
+                own = target[number * size : number * size + len(part)]
+                loss = loss + share * self._weight_of(own) / whole * self._criterion(logits, own)
             self._scaler.scale(loss).backward()
             losses.append(loss.detach())
             outputs.append(logits[0].detach())

@@ -77,11 +77,10 @@ def test_a_box_is_as_large_as_its_share_wherever_it_is_not_clipped():
 def test_the_loss_is_that_of_both_labels_by_their_shares(tmp_path, class_weight_power):
     run = run_of(tmp_path, mixup=0.4, class_weight_power=class_weight_power, dropout=0.0)
     inputs, labels = next(iter(run.loader.train(1)))
-    mixed, targets = run._mixed(inputs, labels, 1, 0)
-    kept = draw_mixture(0.4, 0.0, 0, 1, 0).kept
-    assert [share for _, share in targets] == [kept, 1 - kept]
+    mixed, labels, kept = run._mixed(inputs, labels, 1, 0)
+    assert kept == draw_mixture(0.4, 0.0, 0, 1, 0).kept
     run.classifier.train()
-    loss, logits = run._update(mixed, targets)
+    loss, logits = run._update(mixed, labels, kept)
     both = [F.cross_entropy(logits, own, weight=run._class_weights) for own in (labels, labels.flip(0))]
     assert float(loss) == pytest.approx(float(kept * both[0] + (1 - kept) * both[1]), rel=1e-5)
 

@@ -90,7 +90,7 @@ def test_the_old_model_is_gone_before_the_new_one_is_built(worker, monkeypatch):
 
 def test_batches_are_halved_until_an_epoch_fits_and_it_equals_one_that_always_did(worker, monkeypatch):
     plain = worker(strategy="feature_extractor").step()
-    too_large = lambda run, inputs, labels: len(labels) / run.accumulation > 2  # noqa: E731
+    too_large = lambda run, inputs, labels, kept: len(labels) / run.accumulation > 2  # noqa: E731
     instead, raised = failing(TrainingRun._update, OUT_OF_MEMORY, 99, too_large)
     monkeypatch.setattr(TrainingRun, "_update", instead)
     trainable = worker(trial_id="other", strategy="feature_extractor")

@@ -19,8 +19,8 @@ def spoil(run, at, value=math.nan):
     """From batch `at` on the loss of a training step is `value`; the list of the batches that were trained."""
     trained, update = [], run._update
 
-    def spoiled(inputs, labels):
-        loss, logits = update(inputs, labels)
+    def spoiled(inputs, labels, kept):
+        loss, logits = update(inputs, labels, kept)
         trained.append(len(labels))
         return torch.full_like(loss, value) if len(trained) >= at else loss, logits
 
