@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainables import augmentations
+from trainables import augmentations, models
 from trainables.data import cache_home
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
@@ -58,7 +58,8 @@ class FeatureKey:
     @property
     def digest(self) -> str:
         """A folder name."""
-        text = repr((VERSION, torch.__version__, replace(self, augmentation=""), _content(self.weights)))
+        weights = _content(models.weights_origin(self.model, self.weights))
+        text = repr((VERSION, torch.__version__, replace(self, augmentation="", weights=weights)))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property

@@ -61,6 +61,7 @@ class SearchOptions(TypedDict, total=False):
     image_size: int | None
     batch_size: int | None
     weights: str
+    weights_dir: Path | str | None
     precision: str
     metric: str
     seed: int

@@ -32,10 +32,13 @@ __all__ = [
     "register",
     "source",
     "weights_available",
+    "weights_file",
+    "weights_origin",
 ]
 
 TIMM_PREFIX = "timm:"
 TIMM_MAX_STAGES = 6
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SUPPORT = {"classifier", "source", "torchvision_weights", "timm_models", "weights"}
 
 
@@ -110,6 +113,31 @@ def weights_available(name: str) -> bool:
     return source(name).available()
 
 
+def weights_file(folder: Path, name: str) -> Path | None:
+    """The file of weights of `name` in `folder`: named as the model, a timm model with or without its prefix.
+
+    Of several the first of .safetensors, .pt, .pth. Imports no torch.
+    """
+    stems = dict.fromkeys((name, name.removeprefix(TIMM_PREFIX)))
+    files = (folder / f"{stem}{suffix}" for stem in stems for suffix in WEIGHTS_SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def weights_origin(name: str, weights: str) -> str:
+    """Where `name` has its weights from under `weights`: "imagenet", "none" or a file.
+
+    A folder stands for its file of that model; a model without one there is looked for where its library keeps its
+    weights.
+    """
+    if weights in ("imagenet", "none"):
+        return weights
+    folder = Path(weights).expanduser()
+    if not folder.is_dir():
+        return weights
+    found = weights_file(folder, name)
+    return "imagenet" if found is None else str(found)
+
+
 def create(
     name: str,
     num_classes: int,
@@ -122,14 +150,16 @@ def create(
     """A classifier on the backbone of `name`, its heads new.
 
     `weights` is "imagenet", "none" or a file: a plain state dict of this network, or one of a Classifier,
-    heads included. Random weights of the backbone follow from `seed` alone, so that trials of a run share
-    them (and a cache of frozen features); those of the heads come from torch's global generator. Raises
-    UnknownName, InvalidValue (auxiliary heads where there are none), WeightsUnavailable.
+    heads included; or a folder of such files, see `weights_origin`. Random weights of the backbone follow from
+    `seed` alone, so that trials of a run share them (and a cache of frozen features); those of the heads come from
+    torch's global generator. Raises UnknownName, InvalidValue (auxiliary heads where there are none),
+    WeightsUnavailable.
     """
     from trainables.models import weights as files
     from trainables.models.classifier import Classifier
 
     origin = source(name)
+    weights = weights_origin(name, weights)
     if auxiliary and origin.auxiliary is None:
         raise InvalidValue(f"model {name!r} has no auxiliary heads; only googlenet has")
     state = _state(name, origin, weights)

@@ -63,6 +63,11 @@ __all__ = ["leaderboard", "resume", "run"]
     "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
 )
 @click.option(
+    "--weights-dir",
+    type=FOLDER,
+    help="Folder of state dicts named as the models; models without one there as with --weights.",
+)
+@click.option(
     "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
 )
 @click.option(

@@ -44,6 +44,7 @@ class SearchConfig:
     image_size: int | None = None
     batch_size: int | None = None
     weights: str = "auto"
+    weights_dir: Path | None = None
     precision: str = "auto"
     metric: str = "val_loss"
     seed: int = 0

@@ -89,6 +89,8 @@ def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter
 def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:
     """imagenet, none, or the path of a file that fits; says so when the sample run has to go on without."""
     names = sorted(_models_of(settings))
+    if config.weights_dir is not None:
+        return _settle_folder(config, config.weights_dir, names, reporter)
     if config.weights in ("none", "imagenet"):
         if config.weights == "imagenet":
             _require_weights(names)
@@ -119,8 +121,32 @@ def _require_weights(names: list[str]) -> None:
     if missing:
         raise WeightsUnavailable(
             f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable; ways out: --weights none"
-            " (random weights), --weights FILE, or TORCH_HOME set to a folder that holds them"
+            " (random weights), --weights FILE, --weights-dir DIR with files named as the models, or TORCH_HOME or"
+            " HF_HOME set to a folder that holds them"
         )
+
+
+def _settle_folder(config: SearchConfig, folder: Path, names: list[str], reporter: Reporter) -> str:
+    """The folder's path, once its files fit and every other model of the space has weights elsewhere."""
+    if config.weights not in ("auto", "imagenet"):
+        raise InvalidValue(
+            f"--weights-dir says where weights lie; with --weights {config.weights} it has no use"
+        )
+    folder = folder.expanduser()
+    require_folder(folder, f"--weights-dir {printable(folder)} must be a folder of weights")
+    own = {name: models.weights_file(folder, name) for name in names}
+    _require_weights([name for name, file in own.items() if file is None])
+    for name, file in own.items():
+        if file is not None:
+            models.create(name, 2, weights=str(file.resolve()))
+    used = {file.name for file in own.values() if file is not None}
+    there = [file for file in folder.iterdir() if file.suffix in models.WEIGHTS_SUFFIXES]
+    idle = sorted(printable(Path(file.name)) for file in there if file.name not in used)
+    if idle:
+        reporter.warn(
+            f"in {printable(folder)}, not used, since no model of the space is named so: {', '.join(idle)}"
+        )
+    return str(folder.resolve())
 
 
 def _check_file(path: Path, names: list[str]) -> str:

@@ -1,0 +1,90 @@
+"""--weights-dir: files named as the models, checked before anything is searched."""
+
+import io
+
+import pytest
+import torch
+from rich.console import Console
+
+from trainables import models
+from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
+from trainables.frozen_features import FeatureKey
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.data import _settle_weights
+
+RESNET, TINY = "resnet18", "timm:test_resnet"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with weights of two models under the names that they may have; nothing can be downloaded."""
+    monkeypatch.setattr(models, "weights_available", lambda name: False)
+    for name, file in ((RESNET, "resnet18.pt"), (TINY, "test_resnet.pth")):
+        classifier = models.create(name, 2, seed=5)
+        torch.save(classifier.backbone.state_dict(), tmp_path / file)
+    return tmp_path
+
+
+def settle(folder, names, **more):
+    space = folder.parent / "space.py"
+    space.write_text(
+        f'''"""Some models."""
+
+
+def space(trial):
+    trial.suggest_categorical("model", {names!r})
+    return {{"strategy": "full"}}
+''',
+        encoding="utf-8",
+    )
+    config = SearchConfig(space=str(space), weights_dir=folder, **more)
+    said = io.StringIO()
+    weights = _settle_weights(config, resolve(config), False, Reporter(Console(file=said, width=200)))
+    return weights, said.getvalue()
+
+
+def test_each_model_has_its_own_file_with_or_without_timms_prefix(folder):
+    weights, said = settle(folder, [RESNET, TINY])
+    assert (weights, said) == (str(folder), "")
+    assert models.weights_origin(RESNET, weights) == str(folder / "resnet18.pt")
+    for name in (RESNET, TINY):
+        found = models.create(name, 3, weights=weights, seed=0).backbone.state_dict()
+        other = models.create(name, 3, seed=5).backbone.state_dict()
+        assert all(torch.equal(found[key], other[key]) for key in found)
+
+
+def test_the_features_of_two_files_are_kept_apart_and_those_of_one_are_not(folder):
+    def digest(weights):
+        return FeatureKey(RESNET, weights, 0, "images", 32, "fp32", "cpu").digest
+
+    assert digest(str(folder)) == digest(str(folder / "resnet18.pt"))
+    before = digest(str(folder))
+    torch.save(models.create(RESNET, 2, seed=6).backbone.state_dict(), folder / "resnet18.pt")
+    assert digest(str(folder)) != before
+
+
+def test_a_model_without_a_file_needs_weights_elsewhere(folder, monkeypatch):
+    with pytest.raises(WeightsUnavailable, match=r"of mobilenet_v2 are neither cached .* --weights-dir DIR"):
+        settle(folder, [RESNET, "mobilenet_v2"])
+    monkeypatch.setattr(models, "weights_available", lambda name: name == "mobilenet_v2")
+    weights, _ = settle(folder, [RESNET, "mobilenet_v2"])
+    assert models.weights_origin("mobilenet_v2", weights) == "imagenet"
+
+
+def test_a_wrong_file_is_named_with_what_does_not_fit(folder):
+    torch.save(models.create(TINY, 2).backbone.state_dict(), folder / "resnet18.pt")
+    with pytest.raises(WeightsUnavailable, match=r"resnet18\.pt' for resnet18 does not fit .*missing: conv1"):
+        settle(folder, [RESNET, TINY])
+
+
+def test_a_file_that_belongs_to_no_model_of_the_space_is_told(folder):
+    _, said = settle(folder, [RESNET])
+    assert "not used, since no model of the space is named so: test_resnet.pth" in said
+
+
+def test_a_folder_that_is_none_or_has_no_use_is_refused(folder):
+    with pytest.raises(DataProblem, match="does not exist; --weights-dir"):
+        settle(folder / "nowhere", [RESNET])
+    with pytest.raises(InvalidValue, match="with --weights none it has no use"):
+        settle(folder, [RESNET], weights="none")
