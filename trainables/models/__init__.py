@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainables.errors import InvalidValue, UnknownName, UserMistake
+from trainables.models import candidates
 from trainables.models.source import Source
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ __all__ = [
 TIMM_PREFIX = "timm:"
 TIMM_MAX_STAGES = 6
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
-_SUPPORT = {"classifier", "source", "torchvision_weights", "timm_models", "weights"}
+_SUPPORT = {"candidates", "classifier", "source", "torchvision_weights", "timm_models", "weights"}
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,11 @@ def names() -> tuple[str, ...]:
 
 
 def num_stages(name: str) -> int:
-    """How many stages the backbone of `name` has (a timm model: at most). Imports no torch."""
-    return TIMM_MAX_STAGES if name.startswith(TIMM_PREFIX) else _entry(name).num_stages
+    """How many stages the backbone of `name` has; of a timm model that is no candidate: at most. Imports no torch."""
+    if not name.startswith(TIMM_PREFIX):
+        return _entry(name).num_stages
+    known = candidates.find(name)
+    return TIMM_MAX_STAGES if known is None else known.num_stages
 
 
 def has_auxiliary(name: str) -> bool:
@@ -89,7 +93,7 @@ def check(name: str) -> None:
         return
     wanted = name.removeprefix(TIMM_PREFIX)
     if importlib.util.find_spec("timm") is None:
-        raise UserMistake(f"model {name!r} needs timm: pip install 'tuner[timm]'")
+        raise UserMistake(f"model {name!r} needs timm: pip install timm")
     import timm
 
     if not timm.is_model(wanted):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -41,12 +42,17 @@ def _build(name: str, pretrained: bool = False) -> nn.Module:
 
     settings: Any = timm.get_pretrained_cfg(name)
     if settings.fixed_input_size:
-        # Transformers then take images of any size that their patches divide; those that can't, say so.
-        try:
-            network: nn.Module = timm.create_model(name, pretrained=pretrained, dynamic_img_size=True)
-            return network
-        except TypeError:
-            logging.getLogger(__name__).debug("%s takes images of its own size only", name)
+        # Transformers then take images of any size, padded to whole patches; those that can't, say so.
+        ways: tuple[dict[str, Any], ...] = (
+            {"dynamic_img_size": True, "dynamic_img_pad": True},
+            {"dynamic_img_size": True},
+        )
+        for sizes in ways:
+            try:
+                network: nn.Module = timm.create_model(name, pretrained=pretrained, **sizes)
+                return network
+            except TypeError:
+                logging.getLogger(__name__).debug("%s does not take %s", name, ", ".join(sizes))
     plain: nn.Module = timm.create_model(name, pretrained=pretrained)
     return plain
 
@@ -84,12 +90,53 @@ def _width(network: nn.Module) -> int:
 
 
 def _stages(network: nn.Module) -> tuple[Stage, ...]:
-    """At most six stages: the children in their order, neighbours merged to like numbers of children."""
+    """At most six stages, cut where timm says that a level of features ends; what has no levels is cut evenly."""
     children = list(_children(network, ""))
+    bins = _by_levels(network, children) or _evenly(children)
+    inside = {id(p) for _, module in children for p in module.parameters()}
+    loose = [p for p in network.parameters() if id(p) not in inside]
+    return tuple(
+        stage_of(name, [module for _, module in members], loose if number == 0 else ())
+        for number, (name, members) in enumerate(bins)
+    )
+
+
+Children = list[tuple[str, nn.Module]]
+
+
+def _by_levels(network: nn.Module, children: Children) -> list[tuple[str, Children]]:
+    """Named runs of `children`, each up to the end of a module in timm's `feature_info`; none if they are not found.
+
+    What is before the first level belongs to it, what is after the last to the last. Of more than six levels (a
+    transformer has one a block) neighbours are merged, to like numbers of levels.
+    """
+    levels = [str(level["module"]) for level in getattr(network, "feature_info", ())]
+    names = [name for name, _ in children]
+    ends = []
+    for level in levels:
+        inside = [place for place, name in enumerate(names) if f"{name}.".startswith(f"{level}.")]
+        if not inside:
+            return []
+        ends.append(inside[-1] + 1)
+    count = min(len(ends), TIMM_MAX_STAGES)
+    if count < 2 or ends != sorted(set(ends)):
+        return []
+    chosen = [(number + 1) * len(ends) // count - 1 for number in range(count)]
+    cuts = [0, *(ends[place] for place in chosen[:-1]), len(children)]
+    bins = []
+    for place, (start, end) in zip(chosen, pairwise(cuts), strict=True):
+        members = children[start:end]
+        whole = count == len(ends) and any(name.startswith(f"{levels[place]}.") for name, _ in members)
+        bins.append((levels[place] if whole else members[0][0], members))
+    return bins
+
+
+def _evenly(children: Children) -> list[tuple[str, Children]]:
+    """Neighbours merged to like numbers of children, named as the first of each."""
     sizes = [sum(p.numel() for p in module.parameters()) for _, module in children]
     # Something too small to be worth an unfreeze of its own (a last norm, a pooling) goes with what is below it.
     weighty = [size > sum(sizes) * _WORTH_A_STAGE for size in sizes]
-    bins: list[list[tuple[str, nn.Module]]] = [[]]
+    bins: list[Children] = [[]]
     seen, index = 0, 0
     for child, counts in zip(children, weighty, strict=True):
         wanted = seen * TIMM_MAX_STAGES // max(1, sum(weighty))
@@ -98,12 +145,7 @@ def _stages(network: nn.Module) -> tuple[Stage, ...]:
             index = wanted
         bins[-1].append(child)
         seen += counts
-    inside = {id(p) for _, module in children for p in module.parameters()}
-    loose = [p for p in network.parameters() if id(p) not in inside]
-    return tuple(
-        stage_of(members[0][0], [module for _, module in members], loose if number == 0 else ())
-        for number, members in enumerate(bins)
-    )
+    return [(members[0][0], members) for members in bins]
 
 
 def _children(network: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:

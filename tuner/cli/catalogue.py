@@ -10,6 +10,7 @@ from search_spaces._configure import field_of
 from trainables import models as registry
 from trainables import strategies
 from trainables.config import FIELDS, TrialConfig
+from trainables.models.candidates import CANDIDATES, find
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -139,13 +140,25 @@ def condition(name: str, draws: Sequence[Draw]) -> str:
 
 
 def models() -> list[dict[str, Any]]:
-    """One row a registered model: model, parameters (of its backbone), features, stages from the input up."""
+    """One row a registered model, then one a candidate of timm's: sizes, licence, stages from the input up.
+
+    `parameters` are those of the backbone; family, image_size and licence are known of candidates only.
+    """
+    names = [*registry.names(), *(one.name for one in CANDIDATES if one.name not in registry.names())]
     rows = []
-    for name in registry.names():
-        built = _build(name)
-        size = sum(p.numel() for p in built.backbone.parameters())
-        stages = [stage.name for stage in built.stages]
-        rows.append({"model": name, "parameters": size, "features": _width(built), "stages": stages})
+    for name in names:
+        built, known = _build(name, lean=True), find(name)
+        rows.append(
+            {
+                "model": name,
+                "family": None if known is None else known.family,
+                "parameters": sum(p.numel() for p in built.backbone.parameters()),
+                "features": _width(built),
+                "image_size": None if known is None else known.image_size,
+                "licence": None if known is None else known.licence,
+                "stages": [stage.name for stage in built.stages],
+            }
+        )
     return rows
 
 
@@ -229,13 +242,13 @@ def _fixed(draws: Sequence[Draw]) -> dict[str, Any]:
     }
 
 
-def _build(name: str, auxiliary: bool = False) -> "Classifier":
-    """The model without memory for its weights where that is possible."""
+def _build(name: str, auxiliary: bool = False, *, lean: bool = False) -> "Classifier":
+    """The model without memory for its weights where that is possible, or, `lean`, where it is only counted."""
     import contextlib
 
     import torch
 
-    lean = registry.source(name).on_meta
+    lean = lean or registry.source(name).on_meta
     with torch.device("meta") if lean else contextlib.nullcontext():
         return registry.create(name, CLASSES, auxiliary=auxiliary)
 

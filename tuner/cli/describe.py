@@ -65,16 +65,21 @@ def space(reference: str) -> RenderableType:
 
 
 def models() -> RenderableType:
-    """Every registered model with its size and stages, and how to name timm's."""
+    """Every registered model and candidate with its size, licence and stages, and how to name others of timm's."""
     table = Table(box=None, pad_edge=False)
-    for heading, justify in (("model", "left"), ("parameters", "right"), ("features", "right")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
-    table.add_column("stages, from the input up", overflow="fold")
+    for heading in ("model", "parameters", "features", "image size", "licence", "stages, from the input up"):
+        right = heading in ("parameters", "features", "image size")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in catalogue.models():
         table.add_row(
-            row["model"], f"{row['parameters']:,}", f"{row['features']:,}", ", ".join(row["stages"])
+            row["model"],
+            f"{row['parameters']:,}",
+            f"{row['features']:,}",
+            str(row["image_size"] or ""),
+            row["licence"] or "",
+            ", ".join(row["stages"]),
         )
-    last = "any of timm's (pip install 'tuner[timm]'): timm:NAME    one of them: tuner models NAME"
+    last = "any of timm's: timm:NAME    one of them: tuner models NAME"
     return Group(table, Text("\n" + last))
 
 

@@ -120,8 +120,14 @@ _SPACE: Keys = {
 _MODELS: Keys = {
     "models": ("list", "one object a model"),
     "models[].model": ("text", "its name"),
+    "models[].family": ("text?", "of networks that differ in size; known of candidates"),
     "models[].parameters": ("number", "of the backbone"),
     "models[].features": ("number", "that the head reads"),
+    "models[].image_size": (
+        "number?",
+        "side in pixels of the images that it was trained on; known of candidates",
+    ),
+    "models[].licence": ("text?", "of its pretrained weights; known of candidates"),
     "models[].stages": ("list", "from the input up"),
     "models[].stages[]": ("text", ""),
 }

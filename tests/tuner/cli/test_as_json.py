@@ -12,6 +12,7 @@ from fake_run import fake_scorer, make_run
 from pictures import write_pictures
 from tiny import epoch, store, write_space
 
+from trainables.models.candidates import CANDIDATES
 from tuner.cli import as_json, commands
 from tuner.cli.json_keys import KEYS
 from tuner.evaluation import comparison
@@ -105,7 +106,12 @@ def test_spaces(name):
 def test_models():
     document = printed("models")
     check(document, KEYS["models"])
-    assert "resnet18" in {row["model"] for row in document["models"]}
+    rows = {row["model"]: row for row in document["models"]}
+    assert rows.keys() >= {"resnet18", *(candidate.name for candidate in CANDIDATES)}
+    for candidate in CANDIDATES:
+        row = rows[candidate.name]
+        assert (row["family"], row["licence"]) == (candidate.family, candidate.licence)
+        assert len(row["stages"]) == candidate.num_stages
     document = printed("models", "googlenet")
     check(document, KEYS["models NAME"])
     full = next(row for row in document["strategies"] if row["strategy"] == "full")

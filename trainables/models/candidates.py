@@ -1,0 +1,73 @@
+"""Backbones worth probing: what `tuner probe` tries by default. One entry a backbone; no torch, no timm.
+
+Chosen over the families that comparisons at little data find strong, from 4 to 89 million parameters. Evidence:
+
+- Goldblum et al. 2023 (Battle of the Backbones): supervised ConvNeXt and Swin pretrained on ImageNet-21k lead over most
+  tasks, small ConvNeXt among the small; self-supervised ViTs follow.
+- Oquab et al. 2024 (DINOv2): frozen features that a linear layer reads well.
+- Steiner et al. 2022 (How to train your ViT): ViT-S and Ti of the AugReg recipe, from ImageNet-21k.
+- Tan and Le 2021 (EfficientNetV2), Qin et al. 2024 (MobileNetV4), Radosavovic et al. 2020 (RegNet): accuracy for their
+  size, from phones up.
+- Wightman et al. 2021 (ResNet strikes back): ResNets trained by today's recipes.
+
+The study's five of torchvision stay. Licences are those that timm's and torchvision's authors give for the weights; the
+images behind them have terms of their own.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["CANDIDATES", "Candidate", "find"]
+
+
+class Candidate(NamedTuple):
+    """A backbone that is worth probing.
+
+    `millions` are its parameters, the 1000-class head included; `image_size` is the side of the images that it was
+    trained on, `licence` that of its weights.
+    """
+
+    name: str
+    family: str
+    millions: float
+    image_size: int
+    licence: str
+    num_stages: int
+
+
+CANDIDATES = (
+    Candidate("timm:convnext_atto.d2_in1k", "ConvNeXt", 3.7, 224, "apache-2.0", 4),
+    Candidate("timm:mobilenetv4_conv_small.e2400_r224_in1k", "MobileNetV4", 3.8, 224, "apache-2.0", 5),
+    Candidate("timm:tf_efficientnet_lite0.in1k", "EfficientNet-Lite", 4.7, 224, "apache-2.0", 5),
+    Candidate("timm:tf_efficientnet_lite1.in1k", "EfficientNet-Lite", 5.4, 240, "apache-2.0", 5),
+    Candidate("timm:tf_efficientnet_lite2.in1k", "EfficientNet-Lite", 6.1, 260, "apache-2.0", 5),
+    Candidate("timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k", "ViT", 5.7, 224, "apache-2.0", 6),
+    Candidate("timm:tf_efficientnetv2_b0.in1k", "EfficientNetV2", 7.1, 192, "apache-2.0", 5),
+    Candidate("timm:mobilenetv4_conv_medium.e500_r256_in1k", "MobileNetV4", 9.7, 256, "apache-2.0", 5),
+    Candidate("timm:regnety_016.tv2_in1k", "RegNet", 11.2, 224, "bsd-3-clause", 5),
+    Candidate("timm:resnet18.a1_in1k", "ResNet", 11.7, 224, "apache-2.0", 5),
+    Candidate("timm:convnext_nano.in12k_ft_in1k", "ConvNeXt", 15.6, 224, "apache-2.0", 4),
+    Candidate("timm:tf_efficientnetv2_s.in21k_ft_in1k", "EfficientNetV2", 21.5, 300, "apache-2.0", 5),
+    Candidate("timm:vit_small_patch16_224.augreg_in21k_ft_in1k", "ViT", 22.1, 224, "apache-2.0", 6),
+    Candidate("timm:vit_small_patch14_dinov2.lvd142m", "DINOv2", 22.1, 518, "apache-2.0", 6),
+    Candidate("timm:resnet50.a1_in1k", "ResNet", 25.6, 224, "apache-2.0", 5),
+    Candidate("timm:swin_tiny_patch4_window7_224.ms_in22k_ft_in1k", "Swin", 28.3, 224, "mit", 4),
+    Candidate("timm:convnext_tiny.in12k_ft_in1k", "ConvNeXt", 28.6, 224, "apache-2.0", 4),
+    Candidate("timm:vit_base_patch14_dinov2.lvd142m", "DINOv2", 86.6, 518, "apache-2.0", 6),
+    Candidate("timm:convnext_base.fb_in22k_ft_in1k", "ConvNeXt", 88.6, 224, "apache-2.0", 4),
+    Candidate("mobilenet_v2", "MobileNetV2", 3.5, 224, "bsd-3-clause", 5),
+    Candidate("googlenet", "GoogLeNet", 6.6, 224, "bsd-3-clause", 4),
+    Candidate("resnet18", "ResNet", 11.7, 224, "bsd-3-clause", 5),
+    Candidate("resnet50", "ResNet", 25.6, 224, "bsd-3-clause", 5),
+    Candidate("vgg16", "VGG", 138.4, 224, "bsd-3-clause", 6),
+)
+"""Every candidate: timm's by size, then the study's five."""
+
+SMALL_MILLIONS = 10.0
+"""Up to here a backbone is `small`."""
+
+_BY_NAME = {candidate.name: candidate for candidate in CANDIDATES}
+
+
+def find(name: str) -> Candidate | None:
+    """The candidate of that name, None for any other model."""
+    return _BY_NAME.get(name)
