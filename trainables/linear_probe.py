@@ -5,6 +5,8 @@ the biases) on features scaled to mean 0 and standard deviation 1. scikit-learn'
 1 / (l2 * images).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +16,11 @@ from trainables.losses import training_loss
 MAX_ITERATIONS = 500
 TOLERANCE = 1e-6
 """Of the largest entry of the gradient, in nats."""
+
+SEARCH_TOLERANCE = 1e-4
+"""The same while penalties are compared, which takes no more."""
+
+PENALTIES = tuple(10.0**power for power in range(-4, 3))
 
 
 def solve(
@@ -25,6 +32,7 @@ def solve(
     weight: Tensor | None = None,
     label_smoothing: float = 0.0,
     start: tuple[Tensor, Tensor] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> tuple[Tensor, Tensor]:
     """Weights [num_classes, d] and biases [num_classes] of a linear layer on raw `features` [n, d], fp32.
 
@@ -53,7 +61,7 @@ def solve(
     solver = torch.optim.LBFGS(
         [weights, biases],
         max_iter=MAX_ITERATIONS,
-        tolerance_grad=TOLERANCE,
+        tolerance_grad=tolerance,
         tolerance_change=1e-12,
         history_size=20,
         line_search_fn="strong_wolfe",
@@ -99,3 +107,30 @@ def solve_head(
     own = None if weight is None else weight.cpu()
     loss = training_loss((logits,), labels, weight=own, label_smoothing=label_smoothing)
     return float(loss), float((logits.argmax(1) == labels).double().mean())
+
+
+def choose_l2(
+    features: Tensor, labels: Tensor, num_classes: int, folds: Tensor, penalties: Sequence[float] = PENALTIES
+) -> tuple[float, float]:
+    """Of `penalties` the one with the lowest cross-validated log loss, and that loss in nats per image.
+
+    `folds` int64 [n] says which fold holds an image out; an image of a fold below 0 is in every training part. Of equal
+    losses the larger penalty wins. Raises ValueError where nothing is held out.
+    """
+    sums = dict.fromkeys(sorted(penalties, reverse=True), 0.0)
+    held = folds[folds >= 0]
+    if len(held) == 0:
+        raise ValueError("no image is held out")
+    for fold in held.unique().tolist():
+        out = folds == fold
+        start = None
+        # From the strongest penalty down, each solution is near the next.
+        for l2 in sums:
+            start = solve(
+                features[~out], labels[~out], num_classes, l2=l2, start=start, tolerance=SEARCH_TOLERANCE
+            )
+            sums[l2] += float(
+                F.cross_entropy(F.linear(features[out], *start).double(), labels[out], reduction="sum")
+            )
+    best = min(sums, key=sums.__getitem__)
+    return best, sums[best] / len(held)

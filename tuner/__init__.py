@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import compare, export, plan, predict, resume, retrain, search
+    from tuner.api import compare, export, plan, predict, probe, resume, retrain, search
     from tuner.errors import (
         ClusterProblem,
         DataProblem,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tuner.runs.directory import Run
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
+    from tuner.tuning.probe import Probe, Probed
 
 __all__ = [
     "Best",
@@ -55,6 +56,8 @@ __all__ = [
     "Plan",
     "Prediction",
     "Predictions",
+    "Probe",
+    "Probed",
     "RetrainConfig",
     "Retrained",
     "Run",
@@ -71,6 +74,7 @@ __all__ = [
     "export",
     "plan",
     "predict",
+    "probe",
     "resume",
     "retrain",
     "search",
@@ -87,6 +91,8 @@ _ELSEWHERE = {
     "Run": "tuner.runs.directory",
     "SearchConfig": "tuner.tuning.config",
     "SearchResult": "tuner.tuning.loop",
+    "Probe": "tuner.tuning.probe",
+    "Probed": "tuner.tuning.probe",
 }
 
 

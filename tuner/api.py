@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tuner.runs.trial import LiveTrial
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
+    from tuner.tuning.probe import Probe
 
 __all__ = [
     "OnEpoch",
@@ -31,6 +32,7 @@ __all__ = [
     "export",
     "plan",
     "predict",
+    "probe",
     "resume",
     "retrain",
     "search",
@@ -162,6 +164,48 @@ def plan(
     return work_out(_config(space, data, dict(options)), _show(verbose))
 
 
+def probe(
+    data: AnyPath | None = None,
+    *,
+    backbones: str | Sequence[str] = "auto",
+    groups: AnyPath | None = None,
+    group_regex: str | None = None,
+    split: str = "0.8,0.1,0.1",
+    image_size: int | None = None,
+    weights: Literal["auto", "none"] = "auto",
+    weights_dir: AnyPath | None = None,
+    precision: str = "auto",
+    seed: int = 0,
+    verbose: bool = False,
+) -> "Probe":
+    """Which pretrained backbone suits the images in `data`, by a linear probe on each one's frozen features.
+
+    `backbones` are "auto", "small", "all" or names; the `rows` of the result are `Probed`, the best first, and
+    `passed_over` says why others are not among them. The test images are not read. Raises WeightsUnavailable if no
+    backbone has weights.
+
+    >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
+    """
+    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.probe import probe as run
+
+    paths = _with_paths(
+        {"data": data, "groups": groups, "weights_dir": weights_dir}, ("data", "groups", "weights_dir")
+    )
+    config = SearchConfig(
+        space="",
+        group_regex=group_regex,
+        split=split,
+        image_size=image_size,
+        weights=weights,
+        precision=precision,
+        seed=seed,
+        **paths,
+    )
+    names = backbones if isinstance(backbones, str) else ",".join(backbones)
+    return run(config, names, _show(verbose))
+
+
 def compare(
     runs: AnyPath | Sequence[AnyPath],
     *,
@@ -263,7 +307,7 @@ class _Telling:
 def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
     from tuner.tuning.config import SearchConfig
 
-    given = _with_paths(options, ("groups", "runs_dir"))
+    given = _with_paths(options, ("groups", "runs_dir", "weights_dir"))
     for name in ("models", "strategies", "log"):
         value = given.get(name, ())
         given[name] = (value,) if isinstance(value, str) else tuple(value)

@@ -1,6 +1,7 @@
 """Any model of timm, by its name there."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import pairwise
@@ -71,6 +72,8 @@ def _available(settings: Any) -> bool:
         files = ("model.safetensors", "pytorch_model.bin")
         if any(isinstance(try_to_load_from_cache(settings.hf_hub_id, file), str) for file in files):
             return True
+        if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+            return False
         return weights.reachable(f"https://huggingface.co/{settings.hf_hub_id}/resolve/main/{files[0]}")
     if settings.url:
         return weights.cached(settings.url.rpartition("/")[2]) or weights.reachable(settings.url)

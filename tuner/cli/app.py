@@ -6,7 +6,7 @@ import sys
 import click
 
 from trainables.errors import UserMistake
-from tuner.cli import compare, look, models, operate, plan, search
+from tuner.cli import compare, look, models, operate, plan, probe, search
 from tuner.cli.terminal import MENDABLE, escape_what_cannot_be_shown, give_a_home, require_posix, say
 
 
@@ -23,6 +23,7 @@ for command in (
     look.spaces,
     look.list_models,
     look.inspect,
+    probe.probe,
     compare.compare,
     models.export,
     models.retrain,

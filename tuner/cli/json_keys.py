@@ -180,6 +180,36 @@ _COMPARE: Keys = {
     "pairs[].*": ("any", ""),
 }
 
+_PROBE: Keys = {
+    "backbones": ("list", "one object a backbone that was probed, the lowest loss first"),
+    "backbones[].model": ("text", "its name"),
+    "backbones[].family": ("text?", "of networks that differ in size; known of candidates"),
+    "backbones[].licence": ("text?", "of its pretrained weights; known of candidates"),
+    "backbones[].parameters": ("number", "without the classifier"),
+    "backbones[].megabytes": ("number", "of these, in millions of bytes"),
+    "backbones[].features": ("number", "that the probe reads"),
+    "backbones[].milliseconds": ("number", "of one image on one thread of this machine's processor"),
+    "backbones[].l2": ("number", "the penalty that grouped cross-validation in the training images chose"),
+    "backbones[].log_loss": ("number", "on the validation images, in nats"),
+    "backbones[].low": ("number?", "lower end of its 95 % interval over groups"),
+    "backbones[].high": ("number?", "upper end"),
+    "backbones[].accuracy": ("number", "on the validation images"),
+    "backbones[].balanced_accuracy": ("number", "on the validation images"),
+    "backbones[].seconds": ("number", "that probing it took"),
+    "backbones[].tied_with_best": ("flag", "whether its loss can't be told from the lowest, or is that"),
+    "advised": ("list", "what to fine-tune: the best two and the cheapest that is tied with the best"),
+    "advised[]": ("text", ""),
+    "passed_over": ("list", "candidates that were not probed"),
+    "passed_over[].model": ("text", ""),
+    "passed_over[].reason": ("text", ""),
+    "images.train": ("number", "images that a probe is solved on"),
+    "images.val": ("number", "images that it is scored on"),
+    "images": ("object", ""),
+    "image_size": ("number", "side in pixels"),
+    "precision": ("text", "of the networks"),
+    "seconds": ("number", "that all of it took"),
+}
+
 _PREDICT: Keys = {
     "classes": ("list", "the classes, in the order of the model's outputs"),
     "classes[]": ("text", ""),
@@ -202,5 +232,6 @@ KEYS: Mapping[str, Keys] = {
     "leaderboard": {**_SEARCH, **_TRIALS},
     "compare": _COMPARE,
     "predict": _PREDICT,
+    "probe": _PROBE,
 }
 """By command; the first pattern that fits a path holds."""

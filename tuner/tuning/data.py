@@ -43,6 +43,13 @@ def load_data(config: SearchConfig, settings: SpaceSettings, reporter: Reporter)
     return Examined(scan, _split(config, scan, groups_csv, reporter), weights, sample, groups_csv)
 
 
+def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
+    """The same without a space: whoever asks sees to the weights."""
+    folder, groups_csv, sample = _data_source(config, reporter)
+    scan = scan_and_tell(folder, reporter)
+    return Examined(scan, _split(config, scan, groups_csv, reporter), config.weights, sample, groups_csv)
+
+
 def build_run_cache(
     folder: Path, split: "pd.DataFrame", hashes: Mapping[str, str], image_size: int, reporter: Reporter
 ) -> Path:
@@ -116,13 +123,19 @@ def _models_of(settings: SpaceSettings) -> set[str]:
     return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
 
 
+def ways_out() -> str:
+    """What to do where there are no pretrained weights."""
+    return (
+        "ways out: --weights none (random weights), --weights FILE, --weights-dir DIR with files named as the models,"
+        " or TORCH_HOME or HF_HOME set to a folder that holds them"
+    )
+
+
 def _require_weights(names: list[str]) -> None:
     missing = [name for name in names if not models.weights_available(name)]
     if missing:
         raise WeightsUnavailable(
-            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable; ways out: --weights none"
-            " (random weights), --weights FILE, --weights-dir DIR with files named as the models, or TORCH_HOME or"
-            " HF_HOME set to a folder that holds them"
+            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable; {ways_out()}"
         )
 
 

@@ -79,7 +79,8 @@ def test_every_command_with_the_option_has_its_keys_documented():
         for name, command in commands.commands.items()
         if any(p.name == "as_json" for p in command.params)
     }
-    assert takes == {"inspect", "plan", "spaces", "models", "status", "leaderboard", "compare", "predict"}
+    others = {"inspect", "plan", "spaces", "models", "status", "leaderboard", "compare", "predict"}
+    assert takes == {*others, "probe"}
     assert {name.split()[0] for name in KEYS} == takes
 
 
@@ -116,6 +117,19 @@ def test_models():
     check(document, KEYS["models NAME"])
     full = next(row for row in document["strategies"] if row["strategy"] == "full")
     assert full["trainable_first"] == full["trainable_last"] > 5_000_000
+
+
+def test_probe(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
+    write_pictures(tmp_path / "pictures", {"blue": 12, "green": 12})
+    words = ("probe", tmp_path / "pictures", "--image-size", 32, "--weights", "none")
+    document = printed(*words, "--backbones", "timm:test_resnet,resnet18", "--out", tmp_path / "out")
+    check(document, KEYS["probe"])
+    assert {row["model"] for row in document["backbones"]} == {"timm:test_resnet", "resnet18"}
+    assert json.loads((tmp_path / "out" / "probe.json").read_text(encoding="utf-8")) == document
+    table = pd.read_csv(tmp_path / "out" / "probe.csv")
+    assert table["log_loss"].tolist() == [row["log_loss"] for row in document["backbones"]]
+    assert (tmp_path / "out" / "probe.png").stat().st_size > 5_000
 
 
 def test_the_leaderboard_is_the_rows_of_the_table_best_first_and_null_where_there_is_nothing(run):

@@ -1,0 +1,129 @@
+"""The command `probe`: which pretrained backbone suits the images, before anything is fine-tuned."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tuner.cli.as_json import json_option, print_json
+from tuner.cli.parameters import FOLDER, Number, data_options
+from tuner.cli.terminal import open_console
+
+if TYPE_CHECKING:
+    from tuner.tuning.probe import Probe
+
+__all__ = ["probe", "render"]
+
+
+@click.command()
+@click.argument("data", type=FOLDER, required=False)
+@data_options
+@click.option(
+    "--backbones",
+    default="auto",
+    show_default=True,
+    help="auto, small, all, or names of `tuner models` with commas between; auto is small on a CPU.",
+)
+@click.option(
+    "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
+)
+@click.option(
+    "--weights-dir",
+    type=FOLDER,
+    help="Folder of state dicts named as the models; those without one there need cached or downloadable weights.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="none probes random networks, to try things out.",
+)
+@click.option(
+    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+)
+@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the split and the folds.")
+@click.option("--out", type=FOLDER, help="Folder for the table as CSV and JSON, and for the picture.")
+@json_option
+def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Say which pretrained backbone suits the images, by a linear probe on each one's frozen features.
+
+    Without DATA: drawn sample pictures. The test images are not read. An equal probe is not computed again.
+    """
+    from tuner.runs.places import try_folder
+    from tuner.tracking.reporter import Reporter
+    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.probe import probe as find
+
+    if out is not None:
+        try_folder(out, "--out")
+    config = SearchConfig(space="", data=data, **options)
+    console = Console(stderr=True, highlight=False) if as_json else open_console()
+    found = find(config, backbones, Reporter(console))
+    if out is not None:
+        save(found, out)
+    if as_json:
+        print_json(found.document())
+        return
+    for part in render(found):
+        console.print(part, soft_wrap=isinstance(part, Text))
+    if out is not None:
+        console.print(Text(f"table and picture are in {out}"), soft_wrap=True)
+
+
+def render(found: "Probe") -> list[RenderableType]:
+    """The probe as a table and what follows from it."""
+    from tuner.tracking.reporter import clock
+    from tuner.tuning.probe import advised, tied
+
+    alike = tied(found)
+    table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
+    for head in ("backbone", "log loss", "95 %", "balanced acc", "parameters", "MB", "ms", "licence", ""):
+        table.add_column(
+            head, justify="left" if head in ("backbone", "licence", "") else "right", overflow="fold"
+        )
+    for row in found.rows:
+        interval = "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(
+            row.model,
+            f"{row.log_loss:.4f}",
+            interval,
+            f"{row.balanced_accuracy:.3f}",
+            f"{row.parameters / 1e6:.1f}M",
+            f"{row.megabytes:.0f}",
+            f"{row.milliseconds:.1f}",
+            row.licence or "",
+            "tied with the best" if row.model in alike and row is not found.rows[0] else "",
+        )
+    lines = [
+        Text(
+            f"on {found.images['train']} training and {found.images['val']} validation images of {found.image_size} px"
+            f" in {clock(found.seconds)}; ms: one image on one thread"
+        )
+    ]
+    if found.passed_over:
+        names = ", ".join(found.passed_over)
+        lines.append(Text(f"note: passed over, without weights: {names}", style="yellow"))
+    lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
+    return [table, *lines]
+
+
+def save(found: "Probe", out: Path) -> None:
+    """Write `probe.csv`, `probe.json` and the picture `probe.png`, light and dark SVG, into the folder `out`."""
+    import json
+
+    import pandas as pd
+
+    from tuner.cli.as_json import plain
+    from tuner.evaluation.plots.backbones import probed
+    from tuner.evaluation.plots.canvas import paint
+
+    out.mkdir(parents=True, exist_ok=True)
+    document = plain(found.document())
+    (out / "probe.json").write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+    pd.DataFrame(document["backbones"]).to_csv(out / "probe.csv", index=False)
+    size, draw = probed(document)
+    paint(out, "probe", size, draw)
