@@ -115,6 +115,16 @@ LEVEL: Mapping[str, Make] = {
 """The same without first trials of their own: all begin with the same random ones."""
 
 DESIGNS: Mapping[str, Make] = {
+    "by value": _level(Tuner, tell="complete"),
+    "by value, grace 1": _level(Tuner, tell="complete", grace_period=1),
+    "by value, grace 1, factor 2": _level(Tuner, tell="complete", grace_period=1, reduction_factor=2),
+    "by value, factor 2": _level(Tuner, tell="complete", reduction_factor=2),
+    "by value, no prior": _level(Tuner, tell="complete", prior=False),
+    "by value, no prior, grace 1": _level(Tuner, tell="complete", prior=False, grace_period=1),
+    "by value, prior half of forty": _level(Tuner, tell="complete", prior_share=(40, 2)),
+    "by value, grace 1, prior half of forty": _level(
+        Tuner, tell="complete", grace_period=1, prior_share=(40, 2)
+    ),
     "no prior": _level(Tuner, prior=False),
     "no prior, rungs by epoch": _level(Tuner, prior=False, clock="epoch"),
     "rungs by epoch": _level(Tuner, clock="epoch"),

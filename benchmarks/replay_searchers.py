@@ -165,7 +165,9 @@ class Tuner:
         tell: str = "mirror",
         grace_period: int = 2,
         reduction_factor: float = 3.0,
+        frozen: bool = False,
     ) -> None:
+        self.frozen = Rungs("min", OVERRIDES["max_epochs"], 1, reduction_factor) if frozen else None
         self.problem, self.seed, self.told, self.clock = problem, seed, tell, clock
         space = problem.space if first is None else replace(problem.space, propose=lambda max_epochs: ())
         proposals = Proposals(
@@ -178,6 +180,8 @@ class Tuner:
         self.mirror = Mirror(optuna.create_study(direction="minimize"))
         self.configs: dict[int, TrialConfig] = {}
         self.best: dict[int, float] = {}
+        self.paths: dict[int, list[tuple[float, float]]] = {}
+        self.whole: list[list[tuple[float, float]]] = []
 
     def start(self, number: int) -> TrialConfig:
         """The proposal on the mirror."""
@@ -197,8 +201,13 @@ class Tuner:
     def report(self, number: int, epoch: int, full_epochs: int, value: float) -> bool:
         """The rungs' verdict."""
         self.best[number] = min(value, self.best.get(number, math.inf))
+        self.paths.setdefault(number, []).append(
+            (epoch_cost.spent(self.configs[number], epoch), self.best[number])
+        )
         self.mirror.report(number, epoch, value)
         spent = epoch_cost.spent(self.configs[number], epoch) if self.clock == "cost" else float(epoch)
+        if self.frozen is not None and self.configs[number].strategy == "feature_extractor":
+            return self.frozen.enter(str(number), epoch, epoch, value, float(epoch)) is not None
         return self.rungs.enter(str(number), epoch, full_epochs, value, spent) is not None
 
     def end(self, number: int, last: float, stopped: bool) -> None:
@@ -208,6 +217,16 @@ class Tuner:
             state = TrialState.COMPLETE
         if stopped and self.told == "nothing":
             state = TrialState.FAIL
+        if not stopped and self.paths[number][-1][0] >= 1:
+            self.whole.append(self.paths[number])
+        if stopped and self.told.startswith("forecast"):
+            state = TrialState.COMPLETE
+            at = self.paths[number][-1][0]
+            pairs = [(p[-1][1], next((v for c, v in p if c >= at - 1e-9), p[-1][1])) for p in self.whole]
+            if pairs and self.told == "forecast":
+                self.best[number] += float(np.median([a - b for a, b in pairs]))
+            elif pairs:
+                self.best[number] *= float(np.median([a / b for a, b in pairs]))
         if self.told == "last":
             state, self.best[number] = TrialState.COMPLETE, last
         self.mirror.tell(number, state, self.best[number])

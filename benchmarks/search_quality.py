@@ -29,6 +29,7 @@ from replay_designs import DESIGNS, LEVEL, OLDER, OPTUNA_ASHA, RANDOM_ASHA, SHIP
 from replay_floor import goals
 from replay_searchers import OVERRIDES, Problem, Trace, quiet, replay
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 import search_spaces
 
@@ -129,6 +130,8 @@ def run(job: Job, kept: Path) -> Trace:
     """Replay one search over the case that is pickled in `kept`."""
     quiet()
     torch.set_num_threads(1)
+    # The surrogate's linear algebra would take every core, and each replay has one.
+    threadpool_limits(1)
     case, problems = _opened(kept)
     searcher = ALL[job.name](case.problem, job.seed)
     if not job.survival:
@@ -189,7 +192,7 @@ def describe(case: Case, path: Path) -> None:
 
 def report(title: str, names: Sequence[str], seeds: int, outcome: Mapping[Job, Trace], case: Case) -> None:
     """One Markdown row a search: means over seeds, ratios of mean regrets to the two of Ray's, 95 % intervals."""
-    level = ", level" if names[0].endswith("level") else ""
+    level = ", level" if any(name.endswith("level") for name in names) else ""
     peers = [f"{RANDOM_ASHA}{level}", f"{OPTUNA_ASHA}{level}"]
     heads = [f"regret at {share:.0%}" for share in QUARTERS]
     heads += [f"regret, {peer} = 1" for peer in (RANDOM_ASHA, OPTUNA_ASHA)]

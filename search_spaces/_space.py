@@ -61,7 +61,7 @@ class Space:
     """What a search may vary, as its file says it; pickled as its reference.
 
     `define` is the file's own function, which `draw` calls. `propose` returns the first trials for a max_epochs,
-    `prior` what the file says of its own prior, unread.
+    `prior` what the file says of its own prior, unread. `probe`: a run that names no models probes them first.
     With `grid`, these are the whole study. `defaults` are the run's, where the command line is silent.
     """
 
@@ -76,6 +76,7 @@ class Space:
     published: tuple[Published, ...]
     background: Background = field(default_factory=Background)
     prior: Any = field(default_factory=dict)
+    probe: bool = False
 
     def draw(self, trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
         """The constants that the file returns after sampling through `trial`, as plain values.
@@ -194,6 +195,7 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
             unknown=tuple(map(str, getattr(module, "unknown", ()))),
         ),
         prior=getattr(module, "prior", {}),
+        probe=bool(getattr(module, "probe", False)),
     )
 
 

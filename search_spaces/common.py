@@ -49,15 +49,20 @@ def suggest_schedule(trial: "BaseTrial", longest_step: int = 10) -> None:
 
 
 def suggest_strategy(
-    trial: "BaseTrial", model: str, max_epochs: int, name: str = "strategy", also: Sequence[str] = ()
-) -> None:
+    trial: "BaseTrial",
+    model: str,
+    max_epochs: int,
+    name: str = "strategy",
+    also: Sequence[str] = (),
+    rate: str = "backbone_learning_rate",
+) -> str:
     """Sample a strategy that fits `model` and `max_epochs` under `name`, and the strategy's own settings.
 
-    `also`: see `fitting_strategies`.
+    Returned is the strategy. `also`: see `fitting_strategies`. `rate` is the name for the backbone's learning rate.
     """
     strategy = trial.suggest_categorical(name, fitting_strategies(model, max_epochs, also))
     if strategy in CONDITIONS["backbone_learning_rate"].values:
-        trial.suggest_float("backbone_learning_rate", 1e-6, 1e-2, log=True)
+        trial.suggest_float(rate, 1e-6, 1e-2, log=True)
     if strategy in CONDITIONS["unfreeze_at"].values:
         # A staged unfreeze's range depends on the depth, and a name with a range that moves is lost on Optuna's TPE.
         own = f"@{models.num_stages(model)}-stages" if strategy == "staged_unfreeze" else ""
@@ -68,15 +73,16 @@ def suggest_strategy(
         trial.suggest_float("probe_l2", 1e-4, 1.0, log=True)
     if strategy in CONDITIONS["auxiliary_weight"].values:
         trial.suggest_float("auxiliary_weight", 0.05, 1.0, log=True)
+    return str(strategy)
 
 
 STRATEGY_WEIGHTS = {
-    "full": 3.0,
-    "full_aux": 2.0,
-    "gradual_unfreeze": 3.0,
+    "full": 4.0,
+    "full_aux": 1.0,
+    "gradual_unfreeze": 2.0,
     "probe_then_full": 3.0,
     "layerwise": 3.0,
-    "staged_unfreeze": 2.0,
+    "staged_unfreeze": 1.0,
     "study_unfreeze": 1.0,
     "feature_extractor": 1.0,
 }
@@ -86,13 +92,15 @@ STRATEGY_WEIGHTS = {
 def usual_prior(strategies_by_name: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     """What published practice expects of the parameters above; `strategies_by_name` are the choices of each strategy.
 
-    Wide on purpose: Li et al. 2020 (Rethinking the Hyperparameters for Fine-tuning) find that the best rates depend on
-    how near the new images are to ImageNet. Widths are standard deviations, of rates and decays in decades.
+    Widths are standard deviations, of rates and decays in decades. Half a decade for rates is what papers search around
+    their defaults; Li et al. 2020 (Rethinking the Hyperparameters for Fine-tuning) find that the best ones depend on
+    how near the new images are to ImageNet, so that no narrower one would do.
 
     - Strategies: Kornblith et al. 2019 (Do Better ImageNet Models Transfer Better?) find the whole network fine-tuned
-      ahead of fixed features on nearly all of their data sets; Kumar et al. 2022 (Fine-Tuning can Distort Pretrained
-      Features) train the head first, then everything; Howard and Ruder 2018 unfreeze stage by stage, and Bao et al.
-      2022 (BEiT) fine-tune everything at rates that fall towards the input.
+      ahead of fixed features on nearly all of their data sets. Kumar et al. 2022 (Fine-Tuning can Distort Pretrained
+      Features) solve the head first, then train everything; Bao et al. 2022 (BEiT) fine-tune everything at rates that
+      fall towards the input. Stage by stage weighs less: Howard and Ruder 2018 show it on texts. So do auxiliary heads,
+      whose effect Szegedy et al. 2015 put at half a percent.
     - `learning_rate` of the heads: Adam's own 1e-3 (Kingma and Ba 2015). `backbone_learning_rate`: a tenth, as
       Girshick et al. 2014 fine-tune at a tenth of the rate of pretraining so as not to spoil it. `stage_decay`: Howard
       and Ruder divide by 2.6 from one layer to the next. `probe_l2`: Kornblith et al. search many decades; the middle
@@ -100,18 +108,23 @@ def usual_prior(strategies_by_name: Mapping[str, Sequence[str]]) -> dict[str, di
     - `weight_decay`: 1e-4 as He et al. 2016; Kornblith et al. search several decades, and none at all.
     - `label_smoothing` 0.1: Szegedy et al. 2016. `auxiliary_weight` 0.3: Szegedy et al. 2015. `dropout`: between the
       0.4 of Szegedy et al. 2015 and the 0.2 of Tan and Le 2019's smallest EfficientNet.
+    - `class_weight_power`, `sampler`: rather without. Training with other class frequencies than those of use gives
+      probabilities for those other frequencies (Elkan 2001, The Foundations of Cost-Sensitive Learning, section 2), and
+      the validation loss counts images as they are.
     - Schedules: cosine (Loshchilov and Hutter 2017) twice as often as each of the others; steps and plateaus
       divide the rate by 10 as He et al. 2016.
     """
-    prior = {
-        "learning_rate": {"centre": 1e-3, "width": 0.75},
-        "backbone_learning_rate": {"centre": 1e-4, "width": 0.75},
+    prior: dict[str, dict[str, float]] = {
+        "learning_rate": {"centre": 1e-3, "width": 0.5},
+        "backbone_learning_rate": {"centre": 1e-4, "width": 0.5},
         "stage_decay": {"centre": 1 / 2.6, "width": 0.3},
         "probe_l2": {"centre": 1e-2, "width": 0.75},
         "auxiliary_weight": {"centre": AUXILIARY_WEIGHT, "width": 0.3},
         "weight_decay": {"centre": 1e-4, "width": 1.25},
         "label_smoothing": {"centre": 0.1, "width": 0.07},
         "dropout": {"centre": 0.3, "width": 0.15},
+        "class_weight_power": {"centre": 0.0, "width": 0.35},
+        "sampler": {"shuffle": 3.0, "weighted": 1.0},
         "schedule": {"step": 1.0, "plateau": 1.0, "cosine": 2.0},
         "gamma": {"centre": 0.1, "width": 0.5},
         "plateau_factor": {"centre": 0.1, "width": 0.5},

@@ -71,6 +71,7 @@ class SearchOptions(TypedDict, total=False):
     name: str | None
     runs_dir: AnyPath
     address: str | None
+    backbones: str
     models: str | Sequence[str]
     strategies: str | Sequence[str]
     sampler: str
@@ -104,7 +105,7 @@ class RetrainOptions(TypedDict, total=False):
 
 
 def search(
-    space: AnyPath,
+    space: AnyPath = "auto",
     data: AnyPath | None = None,
     *,
     on_epoch: OnEpoch | None = None,
@@ -151,7 +152,11 @@ def resume(
 
 
 def plan(
-    space: AnyPath, data: AnyPath | None = None, *, verbose: bool = False, **options: Unpack[SearchOptions]
+    space: AnyPath = "auto",
+    data: AnyPath | None = None,
+    *,
+    verbose: bool = False,
+    **options: Unpack[SearchOptions],
 ) -> "Plan":
     """What a search with these arguments would take here: epochs, seconds, bytes. No trial runs.
 

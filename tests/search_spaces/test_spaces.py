@@ -53,8 +53,8 @@ def test_names_are_known_without_torch_or_optuna():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_five_spaces_are_there():
-    known = {"googlenet_full", "googlenet_grid", "imbalance", "backbones", "all_models"}
+def test_the_six_spaces_are_there():
+    known = {"auto", "googlenet_full", "googlenet_grid", "imbalance", "backbones", "all_models"}
     assert set(search_spaces.names()) == known
 
 

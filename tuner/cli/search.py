@@ -20,7 +20,10 @@ __all__ = ["leaderboard", "resume", "run"]
 
 @click.command()
 @click.option(
-    "--space", required=True, help="A space's name (see `tuner spaces`) or the path of your own .py file."
+    "--space",
+    default="auto",
+    show_default=True,
+    help="A space's name (see `tuner spaces`) or the path of your own .py file.",
 )
 @click.option(
     "--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures."
@@ -125,6 +128,12 @@ __all__ = ["leaderboard", "resume", "run"]
     "--start-from",
     metavar="RUN[,RUN]",
     help="Begin with the best two configurations of each of these runs, on whatever images they were.",
+)
+@click.option(
+    "--backbones",
+    default="auto",
+    show_default=True,
+    help="What the space auto probes: auto, small, all, or names with commas between; see `tuner probe`.",
 )
 @click.option("--models", help="Only these of the space's models, comma-separated.")
 @click.option("--strategies", help="Only these of the space's strategies, comma-separated.")

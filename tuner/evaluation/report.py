@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuner.evaluation.backbones import backbones_section
 from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
 from tuner.evaluation.hyperparameters import edge_warnings, savings
@@ -46,6 +47,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         *by_image_section(found),
         section("Between finalists", _pairs(found)),
         section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
+        *backbones_section(evidence.runs, drawn.get("backbones", [])),
         _parameters(drawn.get("parameters", []), [*notes, *edges]),
         section("Most confident mistakes", _gallery(mistakes, evidence.classes)),
         *(_record(run) for run in evidence.runs),

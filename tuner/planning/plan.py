@@ -20,6 +20,7 @@ from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.backbones import narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve
 from tuner.tuning.data import Examined, load_data
 from tuner.tuning.scheduler import make_rungs
@@ -78,8 +79,9 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     Raises UserMistake for whatever `tuner run` with the same options would refuse.
     """
     reporter = reporter or Reporter()
-    settings = resolve(config)
-    found = load_data(config, settings, reporter)
+    narrowed = narrow(config, resolve(config), reporter)
+    config, settings = narrowed.config, narrowed.settings
+    found = load_data(config, settings, reporter, narrowed.found)
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = make_pool(settings, prior=config.prior)
     configs = pool.configs

@@ -3,6 +3,7 @@
     run.yaml                 all that defines the run: space, data fingerprint, seeds, versions, hardware
     split.parquet            path, label, group, split (train, val, test)
     images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
+    probe.json               what a probe of backbones showed, if there was one
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
     trials.parquet           one row a trial
@@ -15,6 +16,7 @@ Every file is written under a temporary name, flushed to disk and renamed, so a 
 """
 
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,6 +32,8 @@ from trainables.errors import RunProblem
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+PROBE = "probe.json"
 
 STATUSES = ("completed", "stopped", "failed")
 """completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
@@ -233,6 +237,18 @@ class Run:
 
         schema = pa.schema([("path", pa.string()), ("pixels", pa.string())])
         self._write_rows("images.parquet", [{"path": p, "pixels": h} for p, h in hashes.items()], schema)
+
+    def probe(self) -> dict[str, Any] | None:
+        """What a probe of backbones showed before the search, as `tuner probe --json` prints it; None without one."""
+        try:
+            return dict(json.loads((self.path / PROBE).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def write_probe(self, document: Mapping[str, Any]) -> None:
+        """Write `probe.json`."""
+        text = json.dumps(document, indent=1, allow_nan=False)
+        write_atomically(self.path / PROBE, lambda file: file.write_text(text, encoding="utf-8"))
 
     def write_epochs(self, trial_id: str, epochs: Sequence[Mapping[str, Any]]) -> None:
         """Replace the part of `trial_id` by `epochs`, one mapping of EpochMetrics each."""

@@ -29,7 +29,7 @@ SAMPLE_TIME_BUDGET_S = 360.0
 class SearchConfig:
     """What defines a search; None means a default that suits the space, the data or the machine."""
 
-    space: str
+    space: str = "auto"
     data: Path | None = None
     groups: Path | None = None
     group_regex: str | None = None
@@ -52,6 +52,7 @@ class SearchConfig:
     name: str | None = None
     runs_dir: Path = Path("runs")
     address: str | None = None
+    backbones: str = "auto"
     models: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
@@ -134,7 +135,7 @@ def resolve(config: SearchConfig) -> SpaceSettings:
         samples=_settle_samples(config, space, overrides, allowed),
         max_epochs=max_epochs,
         grace_period=grace,
-        image_size=config.image_size or defaults.get("image_size", _default_image_size(config)),
+        image_size=image_size_of(config, defaults.get("image_size")),
         overrides=overrides,
         allowed=allowed,
         earlier=find_earlier(config.start_from, space, overrides, allowed),
@@ -161,9 +162,12 @@ def _settle_samples(
     return config.samples or listed
 
 
-def _default_image_size(config: SearchConfig) -> int:
-    """224 px as the pretrained weights expect; 96 px for the sample data, which is drawn for it."""
-    return 96 if config.data is None else 224
+def image_size_of(config: SearchConfig, of_space: int | None = None) -> int:
+    """The side that was asked for, else the space's, else 224 px, as the pretrained weights expect.
+
+    The sample data has 96 px, for which it is drawn.
+    """
+    return config.image_size or of_space or (96 if config.data is None else 224)
 
 
 def check_name(name: str) -> None:

@@ -1,7 +1,7 @@
 """The images of a search: where they come from, how they are split, which weights meet them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,15 @@ class Examined:
         return {image.path: image.pixels for image in self.scan.images}
 
 
-def load_data(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Examined:
-    """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend."""
+def load_data(
+    config: SearchConfig, settings: SpaceSettings, reporter: Reporter, found: Examined | None = None
+) -> Examined:
+    """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend.
+
+    `found`: the images, where they were looked at already, so that only the weights are left to settle.
+    """
+    if found is not None:
+        return replace(found, weights=_settle_weights(config, settings, found.sample, reporter))
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
     scan = scan_and_tell(folder, reporter)

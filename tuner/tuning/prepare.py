@@ -14,6 +14,7 @@ from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.backbones import narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
 from tuner.tuning.data import Examined, build_run_cache, load_data
 from tuner.tuning.earlier import Earlier
@@ -67,11 +68,18 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     reporter = reporter or Reporter()
     settings = resolve(config)
     path = _free_place(config, settings.space.name)
+    narrowed = narrow(config, settings, reporter)
+    config, settings, probe = narrowed.config, narrowed.settings, narrowed.probe
     _tell_earlier(settings.earlier, reporter)
     storage = _bucket(config, path.name)
-    found = load_data(config, settings, reporter)
+    found = load_data(config, settings, reporter, narrowed.found)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
+    if probe is not None and config.time_budget_s is not None:
+        # The probe's time is the search's time.
+        config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
     run = Run.create(path, _record(config, settings, found, storage))
+    if probe is not None:
+        run.write_probe(probe.document())
     run.write_split(found.split)
     run.write_images(found.hashes)
     reporter.line(f"run {run.path}")

@@ -24,8 +24,8 @@ from trainables.data.walk import require_folder
 from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS, find
 from tuner.tracking.reporter import Reporter, clock
-from tuner.tuning.config import SearchConfig
-from tuner.tuning.data import build_run_cache, scan_and_split, ways_out
+from tuner.tuning.config import SearchConfig, image_size_of
+from tuner.tuning.data import Examined, build_run_cache, scan_and_split, ways_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trainables.models.classifier import Classifier
     from trainables.setting import ComputeConfig
 
-__all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "tied"]
+__all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
 VERSION = 1
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
@@ -128,16 +128,28 @@ def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | No
 
     Raises WeightsUnavailable, with the ways out, if no candidate has weights; before any image is read.
     """
+    from trainables.inference import best_device
+
+    reporter = reporter or Reporter()
+    weights, passed_over = with_weights(config, backbones_of(backbones, best_device().type))
+    found = scan_and_split(config, reporter)
+    return probe_images(config, found, weights, passed_over, reporter)
+
+
+def probe_images(
+    config: SearchConfig,
+    found: Examined,
+    weights: Mapping[str, str],
+    passed_over: Mapping[str, str],
+    reporter: Reporter,
+) -> Probe:
+    """Probe the models that `weights` names on images that are split already."""
     from trainables.inference import best_device, choose_precision
     from trainables.setting import ComputeConfig
 
-    reporter = reporter or Reporter()
     started = time.perf_counter()
     device = best_device()
-    names = backbones_of(backbones, device.type)
-    weights, passed_over = with_weights(config, names)
-    found = scan_and_split(config, reporter)
-    image_size = config.image_size or (96 if config.data is None else 224)
+    image_size = image_size_of(config)
     cache_path = build_run_cache(found.scan.folder, found.split, found.hashes, image_size, reporter)
     precision = choose_precision(config.precision, device)
     images = _images(found.split, cache_path, tuple(map(str, found.scan.classes)), config.seed)

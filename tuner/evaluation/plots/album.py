@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.evaluation.hyperparameters import Importances, importances, parameter_frame
+from tuner.evaluation.plots import backbones, parameters, scores, search
 from tuner.evaluation.plots import mistakes as wrong
-from tuner.evaluation.plots import parameters, scores, search
 from tuner.evaluation.plots.canvas import COLOURS, Names, Picture, paint
 from tuner.runs.directory import Run
 
@@ -96,6 +96,11 @@ def _add_search(album: _Album, run: Run, ending: str, seed: int) -> list[str]:
     if rungs := search.rung_survival(run):
         caption = "Of each strategy's trials, how many went on beyond each rung of the scheduler."
         album.add(f"rungs{ending}", "search", f"Rung survival by strategy{name}", caption, rungs)
+    if document := run.probe():
+        caption = "Blue ones were fine-tuned. Intervals of 95 % over groups of validation images."
+        album.add(
+            f"backbones{ending}", "backbones", f"Probed backbones{name}", caption, backbones.probed(document)
+        )
     found, frame = importances(run, seed), parameter_frame(run)
     notes = [f"{run.path.resolve().name}: {found.problem}"] if found.problem else []
     if found.values:

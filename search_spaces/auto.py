@@ -1,0 +1,103 @@
+"""The backbones that suit the images, by a probe, and how to fine-tune them.
+
+Unless --models says which, `tuner run` probes the candidates first (see `tuner probe`) and narrows the space to those
+that are advised. The prior is that of `common.usual_prior` but for:
+
+- `backbone_learning_rate`: 3e-5 for transformers and ConvNeXt, as Liu et al. 2021 (Swin), Liu et al. 2022 (ConvNeXt)
+  and Touvron et al. 2022 (DeiT III) fine-tune between 1e-5 and 1e-4 with AdamW; 3e-4 for other convolutional networks.
+- `weight_decay`: 1e-2 is AdamW's own default (Loshchilov and Hutter 2019); those papers have 1e-8 to 5e-2.
+- `mixup`, `cutmix`: most often without; Touvron et al. and Wightman et al. 2021 train long with both.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from search_spaces import common
+from trainables.config import CONDITIONS
+from trainables.models.candidates import CANDIDATES
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+probe = True
+defaults = {"samples": 40, "max_epochs": 12}
+
+MODELS = tuple(candidate.name for candidate in CANDIDATES)
+LOW_RATE = ("ConvNeXt", "DINOv2", "Swin", "ViT")
+"""Families that are fine-tuned at low rates."""
+
+KINDS = {one.name: "low-rate" if one.family in LOW_RATE else "convolutional" for one in CANDIDATES}
+RATES = {"low-rate": 3e-5, "convolutional": 3e-4}
+POLICIES = ("light", "moderate", "dihedral", "strong")
+MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
+
+
+def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
+    """Sample the model, a strategy that fits it, rates, regularisation, augmentation and mixing."""
+    model = trial.suggest_categorical("model", MODELS)
+    kind = KINDS[model]
+    strategy = common.suggest_strategy(
+        trial, model, max_epochs, name=f"strategy@{model}", rate=f"backbone_learning_rate@{kind}"
+    )
+    trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True)
+    trial.suggest_float("weight_decay", 1e-6, 0.3, log=True)
+    common.suggest_regularisation(trial)
+    common.suggest_imbalance(trial)
+    trial.suggest_categorical("augmentation", POLICIES)
+    if strategy in CONDITIONS["mixup"].values:
+        trial.suggest_categorical("mixup", MIXUP)
+        trial.suggest_categorical("cutmix", CUTMIX)
+    return {"optimizer": "adamw", "schedule": "cosine"}
+
+
+def first_trials(max_epochs: int) -> list[dict[str, Any]]:
+    """Of each model the head alone, then the probe's head and everything, then everything at falling rates."""
+    shared = {
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-2,
+        "label_smoothing": 0.1,
+        "dropout": 0.2,
+        "class_weight_power": 0.0,
+        "sampler": "shuffle",
+        "augmentation": "moderate",
+    }
+    unmixed = {"mixup": 0.0, "cutmix": 0.0}
+    return [
+        {
+            "model": model,
+            f"strategy@{model}": strategy,
+            **shared,
+            **own,
+            **({} if strategy == "feature_extractor" else _rate(model) | unmixed),
+        }
+        for strategy, own in (
+            ("feature_extractor", {}),
+            ("probe_then_full", {"probe_l2": 0.01}),
+            ("layerwise", {"stage_decay": 0.5}),
+        )
+        for model in MODELS
+        if strategy in common.fitting_strategies(model, max_epochs)
+    ]
+
+
+def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
+    """The usual one with what this file's docstring says."""
+    usual = common.usual_prior(
+        {f"strategy@{model}": common.fitting_strategies(model, max_epochs) for model in MODELS}
+    )
+    for name in ("backbone_learning_rate", "auxiliary_weight", "schedule", "gamma", "plateau_factor"):
+        del usual[name]
+    rates = {
+        f"backbone_learning_rate@{kind}": {"centre": rate, "width": 0.75} for kind, rate in RATES.items()
+    }
+    return {
+        **usual,
+        **rates,
+        "weight_decay": {"centre": 1e-2, "width": 1.0},
+        "mixup": {0.0: 2.0, 0.2: 1.0},
+        "cutmix": {0.0: 2.0, 1.0: 1.0},
+    }
+
+
+def _rate(model: str) -> dict[str, float]:
+    kind = KINDS[model]
+    return {f"backbone_learning_rate@{kind}": RATES[kind]}

@@ -1,0 +1,140 @@
+"""The space `auto`: a probe narrows its models before anything is searched."""
+
+import io
+import json
+
+import pytest
+import torch
+from fake_run import fake_scorer, make_run
+from pictures import write_pictures
+from rich.console import Console
+
+import search_spaces
+from search_spaces import auto
+from trainables import models
+from trainables.errors import WeightsUnavailable
+from trainables.models.candidates import CANDIDATES
+from tuner.evaluation.comparison import compare
+from tuner.runs.directory import Run
+from tuner.tracking.reporter import Reporter
+from tuner.tuning import backbones
+from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.prepare import prepare
+
+TWO = ("mobilenet_v2", "resnet18")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Images, and a folder with weights of two backbones; nothing can be downloaded."""
+    monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(models, "weights_available", lambda name: False)
+    write_pictures(tmp_path / "pictures", {"blue": 20, "green": 20})
+    (tmp_path / "weights").mkdir()
+    for name in TWO:
+        torch.save(models.create(name, 2, seed=1).backbone.state_dict(), tmp_path / "weights" / f"{name}.pt")
+    return tmp_path
+
+
+def config_of(folder, **more):
+    given = {
+        "data": folder / "pictures",
+        "weights_dir": folder / "weights",
+        "image_size": 32,
+        "runs_dir": folder,
+        "name": "run",
+        "backbones": "mobilenet_v2,resnet18,vgg16",
+    }
+    return SearchConfig(**{**given, **more})
+
+
+def test_the_default_space_is_auto_and_its_models_are_the_candidates():
+    assert SearchConfig().space == "auto"
+    assert tuple(one.name for one in CANDIDATES) == auto.MODELS
+    space = search_spaces.load("auto")
+    assert space.probe
+    assert not search_spaces.load("all_models").probe
+
+
+def test_each_model_has_its_first_trials_and_its_familys_rate():
+    space = search_spaces.load("auto")
+    for name in ("timm:convnext_nano.in12k_ft_in1k", "resnet50"):
+        first = search_spaces.first_trials(space, 12, {"model": (name,)})
+        assert [row[f"strategy@{name}"] for row in first] == [
+            "feature_extractor",
+            "probe_then_full",
+            "layerwise",
+        ]
+        kind = "low-rate" if "convnext" in name else "convolutional"
+        assert first[1][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
+    search_spaces.check(space, {"max_epochs": 12}, {"model": ("vgg16", "resnet18")}, 2)
+
+
+def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(folder):
+    said = io.StringIO()
+    prepared = prepare(config_of(folder, time_budget_s=1000), Reporter(Console(file=said, width=200)))
+    document = Run.open(folder / "run").probe()
+    assert set(document["advised"]) == set(TWO) == set(prepared.allowed["model"])
+    assert [row["model"] for row in document["passed_over"]] == ["vgg16"]
+    assert prepared.time_budget_s == pytest.approx(1000 - document["seconds"])
+    assert prepared.time_budget_s < 1000
+    assert f"to fine-tune, by the probe: {', '.join(document['advised'])}" in said.getvalue()
+    assert prepared.weights == str(folder / "weights")
+
+
+def test_models_that_are_named_are_not_probed(folder, monkeypatch):
+    monkeypatch.setattr(backbones, "probe_images", lambda *_: pytest.fail("probed"))
+    prepared = prepare(config_of(folder, models=("resnet18",)))
+    assert prepared.allowed["model"] == ("resnet18",)
+    assert Run.open(folder / "run").probe() is None
+
+
+def test_without_any_weights_it_stops_before_an_image_is_read(folder, monkeypatch):
+    monkeypatch.setattr(backbones, "scan_and_split", lambda *_: pytest.fail("read images"))
+    with pytest.raises(WeightsUnavailable, match="none of the 1 backbones has pretrained weights here"):
+        prepare(config_of(folder, backbones="vgg16"))
+    assert not (folder / "run").exists()
+
+
+def test_the_drawn_sample_goes_on_from_random_weights(folder):
+    said = io.StringIO()
+    config = SearchConfig(runs_dir=folder, name="sample")
+    narrowed = backbones.narrow(config, resolve(config), Reporter(Console(file=said, width=200)))
+    assert narrowed.settings.allowed["model"] == (backbones.INSTEAD,)
+    assert narrowed.config.weights == "none"
+    assert "from random weights" in said.getvalue()
+
+
+def test_the_report_has_the_probe_s_table_and_picture(tmp_path):
+    run = make_run(tmp_path / "run")
+    row = {
+        **{"model": "resnet18", "family": "ResNet", "licence": "bsd-3-clause", "parameters": 11_176_512},
+        **{
+            "megabytes": 44.7,
+            "features": 512,
+            "milliseconds": 8.25,
+            "l2": 0.01,
+            "log_loss": 0.1234,
+            "low": 0.05,
+        },
+        **{"high": 0.2, "accuracy": 0.9, "balanced_accuracy": 0.875, "seconds": 3.0, "tied_with_best": True},
+    }
+    other = {**row, "model": "vgg16", "log_loss": 0.5, "low": None, "high": None, "licence": None}
+    document = {
+        "backbones": [row, other],
+        "advised": ["resnet18"],
+        "passed_over": [{"model": "googlenet", "reason": "no weights"}],
+        "images": {"train": 1000, "val": 200},
+        "image_size": 96,
+        "precision": "fp32",
+        "seconds": 7.0,
+    }
+    run.write_probe(document)
+    assert json.loads((run.path / "probe.json").read_text(encoding="utf-8")) == document
+    found = compare([run.path], scorer=fake_scorer)
+    page = found.report.read_text(encoding="utf-8")
+    assert "<h2>Backbones</h2>" in page
+    assert all(
+        text in page for text in ("0.1234", "0.050 to 0.200", "tied with the best", "googlenet", "8.2")
+    )
+    assert (found.out / "figures" / "backbones.png").exists()

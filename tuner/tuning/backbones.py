@@ -1,0 +1,58 @@
+"""The backbones of a search whose space leaves them to a probe."""
+
+from dataclasses import replace
+
+from trainables.errors import WeightsUnavailable
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
+from tuner.tuning.data import Examined, scan_and_split
+from tuner.tuning.probe import Probe, advised, backbones_of, probe_images, with_weights
+
+__all__ = ["Narrowed", "narrow"]
+
+INSTEAD = "resnet18"
+"""What the drawn sample pictures are searched with where no backbone has weights: small, and quick from random ones."""
+
+
+class Narrowed:
+    """A search whose models are settled: its config and settings, and what the probe found, if there was one."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        settings: SpaceSettings,
+        found: Examined | None = None,
+        probe: Probe | None = None,
+    ) -> None:
+        self.config, self.settings, self.found, self.probe = config, settings, found, probe
+
+
+def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Narrowed:
+    """The search of `config`; its models are chosen by a probe where the space wants that and --models is silent.
+
+    `settings` are those that `resolve` makes of `config`. Raises what `resolve` and `probe` raise. The drawn sample
+    pictures are searched without weights if there are none.
+    """
+    if not settings.space.probe or config.models:
+        return Narrowed(config, settings)
+    from trainables.inference import best_device
+
+    names = backbones_of(config.backbones, best_device().type)
+    try:
+        weights, passed_over = with_weights(config, names)
+    except WeightsUnavailable:
+        if config.data is not None or config.weights != "auto" or config.weights_dir is not None:
+            raise
+        reporter.warn(
+            f"no backbone has pretrained weights here and none can be downloaded: {INSTEAD} from random weights"
+        )
+        config = replace(config, models=(INSTEAD,), weights="none")
+        return Narrowed(config, resolve(config))
+    # The space has to know the candidates before minutes go into probing them.
+    resolve(replace(config, models=tuple(weights)))
+    found = scan_and_split(config, reporter)
+    probe = probe_images(config, found, weights, passed_over, reporter)
+    chosen = advised(probe)
+    reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
+    config = replace(config, models=chosen)
+    return Narrowed(config, resolve(config), found, probe)
