@@ -115,29 +115,20 @@ LEVEL: Mapping[str, Make] = {
 """The same without first trials of their own: all begin with the same random ones."""
 
 DESIGNS: Mapping[str, Make] = {
-    "by value": _level(Tuner, tell="complete"),
-    "by value, grace 1": _level(Tuner, tell="complete", grace_period=1),
-    "by value, grace 1, factor 2": _level(Tuner, tell="complete", grace_period=1, reduction_factor=2),
-    "by value, factor 2": _level(Tuner, tell="complete", reduction_factor=2),
-    "by value, no prior": _level(Tuner, tell="complete", prior=False),
-    "by value, no prior, grace 1": _level(Tuner, tell="complete", prior=False, grace_period=1),
-    "by value, prior half of forty": _level(Tuner, tell="complete", prior_share=(40, 2)),
-    "by value, grace 1, prior half of forty": _level(
-        Tuner, tell="complete", grace_period=1, prior_share=(40, 2)
-    ),
     "no prior": _level(Tuner, prior=False),
     "no prior, rungs by epoch": _level(Tuner, prior=False, clock="epoch"),
     "rungs by epoch": _level(Tuner, clock="epoch"),
-    "factor 2": _level(Tuner, reduction_factor=2),
+    "factor 1.5": _level(Tuner, reduction_factor=1.5),
+    "factor 3": _level(Tuner, reduction_factor=3),
     "grace 1": _level(Tuner, grace_period=1),
-    "grace 1, factor 2": _level(Tuner, grace_period=1, reduction_factor=2),
-    "no prior, grace 1, factor 2": _level(Tuner, prior=False, grace_period=1, reduction_factor=2),
-    "grace 1, factor 4": _level(Tuner, grace_period=1, reduction_factor=4),
-    "prior a third of twenty": _level(Tuner, prior_share=(20, 3)),
+    "grace 1, factor 3": _level(Tuner, grace_period=1, reduction_factor=3),
+    "grace 3": _level(Tuner, grace_period=3),
     "prior half of forty": _level(Tuner, prior_share=(40, 2)),
     "prior half of all": _level(Tuner, prior_share=(10_000, 2)),
     "prior half of all, the rest random": _level(Tuner, prior_share=(10_000, 2), sampler="random"),
     "prior half of twenty, the rest random": _level(Tuner, sampler="random"),
+    "stopped told by value": _level(Tuner, tell="complete"),
+    "stopped told by forecast": _level(Tuner, tell="forecast"),
     "nobody stopped": _rungs(minimum=10_000),
 }
 """Choices inside tuner, each changed alone, level."""
@@ -148,7 +139,6 @@ OLDER: Mapping[str, Make] = {
     "a missed rung judged later": _rungs(missed=True),
     "rungs by epoch score the current value": _rungs(score="current"),
     "rungs by epoch wait for 3 scores": _rungs(minimum=3),
-    "stopped told as COMPLETE, best so far": _level(Tuner, tell="complete"),
     "stopped told as COMPLETE, last value": _level(Tuner, tell="last"),
     "stopped not told": _level(Tuner, tell="nothing"),
 }

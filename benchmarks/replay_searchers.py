@@ -23,10 +23,11 @@ import search_spaces
 from search_spaces import Space
 from trainables import epoch_cost
 from trainables.config import TrialConfig
+from tuner.tuning.config import SearchConfig
 from tuner.tuning.prior import PriorSampler
 from tuner.tuning.proposals import Proposals, Proposer
 from tuner.tuning.sampler import Mirror
-from tuner.tuning.scheduler import Rungs
+from tuner.tuning.scheduler import ROUNDING, Rungs
 
 METRIC = "val_loss"
 
@@ -164,10 +165,8 @@ class Tuner:
         clock: str = "cost",
         tell: str = "mirror",
         grace_period: int = 2,
-        reduction_factor: float = 3.0,
-        frozen: bool = False,
+        reduction_factor: float = SearchConfig.reduction_factor,
     ) -> None:
-        self.frozen = Rungs("min", OVERRIDES["max_epochs"], 1, reduction_factor) if frozen else None
         self.problem, self.seed, self.told, self.clock = problem, seed, tell, clock
         space = problem.space if first is None else replace(problem.space, propose=lambda max_epochs: ())
         proposals = Proposals(
@@ -206,8 +205,6 @@ class Tuner:
         )
         self.mirror.report(number, epoch, value)
         spent = epoch_cost.spent(self.configs[number], epoch) if self.clock == "cost" else float(epoch)
-        if self.frozen is not None and self.configs[number].strategy == "feature_extractor":
-            return self.frozen.enter(str(number), epoch, epoch, value, float(epoch)) is not None
         return self.rungs.enter(str(number), epoch, full_epochs, value, spent) is not None
 
     def end(self, number: int, last: float, stopped: bool) -> None:
@@ -219,17 +216,20 @@ class Tuner:
             state = TrialState.FAIL
         if not stopped and self.paths[number][-1][0] >= 1:
             self.whole.append(self.paths[number])
-        if stopped and self.told.startswith("forecast"):
+        if stopped and self.told == "forecast":
             state = TrialState.COMPLETE
-            at = self.paths[number][-1][0]
-            pairs = [(p[-1][1], next((v for c, v in p if c >= at - 1e-9), p[-1][1])) for p in self.whole]
-            if pairs and self.told == "forecast":
-                self.best[number] += float(np.median([a - b for a, b in pairs]))
-            elif pairs:
-                self.best[number] *= float(np.median([a / b for a, b in pairs]))
+            self.best[number] *= self._gain_after(self.paths[number][-1][0])
         if self.told == "last":
             state, self.best[number] = TrialState.COMPLETE, last
         self.mirror.tell(number, state, self.best[number])
+
+    def _gain_after(self, spent: float) -> float:
+        """By how much whole trials that trained the network fell after they had `spent` as much; the median."""
+        gains = [
+            path[-1][1] / next((value for cost, value in path if cost >= spent - ROUNDING), path[-1][1])
+            for path in self.whole
+        ]
+        return float(np.median(gains)) if gains else 1.0
 
 
 class Ray:

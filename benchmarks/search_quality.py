@@ -127,11 +127,15 @@ def replay_all(case: Case, names: Sequence[str], options: argparse.Namespace) ->
 
 
 def run(job: Job, kept: Path) -> Trace:
-    """Replay one search over the case that is pickled in `kept`."""
+    """Replay one search over the case that is pickled in `kept`, on one core."""
+    # The surrogate's linear algebra would take every core, and each replay has one.
+    with threadpool_limits(1):
+        return _replayed(job, kept)
+
+
+def _replayed(job: Job, kept: Path) -> Trace:
     quiet()
     torch.set_num_threads(1)
-    # The surrogate's linear algebra would take every core, and each replay has one.
-    threadpool_limits(1)
     case, problems = _opened(kept)
     searcher = ALL[job.name](case.problem, job.seed)
     if not job.survival:

@@ -44,7 +44,7 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--reduction-factor",
     type=Number("reduction_factor"),
-    default=3.0,
+    default=2.0,
     show_default=True,
     help="ASHA keeps the best 1 of this many.",
 )

@@ -20,8 +20,8 @@ HEADER = [
     "parameters",
     "MB",
     "ms an image",
+    "verdict",
     "licence",
-    "",
 ]
 
 
@@ -71,8 +71,8 @@ def backbone_rows(document: Mapping[str, Any]) -> list[list[str]]:
                 f"{row['parameters'] / 1e6:.1f}M",
                 f"{row['megabytes']:.0f}",
                 f"{row['milliseconds']:.1f}",
-                row["licence"] or "",
                 ", ".join(words),
+                row["licence"] or "",
             ]
         )
     return rows

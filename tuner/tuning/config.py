@@ -37,7 +37,7 @@ class SearchConfig:
     samples: int | None = None
     max_epochs: int | None = None
     grace_period: int | None = None
-    reduction_factor: float = 3.0
+    reduction_factor: float = 2.0
     concurrent: int | None = None
     cpus_per_trial: float | None = None
     gpus_per_trial: float | Literal["auto"] | None = None

@@ -164,7 +164,7 @@ def _settle_folder(config: SearchConfig, folder: Path, names: list[str], reporte
     idle = sorted(printable(Path(file.name)) for file in there if file.name not in used)
     if idle:
         reporter.warn(
-            f"in {printable(folder)}, not used, since no model of the space is named so: {', '.join(idle)}"
+            f"in {printable(folder)}, not used, since the search has no model of that name: {', '.join(idle)}"
         )
     return str(folder.resolve())
 

@@ -80,7 +80,7 @@ def test_a_wrong_file_is_named_with_what_does_not_fit(folder):
 
 def test_a_file_that_belongs_to_no_model_of_the_space_is_told(folder):
     _, said = settle(folder, [RESNET])
-    assert "not used, since no model of the space is named so: test_resnet.pth" in said
+    assert "not used, since the search has no model of that name: test_resnet.pth" in said
 
 
 def test_a_folder_that_is_none_or_has_no_use_is_refused(folder):
