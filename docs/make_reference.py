@@ -44,6 +44,7 @@ MEANING = {
     "mixup": "parameter of mixup's Beta distribution, 0 without; where the backbone trains",
     "cutmix": "the same of CutMix; with both, each in half of the batches",
     "augmentation": "how training pictures are changed",
+    "ema_decay": "of the weights' moving average, by which the trial is then judged; 0 without",
     "batch_size": "images a step",
     "max_epochs": "epochs of a trial that nobody stops",
     "patience": "epochs without improvement before a trial ends; 0: never",

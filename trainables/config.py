@@ -122,6 +122,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "plateau_patience": (0, 10_000),
     "plateau_min_lr": (0.0, 1.0),
     "warmup_epochs": (0, 10_000),
+    "ema_decay": (0.0, 0.99999),
     "batch_size": (1, 65_536),
     "max_epochs": (1, 100_000),
     "patience": (0, 100_000),
@@ -167,6 +168,7 @@ class TrialConfig:
     probe_l2: float | None = None
     mixup: float | None = None
     cutmix: float | None = None
+    ema_decay: float = 0.0
     batch_size: int = 32
     max_epochs: int = 10
     patience: int = 5

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trainables import strategies
+from trainables.averaging import WeightAverage
 from trainables.batch_loader import EVAL_BATCH, BatchLoader
 from trainables.config import METRICS, EpochMetrics, TrialConfig
 from trainables.data.batches import normalise
@@ -88,6 +89,7 @@ class TrainingRun:
         self.loader = BatchLoader(config, data, compute, self.classifier, self.groups, feature_cache)
         self.optimizer = build_optimizer(self.groups, config)
         self.schedule = Schedule(self.optimizer, self.groups, config)
+        self._average = WeightAverage(self.classifier, config.ema_decay) if config.ema_decay else None
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "fp16")
         weighted = config.class_weight_power > 0
         self._class_weights = (
@@ -114,7 +116,11 @@ class TrainingRun:
         self.classifier.train()
         trainable = apply_freeze(self.groups, epoch)
         start_over(self.optimizer, self.groups, epoch)
+        if self._average is not None:
+            self._average.begin()
         train_loss, train_accuracy = self._train(epoch)
+        if self._average is not None:
+            self._average.end()
         scores = self.validate(epoch)
         if len(self.data.val_rows) > 0 and not math.isfinite(scores.loss):
             raise Diverged(f"epoch {epoch}: val_loss {scores.loss} (train_loss {train_loss:.4g})")
@@ -197,6 +203,7 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -210,6 +217,8 @@ class TrainingRun:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
 
     def _train(self, epoch: int) -> tuple[float, float]:
         """Mean criterion and accuracy over the images of one epoch."""
@@ -242,7 +251,7 @@ class TrainingRun:
             labels.append(targets.cpu())
         pooled = torch.cat(features)
         self._require_finite(pooled.sum(), epoch, "features of the frozen backbone")
-        return solve_head(
+        found = solve_head(
             self.classifier.head,
             pooled,
             torch.cat(labels),
@@ -250,6 +259,9 @@ class TrainingRun:
             weight=self._class_weights,
             label_smoothing=self.config.label_smoothing,
         )
+        if self._average is not None:
+            self._average.restart()
+        return found
 
     @staticmethod
     def _require_finite(train_loss: Tensor, epoch: int, where: str) -> None:
@@ -292,6 +304,8 @@ class TrainingRun:
             outputs.append(logits[0].detach())
         self._scaler.step(self.optimizer)
         self._scaler.update()
+        if self._average is not None:
+            self._average.update()
         return torch.stack(losses).sum(), torch.cat(outputs)
 
     def _criterion(self, logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
