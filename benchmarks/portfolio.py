@@ -2,10 +2,11 @@
 
     python benchmarks/portfolio.py [--curves FILE ...]
 
-Candidates are random configurations of `recorded_space.py` and draws from its prior, with strategies that every model
-can follow. Of each the surrogate of every set says the lowest loss; regret is its logarithm above that of the set's
-floor. Chosen is, one after the other, the candidate that lowers the mean over the sets of the best regret so far most.
-Sets that judge the result must not be among the files: by default the `HELD_OUT` are left out.
+Candidates are the recorded configurations, random ones of `recorded_space.py` and draws from its prior, with
+strategies that every model can follow. Of each the surrogate of every set says the lowest loss; regret is its
+logarithm above that of the set's floor. Chosen is, one after the other, the candidate that lowers the mean over the
+sets of the best regret so far most. Sets that judge the result must not be among the files: by default the `HELD_OUT`
+are left out.
 """
 
 import argparse
@@ -45,6 +46,7 @@ def main() -> None:
     files = options.curves or [path for path in SETS if path.stem not in HELD_OUT]
     cases = {path.stem: ready(path) for path in files}
     pool = candidates(min(cases.values(), key=lambda case: models.num_stages(_model(case))).problem)
+    pool += [item.config for case in cases.values() for item in case.recorded if _for_all(item.config)]
     regrets = np.array([[regret(config, case) for case in cases.values()] for config in pool])
     chosen = greedy(regrets, NUM_CHOSEN)
     print(f"{len(pool)} candidates on {', '.join(cases)}")
@@ -72,9 +74,14 @@ def candidates(problem: Problem) -> list[TrialConfig]:
         if number >= RANDOM:
             study.sampler = PriorSampler(priors, 2, number)
         config = problem.configure(study.ask())
-        if not strategies.wants_auxiliary(config.strategy):
+        if _for_all(config):
             found.append(config)
     return found
+
+
+def _for_all(config: TrialConfig) -> bool:
+    """Whether every model can follow its strategy."""
+    return not strategies.wants_auxiliary(config.strategy)
 
 
 def regret(config: TrialConfig, case: Case) -> float:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import optuna
-from replay_searchers import PlainOptuna, Problem, Ray, Searcher, Tuner
+from replay_searchers import OVERRIDES, PlainOptuna, Problem, Ray, Searcher, Tuner
 
+from search_spaces import portfolio
 from tuner.tuning.sampler import STARTUP_TRIALS
 
 Make = Callable[[Problem, int], Searcher]
@@ -91,8 +92,15 @@ def _rungs(**changes: Any) -> Make:
     )
 
 
+def _shipped(problem: Problem, seed: int) -> Searcher:
+    """Tuner as it comes: the portfolio first, as in its spaces, without what only repeats the study."""
+    [model] = problem.allowed["model"]
+    first = portfolio.first_trials(model, OVERRIDES["max_epochs"], strategy=f"strategy@{model}")
+    return Tuner(problem, seed, first=first)
+
+
 SHIPPED: Mapping[str, Make] = {
-    TUNER: Tuner,
+    TUNER: _shipped,
     OPTUNA_ASHA: Ray,
     RANDOM_ASHA: lambda problem, seed: Ray(problem, seed, searcher="random"),
     "Optuna TPE + HyperbandPruner": lambda problem, seed: PlainOptuna(
@@ -101,13 +109,13 @@ SHIPPED: Mapping[str, Make] = {
     "Optuna TPE + SuccessiveHalvingPruner": PlainOptuna,
     "random, nobody stopped": lambda problem, seed: PlainOptuna(problem, seed, sampler="random"),
 }
-"""Each as it comes: tuner with the first trials of the space, the others as their documentation shows them."""
+"""Each as it comes: tuner with the portfolio of its spaces, the others as their documentation shows them."""
 
 LEVEL: Mapping[str, Make] = {
     f"{TUNER}, level": _level(Tuner),
     f"{OPTUNA_ASHA}, level": _level(Ray),
     f"{RANDOM_ASHA}, level": _level(Ray, searcher="random"),
-    f"{OPTUNA_ASHA} with tuner's grace and factor, level": _level(Ray, grace_period=2, reduction_factor=3),
+    f"{OPTUNA_ASHA} with tuner's grace and factor, level": _level(Ray, grace_period=3, reduction_factor=2),
     "Optuna TPE + HyperbandPruner, level": _level(PlainOptuna, pruner="HyperbandPruner"),
     "Optuna TPE + SuccessiveHalvingPruner, level": _level(PlainOptuna),
     "random, nobody stopped, level": _level(PlainOptuna, sampler="random"),
@@ -122,7 +130,8 @@ DESIGNS: Mapping[str, Make] = {
     "factor 3": _level(Tuner, reduction_factor=3),
     "grace 1": _level(Tuner, grace_period=1),
     "grace 1, factor 3": _level(Tuner, grace_period=1, reduction_factor=3),
-    "grace 3": _level(Tuner, grace_period=3),
+    "grace 2": _level(Tuner, grace_period=2),
+    "grace 4": _level(Tuner, grace_period=4),
     "prior half of forty": _level(Tuner, prior_share=(40, 2)),
     "prior half of all": _level(Tuner, prior_share=(10_000, 2)),
     "prior half of all, the rest random": _level(Tuner, prior_share=(10_000, 2), sampler="random"),

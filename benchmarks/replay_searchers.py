@@ -21,6 +21,7 @@ from replay_curves import Curve
 
 import search_spaces
 from search_spaces import Space
+from search_spaces.common import usual_grace
 from trainables import epoch_cost
 from trainables.config import TrialConfig
 from tuner.tuning.config import SearchConfig
@@ -164,7 +165,7 @@ class Tuner:
         rungs: Any = None,
         clock: str = "cost",
         tell: str = "mirror",
-        grace_period: int = 2,
+        grace_period: int = usual_grace(OVERRIDES["max_epochs"]),
         reduction_factor: float = SearchConfig.reduction_factor,
     ) -> None:
         self.problem, self.seed, self.told, self.clock = problem, seed, tell, clock

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces._configure import configure, field_of, first_trials, max_epochs_of
 from search_spaces._space import Parameters, Space, told_of
+from search_spaces.common import usual_grace
 from search_spaces.priors import Priors, check_prior, read_prior
 from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
@@ -61,8 +62,8 @@ def _check_prior(space: Space, overrides: Parameters) -> None:
 
 
 def usual_grace_period(space: Space, max_epochs: int) -> int:
-    """The grace period of a run that was told none: the space's, else a fifth of its epochs."""
-    return int(space.defaults.get("grace_period", max(1, max_epochs // 5)))
+    """The grace period of a run that was told none: the space's, else that of `common.usual_grace`."""
+    return int(space.defaults.get("grace_period", usual_grace(max_epochs)))
 
 
 def _check_of(space: Space, config: TrialConfig, grace_period: int, known: set[str]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 PACKAGE = "search_spaces"
-_SUPPORT = {"common", "priors", "sampling", "study"}
+_SUPPORT = {"common", "portfolio", "priors", "sampling", "study"}
 
 Parameters = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ weighs twice as much as each other: better ImageNet models tend to transfer bett
 
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import common
+from search_spaces import common, portfolio
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -27,15 +27,11 @@ def space(trial: "BaseTrial", max_epochs: int) -> None:
 
 
 def first_trials(max_epochs: int) -> list[dict[str, Any]]:
-    """For each model the head alone, then everything at rates that suit pretrained weights."""
-    return [
-        {"model": model, f"strategy@{model}": strategy, "learning_rate": rate, **own}
-        for strategy, rate, own in (
-            ("feature_extractor", 1e-3, {}),
-            ("full", 1e-3, {"backbone_learning_rate": 1e-4}),
-        )
-        for model in MODELS
+    """The first two of the portfolio with each model; one round of the models is one configuration."""
+    by_model = [
+        portfolio.first_trials(model, max_epochs, strategy=f"strategy@{model}", count=2) for model in MODELS
     ]
+    return [{**one, "optimizer": "adam"} for round_ in zip(*by_model, strict=True) for one in round_]
 
 
 def prior(max_epochs: int) -> dict[str, dict[str, float]]:

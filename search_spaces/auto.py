@@ -1,4 +1,4 @@
-"""The backbones that suit the images, by a probe, and how to fine-tune them.
+"""The backbones that a probe of the images advises, fine-tuned.
 
 Unless --models says which, `tuner run` probes the candidates first (see `tuner probe`) and narrows the space to those
 that are advised. The prior is that of `common.usual_prior` but for:
@@ -12,6 +12,7 @@ that are advised. The prior is that of `common.usual_prior` but for:
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import common
+from trainables import models, strategies
 from trainables.config import CONDITIONS
 from trainables.models.candidates import CANDIDATES
 
@@ -34,9 +35,13 @@ MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     """Sample the model, a strategy that fits it, rates, regularisation, augmentation and mixing."""
     model = trial.suggest_categorical("model", MODELS)
-    kind = KINDS[model]
     strategy = common.suggest_strategy(
-        trial, model, max_epochs, name=f"strategy@{model}", rate=f"backbone_learning_rate@{kind}"
+        trial,
+        model,
+        max_epochs,
+        name=_strategy_name(model),
+        rate=f"backbone_learning_rate@{KINDS[model]}",
+        choices=_strategies(model, max_epochs),
     )
     trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True)
     trial.suggest_float("weight_decay", 1e-6, 0.3, log=True)
@@ -64,7 +69,7 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
     return [
         {
             "model": model,
-            f"strategy@{model}": strategy,
+            _strategy_name(model): strategy,
             **shared,
             **own,
             **({} if strategy == "feature_extractor" else _rate(model) | unmixed),
@@ -75,16 +80,14 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
             ("layerwise", {"stage_decay": 0.5}),
         )
         for model in MODELS
-        if strategy in common.fitting_strategies(model, max_epochs)
+        if strategy in _strategies(model, max_epochs)
     ]
 
 
 def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
     """The usual one with what this file's docstring says."""
-    usual = common.usual_prior(
-        {f"strategy@{model}": common.fitting_strategies(model, max_epochs) for model in MODELS}
-    )
-    for name in ("backbone_learning_rate", "auxiliary_weight", "schedule", "gamma", "plateau_factor"):
+    usual = common.usual_prior({_strategy_name(model): _strategies(model, max_epochs) for model in MODELS})
+    for name in ("backbone_learning_rate", "schedule", "gamma", "plateau_factor"):
         del usual[name]
     rates = {
         f"backbone_learning_rate@{kind}": {"centre": rate, "width": 0.75} for kind, rate in RATES.items()
@@ -96,6 +99,17 @@ def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
         "mixup": {0.0: 2.0, 0.2: 1.0},
         "cutmix": {0.0: 2.0, 1.0: 1.0},
     }
+
+
+def _strategy_name(model: str) -> str:
+    """One name for networks of as many stages, which follow the same strategies and learn from one another."""
+    return f"strategy@{models.num_stages(model)}-stages"
+
+
+def _strategies(model: str, max_epochs: int) -> tuple[str, ...]:
+    """What `model` can follow, auxiliary heads left out, which only one has."""
+    fitting = common.fitting_strategies(model, max_epochs)
+    return tuple(name for name in fitting if not strategies.wants_auxiliary(name))
 
 
 def _rate(model: str) -> dict[str, float]:

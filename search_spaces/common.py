@@ -17,6 +17,10 @@ NO_DECAY = 1e-7
 """The low end of a logarithmic weight decay, where it does nothing that can be measured."""
 
 
+LONGEST_STEP = 10
+"""Epochs of a step schedule's step at most, where a space says nothing else."""
+
+
 def suggest_optimizer(trial: "BaseTrial", optimizers: Sequence[str] = ("adam", "adamw")) -> None:
     """Sample learning_rate and weight_decay, and the optimizer where there is a choice."""
     if len(optimizers) > 1:
@@ -37,7 +41,7 @@ def suggest_regularisation(trial: "BaseTrial") -> None:
     trial.suggest_float("dropout", 0.0, 0.5)
 
 
-def suggest_schedule(trial: "BaseTrial", longest_step: int = 10) -> None:
+def suggest_schedule(trial: "BaseTrial", longest_step: int = LONGEST_STEP) -> None:
     """Sample the schedule and, under each, its own settings; a step lasts at most `longest_step` epochs."""
     schedule = trial.suggest_categorical("schedule", ("step", "plateau", "cosine"))
     if schedule == "step":
@@ -55,18 +59,21 @@ def suggest_strategy(
     name: str = "strategy",
     also: Sequence[str] = (),
     rate: str = "backbone_learning_rate",
+    choices: Sequence[str] | None = None,
 ) -> str:
     """Sample a strategy that fits `model` and `max_epochs` under `name`, and the strategy's own settings.
 
-    Returned is the strategy. `also`: see `fitting_strategies`. `rate` is the name for the backbone's learning rate.
+    Returned is the strategy. `also`: see `fitting_strategies`. `rate` is the name for the backbone's learning rate;
+    `choices` takes the place of all that fit.
     """
-    strategy = trial.suggest_categorical(name, fitting_strategies(model, max_epochs, also))
+    fitting = fitting_strategies(model, max_epochs, also) if choices is None else choices
+    strategy = trial.suggest_categorical(name, fitting)
     if strategy in CONDITIONS["backbone_learning_rate"].values:
         trial.suggest_float(rate, 1e-6, 1e-2, log=True)
     if strategy in CONDITIONS["unfreeze_at"].values:
-        # A staged unfreeze's range depends on the depth, and a name with a range that moves is lost on Optuna's TPE.
-        own = f"@{models.num_stages(model)}-stages" if strategy == "staged_unfreeze" else ""
-        trial.suggest_int(f"unfreeze_at{own}", 1, latest_unfreeze_at(strategy, model, max_epochs))
+        trial.suggest_int(
+            unfreeze_at_name(strategy, model), 1, latest_unfreeze_at(strategy, model, max_epochs)
+        )
     if strategy in CONDITIONS["stage_decay"].values:
         trial.suggest_float("stage_decay", 0.1, 1.0, log=True)
     if strategy in CONDITIONS["probe_l2"].values:
@@ -153,13 +160,31 @@ def fitting_strategies(model: str, max_epochs: int, also: Sequence[str] = ()) ->
     )
 
 
+def unfreeze_at_name(strategy: str, model: str) -> str:
+    """The name under which a space asks for unfreeze_at.
+
+    A staged unfreeze's range depends on the depth, and a name with a range that moves is lost on Optuna's TPE.
+    """
+    return (
+        f"unfreeze_at@{models.num_stages(model)}-stages" if strategy == "staged_unfreeze" else "unfreeze_at"
+    )
+
+
+def usual_grace(max_epochs: int) -> int:
+    """Full epochs that a trial may spend before it is judged: three tenths of its epochs, from 1 to 10.
+
+    Why so many is measured by `benchmarks/search_quality.py --designs`.
+    """
+    return min(10, max(1, (3 * max_epochs + 5) // 10))
+
+
 def latest_unfreeze_at(strategy: str, model: str, max_epochs: int) -> int:
     """The largest unfreeze_at that leaves room for a rung after the last unfreeze; 0 if there is none.
 
-    Room is the usual grace period, a fifth of the epochs, but two where there are four or more. At most half
-    of the epochs pass before the first unfreeze.
+    Room is the usual grace period, but two epochs where there are four or more. At most half of the epochs pass
+    before the first unfreeze.
     """
-    room = max(2 if max_epochs >= 4 else 1, max_epochs // 5)
+    room = max(2 if max_epochs >= 4 else 1, usual_grace(max_epochs))
     for unfreeze_at in range(max(1, max_epochs // 2), 0, -1):
         if last_unfreeze(strategy, model, unfreeze_at) - 1 + room <= max_epochs:
             return unfreeze_at

@@ -1,15 +1,15 @@
 """GoogLeNet: what the study varied and fixed, its runs first.
 
-The first trials are the study's nine runs, its feature extractor and full fine-tuning with trained auxiliary heads, as
-in `googlenet_grid`; configurations that it trained twice come once. All ranges hold the study's values with room on
-both sides, where a value is not itself the end of what is possible (no smoothing, no class weights, no weight decay).
-`min_delta` is not searched for, so its ninth run has the 0.001 of all others here. The prior is that of
-`common.usual_prior`, which says what it follows.
+The first trials are those of `portfolio`, then the study's nine runs, its feature extractor and full fine-tuning with
+trained auxiliary heads, as in `googlenet_grid`; configurations that it trained twice come once. All ranges hold the
+study's values with room on both sides, where a value is not itself the end of what is possible (no smoothing, no class
+weights, no weight decay). `min_delta` is not searched for, so its ninth run has the 0.001 of all others here. The prior
+is that of `common.usual_prior`, which says what it follows.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from search_spaces import common, study
+from search_spaces import common, portfolio, study
 from trainables import augmentations
 
 if TYPE_CHECKING:
@@ -44,11 +44,15 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
 
 
 def first_trials(max_epochs: int) -> list[dict[str, Any]]:
-    """The study's configurations, those left out whose unfreeze does not fit into `max_epochs`."""
+    """The portfolio, then the study's configurations; left out is whose unfreeze does not fit into `max_epochs`."""
+    begin = [
+        {**one, "augmentation": augmentations.DEFAULT}
+        for one in portfolio.first_trials(MODEL, max_epochs, longest_step=LONGEST_STEP)
+    ]
     fitting = common.fitting_strategies(MODEL, max_epochs, also=("study_unfreeze",))
     runs = [run.parameters for run in study.GOOGLENET_RUNS if run.parameters["strategy"] != "full_aux"]
     chosen = [*runs, study.FEATURE_EXTRACTOR.parameters, study.MEANT]
-    return [_asked(dict(given), max_epochs) for given in chosen if given["strategy"] in fitting]
+    return begin + [_asked(dict(given), max_epochs) for given in chosen if given["strategy"] in fitting]
 
 
 def prior(max_epochs: int) -> dict[str, dict[str, float]]:

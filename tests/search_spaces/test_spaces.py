@@ -60,7 +60,7 @@ def test_the_six_spaces_are_there():
 
 @pytest.mark.parametrize("max_epochs", [2, 3, 4, 7, 10, 30])
 def test_every_space_passes_its_check_at_the_default_grace_period(space: Space, max_epochs: int):
-    search_spaces.check(space, {"max_epochs": max_epochs}, {}, max(1, max_epochs // 5))
+    search_spaces.check(space, {"max_epochs": max_epochs}, {}, common.usual_grace(max_epochs))
 
 
 @pytest.mark.parametrize("max_epochs", [4, 10])
@@ -147,13 +147,18 @@ def test_all_models_reaches_every_pair_that_fits():
 
 @pytest.mark.parametrize("max_epochs", [*range(1, 13), 20, 50])
 def test_the_latest_unfreeze_at_leaves_room_and_the_next_would_not_or_is_past_half(max_epochs: int):
-    room = max(2 if max_epochs >= 4 else 1, max_epochs // 5)
+    room = max(2 if max_epochs >= 4 else 1, common.usual_grace(max_epochs))
     for strategy in ("gradual_unfreeze", "staged_unfreeze"):
         latest = common.latest_unfreeze_at(strategy, "vgg16", max_epochs)
         if latest:
             assert common.last_unfreeze(strategy, "vgg16", latest) - 1 + room <= max_epochs
         if latest < max(1, max_epochs // 2):
             assert common.last_unfreeze(strategy, "vgg16", latest + 1) - 1 + room > max_epochs
+
+
+def test_the_usual_grace_period_is_three_tenths_of_the_epochs_from_one_to_ten():
+    lengths = {1: 1, 4: 1, 5: 2, 8: 2, 10: 3, 12: 4, 20: 6, 30: 9, 50: 10}
+    assert {epochs: common.usual_grace(epochs) for epochs in lengths} == lengths
 
 
 def test_allowed_names_narrow_the_choices_in_their_order():

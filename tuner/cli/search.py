@@ -39,7 +39,7 @@ __all__ = ["leaderboard", "resume", "run"]
     "--grace-period",
     type=Number("grace_period"),
     help="What a trial may spend before ASHA may stop it, in full epochs: an epoch that trains the whole network"
-    " counts 1, a frozen one next to nothing. [default: a fifth of --max-epochs]",
+    " counts 1, a frozen one next to nothing. [default: three tenths of --max-epochs, at most 10]",
 )
 @click.option(
     "--reduction-factor",

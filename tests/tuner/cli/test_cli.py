@@ -53,7 +53,7 @@ def test_a_size_is_read_in_its_units():
         (["run", "--space", "googlenet_full", "--max-epochs", "2", "--grace-period", "3"], ["3", "2"]),
         (["run", "--space", "googlenet_grid", "--samples", "12"], ["12", "11"]),
         (["run", "--space", "./nowhere.py"], ["nowhere.py"]),
-        (["run"], ["--space"]),
+        (["run", "--backbones", "resnet8"], ["resnet8", "resnet18"]),
         (["leaderboard", "no/such/run"], ["no/such/run", "run.yaml"]),
         (["resume", "no/such/run"], ["no/such/run", "run.yaml"]),
         (["inspect", "no/such/folder"], ["no/such/folder"]),

@@ -55,15 +55,16 @@ def test_ranges_and_conditions_of_googlenet_full_are_shown():
     assert "log" not in row_of(text, "dropout")
     assert row_of(text, "auxiliary_weight").rstrip().endswith("strategy full_aux")
     assert row_of(text, "backbone_learning_rate").rstrip().endswith("strategy other than feature_extractor")
-    assert row_of(text, "sampler").rstrip().endswith("shuffle, weighted")
+    assert row_of(text, "sampler").rstrip().endswith("weights 3, 1")
     assert "optimizer adam" in row_of(text, "fixed:")
 
 
 def test_what_a_space_expects_is_shown_beside_the_range():
     text = text_of(describe.space("googlenet_full"))
-    assert "0.001, width 0.75" in row_of(text, "learning_rate")
+    assert "0.001, width 0.5" in row_of(text, "learning_rate")
     assert "weights 1, 1, 2" in row_of(text, "schedule")
-    assert "width" not in row_of(text, "class_weight_power")
+    assert "width" not in row_of(text, "augmentation")
+    assert "shuffle, weighted" in row_of(text, "sampler")
     assert "prior" not in text_of(describe.space("googlenet_grid"))
 
 

@@ -60,7 +60,8 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
     space = search_spaces.load("auto")
     for name in ("timm:convnext_nano.in12k_ft_in1k", "resnet50"):
         first = search_spaces.first_trials(space, 12, {"model": (name,)})
-        assert [row[f"strategy@{name}"] for row in first] == [
+        stages = models.num_stages(name)
+        assert [row[f"strategy@{stages}-stages"] for row in first] == [
             "feature_extractor",
             "probe_then_full",
             "layerwise",
