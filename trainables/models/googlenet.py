@@ -41,6 +41,8 @@ def googlenet() -> Source:
         heads=("fc.", "aux1.", "aux2."),
         pretrained=partial(torchvision_weights.fetch, enum),
         available=partial(torchvision_weights.available, enum),
+        cached=partial(torchvision_weights.cached, enum),
+        url=enum.url,
         # torchvision's weights want ImageNet's normalisation followed by transform_input, which together are
         # exactly (x - 0.5) / 0.5; so it is done once, with the images.
         mean=(0.5, 0.5, 0.5),

@@ -31,6 +31,8 @@ def mobilenet_v2() -> Source:
         heads=("classifier.",),
         pretrained=partial(torchvision_weights.fetch, enum),
         available=partial(torchvision_weights.available, enum),
+        cached=partial(torchvision_weights.cached, enum),
+        url=enum.url,
     )
 
 

@@ -41,6 +41,8 @@ def _source(build: Any, enum: Any, width: int) -> Source:
         heads=("fc.",),
         pretrained=partial(torchvision_weights.fetch, enum),
         available=partial(torchvision_weights.available, enum),
+        cached=partial(torchvision_weights.cached, enum),
+        url=enum.url,
     )
 
 

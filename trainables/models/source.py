@@ -38,5 +38,9 @@ class Source:
     aux_inputs: Mapping[str, int] | None = None
     image_size: int = 224
     """Side of the images at which it is described: the only one that some networks of timm take."""
+    url: str = ""
+    """Where the pretrained weights are fetched from, where that is known."""
+    cached: Callable[[], bool] | None = None
+    """Whether they are on this machine already; None where nobody can say."""
     on_meta: bool = True
     """Whether building on the meta device leaves nothing unset that a state dict does not fill."""

@@ -13,6 +13,8 @@ from trainables.models import TIMM_MAX_STAGES, weights
 from trainables.models.classifier import Stage, stage_of
 from trainables.models.source import Source
 
+_FILES = ("model.safetensors", "pytorch_model.bin")
+
 _WORTH_A_STAGE = 0.001
 """Share of the backbone's parameters below which a child never opens a stage."""
 
@@ -31,6 +33,8 @@ def timm_source(name: str) -> Source:
         heads=tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads)),
         pretrained=partial(_pretrained, name, settings),
         available=partial(_available, settings),
+        cached=partial(_cached, settings),
+        url=_url(settings),
         mean=settings.mean,
         std=settings.std,
         image_size=settings.input_size[-1] if settings.fixed_input_size else Source.image_size,
@@ -66,18 +70,26 @@ def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
 
 
 def _available(settings: Any) -> bool:
+    if _cached(settings):
+        return True
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    if not _url(settings) or (settings.hf_hub_id and offline):
+        return False
+    return weights.reachable(_url(settings))
+
+
+def _cached(settings: Any) -> bool:
     if settings.hf_hub_id:
         from huggingface_hub import try_to_load_from_cache
 
-        files = ("model.safetensors", "pytorch_model.bin")
-        if any(isinstance(try_to_load_from_cache(settings.hf_hub_id, file), str) for file in files):
-            return True
-        if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-            return False
-        return weights.reachable(f"https://huggingface.co/{settings.hf_hub_id}/resolve/main/{files[0]}")
-    if settings.url:
-        return weights.cached(settings.url.rpartition("/")[2]) or weights.reachable(settings.url)
-    return False
+        return any(isinstance(try_to_load_from_cache(settings.hf_hub_id, file), str) for file in _FILES)
+    return bool(settings.url) and weights.cached(settings.url.rpartition("/")[2])
+
+
+def _url(settings: Any) -> str:
+    if settings.hf_hub_id:
+        return f"https://huggingface.co/{settings.hf_hub_id}/resolve/main/{_FILES[0]}"
+    return str(settings.url or "")
 
 
 def _trunk(network: nn.Module) -> nn.Module:

@@ -12,6 +12,11 @@ def fetch(enum: Any) -> Mapping[str, Any]:
     return state
 
 
+def cached(enum: Any) -> bool:
+    """Whether the file of a torchvision weights enum's member is in torch.hub's cache."""
+    return weights.cached(enum.url.rpartition("/")[2])
+
+
 def available(enum: Any) -> bool:
     """Whether the file of a torchvision weights enum's member is cached, or its address answers."""
-    return weights.cached(enum.url.rpartition("/")[2]) or weights.reachable(enum.url)
+    return cached(enum) or weights.reachable(enum.url)

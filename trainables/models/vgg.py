@@ -37,6 +37,8 @@ def vgg16() -> Source:
         heads=("classifier.6.",),
         pretrained=partial(torchvision_weights.fetch, enum),
         available=partial(torchvision_weights.available, enum),
+        cached=partial(torchvision_weights.cached, enum),
+        url=enum.url,
     )
 
 

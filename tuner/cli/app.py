@@ -24,6 +24,7 @@ for command in (
     look.list_models,
     look.inspect,
     probe.probe,
+    probe.weights,
     compare.compare,
     models.export,
     models.retrain,

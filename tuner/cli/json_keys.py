@@ -210,6 +210,14 @@ _PROBE: Keys = {
     "seconds": ("number", "that all of it took"),
 }
 
+_WEIGHTS: Keys = {
+    "weights": ("list", "one object a backbone"),
+    "weights[].model": ("text", "its name"),
+    "weights[].megabytes": ("number", "in millions of bytes, with the 1000-class head"),
+    "weights[].state": ("text", "in the folder, cached or not here"),
+    "weights[].source": ("text", "the file, or the address that they are fetched from"),
+}
+
 _PREDICT: Keys = {
     "classes": ("list", "the classes, in the order of the model's outputs"),
     "classes[]": ("text", ""),
@@ -233,5 +241,6 @@ KEYS: Mapping[str, Keys] = {
     "compare": _COMPARE,
     "predict": _PREDICT,
     "probe": _PROBE,
+    "weights": _WEIGHTS,
 }
 """By command; the first pattern that fits a path holds."""

@@ -15,7 +15,7 @@ from tuner.cli.terminal import open_console
 if TYPE_CHECKING:
     from tuner.tuning.probe import Probe
 
-__all__ = ["probe", "render"]
+__all__ = ["probe", "render", "weights"]
 
 
 @click.command()
@@ -72,6 +72,44 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
         console.print(part, soft_wrap=isinstance(part, Text))
     if out is not None:
         console.print(Text(f"table and picture are in {out}"), soft_wrap=True)
+
+
+@click.command()
+@click.option(
+    "--backbones",
+    default="all",
+    show_default=True,
+    help="all, small, or names of `tuner models` with commas between.",
+)
+@click.option("--weights-dir", type=FOLDER, help="Folder of state dicts named as the models.")
+@click.option("--fetch", is_flag=True, help="Fetch what is not here into the libraries' own caches.")
+@json_option
+def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool) -> None:
+    """List the pretrained weights of the backbones: which are here, where others come from, how large; or fetch them.
+
+    For nodes without a network: fetch where there is one, then copy TORCH_HOME and HF_HOME over.
+    """
+    from tuner.tuning.probe import backbones_of
+    from tuner.tuning.weights import fetch as fetch_all
+    from tuner.tuning.weights import list_weights
+
+    names = backbones_of(backbones, "cuda")
+    rows = list_weights(names, weights_dir)
+    if fetch:
+        words = Console(stderr=True, highlight=False) if as_json else open_console()
+        failed = fetch_all(rows, lambda row, said: words.print(Text(f"{row.model}: {said}"), soft_wrap=True))
+        rows = list_weights(names, weights_dir)
+    if as_json:
+        print_json({"weights": rows})
+    else:
+        table = Table(box=None, pad_edge=False)
+        for head in ("model", "MB", "state", "source"):
+            table.add_column(head, justify="right" if head == "MB" else "left", overflow="fold")
+        for row in rows:
+            table.add_row(row.model, f"{row.megabytes:.0f}", row.state, row.source)
+        open_console().print(table)
+    if fetch and failed:
+        raise click.exceptions.Exit(1)
 
 
 def render(found: "Probe") -> list[RenderableType]:

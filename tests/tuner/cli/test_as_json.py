@@ -80,7 +80,7 @@ def test_every_command_with_the_option_has_its_keys_documented():
         if any(p.name == "as_json" for p in command.params)
     }
     others = {"inspect", "plan", "spaces", "models", "status", "leaderboard", "compare", "predict"}
-    assert takes == {*others, "probe"}
+    assert takes == {*others, "probe", "weights"}
     assert {name.split()[0] for name in KEYS} == takes
 
 
@@ -130,6 +130,22 @@ def test_probe(tmp_path, monkeypatch):
     table = pd.read_csv(tmp_path / "out" / "probe.csv")
     assert table["log_loss"].tolist() == [row["log_loss"] for row in document["backbones"]]
     assert (tmp_path / "out" / "probe.png").stat().st_size > 5_000
+
+
+def test_weights(tmp_path):
+    (tmp_path / "resnet18.pt").write_bytes(b"")
+    names = "resnet18,vgg16,timm:convnext_nano.in12k_ft_in1k"
+    document = printed("weights", "--backbones", names, "--weights-dir", tmp_path)
+    check(document, KEYS["weights"])
+    rows = {row["model"]: row for row in document["weights"]}
+    assert rows["resnet18"]["state"] == "in the folder"
+    assert rows["resnet18"]["source"] == str(tmp_path / "resnet18.pt")
+    assert rows["vgg16"]["source"].startswith("https://download.pytorch.org/models/vgg16")
+    assert (
+        "huggingface.co/timm/convnext_nano.in12k_ft_in1k"
+        in rows["timm:convnext_nano.in12k_ft_in1k"]["source"]
+    )
+    assert rows["resnet18"]["megabytes"] == pytest.approx(46.8, abs=0.1)
 
 
 def test_the_leaderboard_is_the_rows_of_the_table_best_first_and_null_where_there_is_nothing(run):
