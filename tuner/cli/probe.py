@@ -1,4 +1,7 @@
-"""The command `probe`: which pretrained backbone suits the images, before anything is fine-tuned."""
+"""The commands `probe` and `weights`: which pretrained backbone suits the images, and what there is of them.
+
+Probing was not run on a GPU.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
 from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig, plain_type
-from trainables.errors import InvalidValue, RunProblem, UserMistake
+from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.sections import Section, is_real, is_whole
 
@@ -173,6 +173,9 @@ def read_best(path: Path) -> Best:
 def _config(top: Section) -> TrialConfig:
     section = top.section("config")
     try:
+        if section.text("strategy") not in strategies.names():
+            # What belongs to no strategy would be refused first, and hide the name that is wrong.
+            raise UnknownName.of("strategy", section.text("strategy"), strategies.names())
         config = TrialConfig.resolve({name: _coerce(name, v) for name, v in section.content.items()})
         models.check(section.text("model"))
         strategies.check(section.text("strategy"), config.model)

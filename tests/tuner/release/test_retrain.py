@@ -271,10 +271,10 @@ def test_a_seed_starts_over_in_smaller_parts_when_memory_runs_out(tmp_path, monk
     plain = train_seed(job(tmp_path / "plain", {"train": 6, "test": 3}), 5)
     update, started, held = TrainingRun._update, seeds._start, []
 
-    def large(run, inputs, labels):
+    def large(run, inputs, labels, kept):
         if len(labels) / run.accumulation > 2:
             raise RuntimeError("CUDA error: out of memory")
-        return update(run, inputs, labels)
+        return update(run, inputs, labels, kept)
 
     def start(job, seed):
         assert all(one() is None for one in held)
