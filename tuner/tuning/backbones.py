@@ -1,6 +1,6 @@
 """The backbones of a search whose space leaves them to a probe."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from trainables.errors import WeightsUnavailable
 from tuner.tracking.reporter import Reporter
@@ -14,17 +14,14 @@ INSTEAD = "resnet18"
 """What the drawn sample pictures are searched with where no backbone has weights: small, and quick from random ones."""
 
 
+@dataclass(frozen=True)
 class Narrowed:
     """A search whose models are settled: its config and settings, and what the probe found, if there was one."""
 
-    def __init__(
-        self,
-        config: SearchConfig,
-        settings: SpaceSettings,
-        found: Examined | None = None,
-        probe: Probe | None = None,
-    ) -> None:
-        self.config, self.settings, self.found, self.probe = config, settings, found, probe
+    config: SearchConfig
+    settings: SpaceSettings
+    found: Examined | None = None
+    probe: Probe | None = None
 
 
 def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Narrowed:

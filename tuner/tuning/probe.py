@@ -26,6 +26,7 @@ from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS, find
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.data import Examined, build_run_cache, scan_and_split, ways_out
+from tuner.tuning.group_statistics import grouped_folds, half_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +40,8 @@ __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images"
 VERSION = 1
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 
-FOLDS = 5
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
 TIMED_IMAGES = 5
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -294,12 +293,12 @@ def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) 
     classifier = placed(classifier, compute.device).eval()
     train, val = (features.validation(classifier, rows) for rows in (images.train_rows, images.val_rows))
     labels, truth = torch.from_numpy(images.train_labels), torch.from_numpy(images.val_labels)
-    folds = torch.from_numpy(_folds(images.train_labels, images.train_groups, images.seed))
+    folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
     l2, _ = choose_l2(train, labels, len(images.classes), folds)
     logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
     scores = score_logits(logits, truth, len(images.classes))
     losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
-    half = _half_width(losses, images.val_groups)
+    half = half_width(losses, images.val_groups)
     known = find(name)
     parameters = sum(p.numel() for p in classifier.backbone.parameters())
     return Probed(
@@ -319,41 +318,6 @@ def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) 
         seconds=time.perf_counter() - started,
         losses=tuple(map(float, losses)),
     )
-
-
-def _folds(
-    labels: npt.NDArray[np.int64], groups: Sequence[str], seed: int, count: int = FOLDS
-) -> npt.NDArray[np.int64]:
-    """A fold for each image [n], whole groups in one, each class spread over all; -1 where a class has only one."""
-    random = np.random.default_rng(seed)
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    first = np.unique(codes, return_index=True)[1]
-    fold_of = np.full(len(first), -1, dtype=np.int64)
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels[first] == label)
-        if len(own) > 1:
-            fold_of[random.permutation(own)] = np.arange(len(own)) % count
-    if (fold_of < 0).all():
-        # One group a class: a group has to be its own fold, or nothing could be chosen.
-        fold_of = np.arange(len(first)) % count
-    found: npt.NDArray[np.int64] = fold_of[codes]
-    return found
-
-
-def _half_width(values: Floats, groups: Sequence[str]) -> float | None:
-    """Half of a 95 % interval of the mean of `values` [n], whole `groups` being what varies; None for fewer than two.
-
-    The mean is a ratio of sums over groups, so its error is that of the residuals' sums (Cochran 1977, section 6.4).
-    """
-    from scipy import stats
-
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    count = int(codes.max()) + 1
-    if count < 2:
-        return None
-    sums = np.bincount(codes, values - values.mean())
-    error = np.sqrt(count / (count - 1) * (sums**2).sum()) / len(values)
-    return float(stats.t.ppf(0.975, count - 1) * error)
 
 
 def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
@@ -388,7 +352,7 @@ def tied(found: Probe) -> tuple[str, ...]:
     alike = [best.model]
     for one in found.rows[1:]:
         difference = np.asarray(one.losses) - np.asarray(best.losses)
-        half = _half_width(difference, found.groups)
+        half = half_width(difference, found.groups)
         if half is None or abs(difference.mean()) <= half:
             alike.append(one.model)
     return tuple(alike)

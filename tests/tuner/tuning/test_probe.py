@@ -18,7 +18,8 @@ from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
 from trainables.linear_probe import PENALTIES, choose_l2, solve
 from trainables.models.candidates import CANDIDATES
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.probe import Probe, Probed, _folds, _half_width, advised, backbones_of, probe, tied
+from tuner.tuning.group_statistics import grouped_folds, half_width
+from tuner.tuning.probe import Probe, Probed, advised, backbones_of, probe, tied
 
 SMALL = "timm:test_resnet,resnet18"
 
@@ -140,7 +141,7 @@ def test_the_penalty_is_the_one_that_cross_validation_by_groups_prefers():
     features = torch.from_numpy(
         shared + 0.8 * np.eye(3, 20)[labels] + random.normal(0, 0.3, (120, 20))
     ).float()
-    folds = _folds(labels, groups, 0)
+    folds = grouped_folds(labels, groups, 0)
     truth = torch.from_numpy(labels)
     l2, loss = choose_l2(features, truth, 3, torch.from_numpy(folds))
     sums = {}
@@ -160,27 +161,25 @@ def test_the_penalty_is_the_one_that_cross_validation_by_groups_prefers():
 def test_folds_keep_groups_whole_and_spread_every_class():
     labels = np.repeat([0, 1, 2, 3], [60, 30, 6, 3])
     groups = [f"{label}-{number // 3}" for number, label in enumerate(labels)]
-    folds = _folds(labels, groups, 3)
+    folds = grouped_folds(labels, groups, 3)
     for group in set(groups):
         assert len({fold for fold, name in zip(folds, groups, strict=True) if name == group}) == 1
     assert set(folds[labels == 0]) == set(folds[labels == 1]) == set(range(5))
     assert len(set(folds[labels == 2])) == 2
     # A class with one group stays in every training part.
     assert set(folds[labels == 3]) == {-1}
-    assert set(_folds(np.array([0, 0, 1, 1]), ["a", "a", "b", "b"], 0)) == {0, 1}
+    assert set(grouped_folds(np.array([0, 0, 1, 1]), ["a", "a", "b", "b"], 0)) == {0, 1}
 
 
 def test_the_interval_is_students_where_every_image_is_a_group_and_wider_where_groups_agree():
     values = np.random.default_rng(0).normal(size=40)
-    half = _half_width(values, [str(number) for number in range(40)])
+    half = half_width(values, [str(number) for number in range(40)])
     low, high = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
     assert half == pytest.approx((high - low) / 2)
     agreeing = np.repeat(values[:10], 4)
-    alone, together = (
-        _half_width(agreeing, [str(number // size) for number in range(40)]) for size in (1, 4)
-    )
+    alone, together = (half_width(agreeing, [str(number // size) for number in range(40)]) for size in (1, 4))
     assert together > 1.8 * alone
-    assert _half_width(values, ["one"] * 40) is None
+    assert half_width(values, ["one"] * 40) is None
 
 
 def test_ties_are_told_by_paired_differences_and_the_cheapest_of_them_is_advised():
