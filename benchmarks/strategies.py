@@ -23,7 +23,7 @@ from fine_tuning import (
 )
 
 MODEL = "timm:tf_efficientnet_lite0"
-EPOCHS, IMAGE_SIZE, SPLITS = 10, 96, 5
+EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5
 SIZES = (100, 600)
 SHARED = {
     "model": MODEL,
