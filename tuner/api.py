@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from trainables.ranges import check
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
 
@@ -219,6 +220,8 @@ def compare(
     top: int = 5,
     seeds: int = 0,
     also_by_image: bool = False,
+    folds: int = 0,
+    nested: bool = False,
     seed: int = 0,
     verbose: bool = False,
 ) -> "Comparison":
@@ -227,19 +230,29 @@ def compare(
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
     the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation; with
     `seeds` each is retrained as often with other seeds, with `also_by_image` once on a random split by image, whose
-    leak is then measured. `seed` is that of the bootstraps. Raises RunProblem for
-    runs that can't be compared.
+    leak is then measured, with `folds` on so many folds over all images, each of which then judges, and with `nested`
+    the search is repeated inside each fold. `seed` is that of the bootstraps. Raises RunProblem for runs that can't be
+    compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
     from tuner.evaluation.comparison import compare as run
-    from tuner.release.seed_session import SeedDemands, retrained
+    from tuner.release.seed_session import Retraining, SeedDemands, retrained
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)
     folders = [Path(path) for path in paths]
-    with retrained(folders, seeds, also_by_image, SeedDemands(), _show(verbose)) as (scores, leak):
-        return run(folders, out=where, top=top, seed=seed, seed_scores=scores, by_image=leak)
+    asked = Retraining(check("more_seeds", seeds), also_by_image, check("folds", folds), nested)
+    with retrained(folders, asked, SeedDemands(), _show(verbose)) as found:
+        return run(
+            folders,
+            out=where,
+            top=top,
+            seed=seed,
+            seed_scores=found.seeds,
+            by_image=found.by_image,
+            folds=found.folds,
+        )
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":

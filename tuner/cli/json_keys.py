@@ -178,6 +178,15 @@ _COMPARE: Keys = {
     "table[].*": ("any", ""),
     "pairs": ("list", "one object a pair; keys are the columns of `pairs.parquet`"),
     "pairs[].*": ("any", ""),
+    "folds": ("object?", "the same over all images, each answered out of fold; null unless asked for"),
+    "folds.count": ("number", "of folds"),
+    "folds.conclusion": ("text", "what their table says"),
+    "folds.remarks": ("list", "what they estimate, and how it compares"),
+    "folds.remarks[]": ("text", ""),
+    "folds.table": ("list", "one object a finalist; keys are the columns of `folds.parquet`"),
+    "folds.table[].*": ("any", ""),
+    "folds.pairs": ("list", "one object a pair; keys are the columns of `fold_pairs.parquet`"),
+    "folds.pairs[].*": ("any", ""),
 }
 
 _PROBE: Keys = {

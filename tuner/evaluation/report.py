@@ -8,6 +8,7 @@ from trainables.metrics import METRICS
 from tuner.evaluation.backbones import backbones_section
 from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
+from tuner.evaluation.folds import folds_section
 from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.page import document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
@@ -44,6 +45,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
     sections = [
         _summary(found, warnings),
         _scores(found, evidence, drawn["scores"], names),
+        *folds_section(found.folds),
         *background_section(found, evidence),
         *by_image_section(found),
         section("Between finalists", _pairs(found)),
