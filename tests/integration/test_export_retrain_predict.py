@@ -140,7 +140,7 @@ def test_onnx_and_exported_program_answer_as_the_pytorch_model(run, model):
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     program = torch.export.load(folder / "model.pt2").module()
     assert np.abs(session.run(None, {"images": images})[0] - truth).max() < 1e-4
-    assert np.abs(program(torch.from_numpy(images)).detach().numpy() - truth).max() < 1e-4
+    assert np.abs(program(torch.from_numpy(images))["probabilities"].detach().numpy() - truth).max() < 1e-4
     written = (
         pd.read_parquet(folder / "probabilities.parquet").set_index("path").loc[test, list(best.classes)]
     )
