@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
     from tuner.release.answers import Predictions
+    from tuner.release.int8 import Quantised
     from tuner.release.job import Retrained
     from tuner.runs.best import Best
     from tuner.runs.trial import LiveTrial
@@ -30,6 +31,7 @@ __all__ = [
     "SearchOptions",
     "compare",
     "export",
+    "export_int8",
     "plan",
     "predict",
     "probe",
@@ -254,6 +256,19 @@ def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml"
     from tuner.release.export import export as write
 
     return write(Path(run), trial, Path(out))
+
+
+def export_int8(model: AnyPath, *, data: AnyPath | None = None, verbose: bool = False) -> "Quantised":
+    """Add model.int8.onnx, the same in eight bits, to a model folder that `retrain` wrote.
+
+    The `differences` of the result say what that costs in accuracy, `before` and `after` in size and time. `data` is
+    where the images are, if not where they were. Raises RunProblem if they are others.
+
+    >>> tuner.export_int8("model").differences[0].difference  # doctest: +SKIP
+    """
+    from tuner.release.int8 import quantise
+
+    return quantise(Path(model), None if data is None else Path(data), _show(verbose))
 
 
 def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOptions]) -> "Retrained":

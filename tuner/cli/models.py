@@ -24,11 +24,19 @@ __all__ = ["export", "predict", "retrain"]
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
 @click.option("--trial", metavar="ID", help="Which trial. [default: the best]")
-@click.option("--out", type=FOLDER, default=Path("best.yaml"), show_default=True, help="Where to write it.")
-def export(run_dir: Path, trial: str | None, out: Path) -> None:
+@click.option("--out", type=FOLDER, help="Where to write it. [default: best.yaml]")
+@click.option("--int8", is_flag=True, help="RUN is a model folder: add its model in eight bits.")
+@click.option("--data", type=FOLDER, help="With --int8, where the images are. [default: where they were]")
+def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data: Path | None) -> None:
     """Write the best configuration of a search, with all that is needed to train it again."""
+    if int8:
+        _export_int8(run_dir, trial, out, data)
+        return
+    if data is not None:
+        raise click.UsageError("--data belongs to --int8; best.yaml names the images of the search")
     from tuner.release.export import export as write
 
+    out = out or Path("best.yaml")
     best = write(run_dir, trial, out)
     expected = best.expected
     say(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
@@ -36,6 +44,21 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
     say(f"its spread: {error}{expected.spread}")
     say(f"wrote {out} and {out.with_name(best.split.file)}")
     say(f"next: tuner retrain {out}")
+
+
+def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path | None) -> None:
+    from tuner.release.int8 import quantise, sentences
+    from tuner.tracking.reporter import Reporter
+
+    if trial is not None or out is not None:
+        raise click.UsageError(
+            "--int8 writes into a model folder; --trial and --out belong to an export of a run"
+        )
+    done = quantise(folder, data, Reporter(Console(highlight=False)))
+    for line in sentences(done):
+        say(line)
+    say(f"wrote {done.path} and {done.path.with_name('int8.json')}")
+    say(f"next: tuner predict {done.path} IMAGES...")
 
 
 @click.command()

@@ -17,7 +17,18 @@ __all__ = ["card", "sentences"]
 
 def sentences(metrics: Mapping[str, Any]) -> list[str]:
     """What was exported, its scores, and how sure its answers are, in words, with their uncertainty."""
-    return [f"exported: {metrics['exported']}", *score_sentences(metrics), *sure_sentences(metrics)]
+    lines = [f"exported: {metrics['exported']}", *score_sentences(metrics), *sure_sentences(metrics)]
+    return [*lines, _running(metrics["running_cost"])]
+
+
+def _running(cost: Mapping[str, Any]) -> str:
+    """What the exported graph takes to run, in words."""
+    gpu = cost["gpu_images_per_second"]
+    batches = "" if gpu is None else f", {gpu:.0f} images a second in batches on the GPU"
+    return (
+        f"one image takes {cost['milliseconds']:.1f} ms on one thread ({cost['processor']}, ONNX Runtime){batches};"
+        f" {cost['megabytes']:.1f} MB, {cost['parameters'] / 1e6:.1f} million parameters"
+    )
 
 
 def score_sentences(metrics: Mapping[str, Any]) -> list[str]:
@@ -64,6 +75,7 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
         "## Training\n\n" + _training(plan, metrics),
         "## Scores\n\n" + _scores(metrics),
         "## How sure\n\n" + how_sure(metrics),
+        "## Running it\n\n" + f"- {for_markdown(_running(metrics['running_cost']))}",
         "## Limits\n\n" + _limits(plan, metrics),
         "## Files\n\n" + _files(),
     ]

@@ -5,6 +5,7 @@ model.safetensors          the weights; best.yaml says of which model, and train
 labels.json                classes and preprocessing, also inside each of the three
 metrics.json  probabilities.parquet  training.csv  figures/  MODEL_CARD.md
 manifest.json              size and SHA-256 of every file
+model.int8.onnx  int8.json     the same in eight bits and what that costs, if `tuner export --int8` was asked for it
 """
 
 import hashlib
@@ -19,8 +20,10 @@ from trainables.errors import RunProblem
 from tuner.runs.directory import write_atomically
 
 __all__ = [
+    "INT8",
     "LABELS",
     "MANIFEST",
+    "METRICS_FILE",
     "ONNX",
     "PT2",
     "WEIGHTS",
@@ -31,7 +34,8 @@ __all__ = [
 ]
 
 ONNX, PT2, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
-LABELS, MANIFEST = "labels.json", "manifest.json"
+INT8 = "model.int8.onnx"
+LABELS, MANIFEST, METRICS_FILE = "labels.json", "manifest.json", "metrics.json"
 FORMAT = 1
 
 _CHUNK = 2**20

@@ -21,7 +21,7 @@ from tuner.release.portable import OUTPUTS, Portable
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-__all__ = ["OPSET", "TOLERANCE", "largest_difference", "write_formats"]
+__all__ = ["OPSET", "TOLERANCE", "largest_difference", "quiet", "write_formats"]
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -42,7 +42,7 @@ def write_formats(portable: Portable, spec: ModelSpec, folder: Path, images: Pix
 
     portable = portable.cpu().eval()
     save_file(_weights(portable), folder / WEIGHTS, metadata={METADATA_KEY: spec.to_json()})
-    with _quiet():
+    with quiet():
         try:
             exported = _export(portable, spec.image_size)
             torch.export.save(exported, folder / PT2, extra_files={"labels.json": spec.to_json()})
@@ -100,7 +100,7 @@ def _check(portable: Portable, folder: Path, images: Pixels) -> dict[str, float]
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(folder / ONNX), providers=["CPUExecutionProvider"])
-    with _quiet():
+    with quiet():
         program: Any = torch.export.load(folder / PT2).module()
     differences = dict.fromkeys((ONNX, PT2), 0.0)
     for part in (images, images[:1]):
@@ -120,7 +120,7 @@ def _check(portable: Portable, folder: Path, images: Pixels) -> dict[str, float]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporters' warnings and loggers are kept from the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)

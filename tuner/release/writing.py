@@ -12,7 +12,7 @@ from trainables.config import METRICS
 from tuner.evaluation.calibration import mean_logits
 from tuner.evaluation.scores import TestScores, score, score_intervals, softmax, why_no_interval
 from tuner.evaluation.statistics import FloatArray
-from tuner.release.folder import LABELS, ModelSpec, write_json, write_manifest
+from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.seeds import SeedResult, score_weights
 from tuner.release.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.runs.best import save_best
@@ -59,7 +59,8 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
     differences = write_formats(portable, spec, folder, sample_pictures(job))
     metrics = _metrics(plan, trained.models, chosen, calibration)
     metrics["largest_difference_of_exports"] = dict(differences)
-    write_json(folder / "metrics.json", metrics)
+    metrics["running_cost"] = _running_cost(portable, folder)
+    write_json(folder / METRICS_FILE, metrics)
     _write_tables(plan, trained.models, chosen, spec.temperature, folder)
     draw(folder / "figures", trained.results, metrics, job.classes)
     again = replace(plan.best, classes=job.classes, data=images.data, split=images.source)
@@ -98,6 +99,15 @@ def _portable(
         costs=() if plan.costs is None else tuple(map(tuple, plan.costs.tolist())),
     )
     return Portable(*classifiers, counts=counts, temperature=temperature), spec
+
+
+def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:
+    """What the exported graph takes on this machine, for metrics.json."""
+    from tuner.evaluation.running_cost import count_parameters, of_onnx
+    from tuner.runs.hardware import hardware
+
+    cost = of_onnx(folder / ONNX, count_parameters(*portable.classifiers))
+    return {**asdict(cost), "processor": hardware()["processor"]}
 
 
 def _choose(plan: "RetrainPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:

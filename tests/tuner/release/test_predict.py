@@ -392,5 +392,7 @@ def test_explain_needs_the_weights(folder):
 def test_explain_refuses_an_ensemble(folder):
     from tuner.release.explain import require_explain
 
-    with pytest.raises(RunProblem, match=r"where one model looked, and .* holds 3 whose answers are averaged"):
+    with pytest.raises(
+        RunProblem, match=r"where one model looked, and .* holds 3 whose answers are averaged"
+    ):
         require_explain(folder, replace(load_model(folder).spec, members=3))

@@ -9,17 +9,21 @@ import onnxruntime
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
+from pictures import write_pictures
 from test_retrain import make_best
 
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.preprocessing import centre_crop
 from trainables.errors import InvalidValue, RunProblem, UserMistake
+from tuner.cli.models import export
 from tuner.evaluation.calibration import log_losses, mean_logits
 from tuner.evaluation.costs import decide
 from tuner.evaluation.scores import softmax
 from tuner.release import retrain as retraining
 from tuner.release.folder import ModelSpec, verify
+from tuner.release.int8 import quantise, sentences
 from tuner.release.job import RetrainConfig
 from tuner.release.predict import find_images, load_model, predict
 from tuner.release.rule import make_rule
@@ -265,3 +269,49 @@ def test_the_class_of_least_expected_cost_is_named_where_a_mistake_is_dear(singl
 def test_the_onnx_names_its_outputs(single):
     session = onnxruntime.InferenceSession(str(single.folder / "model.onnx"))
     assert [output.name for output in session.get_outputs()] == ["probabilities"]
+
+
+def test_eight_bits_are_compared_image_by_image_and_answer_almost_alike(single):
+    done = quantise(single.folder)
+    assert [(one.part, one.trained_on) for one in done.differences] == [("val", True), ("test", False)]
+    images = {one.part: one.images for one in done.differences}
+    assert images == {part: len(single.plan.images.paths(part)) for part in ("val", "test")}
+    for one in done.differences:
+        assert one.difference == pytest.approx(one.accuracy_int8 - one.accuracy)
+        assert one.difference_95.low <= one.difference <= one.difference_95.high
+        assert 0 < one.largest_difference < 0.2
+    assert done.after.megabytes < 0.35 * done.before.megabytes
+    assert done.after.parameters == done.before.parameters == single.metrics["running_cost"]["parameters"]
+    verify(single.folder)
+    model, eight = load_model(single.folder), load_model(single.folder / "model.int8.onnx")
+    assert eight.spec == model.spec
+    pictures = test_pictures(single)
+    gap = np.abs(eight(pictures) - model(pictures)).max()
+    assert gap == pytest.approx(done.differences[1].largest_difference, abs=1e-6)
+    told = json.loads((single.folder / "int8.json").read_text(encoding="utf-8"))
+    assert told["differences"][1]["difference"] == done.differences[1].difference
+    said = " ".join(sentences(done))
+    assert "(the model was trained on them, which hides a part of the loss)" in said
+    assert f"{done.after.megabytes:.1f} MB instead of {done.before.megabytes:.1f}" in said
+    with pytest.raises(RunProblem, match=r"model\.int8\.onnx exists already; remove it"):
+        quantise(single.folder)
+
+
+def test_eight_bits_need_the_images_of_the_model(ensemble, tmp_path):
+    write_pictures(tmp_path / "others", {"blue": 8, "green": 8}, seed=5)
+    with pytest.raises(RunProblem, match=r"does not hold the images that .* was made from"):
+        quantise(ensemble.folder, data=tmp_path / "others")
+
+
+def test_on_the_command_line_an_export_in_eight_bits_takes_a_model_folder(ensemble):
+    done = CliRunner().invoke(export, [str(ensemble.folder), "--int8"])
+    assert done.exit_code == 0, done.output
+    assert "model.int8.onnx: " in done.output
+    assert "p = " in done.output
+    for wrong, said in (
+        (["--int8", "--out", "x"], "--int8 writes into"),
+        (["--data", "x"], "belongs to --int8"),
+    ):
+        refused = CliRunner().invoke(export, [str(ensemble.folder), *wrong])
+        assert refused.exit_code == 2
+        assert said in " ".join(refused.output.split())
