@@ -5,10 +5,13 @@
 EfficientNet-Lite0 from ImageNet weights, every layer trained, the rates falling towards the input. The temperature
 and the sets' thresholds come from the validation images of a split, which the model has not seen, and are judged on its
 test images. Every split's test images are its own; intervals are Student's over the splits.
+
+With `--exported retrained` the model that is judged is one more, trained on the validation images too: `tuner retrain`
+exports such a one, under the temperature and the thresholds of the first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +39,8 @@ from tuner.evaluation.statistics import FloatArray, calibration_error
 EPOCHS, IMAGE_SIZE, SPLITS, TRAINING = 8, 96, 10, 300
 ALPHA = 0.1
 SETTINGS = {**SHARED, "strategy": "layerwise", "stage_decay": 0.5, "backbone_learning_rate": 3e-4}
-SMOOTHING = (0.1, 0.0)
+SMOOTHING = ("0.1", "0")
+EXPORTED = ("held_out", "retrained")
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,24 @@ class Answers:
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, splits=SPLITS)
+    options = parse(__doc__, splits=SPLITS, exported=EXPORTED, smoothing=SMOOTHING)
     epochs, size, training = (2, 32, 40) if options.quick else (EPOCHS, IMAGE_SIZE, TRAINING)
     pool = open_pool(size)
     chosen = list(splits(pool, 3 if options.quick else options.splits, training))
     with lite_weights([MODEL], options.quick) as weights:
         compute = compute_config(weights[MODEL], size, "auto")
-        for smoothing in SMOOTHING:
-            settings = {**SETTINGS, "max_epochs": epochs, "label_smoothing": smoothing}
-            found = [judged(*answers(settings, split, compute)) for split in chosen]
-            print(f"\n{counted(chosen[0])}, label smoothing {smoothing:g}")
-            print_temperature(found)
-            print_sets(found, pool.classes)
+        for smoothing in options.smoothing:
+            settings = {**SETTINGS, "max_epochs": epochs, "label_smoothing": float(smoothing)}
+            found: dict[str, list[dict[str, float]]] = {which: [] for which in options.exported}
+            for split in chosen:
+                val, test = answers(settings, split, compute)
+                for which in options.exported:
+                    asked_of = test if which == "held_out" else retrained(settings, split, compute)
+                    found[which].append(judged(val, asked_of))
+            for which, rows in found.items():
+                print(f"\n{counted(chosen[0])}, label smoothing {smoothing}, exported: {which}")
+                print_temperature(rows)
+                print_sets(rows, pool.classes)
     print_held_equal(
         f"{source()[2]}, {len(chosen)} splits by group, {size} px, {epochs} epochs",
         f"{MODEL.removeprefix('timm:')} in {compute.precision}, layerwise, batch 32, AdamW, cosine",
@@ -70,11 +80,24 @@ def main() -> None:
 
 def answers(settings: Mapping[str, object], split: Split, compute: ComputeConfig) -> tuple[Answers, Answers]:
     """Train on the split for all epochs; the model's answers to its validation and its test images."""
+    run = trained(settings, split, compute)
+    return asked(run, split, split.val), asked(run, split, split.test)
+
+
+def retrained(settings: Mapping[str, object], split: Split, compute: ComputeConfig) -> Answers:
+    """Train with the same seed on the validation images too; the answers to the test images."""
+    both = np.sort(np.concatenate([split.train, split.val]))
+    run = trained(settings, replace(split, train=both, val=split.val[:0]), compute)
+    return asked(run, split, split.test)
+
+
+def trained(settings: Mapping[str, object], split: Split, compute: ComputeConfig) -> TrainingRun:
+    """The model after all epochs, whatever validation said."""
     config = TrialConfig.resolve({"patience": 0, **settings, "seed": split.seed})
     run = TrainingRun(config, split.data, compute)
-    for _ in run.epochs():
-        pass
-    return asked(run, split, split.val), asked(run, split, split.test)
+    for _ in range(config.max_epochs):
+        run.step()
+    return run
 
 
 def asked(run: TrainingRun, split: Split, places: npt.NDArray[np.int64]) -> Answers:
