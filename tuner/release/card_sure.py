@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuner.release.rule import some
 from tuner.runs.escaping import for_markdown
 
 __all__ = ["how_sure", "percent", "points", "sure_sentences"]
@@ -13,7 +14,7 @@ def sure_sentences(metrics: Mapping[str, Any]) -> list[str]:
     """How believable the probabilities are and how often the sets hold the truth, in words."""
     lines = []
     if metrics["calibration"] is not None:
-        lines += _temperature(metrics["calibration"])
+        lines += _temperature(metrics["calibration"], metrics["grouped"])
         lines += _sets(metrics["sets"])
     if metrics["costs"] is not None and (test := metrics["costs"]["test"]) is not None:
         lines.append(
@@ -24,13 +25,14 @@ def sure_sentences(metrics: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _temperature(found: Mapping[str, Any]) -> list[str]:
+def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
     part = "test" if found["test"] is not None else "validation"
     loss, error = (found[part][name] for name in ("loss", "calibration_error"))
-    square = error["square"]
+    square, fitted = error["square"], found["validation"]
+    groups = f" of {fitted['groups']} groups" if grouped else ""
     return [
-        f"temperature {found['temperature']:.3f}, from {found['validation']['images']} validation images of"
-        f" {found['validation']['groups']} groups, answered {found['held_out']}; the class named stays the same",
+        f"temperature {found['temperature']:.3f}, from {fitted['images']} validation images{groups}, answered"
+        f" {found['held_out']}; the class named stays the same",
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
         f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",
@@ -51,8 +53,8 @@ def _sets(found: Mapping[str, Any]) -> list[str]:
         )
     if few:
         lines.append(
-            f"fewer than {found['needed_groups']} calibration groups of {', '.join(few)}: the promise of the sets holds"
-            " for all classes together, not for each of these"
+            f"fewer than {found['needed_groups']} calibration groups of {some(few)}: for these the sets may"
+            " miss the truth more often"
         )
     return lines
 

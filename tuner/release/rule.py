@@ -13,7 +13,10 @@ from tuner.evaluation.costs import decide
 from tuner.release.folder import ModelSpec
 from tuner.release.predictions import UNSURE, Prediction
 
-__all__ = ["Rule", "make_rule"]
+__all__ = ["Rule", "make_rule", "some"]
+
+_NAMED = 5
+"""Classes that a warning names; of more it counts the rest."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -86,6 +89,12 @@ def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, .
     if not few:
         return ()
     return (
-        f"--alpha {alpha:g} needs {needed} calibration groups a class, and {', '.join(few)} had fewer: for these the"
-        " sets may miss the truth more often",
+        f"--alpha {alpha:g} needs {needed} calibration groups a class, and {some(few)} had fewer: for these"
+        " the sets may miss the truth more often",
     )
+
+
+def some(names: Sequence[str], most: int = _NAMED) -> str:
+    """The first of `names`, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
