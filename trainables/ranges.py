@@ -60,6 +60,8 @@ NUMBERS: Mapping[str, Range] = {
     "top": Range(1, 1_000_000),
     "most": Range(1, 1_000_000),
     "port": Range(0, 65_535),
+    "alpha": Range(0.0001, 0.5, whole=False),
+    "min_confidence": Range(0, 1, whole=False),
 }
 """The range of each number by its name in Python."""
 

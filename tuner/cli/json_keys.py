@@ -232,8 +232,13 @@ _PREDICT: Keys = {
     "classes[]": ("text", ""),
     "images": ("list", "one object an image"),
     "images[].path": ("text", ""),
-    "images[].class": ("text?", "the likeliest"),
-    "images[].probability": ("number?", "that of this class"),
+    "images[].class": (
+        "text?",
+        "the likeliest, or that of least expected cost; unsure if none is likely enough",
+    ),
+    "images[].probability": ("number?", "that of the class which is named, or would be"),
+    "images[].set": ("list", "with `--alpha`, the classes in its set"),
+    "images[].set[]": ("text", ""),
     "images[].error": ("text?", "why the image could not be read"),
     "images[].*": ("number?", "a class's probability, under its name"),
 }

@@ -24,14 +24,15 @@ from tuner.cluster.session import RaySession
 from tuner.evaluation.statistics import FloatArray
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs", "train_seeds"]
+__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs"]
 
 
 @dataclass(frozen=True)
 class SeedJob:
     """What all seeds share.
 
-    `rows` are (path, label, part) of the images to train on and, if any, to validate on; `reduced_after` are
+    `rows` are (path, label, part) of the images to train on and, if any, to validate on. The trained model answers
+    the images of `test_paths` in `test_cache`, if there are any. `reduced_after` are
     the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
     None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
     weights of the last `late` epochs go to `folder`. Without `feature_cache_bytes` frozen features are not kept.
@@ -73,14 +74,6 @@ class SeedResult:
 def draw_seeds(seed: int, count: int) -> list[int]:
     """`count` seeds that follow from `seed`; it is not among them, for it was chosen along with its luck."""
     return [int(np.random.SeedSequence([seed, 3, i]).generate_state(1)[0]) for i in range(count)]
-
-
-def train_seeds(
-    job: SeedJob, seeds: Sequence[int], session: RaySession, reporter: Reporter
-) -> list[SeedResult]:
-    """The result of every seed, in their order; as many at once as fit the Ray session."""
-    (results,) = train_jobs([(job, seeds)], session, reporter)
-    return results
 
 
 def train_jobs(

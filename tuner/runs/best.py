@@ -12,7 +12,8 @@ from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
-from tuner.runs.sections import Section, is_real, is_whole
+from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
+from tuner.runs.sections import Section, is_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +77,8 @@ class Best:
     """Everything that best.yaml says.
 
     `plateau_reduced_after` are the epochs after which a plateau schedule lowered the head's rate. `mean` and
-    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation.
+    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation. `ensemble`
+    are the members of the ensemble that validation chose, if one was looked for.
     """
 
     trial: str
@@ -94,6 +96,7 @@ class Best:
     split: SplitSource
     versions: Mapping[str, str]
     plateau_reduced_after: tuple[int, ...] = ()
+    ensemble: tuple[Member, ...] = ()
 
 
 def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
@@ -131,12 +134,15 @@ def to_record(best: Best) -> dict[str, Any]:
     }
     if best.config.schedule == "plateau":
         record["plateau_reduced_after"] = list(best.plateau_reduced_after)
+    if best.ensemble:
+        record["ensemble"] = to_records(best.ensemble)
     return record
 
 
 TOP = (
     *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),
     *("normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
+    "ensemble",
 )
 
 
@@ -153,7 +159,7 @@ def read_best(path: Path) -> Best:
     data = _data(top.section("data"))
     classes = _classes(top, data)
     plateau = config.schedule == "plateau"
-    reduced = top.take("plateau_reduced_after", _epochs, "a list of epochs") if plateau else []
+    reduced = top.take("plateau_reduced_after", are_epochs, "a list of epochs") if plateau else []
     return Best(
         trial=top.text("trial"),
         run=top.text("run"),
@@ -170,6 +176,7 @@ def read_best(path: Path) -> Best:
         split=_split(top.section("split")),
         versions=dict(top.section("versions").content),
         plateau_reduced_after=tuple(reduced),
+        ensemble=members_of(top, _config),
     )
 
 
@@ -184,9 +191,8 @@ def _config(top: Section) -> TrialConfig:
         strategies.check(section.text("strategy"), config.model)
     except UserMistake as error:
         text = str(error)
-        raise type(error)(
-            text if text.startswith(str(top.path)) else f"{top.path}: config: {text}"
-        ) from error
+        where = f"{top.path}: {f'{top.name}.' if top.name else ''}config"
+        raise type(error)(text if text.startswith(str(top.path)) else f"{where}: {text}") from error
     return config
 
 
@@ -269,7 +275,3 @@ def _split(section: Section) -> SplitSource:
         groups=section.text_or_null("groups"),
         group_regex=section.text_or_null("group_regex"),
     )
-
-
-def _epochs(value: Any) -> bool:
-    return isinstance(value, list) and all(is_whole(epoch, 1) for epoch in value)

@@ -247,6 +247,8 @@ def test_contradictions_are_refused_before_anything_is_read(tmp_path):
         check_config(replace(config, epochs=0))
     with pytest.raises(InvalidValue, match=r"--final .* --average"):
         check_config(replace(config, final=True, average=True))
+    with pytest.raises(InvalidValue, match=r"--ensemble .* --average"):
+        check_config(replace(config, ensemble=True, average=True))
     with pytest.raises(RunProblem, match="exists already"):
         check_config(replace(config, out=tmp_path))
 
@@ -259,11 +261,16 @@ def test_class_names_in_any_script_can_be_drawn(tmp_path):
         "train_accuracy": 0.5,
         "val_accuracy": math.nan,
     }
-    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}}
+    rows = [
+        {"min_confidence": 0.5, "answered": 0.9, "accuracy": 0.8},
+        {"min_confidence": 0.99, "answered": 0.0, "accuracy": None},
+    ]
+    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}, "answered": rows}
     draw(tmp_path / "figures", [SeedResult(1, (epoch, {**epoch, "epoch": 2}))], metrics, ["감자", "a" * 60])
     assert {file.name for file in (tmp_path / "figures").iterdir()} == {
         "learning_curves.png",
         "confusion_matrix.png",
+        "answered.png",
     }
 
 
