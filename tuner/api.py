@@ -50,8 +50,10 @@ AnyPath = Path | str
 class SearchOptions(TypedDict, total=False):
     """What `search` and `plan` take by name: the fields of `SearchConfig` beside `space` and `data`."""
 
+    labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
+    without: AnyPath | None
     split: str
     samples: int | None
     max_epochs: int | None
@@ -91,6 +93,7 @@ class RetrainOptions(TypedDict, total=False):
     """What `retrain` takes by name: the fields of `RetrainConfig` beside `best`."""
 
     data: AnyPath | None
+    labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
     seeds: int
@@ -173,8 +176,10 @@ def probe(
     data: AnyPath | None = None,
     *,
     backbones: str | Sequence[str] = "auto",
+    labels: AnyPath | None = None,
     groups: AnyPath | None = None,
     group_regex: str | None = None,
+    without: AnyPath | None = None,
     split: str = "0.8,0.1,0.1",
     image_size: int | None = None,
     weights: Literal["auto", "none"] = "auto",
@@ -194,9 +199,8 @@ def probe(
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.probe import probe as run
 
-    paths = _with_paths(
-        {"data": data, "groups": groups, "weights_dir": weights_dir}, ("data", "groups", "weights_dir")
-    )
+    named = {"data": data, "labels": labels, "groups": groups, "without": without, "weights_dir": weights_dir}
+    paths = _with_paths(named, tuple(named))
     config = SearchConfig(
         space="",
         group_regex=group_regex,
@@ -265,7 +269,7 @@ def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOp
     from tuner.release.retrain import retrain as run
 
     path = Path(best)
-    given = _with_paths(options, ("data", "groups", "out"))
+    given = _with_paths(options, ("data", "labels", "groups", "out"))
     config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **given)
     return run(config, _show(verbose))
 
@@ -312,7 +316,7 @@ class _Telling:
 def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
     from tuner.tuning.config import SearchConfig
 
-    given = _with_paths(options, ("groups", "runs_dir", "weights_dir"))
+    given = _with_paths(options, ("labels", "groups", "without", "runs_dir", "weights_dir"))
     for name in ("models", "strategies", "log"):
         value = given.get(name, ())
         given[name] = (value,) if isinstance(value, str) else tuple(value)

@@ -5,7 +5,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from trainables.data.decode import (
     quiet_decoding,
     read_rgb,
 )
+from trainables.data.labels import lay_out_table
 from trainables.data.layout import EXPECTED, Found, lay_out
 from trainables.data.parallel import in_threads, num_workers
 from trainables.errors import DataProblem
@@ -54,7 +55,8 @@ class Scan:
 
     `classes` are those with images, in natural order; `images` are ordered by path. `passed_over` and
     `corrupt` are pairs of path and reason. `parts` are pairs of folder and part (train, val, test) where the
-    folder is split already.
+    folder is split already. `labels` is the table that the labels are from, None for folders; `left_out` are images
+    that were asked to be left out.
     """
 
     folder: Path
@@ -64,6 +66,8 @@ class Scan:
     corrupt: tuple[tuple[str, str], ...]
     empty_classes: tuple[str, ...]
     parts: tuple[tuple[str, str], ...] = ()
+    labels: Path | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -77,6 +81,8 @@ class Scan:
 def scan(
     folder: Path,
     *,
+    labels: Path | None = None,
+    without: Collection[str] = (),
     workers: int | None = None,
     progress: Progress | None = None,
     memo: bool = True,
@@ -84,14 +90,21 @@ def scan(
 ) -> Scan:
     """What is in `folder`, every image decoded once.
 
+    With `labels` a table says which files are images and of which class, else the folders do. Of the paths `without`
+    those that are there are left out.
+
     With `memo` the results are kept under the user's cache directory, so that unchanged files (by path, size
     and time) need no second look. Raises DataProblem if there is no such folder, if a folder can't be opened or
     understood, if fewer than two classes have images, or if more than the share `max_corrupt` of the images can't
     be read.
     """
     folder = folder.expanduser().absolute()
-    layout = lay_out(folder)
-    found = layout.found
+    if labels is not None:
+        labels = labels.expanduser().absolute()
+    layout = lay_out(folder) if labels is None else lay_out_table(folder, labels)
+    unwanted = frozenset(without)
+    found = [file for file in layout.found if file.path not in unwanted]
+    left_out = tuple(file.path for file in layout.found if file.path in unwanted)
     looks = _look_at_all(folder, found, num_workers(workers), progress, memo)
     images, corrupt = [], []
     for file, look in zip(found, looks, strict=True):
@@ -102,11 +115,26 @@ def scan(
     _check_corrupt(folder, len(found), corrupt, max_corrupt)
     counts = Counter(image.label for image in images)
     classes = tuple(sorted(counts, key=_natural))
+    if len(classes) < 2 and labels is not None:
+        only = f"only images of {classes[0]!r}" if classes else "no image"
+        raise DataProblem(
+            f"labels file {labels} names {only} that can be read; at least two classes are needed"
+        )
     if len(classes) < 2:
         only = f"only {classes[0]!r} holds images" if classes else "no class folder holds an image"
         raise DataProblem(f"{folder}: {only}; {EXPECTED}, at least two classes")
     empty = tuple(sorted((label for label in layout.labels if label not in counts), key=_natural))
-    return Scan(folder, classes, tuple(images), layout.passed_over, tuple(corrupt), empty, layout.parts)
+    return Scan(
+        folder,
+        classes,
+        tuple(images),
+        layout.passed_over,
+        tuple(corrupt),
+        empty if labels is None else (),
+        layout.parts,
+        labels,
+        left_out,
+    )
 
 
 def pixel_hash(pixels: Pixels) -> str:

@@ -44,13 +44,22 @@ def list_models(name: str | None, as_json: bool) -> None:
 @click.option("--seed", type=Number("seed"), default=0, show_default=True)
 @json_option
 def inspect(
-    folder: Path, groups: Path | None, group_regex: str | None, split: str, seed: int, as_json: bool
+    folder: Path,
+    labels: Path | None,
+    groups: Path | None,
+    group_regex: str | None,
+    without: Path | None,
+    split: str,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split. Writes nothing."""
     from trainables.data.split import parse_fractions
     from tuner.tuning import inspection
 
-    found = inspection.inspect(folder, groups, group_regex, parse_fractions(split), seed)
+    found = inspection.inspect(
+        folder, groups, group_regex, parse_fractions(split), seed, labels=labels, without=without
+    )
     if as_json:
         print_json(documents.inspection(found))
     else:

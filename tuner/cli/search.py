@@ -26,7 +26,9 @@ __all__ = ["leaderboard", "resume", "run"]
     help="A space's name (see `tuner spaces`) or the path of your own .py file.",
 )
 @click.option(
-    "--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures."
+    "--data",
+    type=FOLDER,
+    help="Image folder, one sub-folder a class unless --labels says. Without it: drawn sample pictures.",
 )
 @data_options
 @click.option("--samples", type=Number("samples"), help="How many trials. [default: the space's]")

@@ -69,7 +69,13 @@ def check_config(config: RetrainConfig) -> None:
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
     images = find_images(
-        best, config.best, reporter, data=config.data, groups=config.groups, group_regex=config.group_regex
+        best,
+        config.best,
+        reporter,
+        data=config.data,
+        labels=config.labels,
+        groups=config.groups,
+        group_regex=config.group_regex,
     )
     if config.final:
         parts: tuple[str, ...] = ("train", "val", "test")

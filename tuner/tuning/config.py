@@ -31,8 +31,10 @@ class SearchConfig:
 
     space: str = "auto"
     data: Path | None = None
+    labels: Path | None = None
     groups: Path | None = None
     group_regex: str | None = None
+    without: Path | None = None
     split: str = "0.8,0.1,0.1"
     samples: int | None = None
     max_epochs: int | None = None
@@ -72,6 +74,11 @@ class SearchConfig:
         from trainables.data.split import parse_fractions
 
         parse_fractions(self.split)
+        for name in ("labels", "without"):
+            if self.data is None and getattr(self, name) is not None:
+                raise InvalidValue(
+                    f"--{name} {getattr(self, name)} names images below --data FOLDER; say which folder"
+                )
         if self.metric not in METRICS:
             raise UnknownName.of("metric", self.metric, METRICS)
         if self.precision not in PRECISIONS:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
-from trainables.errors import InvalidValue, WeightsUnavailable
+from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
@@ -46,14 +46,14 @@ def load_data(
         return replace(found, weights=_settle_weights(config, settings, found.sample, reporter))
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
-    scan = scan_and_tell(folder, reporter)
+    scan = scan_images(folder, config.labels, config.without, reporter)
     return Examined(scan, _split(config, scan, groups_csv, reporter), weights, sample, groups_csv)
 
 
 def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
     """The same without a space: whoever asks sees to the weights."""
     folder, groups_csv, sample = _data_source(config, reporter)
-    scan = scan_and_tell(folder, reporter)
+    scan = scan_images(folder, config.labels, config.without, reporter)
     return Examined(scan, _split(config, scan, groups_csv, reporter), config.weights, sample, groups_csv)
 
 
@@ -68,12 +68,52 @@ def build_run_cache(
         return build_cache(folder, paths, [hashes[path] for path in paths], image_size, progress=progress)
 
 
+def scan_images(folder: Path, labels: Path | None, without: Path | None, reporter: Reporter) -> "Scan":
+    """The images in `folder`, labelled by the table `labels` if there is one, but for those marked in `without`.
+
+    Raises DataProblem for what can't be read, and for a marked image that is not there.
+    """
+    from trainables.data.labels import read_left_out
+    from trainables.data.table import Paths
+
+    if without is None:
+        return scan_and_tell(folder, reporter, labels)
+    whole = scan_and_tell(folder, reporter, labels)
+    paths = Paths({image.path for image in whole.images})
+    marked = {paths.meant(path) for path in read_left_out(without)}
+    if unknown := sorted(marked - {image.path for image in whole.images}):
+        raise DataProblem(
+            f"--without {without} names {len(unknown)} images that are not in {folder}, the first {unknown[0]!r};"
+            " paths are relative to that folder"
+        )
+    found = scan_and_tell(folder, Reporter(), labels, marked)
+    reporter.line(f"left out, as {without} says: {len(found.left_out)} of {len(whole.images)} images")
+    return found
+
+
+def groups_file(labels: Path | None, groups: Path | None, group_regex: str | None) -> Path | None:
+    """Where groups are read from: `groups`, else the column of that name in `labels`, if there is no pattern.
+
+    Raises InvalidValue for groups from both.
+    """
+    from trainables.data.labels import has_groups
+
+    if labels is None or not has_groups(labels):
+        return groups
+    if groups is not None or group_regex is not None:
+        given = f"--groups {groups}" if groups is not None else f"--group-regex {group_regex!r}"
+        raise InvalidValue(
+            f"--labels {labels} has a column group, and {given} says otherwise; choose one of them"
+        )
+    return labels
+
+
 def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path | None, bool]:
     """Folder, groups file, and whether it is the sample data."""
     if config.data is not None:
         folder = config.data.expanduser()
         require_folder(folder, f"--data {printable(config.data)} must be a folder of images")
-        return folder.resolve(), config.groups, False
+        return folder.resolve(), groups_file(config.labels, config.groups, config.group_regex), False
     from trainables.data.sample import sample_data
 
     reporter.line(

@@ -77,17 +77,23 @@ def inspect(
     group_regex: str | None,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
+    *,
+    labels: Path | None = None,
+    without: Path | None = None,
 ) -> Inspection:
     """What is in `folder`, however many of its images are corrupt; raises DataProblem if it has no classes.
 
     `split_problem` is the sentence with which a search would refuse to split it, if it would.
     """
+    from trainables.data.labels import read_left_out
     from trainables.data.scan import scan
     from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
     from trainables.errors import DataProblem
+    from tuner.tuning.data import groups_file
 
-    found = scan(folder, memo=False, max_corrupt=1.0)
-    given = read_groups(found, groups_csv, group_regex)
+    left_out = () if without is None else read_left_out(without)
+    found = scan(folder, labels=labels, without=left_out, memo=False, max_corrupt=1.0)
+    given = read_groups(found, groups_file(labels, groups_csv, group_regex), group_regex)
     try:
         make_split(found, given, fractions, seed)
         problem = None
