@@ -101,7 +101,9 @@ def splits(pool: Pool, count: int, num_train: int, num_val: int = 200) -> Iterat
         after = (number + 1) % count
         test, val = (np.flatnonzero(block == which) for which in (number, after))
         rest = np.flatnonzero((block != number) & (block != after))
-        yield Split(pool, drawn(pool, rest, num_train, number), drawn(pool, val, num_val, number), test, number)
+        yield Split(
+            pool, drawn(pool, rest, num_train, number), drawn(pool, val, num_val, number), test, number
+        )
 
 
 def drawn(pool: Pool, places: Rows, wanted: int, seed: int) -> Rows:
