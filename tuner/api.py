@@ -53,6 +53,7 @@ class SearchOptions(TypedDict, total=False):
     labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
+    groups_from_similar: bool
     without: AnyPath | None
     split: str
     samples: int | None

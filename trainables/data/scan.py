@@ -20,6 +20,7 @@ from trainables.data.decode import (
 from trainables.data.labels import lay_out_table
 from trainables.data.layout import EXPECTED, Found, lay_out
 from trainables.data.parallel import in_threads, num_workers
+from trainables.data.perceptual import hash_of
 from trainables.errors import DataProblem
 
 __all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
@@ -30,7 +31,7 @@ Progress = Callable[[int, int], None]
 MAX_CORRUPT = 0.05
 """Share of corrupt images from which a folder is refused."""
 
-_MEMO_VERSION = 1
+_MEMO_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class ImageFile:
     """One readable image.
 
     `path` is relative to the folder, with forward slashes; `part` is train, val or test where the folder
-    is split already; `width` and `height` are those of the upright picture; `pixels` is its hash.
+    is split already; `width` and `height` are those of the upright picture; `pixels` is its hash, `look` the perceptual
+    one, which copies of another size or quality nearly share.
     """
 
     path: str
@@ -47,6 +49,7 @@ class ImageFile:
     width: int
     height: int
     pixels: str
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,8 +187,8 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(p), "") if p[0] in "0123456789" else (1, 0, p) for p in pieces], name
 
 
-_Look = tuple[int, int, str]
-"""Width, height and pixel hash."""
+_Look = tuple[int, int, str, str]
+"""Width, height, pixel hash and perceptual hash."""
 
 
 def _look(path: Path) -> _Look | str:
@@ -194,7 +197,7 @@ def _look(path: Path) -> _Look | str:
         pixels = read_rgb(path)
     except UnreadableImage as error:
         return str(error)
-    return pixels.shape[1], pixels.shape[0], pixel_hash(pixels)
+    return pixels.shape[1], pixels.shape[0], pixel_hash(pixels), hash_of(pixels)
 
 
 def _look_at_all(
@@ -223,7 +226,8 @@ def _read_memo(store: Path) -> dict[str, _Look]:
         content = json.loads(store.read_text(encoding="utf-8"))
         if content["version"] != _MEMO_VERSION:
             return {}
-        return {key: (int(w), int(h), str(pixels)) for key, (w, h, pixels) in content["looks"].items()}
+        looks = content["looks"].items()
+        return {key: (int(w), int(h), str(pixels), str(look)) for key, (w, h, pixels, look) in looks}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -31,6 +31,11 @@ __all__ = ["leaderboard", "resume", "run"]
     help="Image folder, one sub-folder a class unless --labels says. Without it: drawn sample pictures.",
 )
 @data_options
+@click.option(
+    "--groups-from-similar",
+    is_flag=True,
+    help="Group pictures that look like one object, by a backbone's features, as `tuner inspect --similar` proposes.",
+)
 @click.option("--samples", type=Number("samples"), help="How many trials. [default: the space's]")
 @click.option(
     "--max-epochs",

@@ -34,6 +34,7 @@ class SearchConfig:
     labels: Path | None = None
     groups: Path | None = None
     group_regex: str | None = None
+    groups_from_similar: bool = False
     without: Path | None = None
     split: str = "0.8,0.1,0.1"
     samples: int | None = None
@@ -79,6 +80,11 @@ class SearchConfig:
                 raise InvalidValue(
                     f"--{name} {getattr(self, name)} names images below --data FOLDER; say which folder"
                 )
+        if self.data is None and self.groups_from_similar:
+            raise InvalidValue(
+                "--groups-from-similar looks through your images, and the drawn sample pictures have their groups;"
+                " say where yours are: --data FOLDER"
+            )
         if self.metric not in METRICS:
             raise UnknownName.of("metric", self.metric, METRICS)
         if self.precision not in PRECISIONS:

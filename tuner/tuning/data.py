@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trainables.data.scan import Scan
+    from tuner.tuning.similar import Similar
 
 
 @dataclass(frozen=True)
 class Examined:
-    """The images of a search, their split and groups file, the weights; `sample`: tuner drew the images."""
+    """The images of a search, their split and groups file, the weights; `sample`: tuner drew the images.
+
+    `similar` is the proposal that the groups are from, where they are from one.
+    """
 
     scan: "Scan"
     split: "pd.DataFrame"
     weights: str
     sample: bool
     groups: Path | None
+    similar: "Similar | None" = None
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -47,14 +52,16 @@ def load_data(
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
-    return Examined(scan, _split(config, scan, groups_csv, reporter), weights, sample, groups_csv)
+    split, similar = _split(config, scan, groups_csv, reporter)
+    return Examined(scan, split, weights, sample, groups_csv, similar)
 
 
 def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
     """The same without a space: whoever asks sees to the weights."""
     folder, groups_csv, sample = _data_source(config, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
-    return Examined(scan, _split(config, scan, groups_csv, reporter), config.weights, sample, groups_csv)
+    split, similar = _split(config, scan, groups_csv, reporter)
+    return Examined(scan, split, config.weights, sample, groups_csv, similar)
 
 
 def build_run_cache(
@@ -113,7 +120,13 @@ def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path |
     if config.data is not None:
         folder = config.data.expanduser()
         require_folder(folder, f"--data {printable(config.data)} must be a folder of images")
-        return folder.resolve(), groups_file(config.labels, config.groups, config.group_regex), False
+        groups = groups_file(config.labels, config.groups, config.group_regex)
+        if config.groups_from_similar and (groups is not None or config.group_regex is not None):
+            given = f"in {groups}" if groups is not None else f"by --group-regex {config.group_regex!r}"
+            raise InvalidValue(
+                f"--groups-from-similar proposes groups, which are given {given}; choose one of them"
+            )
+        return folder.resolve(), groups, False
     from trainables.data.sample import sample_data
 
     reporter.line(
@@ -123,11 +136,21 @@ def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path |
     return folder, groups, True
 
 
-def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter) -> "pd.DataFrame":
+def _split(
+    config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter
+) -> "tuple[pd.DataFrame, Similar | None]":
     from trainables.data.split import make_split, parse_fractions, read_groups
 
-    groups = None
-    if groups_csv is not None or config.group_regex is not None:
+    groups, similar = None, None
+    if config.groups_from_similar:
+        from tuner.tuning.image_features import find_similar
+        from tuner.tuning.similar import sentences
+
+        similar = find_similar(config, scan, reporter)
+        groups = similar.names
+        for sentence in sentences(similar):
+            reporter.line(sentence)
+    elif groups_csv is not None or config.group_regex is not None:
         groups = read_groups(scan, groups_csv, config.group_regex)
     else:
         reporter.warn(
@@ -137,7 +160,7 @@ def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter
     fractions = parse_fractions(config.split)
     if understood := given_split(scan, fractions):
         reporter.line(understood)
-    return make_split(scan, groups, fractions, config.seed)
+    return make_split(scan, groups, fractions, config.seed), similar
 
 
 def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trainables.data.scan import ImageFile, Scan
     from trainables.data.split import Fractions
 
-__all__ = ["ClassRow", "Duplicates", "Inspection", "inspect", "render"]
+__all__ = ["ClassRow", "Duplicates", "Inspection", "describe", "inspect", "look", "render"]
 
 _NAMED = 5
 """So many files of a kind are named, the rest counted."""
@@ -34,7 +34,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Images with the pixels of an earlier one: how many, and pairs of paths as examples."""
+    """Images with the pixels, or nearly the look, of another: how many, and pairs of paths as examples."""
 
     count: int
     examples: tuple[tuple[str, str], ...]
@@ -45,9 +45,9 @@ class Inspection:
     """What `inspect` found.
 
     `smallest`, `median` and `largest` are sizes in pixels, (width, height), by area. `imbalance` is the
-    largest class over the smallest. `expected_leaks` of `test_images` in a random split would have another
-    photograph of their group in training. `given_split` says how the folders of a split were understood, and
-    `findings` are what a search warns of.
+    largest class over the smallest. `near_copies` are pairs that only a perceptual hash takes for the same.
+    `expected_leaks` of `test_images` in a random split would have another photograph of their group in training.
+    `given_split` says how the folders of a split were understood, and `findings` are what a search warns of.
     """
 
     folder: Path
@@ -63,6 +63,7 @@ class Inspection:
     imbalance: float
     duplicates_within: Duplicates
     duplicates_across: Duplicates
+    near_copies: Duplicates
     corrupt: tuple[tuple[str, str], ...]
     passed_over: tuple[tuple[str, str], ...]
     empty_classes: tuple[str, ...]
@@ -85,15 +86,33 @@ def inspect(
 
     `split_problem` is the sentence with which a search would refuse to split it, if it would.
     """
-    from trainables.data.labels import read_left_out
-    from trainables.data.scan import scan
-    from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
-    from trainables.errors import DataProblem
     from tuner.tuning.data import groups_file
 
+    found = look(folder, labels, without)
+    return describe(found, groups_file(labels, groups_csv, group_regex), group_regex, fractions, seed)
+
+
+def look(folder: Path, labels: Path | None = None, without: Path | None = None) -> "Scan":
+    """The images in `folder`, each decoded now; raises DataProblem if it has no classes."""
+    from trainables.data.labels import read_left_out
+    from trainables.data.scan import scan
+
     left_out = () if without is None else read_left_out(without)
-    found = scan(folder, labels=labels, without=left_out, memo=False, max_corrupt=1.0)
-    given = read_groups(found, groups_file(labels, groups_csv, group_regex), group_regex)
+    return scan(folder, labels=labels, without=left_out, memo=False, max_corrupt=1.0)
+
+
+def describe(
+    found: "Scan",
+    groups_csv: Path | None,
+    group_regex: str | None,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+) -> Inspection:
+    """What is among the images of `found`; raises DataProblem for groups that do not fit them."""
+    from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
+    from trainables.errors import DataProblem
+
+    given = read_groups(found, groups_csv, group_regex)
     try:
         make_split(found, given, fractions, seed)
         problem = None
@@ -150,6 +169,7 @@ def _summary(
         imbalance=max(counts.values()) / min(counts.values()),
         duplicates_within=within,
         duplicates_across=across,
+        near_copies=_near_copies(found),
         corrupt=found.corrupt,
         passed_over=found.passed_over,
         empty_classes=found.empty_classes,
@@ -170,6 +190,16 @@ def _duplicates(images: "tuple[ImageFile, ...]") -> tuple[Duplicates, Duplicates
             pairs[other.label != first.label].append((first.path, other.path))
     within, across = (Duplicates(len(p), tuple(p[:_NAMED])) for p in (pairs[False], pairs[True]))
     return within, across
+
+
+def _near_copies(found: "Scan") -> Duplicates:
+    """Pairs of another size, quality or light, whose pixels differ."""
+    from tuner.tuning.similar import near_copies
+
+    images = found.images
+    close = near_copies(found).pairs.tolist()
+    pairs = [(images[a].path, images[b].path) for a, b in close if images[a].pixels != images[b].pixels]
+    return Duplicates(len(pairs), tuple(pairs[:_NAMED]))
 
 
 def _class_table(inspection: Inspection) -> Table:
@@ -205,6 +235,9 @@ def _sentences(inspection: Inspection) -> list[str]:
         kind = "within" if where == "a class" else "across"
         lines.append(f"exact duplicates {kind} {where}: {found.count}")
         lines += [f"  {second} is {first}" for first, second in found.examples]
+    near = inspection.near_copies
+    lines.append(f"copies of another size, quality or light, by a perceptual hash: {near.count}")
+    lines += [f"  {second} is like {first}" for first, second in near.examples]
     lines += _listed("corrupt", inspection.corrupt) + _listed("passed over", inspection.passed_over)
     if inspection.empty_classes:
         lines.append(f"without an image, and left out: {', '.join(inspection.empty_classes)}")

@@ -1,0 +1,65 @@
+"""What `inspect` looks for on request: similar pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.runs.places import is_taken, try_folder
+
+if TYPE_CHECKING:
+    from trainables.data.scan import Scan
+    from tuner.tracking.reporter import Reporter
+    from tuner.tuning.config import SearchConfig
+
+__all__ = ["check_out", "similar"]
+
+GROUPS, SIMILAR_PAGE = "groups.csv", "similar.html"
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that can't be written to, or that holds a proposal, which a person may have edited."""
+    from trainables.errors import RunProblem
+
+    if is_taken(out / GROUPS):
+        raise RunProblem(f"{out / GROUPS} exists already, and may hold your edits; choose another --out")
+    try_folder(out, "--out")
+
+
+def similar(
+    config: "SearchConfig", scan: "Scan", groups: Path | None, out: Path, reporter: "Reporter"
+) -> dict[str, Any]:
+    """Find pictures of one object, write the proposal into `out`, and say what was found."""
+    from tuner.evaluation.similar_page import write_similar_page
+    from tuner.tuning.image_features import find_similar
+    from tuner.tuning.similar import sentences, write_groups
+
+    found = find_similar(config, scan, reporter)
+    document = {**found.document(), "test_images": None, "test_images_near_training": None}
+    for sentence in sentences(found):
+        reporter.line(sentence)
+    if (counts := _under_the_split(config, scan, groups, found)) is not None:
+        document["test_images_near_training"], document["test_images"] = counts
+        how = "by image" if groups is None and config.group_regex is None else "by the groups given"
+        reporter.line(f"split {how}, {counts[0]} of {counts[1]} test images would look like one in training")
+    out.mkdir(parents=True, exist_ok=True)
+    file, page = out / GROUPS, out / SIMILAR_PAGE
+    write_groups(found, file)
+    write_similar_page(found, scan.folder, page)
+    reporter.line(f"wrote {file}, a proposal that nothing uses unasked, and {page} to look through")
+    reporter.line(f"if it is right: tuner run --data {scan.folder} --groups {file}")
+    return {**document, "groups_file": file, "page": page}
+
+
+def _under_the_split(
+    config: "SearchConfig", scan: "Scan", groups: Path | None, found: Any
+) -> tuple[int, int] | None:
+    """Test images that look like one in training, and all of them, under the split of a search; None if it has none."""
+    from trainables.data.split import make_split, parse_fractions, read_groups
+    from trainables.errors import DataProblem
+
+    try:
+        known = read_groups(scan, groups, config.group_regex)
+        split = make_split(scan, known, parse_fractions(config.split), config.seed)
+    except DataProblem:
+        return None
+    counts: tuple[int, int] = found.near_training(split)
+    return counts
