@@ -1,5 +1,6 @@
-"""What `inspect` looks for on request: similar pictures."""
+"""What `inspect` looks for on request: similar pictures, doubtful labels."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,22 +11,24 @@ if TYPE_CHECKING:
     from tuner.tracking.reporter import Reporter
     from tuner.tuning.config import SearchConfig
 
-__all__ = ["check_out", "similar"]
+__all__ = ["GROUPS", "SUSPECTS", "check_out", "similar", "suspects"]
 
 GROUPS, SIMILAR_PAGE = "groups.csv", "similar.html"
+SUSPECTS, SUSPECTS_PAGE = "suspects.csv", "suspects.html"
 
 
-def check_out(out: Path) -> None:
-    """Refuse a folder that can't be written to, or that holds a proposal, which a person may have edited."""
+def check_out(out: Path, files: Iterable[str]) -> None:
+    """Refuse a folder that can't be written to, or that holds one of `files`, which a person may have edited."""
     from trainables.errors import RunProblem
 
-    if is_taken(out / GROUPS):
-        raise RunProblem(f"{out / GROUPS} exists already, and may hold your edits; choose another --out")
+    for name in files:
+        if is_taken(out / name):
+            raise RunProblem(f"{out / name} exists already, and may hold your edits; choose another --out")
     try_folder(out, "--out")
 
 
 def similar(
-    config: "SearchConfig", scan: "Scan", groups: Path | None, out: Path, reporter: "Reporter"
+    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
 ) -> dict[str, Any]:
     """Find pictures of one object, write the proposal into `out`, and say what was found."""
     from tuner.evaluation.similar_page import write_similar_page
@@ -38,7 +41,7 @@ def similar(
         reporter.line(sentence)
     if (counts := _under_the_split(config, scan, groups, found)) is not None:
         document["test_images_near_training"], document["test_images"] = counts
-        how = "by image" if groups is None and config.group_regex is None else "by the groups given"
+        how = "by the groups given" if groups else "by image"
         reporter.line(f"split {how}, {counts[0]} of {counts[1]} test images would look like one in training")
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / GROUPS, out / SIMILAR_PAGE
@@ -49,16 +52,34 @@ def similar(
     return {**document, "groups_file": file, "page": page}
 
 
+def suspects(
+    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
+) -> dict[str, Any]:
+    """Rank doubtful labels, write table and page into `out`, and say what was found."""
+    from tuner.evaluation.suspects_page import write_suspects_page
+    from tuner.tuning.suspects import find_suspects, sentences, write_suspects
+
+    found = find_suspects(config, scan, groups, reporter)
+    for sentence in sentences(found):
+        reporter.line(sentence)
+    out.mkdir(parents=True, exist_ok=True)
+    file, page = out / SUSPECTS, out / SUSPECTS_PAGE
+    write_suspects(found, file)
+    write_suspects_page(found, scan.folder, page)
+    reporter.line(f"wrote {file}, ranked, and {page} to look through and mark; nothing is deleted")
+    reporter.line(f"to leave out what you marked: tuner run --data {scan.folder} --without {file}")
+    return {**found.document(), "table": file, "page": page}
+
+
 def _under_the_split(
-    config: "SearchConfig", scan: "Scan", groups: Path | None, found: Any
+    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], found: Any
 ) -> tuple[int, int] | None:
     """Test images that look like one in training, and all of them, under the split of a search; None if it has none."""
-    from trainables.data.split import make_split, parse_fractions, read_groups
+    from trainables.data.split import make_split, parse_fractions
     from trainables.errors import DataProblem
 
     try:
-        known = read_groups(scan, groups, config.group_regex)
-        split = make_split(scan, known, parse_fractions(config.split), config.seed)
+        split = make_split(scan, groups, parse_fractions(config.split), config.seed)
     except DataProblem:
         return None
     counts: tuple[int, int] = found.near_training(split)

@@ -74,6 +74,21 @@ _INSPECT: Keys = {
     "similar.test_images_near_training": ("number?", "how many of these look like a training image"),
     "similar.groups_file": ("text", "the proposal"),
     "similar.page": ("text", "thumbnails to look through"),
+    "suspects": ("object?", "with --suspects: what it found"),
+    "suspects.features": ("text", "the backbone that the probe reads"),
+    "suspects.method": ("text", "what ranks: cleanlab or self-confidence"),
+    "suspects.judged": ("number", "images that a probe was asked about"),
+    "suspects.likely_differs": ("number", "those that look more like another class"),
+    "suspects.flagged": ("number?", "labels that cleanlab takes for wrong, where it is installed"),
+    "suspects.first": ("list", "the 20 most doubtful"),
+    "suspects.first[].path": ("text", ""),
+    "suspects.first[].given": ("text", "its label"),
+    "suspects.first[].likely": ("text", "the class that it looks most like"),
+    "suspects.first[].probability_of_given": ("number", "out of fold"),
+    "suspects.first[].probability_of_likely": ("number", "out of fold"),
+    "suspects.seconds": ("number", "that ranking took"),
+    "suspects.table": ("text", "all images, ranked"),
+    "suspects.page": ("text", "thumbnails to look through and mark"),
 }
 
 _RANGE = ("low", "middle", "high")

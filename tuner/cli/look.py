@@ -49,6 +49,7 @@ def list_models(name: str | None, as_json: bool) -> None:
     is_flag=True,
     help="Also find pictures of one object or scene, and propose groups.",
 )
+@click.option("--suspects", is_flag=True, help="Also rank labels that a probe on the other images doubts.")
 @click.option(
     "--backbone",
     default="auto",
@@ -74,17 +75,24 @@ def list_models(name: str | None, as_json: bool) -> None:
     type=FOLDER,
     default=Path("inspection"),
     show_default=True,
-    help="Folder for what --similar proposes.",
+    help="Folder for what --similar and --suspects find.",
 )
 @json_option
 def inspect(
-    folder: Path, backbone: str, split: str, similar: bool, out: Path, as_json: bool, **options: Any
+    folder: Path,
+    backbone: str,
+    split: str,
+    similar: bool,
+    suspects: bool,
+    out: Path,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split.
 
-    Writes nothing but what --similar finds: groups.csv and a page of thumbnails, into the folder --out.
+    Writes nothing but what --similar and --suspects find: a table and a page of thumbnails each, into the folder --out.
     """
-    from trainables.data.split import parse_fractions
+    from trainables.data.split import parse_fractions, read_groups
     from tuner.cli import inspecting
     from tuner.tracking.reporter import Reporter
     from tuner.tuning import inspection
@@ -92,8 +100,9 @@ def inspect(
     from tuner.tuning.data import groups_file
 
     config = SearchConfig(space="", data=folder, split=split, backbones=backbone, **options)
-    if similar:
-        inspecting.check_out(out)
+    wanted = [inspecting.GROUPS] * similar + [inspecting.SUSPECTS] * suspects
+    if wanted:
+        inspecting.check_out(out, wanted)
     groups = groups_file(config.labels, config.groups, config.group_regex)
     scan = inspection.look(folder, config.labels, config.without)
     found = inspection.describe(scan, groups, config.group_regex, parse_fractions(split), config.seed)
@@ -101,8 +110,12 @@ def inspect(
     document = documents.inspection(found)
     if not as_json:
         console.print(inspection.render(found))
-    document["similar"] = None
-    if similar:
-        document["similar"] = inspecting.similar(config, scan, groups, out, Reporter(console))
+    document |= {"similar": None, "suspects": None}
+    if wanted:
+        known, reporter = read_groups(scan, groups, config.group_regex), Reporter(console)
+        if similar:
+            document["similar"] = inspecting.similar(config, scan, known, out, reporter)
+        if suspects:
+            document["suspects"] = inspecting.suspects(config, scan, known, out, reporter)
     if as_json:
         print_json(document)
