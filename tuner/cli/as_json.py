@@ -69,6 +69,8 @@ def inspection(found: "Inspection") -> dict[str, Any]:
         {"class": row.label, "images": row.images, "groups": row.groups, "share": row.share}
         for row in found.classes
     ]
+    for row in document["photographed"]:
+        row["class"] = row.pop("label")
     for name in ("corrupt", "passed_over"):
         document[name] = [{"path": path, "reason": reason} for path, reason in getattr(found, name)]
     for name in ("duplicates_within", "duplicates_across", "near_copies"):

@@ -105,8 +105,10 @@ def inspect(
         inspecting.check_out(out, wanted)
     groups = groups_file(config.labels, config.groups, config.group_regex)
     scan = inspection.look(folder, config.labels, config.without)
-    found = inspection.describe(scan, groups, config.group_regex, parse_fractions(split), config.seed)
     console = Console(stderr=True, highlight=False) if as_json else open_console()
+    found = inspection.describe(
+        scan, groups, config.group_regex, parse_fractions(split), config.seed, Reporter(console)
+    )
     document = documents.inspection(found)
     if not as_json:
         console.print(inspection.render(found))

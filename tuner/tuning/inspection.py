@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.data_advice import advise
 from tuner.tuning.findings import findings, given_split
+from tuner.tuning.inspected import ClassRow, Duplicates, Inspection
+from tuner.tuning.photographed import photographed
 
 if TYPE_CHECKING:
     from trainables.data.scan import ImageFile, Scan
@@ -20,56 +24,6 @@ __all__ = ["ClassRow", "Duplicates", "Inspection", "describe", "inspect", "look"
 
 _NAMED = 5
 """So many files of a kind are named, the rest counted."""
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """One class: `share` of all images in 0..1; `groups` counts equal pixels as one."""
-
-    label: str
-    images: int
-    groups: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """Images with the pixels, or nearly the look, of another: how many, and pairs of paths as examples."""
-
-    count: int
-    examples: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What `inspect` found.
-
-    `smallest`, `median` and `largest` are sizes in pixels, (width, height), by area. `imbalance` is the
-    largest class over the smallest. `near_copies` are pairs that only a perceptual hash takes for the same.
-    `expected_leaks` of `test_images` in a random split would have another photograph of their group in training.
-    `given_split` says how the folders of a split were understood, and `findings` are what a search warns of.
-    """
-
-    folder: Path
-    classes: tuple[ClassRow, ...]
-    images: int
-    groups: int
-    grouped: bool
-    given_split: str | None
-    findings: tuple[str, ...]
-    smallest: tuple[int, int]
-    median: tuple[int, int]
-    largest: tuple[int, int]
-    imbalance: float
-    duplicates_within: Duplicates
-    duplicates_across: Duplicates
-    near_copies: Duplicates
-    corrupt: tuple[tuple[str, str], ...]
-    passed_over: tuple[tuple[str, str], ...]
-    empty_classes: tuple[str, ...]
-    test_images: int
-    expected_leaks: float
-    split_problem: str | None
 
 
 def inspect(
@@ -107,6 +61,7 @@ def describe(
     group_regex: str | None,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
+    reporter: Reporter | None = None,
 ) -> Inspection:
     """What is among the images of `found`; raises DataProblem for groups that do not fit them."""
     from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
@@ -119,21 +74,26 @@ def describe(
     except DataProblem as error:
         problem = str(error)
     test_images = round(fractions[2] * len(found.images))
-    return _summary(
+    names = merged_groups(found.images, given)
+    summary = _summary(
         found,
-        merged_groups(found.images, given),
+        names,
         fractions=fractions,
         grouped=bool(given),
         test_images=test_images,
         expected_leaks=test_images * random_split_leak(found, given, fractions),
         split_problem=problem,
     )
+    taken = photographed(found, names, seed, reporter)
+    return replace(summary, photographed=taken, advice=advise(summary, taken))
 
 
 def render(inspection: Inspection) -> RenderableType:
     """The tables and sentences of `inspection` for a rich console."""
     lines = [Text(line) for line in _sentences(inspection)]
-    return Group(Text(f"{inspection.folder}", style="bold"), _class_table(inspection), *lines)
+    return Group(
+        Text(f"{inspection.folder}", style="bold"), _class_table(inspection), *lines, *_advice(inspection)
+    )
 
 
 def _summary(
@@ -245,6 +205,19 @@ def _sentences(inspection: Inspection) -> list[str]:
     lines += [f"warning: {sentence}" for sentence in inspection.findings]
     if inspection.split_problem:
         lines.append(f"can't be split: {inspection.split_problem}")
+    return lines
+
+
+def _advice(inspection: Inspection) -> list[Text]:
+    """What to do, each with its reason."""
+    if not inspection.advice:
+        return [Text("advice: nothing to mend was found")]
+    lines = [Text("advice:", style="bold")]
+    for one in inspection.advice:
+        lines.append(
+            Text(f"  {'warning: ' if one.warning else ''}{one.do}", style="yellow" if one.warning else "")
+        )
+        lines.append(Text(f"    because {one.why}", style="dim"))
     return lines
 
 
