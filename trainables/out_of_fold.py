@@ -18,10 +18,10 @@ def out_of_fold(features: Tensor, labels: Tensor, num_classes: int, folds: Tenso
     `features` [n, d], `labels` [n] class numbers, `folds` [n]; an image of a fold below 0 is in every training part.
     The penalty is the one with the lowest cross-validated log loss, on at most `CHOOSING` images.
 
-    >>> features = torch.tensor([[0.0], [0.1], [0.2], [1.0], [1.1], [1.2], [1.3]])
-    >>> labels = torch.tensor([0, 0, 0, 1, 1, 1, 0])
-    >>> out_of_fold(features, labels, 2, torch.tensor([0, 1, 2, 0, 1, 2, 0])).argmax(1).tolist()
-    [0, 0, 0, 1, 1, 1, 1]
+    >>> features = torch.tensor([[0.0], [0.1], [0.2], [0.3], [1.0], [1.1], [1.2], [1.3]])
+    >>> labels, folds = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), torch.tensor([0, 1, 0, 1, 0, 1, 0, 1])
+    >>> out_of_fold(features, labels, 2, folds).argmax(1).tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
     """
     chosen = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[:CHOOSING]
     penalties = PENALTIES if (folds[chosen] >= 0).any() else PENALTIES[:1]
