@@ -53,8 +53,11 @@ AnyPath = Path | str
 class SearchOptions(TypedDict, total=False):
     """What `search` and `plan` take by name: the fields of `SearchConfig` beside `space` and `data`."""
 
+    labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
+    groups_from_similar: bool
+    without: AnyPath | None
     split: str
     samples: int | None
     max_epochs: int | None
@@ -95,6 +98,7 @@ class RetrainOptions(TypedDict, total=False):
     """What `retrain` takes by name: the fields of `RetrainConfig` beside `best`."""
 
     data: AnyPath | None
+    labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
     seeds: int | None
@@ -180,8 +184,10 @@ def probe(
     data: AnyPath | None = None,
     *,
     backbones: str | Sequence[str] = "auto",
+    labels: AnyPath | None = None,
     groups: AnyPath | None = None,
     group_regex: str | None = None,
+    without: AnyPath | None = None,
     split: str = "0.8,0.1,0.1",
     image_size: int | None = None,
     weights: Literal["auto", "none"] = "auto",
@@ -201,9 +207,8 @@ def probe(
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.probe import probe as run
 
-    paths = _with_paths(
-        {"data": data, "groups": groups, "weights_dir": weights_dir}, ("data", "groups", "weights_dir")
-    )
+    named = {"data": data, "labels": labels, "groups": groups, "without": without, "weights_dir": weights_dir}
+    paths = _with_paths(named, tuple(named))
     config = SearchConfig(
         space="",
         group_regex=group_regex,
@@ -297,7 +302,7 @@ def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOp
     from tuner.release.retrain import retrain as run
 
     path = Path(best)
-    given = _with_paths(options, ("data", "groups", "costs", "out"))
+    given = _with_paths(options, ("data", "labels", "groups", "costs", "out"))
     config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **given)
     return run(config, _show(verbose))
 
@@ -356,7 +361,7 @@ class _Telling:
 def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
     from tuner.tuning.config import SearchConfig
 
-    given = _with_paths(options, ("groups", "runs_dir", "weights_dir"))
+    given = _with_paths(options, ("labels", "groups", "without", "runs_dir", "weights_dir"))
     for name in ("models", "strategies", "log"):
         value = given.get(name, ())
         given[name] = (value,) if isinstance(value, str) else tuple(value)

@@ -70,9 +70,11 @@ def inspection(found: "Inspection") -> dict[str, Any]:
         {"class": row.label, "images": row.images, "groups": row.groups, "share": row.share}
         for row in found.classes
     ]
+    for row in document["photographed"]:
+        row["class"] = row.pop("label")
     for name in ("corrupt", "passed_over"):
         document[name] = [{"path": path, "reason": reason} for path, reason in getattr(found, name)]
-    for name in ("duplicates_within", "duplicates_across"):
+    for name in ("duplicates_within", "duplicates_across", "near_copies"):
         copies = getattr(found, name)
         examples = [{"path": second, "same_as": first} for first, second in copies.examples]
         document[name] = {"count": copies.count, "examples": examples}

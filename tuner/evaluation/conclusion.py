@@ -1,6 +1,7 @@
 """The comparison in words."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def doubts(evidence: "Evidence") -> list[str]:
         notes.append(why_no_interval(alone, "group" if evidence.grouped else "image"))
     data = evidence.runs[0].record["data"]
     notes += map(str, data.get("findings") or ())
+    notes += _near_training(data)
     if data["sample"]:
         notes.append(
             "the images are the program's own drawings, not photographs: the scores say nothing of real data"
@@ -42,6 +44,24 @@ def doubts(evidence: "Evidence") -> list[str]:
         notes.append(
             "the data came without groups: if several photographs show the same thing, these scores are too"
             " high"
+        )
+    return notes
+
+
+def _near_training(data: Mapping[str, Any]) -> list[str]:
+    """What is known of test images that look like training images; nothing of runs of earlier versions."""
+    notes = []
+    for key in ("near_copies", "groups_from_similar"):
+        found = data.get(key) or {}
+        if close := found.get("test_images_near_training"):
+            notes.append(
+                f"{close} of {found['test_images']} test images look like one in training, by {found['features']}: the"
+                " scores may be too high"
+            )
+    if data.get("groups_from_similar"):
+        notes.append(
+            "the groups were proposed by likeness and not given by a person: pictures of one object that look unlike"
+            " may stand on both sides of the split"
         )
     return notes
 

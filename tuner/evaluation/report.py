@@ -189,8 +189,18 @@ def _record(run: Run) -> str:
     return section(
         f"Record of {run.path.resolve().name}",
         table(header, rows, "Data and split"),
-        f'<p class="note">Leak check: {leak}, of {len(sides):,} groups in all.</p>',
+        f'<p class="note">Leak check: {leak}, of {len(sides):,} groups in all.{_near_training(run.record["data"])}</p>',
         table(["setting", "value"], settings, "Settings, versions, hardware, seeds"),
+    )
+
+
+def _near_training(data: Mapping[str, Any]) -> str:
+    """How many test images look like one in training, by each means that the search had."""
+    found = [data[key] for key in ("near_copies", "groups_from_similar") if data.get(key)]
+    return "".join(
+        f" By {for_html(one['features'])}, {one['test_images_near_training']} of {one['test_images']} test images look"
+        " like one in training."
+        for one in found
     )
 
 

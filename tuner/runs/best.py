@@ -48,12 +48,17 @@ class Expected:
 
 @dataclass(frozen=True)
 class Data:
-    """The images of the search: their folder, the fingerprint of their content, images by class."""
+    """The images of the search: their folder, the fingerprint of their content, images by class.
+
+    `labels` is the table of their labels, None for class folders; `left_out` are paths that were not to be used.
+    """
 
     folder: str
     sample: bool
     fingerprint: str
     images: Mapping[str, int]
+    labels: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,11 @@ def to_record(best: Best) -> dict[str, Any]:
         "run_seed": best.run_seed,
         "normalisation": {"mean": list(best.mean), "std": list(best.std)},
         "classes": list(best.classes),
-        "data": {**dataclasses.asdict(best.data), "images": dict(best.data.images)},
+        "data": {
+            **dataclasses.asdict(best.data),
+            "images": dict(best.data.images),
+            "left_out": list(best.data.left_out),
+        },
         "split": {**dataclasses.asdict(best.split), "fractions": list(best.split.fractions)},
         "versions": dict(best.versions),
     }
@@ -241,13 +250,18 @@ def _expected(section: Section) -> Expected:
 
 
 def _data(section: Section) -> Data:
-    section.only(("folder", "sample", "fingerprint", "images"))
+    section.only(("folder", "sample", "fingerprint", "images", "labels", "left_out"))
     images = section.section("images")
+    # A best.yaml of an earlier version knows neither.
+    labels = section.text_or_null("labels") if "labels" in section.content else None
+    left_out = section.take("left_out", _texts, "a list of paths") if "left_out" in section.content else []
     return Data(
         folder=section.text("folder"),
         sample=bool(section.take("sample", lambda value: isinstance(value, bool), "true or false")),
         fingerprint=section.text("fingerprint"),
         images={str(name): images.whole(name, 0) for name in images.content},
+        labels=labels,
+        left_out=tuple(left_out),
     )
 
 
@@ -275,3 +289,7 @@ def _split(section: Section) -> SplitSource:
         groups=section.text_or_null("groups"),
         group_regex=section.text_or_null("group_regex"),
     )
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(path, str) for path in value)

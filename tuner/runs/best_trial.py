@@ -57,7 +57,14 @@ def best_of(
         mean=origin.mean,
         std=origin.std,
         classes=tuple(data["classes"]),
-        data=Data(data["folder"], bool(data["sample"]), data["fingerprint"], dict(data["classes"])),
+        data=Data(
+            data["folder"],
+            bool(data["sample"]),
+            data["fingerprint"],
+            dict(data["classes"]),
+            data.get("labels"),
+            tuple(data.get("left_out") or ()),
+        ),
         split=SplitSource(
             fingerprint=data["split_fingerprint"],
             images=part_counts(run.split()),

@@ -32,6 +32,16 @@ def test_every_trial_round_trips_through_the_file(run, tmp_path):
         assert read_best(tmp_path / f"{number}.yaml") == best
 
 
+def test_labels_and_what_was_left_out_go_from_the_record_through_the_file(tmp_path):
+    run = make_run(tmp_path / "tabled", samples=4)
+    data = {**run.record["data"], "labels": "labels.csv", "left_out": ["a.png", "b.png"]}
+    run.update_record(data=data)
+    made = best_of(run, scored(run)[0])
+    save_best(made, tmp_path / "best.yaml")
+    assert read_best(tmp_path / "best.yaml").data == made.data
+    assert (made.data.labels, made.data.left_out) == ("labels.csv", ("a.png", "b.png"))
+
+
 def test_the_file_of_a_run_says_all_that_a_retraining_needs(run):
     row = min(scored(run), key=lambda row: row["value"])
     write_best(run, row)
