@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from trainables.device_errors import in_smaller_batches
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
 from trainables.models.classifier import Classifier
+from trainables.worker import as_worker
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -166,19 +167,8 @@ def score_images(
     num_threads: int,
 ) -> np.ndarray:
     """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
-    with torch_threads(num_threads):
+    with as_worker(num_threads):
         return _score_images(config, classes, weights, folder, images, image_size, precision)
-
-
-@contextlib.contextmanager
-def torch_threads(number: int) -> Iterator[None]:
-    """While entered torch computes with `number` threads; afterwards with as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _score_images(

@@ -118,6 +118,9 @@ def measure(config: TrialConfig, context: RunContext) -> Use:
     """Train two short epochs of `config` on this process's GPU; what the second one took."""
     import torch
 
+    from trainables.worker import prepare_worker
+
+    prepare_worker(context.num_threads)
     run = _short_run(config, context)
     total = torch.cuda.mem_get_info()[1]
     try:

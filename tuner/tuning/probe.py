@@ -143,8 +143,11 @@ def probe_images(
     reporter: Reporter,
 ) -> Probe:
     """Probe the models that `weights` names on images that are split already."""
+    import torch
+
     from trainables.inference import best_device, choose_precision
     from trainables.setting import ComputeConfig
+    from trainables.worker import as_worker
 
     started = time.perf_counter()
     device = best_device()
@@ -153,7 +156,7 @@ def probe_images(
     precision = choose_precision(config.precision, device)
     images = _images(found.split, cache_path, tuple(map(str, found.scan.classes)), config.seed)
     rows, again = [], 0
-    with reporter.progress("probing backbones") as progress:
+    with as_worker(torch.get_num_threads()), reporter.progress("probing backbones") as progress:
         for number, (name, origin) in enumerate(weights.items()):
             compute = ComputeConfig(image_size, origin, precision, config.seed, device=device)
             row, kept = _kept_or_probed(name, images, compute, config.feature_cache_bytes)
