@@ -113,6 +113,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.trial_name_here = str(values.pop("trial_id"))
         self._config = TrialConfig.resolve(values)
         self._run, self._writer = None, None
+        if best_device().type != "cpu":
+            # What the allocator kept of the trial before is lost to the neighbours on the same GPU.
+            release_memory()
         self._known: list[EpochMetrics] = []
         self._replayed = 0
 
