@@ -131,6 +131,7 @@ class FeatureCache:
                 batch_size=self.batch_size,
                 image_size=self.key.image_size,
                 device=self.device,
+                again=True,
             )
             return self._run(classifier, batches)
 
