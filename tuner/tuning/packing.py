@@ -25,6 +25,9 @@ CONTEXT_BYTES = 600 * 2**20
 
 PROBE_BATCHES = 6
 
+PROBE_EPOCHS = 100
+"""Of which two are trained: a trial that would soon be over takes less memory, as it records no graph of its steps."""
+
 
 @dataclass(frozen=True)
 class Use:
@@ -53,7 +56,7 @@ def heaviest(configs: Iterable[TrialConfig]) -> dict[str, TrialConfig]:
                 "model": model,
                 "strategy": "full_aux" if models.has_auxiliary(model) else "full",
                 "batch_size": batch_size,
-                "max_epochs": 2,
+                "max_epochs": PROBE_EPOCHS,
             }
         )
         for model, batch_size in sorted(batches.items())
