@@ -101,7 +101,9 @@ def splits(pool: Pool, count: int, num_train: int, num_val: int = 200) -> Iterat
         after = (number + 1) % count
         test, val = (np.flatnonzero(block == which) for which in (number, after))
         rest = np.flatnonzero((block != number) & (block != after))
-        yield Split(pool, drawn(pool, rest, num_train, number), drawn(pool, val, num_val, number), test, number)
+        yield Split(
+            pool, drawn(pool, rest, num_train, number), drawn(pool, val, num_val, number), test, number
+        )
 
 
 def drawn(pool: Pool, places: Rows, wanted: int, seed: int) -> Rows:
@@ -174,9 +176,9 @@ def fine_tune(settings: Mapping[str, Any], split: Split, compute: ComputeConfig)
         compute.precision,
         compute.device,
     )
-    scores = score_logits(logits, torch.from_numpy(pool.labels[split.test]), len(pool.classes))
+    scores = score_logits(logits, torch.from_numpy(pool.labels[split.test]))
     val_loss = min(metrics.val_loss for metrics in run.history)
-    return Tuned(val_loss, scores.loss, scores.accuracy, seconds)
+    return Tuned(val_loss, scores["val_loss"], scores["val_accuracy"], seconds)
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:

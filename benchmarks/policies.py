@@ -66,7 +66,8 @@ def main() -> None:
     print_table(found)
     print_held_equal(
         f"{source()[2]}, {count} splits by group, {counted(chosen[0])}, {size} px, {epochs} epochs",
-        f"{MODEL.removeprefix('timm:')} in {compute.precision}, batch 32, AdamW, cosine, rate 1e-3 halved each stage down",
+        f"{MODEL.removeprefix('timm:')} in {compute.precision}, batch 32, AdamW, cosine,"
+        " rate 1e-3 halved each stage down",
     )
 
 

@@ -74,7 +74,9 @@ def print_table(found: dict[str, list[Tuned]], title: str) -> None:
     """Mean test loss and accuracy of each, and the first's difference to each other one."""
     first = next(iter(found))
     print(f"\n{title}")
-    print(f"| strategy | test log loss | test accuracy | seconds | {first} minus this |\n|---|---|---|---|---|")
+    print(
+        f"| strategy | test log loss | test accuracy | seconds | {first} minus this |\n|---|---|---|---|---|"
+    )
     for name, tuned in found.items():
         loss, accuracy, seconds = (
             mean_and_interval([getattr(one, field) for one in tuned])[0]

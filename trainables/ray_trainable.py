@@ -8,7 +8,6 @@ import errno
 import functools
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -203,7 +202,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         run, _ = self._running()
         last = run.finished is not None and metrics.epoch == run.epoch
         return {
-            **asdict(metrics),
+            **metrics.row(),
             "done": last,
             "reason": run.finished if last else None,
             "applied": run.applied(),
@@ -223,6 +222,7 @@ def compute_config(context: RunContext) -> ComputeConfig:
         precision=choose_precision(context.precision, device),
         run_seed=context.seed,
         metric=context.metric,
+        positive=context.positive,
         device=device,
     )
 

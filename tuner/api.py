@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
-"""Takes the trial's id and its epoch's metrics, the fields of EpochMetrics."""
+"""Takes the trial's id and its epoch's metrics by name."""
 
 OnTrial = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its row of `trials.parquet`."""
@@ -66,6 +66,7 @@ class SearchOptions(TypedDict, total=False):
     weights_dir: Path | str | None
     precision: str
     metric: str
+    positive: str | None
     seed: int
     time_budget_s: float | None
     name: str | None

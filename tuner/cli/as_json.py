@@ -186,10 +186,10 @@ def status(path: Path) -> dict[str, Any]:
 
 def _last(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The columns of the last of `epochs`, all null where there is none yet."""
-    from trainables.config import EpochMetrics
+    from trainables.config import EPOCH_COLUMNS
 
     last = epochs[-1] if epochs else {}
-    return {field.name: last.get(field.name) for field in dataclasses.fields(EpochMetrics)}
+    return {name: last.get(name) for name in EPOCH_COLUMNS}
 
 
 def leaderboard(path: Path, most: int) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def leaderboard(path: Path, most: int) -> dict[str, Any]:
 
 def _ranked(rows: "pa.Table", metric: str) -> list[dict[str, Any]]:
     """Rows of `trials.parquet`, the best first, those without a score last."""
-    from trainables.config import METRICS
+    from trainables.metrics import METRICS
 
     cost = METRICS[metric].cost
 

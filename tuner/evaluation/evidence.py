@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
@@ -20,8 +21,9 @@ class Comparison:
     """What a comparison found.
 
     `table` has one row a finalist, best validation first; its first row is the chosen one. `pairs` has one
-    row for every two of the finalists. Scores, differences and interval ends are fractions. `report` is the
-    page, `out` its folder. `findings` are sentences on published figures and on the leak of a split by image.
+    row for every judged metric and every two of the finalists. Shares and their differences are fractions, losses
+    nats an image. `report` is the page, `out` its folder. `findings` are sentences on published figures and on the
+    leak of a split by image.
     """
 
     table: pd.DataFrame
@@ -35,7 +37,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What pictures and page are made from: the finalists and their answers to the same test images [n]."""
+    """What pictures and page are made from: the finalists and their answers to the same images [n].
+
+    `metric` is that of the search; `positive` the number of the class that metrics of one class are of.
+    """
 
     runs: tuple[Run, ...]
     finalists: tuple[Finalist, ...]
@@ -44,6 +49,12 @@ class Evidence:
     groups: tuple[str, ...]
     labels: npt.NDArray[np.int64]
     logits: Mapping[str, FloatArray]
+    metric: Metric = METRICS["val_loss"]
+    positive: int | None = None
+
+    def answers(self, key: str) -> Answers:
+        """The answers of the finalist `key`."""
+        return Answers(self.labels, self.logits[key], self.positive)
 
     @property
     def grouped(self) -> bool:

@@ -1,7 +1,7 @@
 """One configuration trained from several seeds at once, on Ray, without a search."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def _try_seed(job: SeedJob, seed: int, parts: int) -> SeedResult | int:
             raise
         return run.accumulation
     weights = tuple(name for name in kept if name is not None)
-    history = tuple(asdict(metrics) for metrics in run.history)
+    history = tuple(metrics.row() for metrics in run.history)
     return SeedResult(seed, history, weights, _test_logits(job, run))
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
-from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig, plain_type
+from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
+from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.sections import Section, is_real, is_whole
 
@@ -31,7 +32,8 @@ _HEADER = """\
 class Expected:
     """The score on the validation images at the trial's best `epoch`, and its spread.
 
-    `standard_error` is what `spread` says it is; None where there is nothing to take it from.
+    `standard_error` is what `spread` says it is; None where there is nothing to take it from. `positive` is the class
+    that metrics of one class are of.
     """
 
     metric: str
@@ -40,6 +42,7 @@ class Expected:
     standard_error: float | None
     spread: str
     scores: Mapping[str, float]
+    positive: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def _normalisation(
 
 
 def _expected(section: Section) -> Expected:
-    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores"))
+    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores", "positive"))
     known = ", ".join(METRICS)
     return Expected(
         metric=section.take("metric", lambda value: value in METRICS, f"one of {known}"),
@@ -227,6 +230,7 @@ def _expected(section: Section) -> Expected:
         ),
         spread=section.text("spread"),
         scores={str(name): float(value) for name, value in section.section("scores").content.items()},
+        positive=section.text_or_null("positive") if "positive" in section.content else None,
     )
 
 

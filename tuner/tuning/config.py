@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import search_spaces
 from search_spaces import Space
-from trainables import models, strategies
-from trainables.config import METRICS, PRECISIONS
+from trainables import metrics, models, strategies
+from trainables.config import PRECISIONS
 from trainables.errors import InvalidValue, UnknownName
+from trainables.metrics import METRICS
 from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
 from tuner.tracking import sinks
@@ -47,6 +48,7 @@ class SearchConfig:
     weights_dir: Path | None = None
     precision: str = "auto"
     metric: str = "val_loss"
+    positive: str | None = None
     seed: int = 0
     time_budget_s: float | None = None
     name: str | None = None
@@ -72,8 +74,9 @@ class SearchConfig:
         from trainables.data.split import parse_fractions
 
         parse_fractions(self.split)
-        if self.metric not in METRICS:
-            raise UnknownName.of("metric", self.metric, METRICS)
+        object.__setattr__(self, "metric", metrics.canonical(self.metric))
+        if METRICS[self.metric].needs_positive and self.positive is None:
+            raise InvalidValue(f"--metric {self.metric} is of one class; say which by --positive CLASS")
         if self.precision not in PRECISIONS:
             raise UnknownName.of("precision", self.precision, PRECISIONS)
         check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
-VERSION = 1
+VERSION = 2
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
@@ -299,7 +299,7 @@ def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) 
     folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
     l2, _ = choose_l2(train, labels, len(images.classes), folds)
     logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
-    scores = score_logits(logits, truth, len(images.classes))
+    scores = score_logits(logits, truth)
     losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
     half = half_width(losses, images.val_groups)
     known = find(name)
@@ -313,11 +313,11 @@ def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) 
         features=classifier.width,
         milliseconds=milliseconds,
         l2=l2,
-        log_loss=scores.loss,
-        low=None if half is None else scores.loss - half,
-        high=None if half is None else scores.loss + half,
-        accuracy=scores.accuracy,
-        balanced_accuracy=scores.balanced_accuracy,
+        log_loss=scores["val_loss"],
+        low=None if half is None else scores["val_loss"] - half,
+        high=None if half is None else scores["val_loss"] + half,
+        accuracy=scores["val_accuracy"],
+        balanced_accuracy=scores["val_balanced_accuracy"],
         seconds=time.perf_counter() - started,
         losses=tuple(map(float, losses)),
     )
