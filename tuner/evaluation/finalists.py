@@ -39,7 +39,7 @@ class Finalist:
     """One trial of the final comparison.
 
     `key` names it among all runs; `label` is short enough for a picture; `value` is the chosen validation
-    metric.
+    metric. An ensemble has `members`: how often each trial is taken, by key.
     """
 
     run: Run
@@ -48,6 +48,7 @@ class Finalist:
     row: Mapping[str, Any]
     config: TrialConfig
     value: float
+    members: Mapping[str, int] | None = None
 
 
 def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], list[str]]:
