@@ -44,7 +44,8 @@ class Comparison:
 class Evidence:
     """What pictures and page are made from: the finalists and their answers to the same images [n].
 
-    `metric` is that of the search; `positive` the number of the class that metrics of one class are of.
+    `metric` is that of the search; `positive` the number of the class that metrics of one class are of;
+    `costs` [true class, named class] what answers cost, where that was given.
     """
 
     runs: tuple[Run, ...]
@@ -56,6 +57,7 @@ class Evidence:
     logits: Mapping[str, FloatArray]
     metric: Metric = METRICS["val_loss"]
     positive: int | None = None
+    costs: FloatArray | None = None
 
     def answers(self, key: str) -> Answers:
         """The answers of the finalist `key`."""

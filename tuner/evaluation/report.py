@@ -4,12 +4,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainables.metrics import METRICS
 from tuner.evaluation.backbones import backbones_section
 from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
 from tuner.evaluation.folds import folds_section
 from tuner.evaluation.hyperparameters import edge_warnings, savings
+from tuner.evaluation.judging import judged_metrics
 from tuner.evaluation.page import document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
 from tuner.evaluation.table import gap, main_rows, number, p_value
@@ -48,7 +48,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         *folds_section(found.folds),
         *background_section(found, evidence),
         *by_image_section(found),
-        section("Between finalists", _pairs(found)),
+        section("Between finalists", _pairs(found, evidence)),
         section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
         *backbones_section(evidence.runs, drawn.get("backbones", [])),
         _parameters(drawn.get("parameters", []), [*notes, *edges]),
@@ -105,13 +105,13 @@ def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], l
     return header, rows
 
 
-def _pairs(found: "Comparison") -> str:
+def _pairs(found: "Comparison", evidence: "Evidence") -> str:
     labels = dict(zip(found.table["key"], found.table["label"], strict=True))
     if not len(found.pairs):
         return "<p>There is only one finalist.</p>"
     tables = []
-    for name in found.pairs["metric"].unique():
-        metric = METRICS[name]
+    for metric in judged_metrics(evidence):
+        name = metric.name
         header = [
             "first",
             "second",

@@ -146,7 +146,8 @@ def test_any_searched_metric_is_judged(tmp_path, metric, monkeypatch):
     run = make_run(tmp_path / "run")
     run.update_record(metric=metric, positive=next(iter(CLASSES)))
     trials = run.trials()
-    run.write_trials(trials.assign(val_sensitivity_at_95=trials["val_accuracy"]).to_dict("records"))
+    filled = trials.assign(val_sensitivity_at_95=trials["val_accuracy"]).astype(object)
+    run.write_trials(filled.where(filled.notna(), None).to_dict("records"))
     found = compare([run.path], scorer=fake_scorer)
     assert found.table["value"].is_monotonic_decreasing
     assert found.table["test_value"].between(0, 1).all()
