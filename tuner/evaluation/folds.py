@@ -81,7 +81,9 @@ def judge_folds(
             "The finalists were chosen with a part of these images, which flatters a little: --nested measures by how"
             " much."
         )
-    return FoldsFound(answers.count, table, pairs, conclude(table, pairs, own, "images"), tuple(remarks), own)
+    return FoldsFound(
+        answers.count, table, pairs, conclude(table, pairs, own, "images in all"), tuple(remarks), own
+    )
 
 
 def _widths(table: "pd.DataFrame", on_test: "pd.DataFrame", count: int) -> str:

@@ -77,8 +77,11 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
         else "exact McNemar for accuracy, else wild bootstrap"
     )
     unit = "groups within their class" if evidence.grouped else "images (Wilson)"
+    last = (
+        "; the ensemble, whose votes were chosen there, stands last" if evidence.finalists[-1].members else ""
+    )
     note = (
-        "Ordered by validation, on which the first was chosen; the test set only reports. 95 % intervals"
+        f"Ordered by validation, on which the first was chosen{last}; the test set only reports. 95 % intervals"
         f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
         f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
         f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."

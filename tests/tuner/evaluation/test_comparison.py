@@ -137,7 +137,8 @@ def test_verdicts_are_given_by_the_searched_metric_and_by_accuracy_beside_it(run
     )
     worse = table[table["verdict"] == "worse"]
     assert (worse["difference_low"] > 0).all()
-    assert "in log loss; in accuracy" in found.conclusion
+    assert "other finalists, by log loss, " in found.conclusion
+    assert "; by accuracy " in found.conclusion
 
 
 @pytest.mark.parametrize("metric", ["val_accuracy", "val_macro_f1", "val_auroc", "val_sensitivity_at_95"])

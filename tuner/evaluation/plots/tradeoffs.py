@@ -18,6 +18,7 @@ NAMED = 8
 
 def front(table: "pd.DataFrame", metric: "Metric") -> "Drawing":
     """Size and drawing of the finalists: milliseconds an image on one thread, and the searched metric on test."""
+    from matplotlib import ticker
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
@@ -39,6 +40,8 @@ def front(table: "pd.DataFrame", metric: "Metric") -> "Drawing":
                 color=ink(),
             )
         axes.set_xscale("log")
+        for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            which(ticker.FormatStrFormatter("%g"))
         axes.margins(0.12)
         axes.set_xlabel("ms an image, one thread of this machine")
         axes.set_ylabel(f"{metric.title} on the test images" + ("" if metric.minimised else ", %"))
