@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,7 @@ from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
 
-if TYPE_CHECKING:
-    from tuner.evaluation.folds import FoldsFound
-
-__all__ = ["Comparison", "Evidence"]
+__all__ = ["Comparison", "Evidence", "FoldsFound"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +67,15 @@ class Evidence:
     def correct(self, key: str) -> npt.NDArray[np.bool_]:
         """Which images [n] the finalist `key` gets right."""
         return np.asarray(self.logits[key].argmax(axis=1) == self.labels)
+
+
+@dataclass(frozen=True)
+class FoldsFound:
+    """What the folds say: tables as those of the test images, and sentences."""
+
+    count: int
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    conclusion: str
+    remarks: tuple[str, ...]
+    evidence: "Evidence"
