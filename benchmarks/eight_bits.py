@@ -111,9 +111,9 @@ def print_differences(rows: list[tuple[str, Split, Difference]]) -> None:
     for model, split, one in rows:
         low, high = 100 * one.difference_95.low, 100 * one.difference_95.high
         print(
-            f"| {short(model)} | {split.seed} | {one.images} {one.part} | {one.accuracy:.3f} |"
-            f" {one.accuracy_int8:.3f} | {100 * one.difference:+.1f} ({low:+.1f} to {high:+.1f}) | {one.p_value:.2f} | {one.loss:+.4f} |"
-            f" {100 * one.same:.1f} % |",
+            f"| {short(model)} | {split.seed} | {one.images} {one.part} | {one.accuracy:.3f}"
+            f" | {one.accuracy_int8:.3f} | {100 * one.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+            f" | {one.p_value:.2f} | {one.loss:+.4f} | {100 * one.same:.1f} % |",
             flush=True,
         )
 
