@@ -44,7 +44,9 @@ FUNCTIONS = [name for name in tuner.__all__ if name.islower()]
 
 
 def test_the_functions_are_those_of_the_commands():
-    assert FUNCTIONS == ["compare", "export", "plan", "predict", "probe", "resume", "retrain", "search"]
+    assert FUNCTIONS == [
+        *("compare", "export", "export_int8", "plan", "predict", "probe", "resume", "retrain", "search")
+    ]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
