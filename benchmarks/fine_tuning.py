@@ -25,7 +25,7 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
-from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits, score_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
@@ -73,12 +73,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A fine-tuned model: its best epoch's loss on validation, then on test, nats an image; and what it took."""
+    """A fine-tuned model: its best epoch's loss on validation, then on test, nats an image; and what it took.
+
+    The logits [n, classes] are its answers to both.
+    """
 
     val_loss: float
     test_loss: float
     test_accuracy: float
     seconds: float
+    val_logits: npt.NDArray[np.float64]
+    test_logits: npt.NDArray[np.float64]
 
 
 def open_pool(image_size: int) -> Pool:
@@ -101,7 +106,9 @@ def splits(pool: Pool, count: int, num_train: int, num_val: int = 200) -> Iterat
         after = (number + 1) % count
         test, val = (np.flatnonzero(block == which) for which in (number, after))
         rest = np.flatnonzero((block != number) & (block != after))
-        yield Split(pool, drawn(pool, rest, num_train, number), drawn(pool, val, num_val, number), test, number)
+        yield Split(
+            pool, drawn(pool, rest, num_train, number), drawn(pool, val, num_val, number), test, number
+        )
 
 
 def drawn(pool: Pool, places: Rows, wanted: int, seed: int) -> Rows:
@@ -142,16 +149,7 @@ def compute_config(weights: str, image_size: int, precision: str) -> ComputeConf
 
 def features(model: str, split: Split, compute: ComputeConfig) -> FeatureCache:
     """The cache of the model's frozen features, which all trials of a split share."""
-    key = FeatureKey(
-        model=model,
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=split.pool.cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    return FeatureCache(key, split.pool.cache, compute.device, FEATURE_BYTES)
+    return FeatureCache.shared(model, split.pool.cache, compute, FEATURE_BYTES)
 
 
 def fine_tune(settings: Mapping[str, Any], split: Split, compute: ComputeConfig) -> Tuned:
@@ -166,17 +164,26 @@ def fine_tune(settings: Mapping[str, Any], split: Split, compute: ComputeConfig)
     seconds = time.perf_counter() - started
     run.classifier.load_state_dict(best)
     pool = split.pool
-    logits = compute_logits(
-        run.classifier,
-        pool.cache,
-        pool.rows[split.test],
-        compute.image_size,
-        compute.precision,
-        compute.device,
+    val, test = (
+        compute_logits(
+            run.classifier,
+            pool.cache,
+            pool.rows[places],
+            compute.image_size,
+            compute.precision,
+            compute.device,
+        )
+        for places in (split.val, split.test)
     )
-    scores = score_logits(logits, torch.from_numpy(pool.labels[split.test]), len(pool.classes))
-    val_loss = min(metrics.val_loss for metrics in run.history)
-    return Tuned(val_loss, scores.loss, scores.accuracy, seconds)
+    scores = score_logits(test, torch.from_numpy(pool.labels[split.test]))
+    return Tuned(
+        min(metrics.val_loss for metrics in run.history),
+        scores["val_loss"],
+        scores["val_accuracy"],
+        seconds,
+        val.double().numpy(),
+        test.double().numpy(),
+    )
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:

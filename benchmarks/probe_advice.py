@@ -37,7 +37,7 @@ from trainables.setting import ComputeConfig
 from tuner.tuning.group_statistics import grouped_folds
 
 MODELS = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
-EPOCHS, IMAGE_SIZE, SPLITS = 10, 96, 5
+EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5
 SIZES = (200, 600)
 SHARED = {
     "strategy": "layerwise",
@@ -88,7 +88,7 @@ def probe(model: str, split: Split, compute: ComputeConfig) -> float:
     l2, _ = choose_l2(train, labels, len(pool.classes), torch.from_numpy(folds))
     head = solve(train, labels, len(pool.classes), l2=l2)
     logits = torch.nn.functional.linear(val, *head)
-    return score_logits(logits, torch.from_numpy(data.val_labels), len(pool.classes)).loss
+    return score_logits(logits, torch.from_numpy(data.val_labels))["val_loss"]
 
 
 def judge(split: Split, computes: Sequence[ComputeConfig], epochs: int) -> Judged:
@@ -118,22 +118,30 @@ def main() -> None:
             print_table([judge(split, computes, epochs) for split in chosen], counted(chosen[0]))
     print_held_equal(
         f"{source()[2]}, {count} splits by group, {size} px, {epochs} epochs",
-        f"{computes[0].precision}, batch 32, AdamW, cosine, rate 1e-3 halved each stage down, one thread or as OMP says",
+        f"{computes[0].precision}, batch 32, AdamW, cosine, rate 1e-3 halved each stage down,"
+        " one thread or as OMP says",
     )
 
 
 def print_table(found: Sequence[Judged], title: str) -> None:
     """Every model by probe and by fine-tuning, then the two ways to choose."""
-    print(f"\n{title}\n| model | probe, validation log loss | fine-tuned, test log loss | probe's first choice | best by test |")
+    print(
+        f"\n{title}\n| model | probe, validation log loss | fine-tuned, test log loss"
+        " | probe's first choice | best by test |"
+    )
     print("|---|---|---|---|---|")
     bests = [int(np.argmin([one.test_loss for one in split.tuned])) for split in found]
     for place, model in enumerate(MODELS):
         probed = np.mean([split.probe_losses[place] for split in found])
         tested = np.mean([split.tuned[place].test_loss for split in found])
         named = sum(split.by_probe == place for split in found)
-        print(f"| {model} | {probed:.3f} | {tested:.3f} | {named} of {len(found)} | {bests.count(place)} of {len(found)} |")
+        print(
+            f"| {model} | {probed:.3f} | {tested:.3f} | {named} of {len(found)}"
+            f" | {bests.count(place)} of {len(found)} |"
+        )
     ranks = [
-        stats.spearmanr(split.probe_losses, [one.test_loss for one in split.tuned]).statistic for split in found
+        stats.spearmanr(split.probe_losses, [one.test_loss for one in split.tuned]).statistic
+        for split in found
     ]
     print(f"\nrank correlation of probe and test loss within a split: {np.mean(ranks):.2f} on average")
     print("\n| way to choose | regret in test log loss | seconds | what is fine-tuned |\n|---|---|---|---|")

@@ -29,6 +29,8 @@ from trainables.data.cache import ImageCache
 from trainables.device_errors import in_smaller_batches
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
+from trainables.readback import read_back_each
+from trainables.setting import ComputeConfig
 
 VERSION = 2
 """Of the file format and of how policies are applied; raise it when either changes what is stored."""
@@ -87,6 +89,26 @@ class FeatureCache:
         self.folder = self.home / key.digest
         self.batch_size = BATCH
 
+    @classmethod
+    def shared(
+        cls, model: str, cache: ImageCache, compute: ComputeConfig, limit_bytes: int, augmentation: str = ""
+    ) -> "FeatureCache":
+        """The features of `model` on the images of `cache` that all who compute like `compute` share.
+
+        `augmentation` is that of training pictures; validation's features do not depend on it.
+        """
+        key = FeatureKey(
+            model=model,
+            weights=compute.weights,
+            run_seed=compute.run_seed,
+            images=cache.path.name,
+            image_size=compute.image_size,
+            precision=compute.precision,
+            device=compute.device.type,
+            augmentation=augmentation or augmentations.DEFAULT,
+        )
+        return cls(key, cache, compute.device, limit_bytes)
+
     def fits(self, num_images: int, width: int) -> bool:
         """Whether one epoch of `num_images` fits within the limit at all."""
         return num_images * width * 4 <= self.limit_bytes
@@ -131,6 +153,7 @@ class FeatureCache:
                 batch_size=self.batch_size,
                 image_size=self.key.image_size,
                 device=self.device,
+                again=True,
             )
             return self._run(classifier, batches)
 
@@ -149,16 +172,19 @@ class FeatureCache:
             augmentation=self.key.augmentation,
         )
 
-    @torch.no_grad()
     def _run(
         self, classifier: Classifier, pictures: Iterator[Tensor], aux_inputs: bool = False
     ) -> Iterator[Tensor]:
-        for images in pictures:
-            with autocast(self.device, self.key.precision):
-                features = classifier.features(
-                    normalise(images, classifier.mean, classifier.std), aux_inputs=aux_inputs
-                )
-            yield flat(features).float().cpu()
+        @torch.no_grad()
+        def computed() -> Iterator[Tensor]:
+            for images in pictures:
+                with autocast(self.device, self.key.precision):
+                    features = classifier.features(
+                        normalise(images, classifier.mean, classifier.std), aux_inputs=aux_inputs
+                    )
+                yield flat(features).float()
+
+        return read_back_each(computed())
 
     def _read(self, name: str, rows: Rows, width: int, compute: Compute) -> Floats:
         """The stored features [len(rows), width] of `rows`, after computing those that are not there yet."""

@@ -2,14 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trainables import strategies
 from trainables.config import TrialConfig
@@ -17,41 +15,18 @@ from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import InvalidValue, RunProblem
+from trainables.metrics import Answers, measure
 from trainables.models import create
 from trainables.models.classifier import Classifier
+from trainables.readback import read_back
+from trainables.worker import as_worker
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Plain scores of one model on one set of images.
-
-    `loss` is cross-entropy in nats per image without smoothing or class weights. Balanced accuracy
-    is the mean recall, and macro-F1 the mean F1, over the classes that occur among the labels.
-    """
-
-    loss: float
-    accuracy: float
-    balanced_accuracy: float
-    macro_f1: float
-
-
-def score_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Scores:
-    """Scores of `logits` [n, classes] against `labels` [n], summed over images and not over batches."""
-    loss = F.cross_entropy(logits.double(), labels, reduction="sum").item() / len(labels)
-    confusion = torch.bincount(labels * num_classes + logits.argmax(1), minlength=num_classes**2)
-    confusion = confusion.reshape(num_classes, num_classes).double()
-    hits, actual, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    present = actual > 0
-    recall = hits[present] / actual[present]
-    f1 = 2 * hits[present] / (actual + said)[present]
-    return Scores(
-        loss=loss,
-        accuracy=(hits.sum() / len(labels)).item(),
-        balanced_accuracy=recall.mean().item(),
-        macro_f1=f1.mean().item(),
-    )
+def score_logits(logits: Tensor, labels: Tensor, positive: int | None = None) -> dict[str, float]:
+    """Every metric of `logits` [n, classes] against `labels` [n], by name."""
+    return measure(Answers(labels.cpu().numpy(), logits.double().cpu().numpy(), positive))
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[None]:
@@ -108,6 +83,23 @@ def native_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
+    """The trial's model before its first step.
+
+    The backbone is a function of (`weights`, `run_seed`) alone, so that trials share it; the heads
+    are drawn from the trial's own seed.
+    """
+    torch.manual_seed(config.seed)
+    return create(
+        config.model,
+        num_classes,
+        weights=weights,
+        dropout=config.dropout,
+        auxiliary=strategies.wants_auxiliary(config.strategy),
+        seed=run_seed,
+    )
+
+
 def load_classifier(config: TrialConfig, num_classes: int, weights: Path) -> Classifier:
     """The model of `config` with the trained `weights` of one of our files, in eval mode.
 
@@ -149,8 +141,8 @@ def compute_logits(
         parts = []
         for images in eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device):
             with autocast(device, precision):
-                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
-        return torch.cat(parts)
+                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float())
+        return read_back(torch.cat(parts))
 
     return in_smaller_batches(compute, batch_size)
 
@@ -166,19 +158,8 @@ def score_images(
     num_threads: int,
 ) -> np.ndarray:
     """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
-    with torch_threads(num_threads):
+    with as_worker(num_threads):
         return _score_images(config, classes, weights, folder, images, image_size, precision)
-
-
-@contextlib.contextmanager
-def torch_threads(number: int) -> Iterator[None]:
-    """While entered torch computes with `number` threads; afterwards with as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _score_images(

@@ -8,14 +8,11 @@ import errno
 import functools
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import pandas as pd
 import ray
-import torch
 from ray import tune
 
 from trainables import models, strategies
@@ -30,13 +27,14 @@ from trainables.checkpoint import (
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken
-from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision
-from trainables.machine import keep_freed_memory, local_images
+from trainables.machine import local_images
 from trainables.setting import ComputeConfig
 from trainables.storage import storage_of
 from trainables.training import TrainingRun
 from trainables.trial_data import TrialData, load_trial_data
+from trainables.worker import prepare_worker
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
@@ -57,11 +55,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         if context is None:
             raise ValueError("give the RunContext with tune.with_parameters(trainable, context=...)")
         self.context = context
-        keep_freed_memory()
-        torch.set_num_threads(context.num_threads)
-        cv2.setNumThreads(1)
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
+        prepare_worker(context.num_threads)
         self._prepare(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -118,6 +112,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.trial_name_here = str(values.pop("trial_id"))
         self._config = TrialConfig.resolve(values)
         self._run, self._writer = None, None
+        if best_device().type != "cpu":
+            # What the allocator kept of the trial before is lost to the neighbours on the same GPU.
+            release_memory()
         self._known: list[EpochMetrics] = []
         self._replayed = 0
 
@@ -146,17 +143,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         context = self.context
         if context.feature_cache_bytes == 0:
             return None
-        key = FeatureKey(
-            model=self._config.model,
-            weights=compute.weights,
-            run_seed=compute.run_seed,
-            images=data.cache.path.name,
-            image_size=compute.image_size,
-            precision=compute.precision,
-            device=compute.device.type,
-            augmentation=self._config.augmentation,
+        policy = self._config.augmentation
+        return FeatureCache.shared(
+            self._config.model, data.cache, compute, context.feature_cache_bytes, policy
         )
-        return FeatureCache(key, data.cache, compute.device, context.feature_cache_bytes)
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""
@@ -205,7 +195,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         run, _ = self._running()
         last = run.finished is not None and metrics.epoch == run.epoch
         return {
-            **asdict(metrics),
+            **metrics.row(),
             "done": last,
             "reason": run.finished if last else None,
             "applied": run.applied(),
@@ -225,6 +215,7 @@ def compute_config(context: RunContext) -> ComputeConfig:
         precision=choose_precision(context.precision, device),
         run_seed=context.seed,
         metric=context.metric,
+        positive=context.positive,
         device=device,
     )
 

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from tuner.runs.directory import Run
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
-    from tuner.tuning.probe import Probe, Probed
+    from tuner.tuning.probe import Probe
+    from tuner.tuning.probing import Probed
 
 __all__ = [
     "Best",
@@ -96,7 +97,7 @@ _ELSEWHERE = {
     "SearchConfig": "tuner.tuning.config",
     "SearchResult": "tuner.tuning.loop",
     "Probe": "tuner.tuning.probe",
-    "Probed": "tuner.tuning.probe",
+    "Probed": "tuner.tuning.probing",
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from trainables.ranges import check
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
 
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
-"""Takes the trial's id and its epoch's metrics, the fields of EpochMetrics."""
+"""Takes the trial's id and its epoch's metrics by name."""
 
 OnTrial = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its row of `trials.parquet`."""
@@ -52,8 +53,11 @@ AnyPath = Path | str
 class SearchOptions(TypedDict, total=False):
     """What `search` and `plan` take by name: the fields of `SearchConfig` beside `space` and `data`."""
 
+    labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
+    groups_from_similar: bool
+    without: AnyPath | None
     split: str
     samples: int | None
     max_epochs: int | None
@@ -68,6 +72,7 @@ class SearchOptions(TypedDict, total=False):
     weights_dir: Path | str | None
     precision: str
     metric: str
+    positive: str | None
     seed: int
     time_budget_s: float | None
     name: str | None
@@ -93,6 +98,7 @@ class RetrainOptions(TypedDict, total=False):
     """What `retrain` takes by name: the fields of `RetrainConfig` beside `best`."""
 
     data: AnyPath | None
+    labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
     seeds: int | None
@@ -178,8 +184,10 @@ def probe(
     data: AnyPath | None = None,
     *,
     backbones: str | Sequence[str] = "auto",
+    labels: AnyPath | None = None,
     groups: AnyPath | None = None,
     group_regex: str | None = None,
+    without: AnyPath | None = None,
     split: str = "0.8,0.1,0.1",
     image_size: int | None = None,
     weights: Literal["auto", "none"] = "auto",
@@ -199,9 +207,8 @@ def probe(
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.probe import probe as run
 
-    paths = _with_paths(
-        {"data": data, "groups": groups, "weights_dir": weights_dir}, ("data", "groups", "weights_dir")
-    )
+    named = {"data": data, "labels": labels, "groups": groups, "without": without, "weights_dir": weights_dir}
+    paths = _with_paths(named, tuple(named))
     config = SearchConfig(
         space="",
         group_regex=group_regex,
@@ -223,6 +230,8 @@ def compare(
     top: int = 5,
     seeds: int = 0,
     also_by_image: bool = False,
+    folds: int = 0,
+    nested: bool = False,
     seed: int = 0,
     verbose: bool = False,
 ) -> "Comparison":
@@ -231,19 +240,29 @@ def compare(
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
     the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation; with
     `seeds` each is retrained as often with other seeds, with `also_by_image` once on a random split by image, whose
-    leak is then measured. `seed` is that of the bootstraps. Raises RunProblem for
-    runs that can't be compared.
+    leak is then measured, with `folds` on so many folds over all images, each of which then judges, and with `nested`
+    the search is repeated inside each fold. `seed` is that of the bootstraps. Raises RunProblem for runs that can't be
+    compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
     from tuner.evaluation.comparison import compare as run
-    from tuner.release.seed_session import SeedDemands, retrained
+    from tuner.release.seed_session import Retraining, SeedDemands, retrained
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)
     folders = [Path(path) for path in paths]
-    with retrained(folders, seeds, also_by_image, SeedDemands(), _show(verbose)) as (scores, leak):
-        return run(folders, out=where, top=top, seed=seed, seed_scores=scores, by_image=leak)
+    asked = Retraining(check("more_seeds", seeds), also_by_image, check("folds", folds), nested)
+    with retrained(folders, asked, SeedDemands(), _show(verbose)) as found:
+        return run(
+            folders,
+            out=where,
+            top=top,
+            seed=seed,
+            seed_scores=found.seeds,
+            by_image=found.by_image,
+            folds=found.folds,
+        )
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":
@@ -283,7 +302,7 @@ def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOp
     from tuner.release.retrain import retrain as run
 
     path = Path(best)
-    given = _with_paths(options, ("data", "groups", "costs", "out"))
+    given = _with_paths(options, ("data", "labels", "groups", "costs", "out"))
     config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **given)
     return run(config, _show(verbose))
 
@@ -342,7 +361,7 @@ class _Telling:
 def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
     from tuner.tuning.config import SearchConfig
 
-    given = _with_paths(options, ("groups", "runs_dir", "weights_dir"))
+    given = _with_paths(options, ("labels", "groups", "without", "runs_dir", "weights_dir"))
     for name in ("models", "strategies", "log"):
         value = given.get(name, ())
         given[name] = (value,) if isinstance(value, str) else tuple(value)

@@ -64,6 +64,7 @@ def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path |
 @click.command()
 @click.argument("best", metavar="BEST_YAML", type=FOLDER)
 @click.option("--data", type=FOLDER, help="Image folder. Other images than the search's get a new split.")
+@click.option("--labels", type=FOLDER, help="CSV with columns path and label. [default: the search's]")
 @click.option("--groups", type=FOLDER, help="CSV with columns path and group, for a new split.")
 @click.option(
     "--group-regex", help="Regular expression whose first group is an image's group, for a new split."

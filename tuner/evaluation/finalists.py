@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.config import METRICS, TrialConfig
+from trainables.config import TrialConfig
 from trainables.errors import RunProblem
+from trainables.metrics import METRICS
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run, read_yaml, rows_of, trial_config
 
@@ -38,7 +39,7 @@ class Finalist:
     """One trial of the final comparison.
 
     `key` names it among all runs; `label` is short enough for a picture; `value` is the chosen validation
-    metric.
+    metric. An ensemble has `members`: how often each trial is taken, by key.
     """
 
     run: Run
@@ -47,6 +48,7 @@ class Finalist:
     row: Mapping[str, Any]
     config: TrialConfig
     value: float
+    members: Mapping[str, int] | None = None
 
 
 def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], list[str]]:

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainables.config import METRICS
 from trainables.errors import RunProblem, UnknownName
-from tuner.evaluation.standard_error import bootstrap_standard_error
+from trainables.metrics import METRICS
+from tuner.evaluation.standard_error import validation_error
 from tuner.runs.best import Best, read_best, save_best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, trial_config
@@ -35,7 +35,7 @@ def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml"
             raise RunProblem(f"{path} exists already; choose another --out")
         try_target(path, "--out")
     metric = str(run.record["metric"])
-    spread = bootstrap_standard_error(run, str(row["trial_id"]), trial_config(row), metric)
+    spread = validation_error(run, str(row["trial_id"]), trial_config(row), metric)
     best = best_of(run, row, split_file=beside.name, spread=spread)
     best = replace(best, ensemble=_ensemble(run))
     save_best(best, out, run.split())

@@ -36,6 +36,7 @@ class RetrainConfig:
 
     best: Path
     data: Path | None = None
+    labels: Path | None = None
     groups: Path | None = None
     group_regex: str | None = None
     seeds: int | None = None

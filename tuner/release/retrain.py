@@ -99,7 +99,13 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
     """What is to be trained, its images cached; says so on `reporter`."""
     members = chosen_members(config, best)
     images = find_images(
-        best, config.best, reporter, data=config.data, groups=config.groups, group_regex=config.group_regex
+        best,
+        config.best,
+        reporter,
+        data=config.data,
+        labels=config.labels,
+        groups=config.groups,
+        group_regex=config.group_regex,
     )
     costs = None if config.costs is None else read_costs(config.costs, images.classes)
     if config.final:

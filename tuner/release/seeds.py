@@ -1,24 +1,24 @@
 """One configuration trained from several seeds at once, on Ray, without a search."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
-import torch
 
 from trainables.checkpoint import weights_of
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import Diverged, WorkerBroken
-from trainables.inference import best_device, choose_precision, compute_logits, torch_threads
-from trainables.machine import keep_freed_memory
+from trainables.frozen_features import FeatureCache
+from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import load_trial_data
+from trainables.worker import as_worker, prepare_worker
 from tuner.cluster.session import RaySession
 from tuner.evaluation.statistics import FloatArray
 from tuner.tracking.reporter import Reporter
@@ -34,7 +34,7 @@ class SeedJob:
     the images of `test_paths` in `test_cache`, if there are any. `reduced_after` are
     the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
     None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
-    weights of the last `late` epochs go to `folder`.
+    weights of the last `late` epochs go to `folder`. Without `feature_cache_bytes` frozen features are not kept.
     """
 
     config: TrialConfig
@@ -52,6 +52,7 @@ class SeedJob:
     late: int
     folder: str
     num_threads: int = 1
+    feature_cache_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,15 @@ def draw_seeds(seed: int, count: int) -> list[int]:
 
 
 def train_jobs(
-    jobs: Sequence[tuple[SeedJob, Sequence[int]]], session: RaySession, reporter: Reporter
+    jobs: Sequence[tuple[SeedJob, Sequence[int]]],
+    session: RaySession,
+    reporter: Reporter,
+    on_result: Callable[[int, SeedResult], None] | None = None,
 ) -> list[list[SeedResult]]:
-    """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session."""
+    """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session.
+
+    `on_result` hears of each at once: the job's place and the result.
+    """
     resources = session.resources
     num_threads = max(1, int(resources["cpu"]))
     gpus = resources.get("gpu", 0.0)
@@ -97,7 +104,10 @@ def train_jobs(
                 running[remote.remote(shared[place], seed)] = (place, seed)
             done, _ = ray.wait(list(running), num_returns=1)
             result: SeedResult = ray.get(done[0])
+            place, _ = running[done[0]]
             results[running.pop(done[0])] = result
+            if on_result is not None:
+                on_result(place, result)
             if progress is not None:
                 progress(len(results), count)
             else:
@@ -111,8 +121,7 @@ def train_seed(job: SeedJob, seed: int) -> SeedResult:
     When memory runs out it starts over with every batch in twice as many parts. An error that this process can't
     compute after is raised as WorkerBroken.
     """
-    keep_freed_memory()
-    torch.set_num_threads(job.num_threads)
+    prepare_worker(job.num_threads)
     parts = 1
     try:
         while isinstance(result := _try_seed(job, seed, parts), int):
@@ -141,7 +150,7 @@ def _try_seed(job: SeedJob, seed: int, parts: int) -> SeedResult | int:
             raise
         return run.accumulation
     weights = tuple(name for name in kept if name is not None)
-    history = tuple(asdict(metrics) for metrics in run.history)
+    history = tuple(metrics.row() for metrics in run.history)
     return SeedResult(seed, history, weights, _test_logits(job, run))
 
 
@@ -156,7 +165,7 @@ def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
     else:
         cache = ImageCache.open(str(job.test_cache))
         rows = cache.rows(job.test_paths)
-    with torch_threads(job.num_threads):
+    with as_worker(job.num_threads):
         logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
     return np.asarray(logits.double().numpy())
 
@@ -175,7 +184,11 @@ def _start(job: SeedJob, seed: int) -> TrainingRun:
     config = replace(
         with_seed(job.config, seed), patience=0, max_epochs=max(job.config.max_epochs, job.epochs)
     )
-    return TrainingRun(config, data, compute)
+    limit = job.feature_cache_bytes
+    if not limit:
+        return TrainingRun(config, data, compute)
+    shared = FeatureCache.shared(config.model, data.cache, compute, limit, config.augmentation)
+    return TrainingRun(config, data, compute, shared)
 
 
 def _train_epoch(run: TrainingRun, job: SeedJob) -> str | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.config import METRICS
+from trainables import metrics
+from trainables.metrics import METRICS
 from tuner.evaluation.calibration import mean_logits
 from tuner.evaluation.scores import TestScores, score, score_intervals, softmax, why_no_interval
 from tuner.evaluation.statistics import FloatArray
@@ -167,11 +168,13 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
     files = [result.weights[-1] for result in results] if of_seeds else list(results[0].weights)
     place = Path(job.folder) / "average.safetensors"
     labels = _labels(plan, "val")
+    named = plan.best.expected.positive
+    positive = job.classes.index(named) if named in job.classes else None
 
     def judge(state: Mapping[str, Any]) -> float:
         save_file(dict(state), place)
-        found = score(labels, score_weights(job, str(place), "val"))
-        return -METRICS[metric].cost(float(getattr(found, metric.removeprefix("val_"))))
+        answers = metrics.Answers(labels, score_weights(job, str(place), "val"), positive)
+        return -METRICS[metric].cost(METRICS[metric].compute(answers))
 
     soup = greedy_soup([load_file(file) for file in files], judge)
     save_file(dict(soup.state), place)

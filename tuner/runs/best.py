@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
-from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig, plain_type
+from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
+from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
 from tuner.runs.sections import Section, is_real
@@ -32,7 +33,8 @@ _HEADER = """\
 class Expected:
     """The score on the validation images at the trial's best `epoch`, and its spread.
 
-    `standard_error` is what `spread` says it is; None where there is nothing to take it from.
+    `standard_error` is what `spread` says it is; None where there is nothing to take it from. `positive` is the class
+    that metrics of one class are of.
     """
 
     metric: str
@@ -41,16 +43,22 @@ class Expected:
     standard_error: float | None
     spread: str
     scores: Mapping[str, float]
+    positive: str | None = None
 
 
 @dataclass(frozen=True)
 class Data:
-    """The images of the search: their folder, the fingerprint of their content, images by class."""
+    """The images of the search: their folder, the fingerprint of their content, images by class.
+
+    `labels` is the table of their labels, None for class folders; `left_out` are paths that were not to be used.
+    """
 
     folder: str
     sample: bool
     fingerprint: str
     images: Mapping[str, int]
+    labels: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,11 @@ def to_record(best: Best) -> dict[str, Any]:
         "run_seed": best.run_seed,
         "normalisation": {"mean": list(best.mean), "std": list(best.std)},
         "classes": list(best.classes),
-        "data": {**dataclasses.asdict(best.data), "images": dict(best.data.images)},
+        "data": {
+            **dataclasses.asdict(best.data),
+            "images": dict(best.data.images),
+            "left_out": list(best.data.left_out),
+        },
         "split": {**dataclasses.asdict(best.split), "fractions": list(best.split.fractions)},
         "versions": dict(best.versions),
     }
@@ -220,7 +232,7 @@ def _normalisation(
 
 
 def _expected(section: Section) -> Expected:
-    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores"))
+    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores", "positive"))
     known = ", ".join(METRICS)
     return Expected(
         metric=section.take("metric", lambda value: value in METRICS, f"one of {known}"),
@@ -233,17 +245,23 @@ def _expected(section: Section) -> Expected:
         ),
         spread=section.text("spread"),
         scores={str(name): float(value) for name, value in section.section("scores").content.items()},
+        positive=section.text_or_null("positive") if "positive" in section.content else None,
     )
 
 
 def _data(section: Section) -> Data:
-    section.only(("folder", "sample", "fingerprint", "images"))
+    section.only(("folder", "sample", "fingerprint", "images", "labels", "left_out"))
     images = section.section("images")
+    # A best.yaml of an earlier version knows neither.
+    labels = section.text_or_null("labels") if "labels" in section.content else None
+    left_out = section.take("left_out", _texts, "a list of paths") if "left_out" in section.content else []
     return Data(
         folder=section.text("folder"),
         sample=bool(section.take("sample", lambda value: isinstance(value, bool), "true or false")),
         fingerprint=section.text("fingerprint"),
         images={str(name): images.whole(name, 0) for name in images.content},
+        labels=labels,
+        left_out=tuple(left_out),
     )
 
 
@@ -271,3 +289,7 @@ def _split(section: Section) -> SplitSource:
         groups=section.text_or_null("groups"),
         group_regex=section.text_or_null("group_regex"),
     )
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(path, str) for path in value)

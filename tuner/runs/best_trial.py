@@ -41,7 +41,7 @@ def best_of(
     record = run.record
     config = trial_config(row)
     epochs = run.epochs(str(row["trial_id"]))
-    expected = _expected(row, str(record["metric"]), epochs, spread)
+    expected = _expected(row, record, epochs, spread)
     origin = source(config.model)
     data = record["data"]
     low, middle, high = data["fractions"]
@@ -57,7 +57,14 @@ def best_of(
         mean=origin.mean,
         std=origin.std,
         classes=tuple(data["classes"]),
-        data=Data(data["folder"], bool(data["sample"]), data["fingerprint"], dict(data["classes"])),
+        data=Data(
+            data["folder"],
+            bool(data["sample"]),
+            data["fingerprint"],
+            dict(data["classes"]),
+            data.get("labels"),
+            tuple(data.get("left_out") or ()),
+        ),
         split=SplitSource(
             fingerprint=data["split_fingerprint"],
             images=part_counts(run.split()),
@@ -83,14 +90,19 @@ def part_counts(split: "pd.DataFrame") -> dict[str, int]:
 
 
 def _expected(
-    row: Mapping[str, Any], metric: str, epochs: "pd.DataFrame", spread: tuple[float | None, str] | None
+    row: Mapping[str, Any],
+    record: Mapping[str, Any],
+    epochs: "pd.DataFrame",
+    spread: tuple[float | None, str] | None,
 ) -> Expected:
     value, epoch = row["value"], row["best_epoch"]
     if value is None or value != value or epoch is None or epoch != epoch:
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
+    metric = str(record["metric"])
     error, how = spread or _epoch_spread(epochs, metric, int(epoch))
-    scores = {name: float(row[name]) for name in row if name.startswith("val_") and row[name] == row[name]}
-    return Expected(metric, float(value), int(epoch), error, how, scores)
+    measured = {name: row[name] for name in row if name.startswith("val_") and row[name] is not None}
+    scores = {name: float(value) for name, value in measured.items() if value == value}
+    return Expected(metric, float(value), int(epoch), error, how, scores, record.get("positive"))
 
 
 def _epoch_spread(epochs: "pd.DataFrame", metric: str, best: int) -> tuple[float | None, str]:

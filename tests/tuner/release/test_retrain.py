@@ -103,7 +103,7 @@ def test_without_validation_images_a_seed_trains_and_answers_the_test_images(tmp
     work = job(tmp_path, {"train": 6, "test": 3})
     result = train_seed(work, 5)
     assert result.error is None
-    assert all(math.isnan(epoch["val_loss"]) for epoch in result.history)
+    assert all(epoch["val_loss"] is None for epoch in result.history)
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
     assert result.test_logits.shape == (6, 2)
     again = score_weights(work, result.weights[-1], "test")
@@ -217,6 +217,44 @@ def test_the_same_images_elsewhere_keep_the_split_of_the_search(best, tmp_path):
     with pytest.raises(DataProblem, match="is gone; say where they are: --data"):
         find_images(best, tmp_path / "best.yaml", Reporter())
     assert find_images(best, tmp_path / "best.yaml", Reporter(), data=tmp_path / "elsewhere").same_split
+
+
+def test_a_search_with_labels_from_a_table_is_retrained_with_the_same(best, tmp_path):
+    folder, rows = tmp_path / "pictures", ["path,label"]
+    rows += [f"{image.relative_to(folder).as_posix()},{image.parent.name}" for image in folder.rglob("*.png")]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(rows))
+    tabled = replace(best, data=replace(best.data, labels=str(table)))
+    images = find_images(tabled, tmp_path / "best.yaml", Reporter())
+    assert images.same_split
+    assert images.data.labels == str(table)
+    table.rename(tmp_path / "moved.csv")
+    with pytest.raises(DataProblem, match="is gone; say where they are: --labels"):
+        find_images(tabled, tmp_path / "best.yaml", Reporter())
+    moved = find_images(tabled, tmp_path / "best.yaml", Reporter(), labels=tmp_path / "moved.csv")
+    assert moved.same_split
+    swapped = (tmp_path / "moved.csv").read_text().replace(",blue", ",x").replace(",green", ",blue")
+    table.write_text(swapped)
+    with pytest.raises(DataProblem, match="has changed since the search"):
+        find_images(tabled, tmp_path / "best.yaml", Reporter())
+
+
+def test_what_the_search_left_out_is_left_out_again_but_not_of_other_images(best, tmp_path):
+    write_pictures(tmp_path / "pictures", {"blue": 12, "green": 12})
+    extra = ("blue/010.png", "green/011.png")
+    found = scan(tmp_path / "pictures", without=extra)
+    split = make_split(found, None, (0.6, 0.2, 0.2), 3)
+    source = replace(best.split, fingerprint=fingerprint(split), images=part_counts(split))
+    data = replace(best.data, fingerprint=found.fingerprint, images={"blue": 11, "green": 11}, left_out=extra)
+    left = replace(best, split=source, data=data)
+    again = find_images(left, tmp_path / "best.yaml", Reporter())
+    assert again.same_split
+    assert not set(extra) & set(again.split["path"])
+    assert again.data.left_out == extra
+    write_pictures(tmp_path / "others", {"blue": 12, "green": 12}, seed=5)
+    others = find_images(left, tmp_path / "best.yaml", Reporter(), data=tmp_path / "others")
+    assert set(extra) <= set(others.split["path"])
+    assert others.data.left_out == ()
 
 
 def test_the_number_of_epochs_is_that_of_the_search_and_the_steps_grow(best, tmp_path):

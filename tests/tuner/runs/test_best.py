@@ -7,7 +7,8 @@ import yaml
 from fake_run import make_run
 
 from trainables.errors import RunProblem, UnknownName, UserMistake
-from tuner.evaluation.standard_error import standard_errors
+from trainables.metrics import METRICS, Answers
+from tuner.evaluation.metric_tests import standard_error
 from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
 from tuner.runs.best_trial import best_of, member_of, write_best
@@ -29,6 +30,16 @@ def test_every_trial_round_trips_through_the_file(run, tmp_path):
         best = best_of(run, row)
         save_best(best, tmp_path / f"{number}.yaml")
         assert read_best(tmp_path / f"{number}.yaml") == best
+
+
+def test_labels_and_what_was_left_out_go_from_the_record_through_the_file(tmp_path):
+    run = make_run(tmp_path / "tabled", samples=4)
+    data = {**run.record["data"], "labels": "labels.csv", "left_out": ["a.png", "b.png"]}
+    run.update_record(data=data)
+    made = best_of(run, scored(run)[0])
+    save_best(made, tmp_path / "best.yaml")
+    assert read_best(tmp_path / "best.yaml").data == made.data
+    assert (made.data.labels, made.data.left_out) == ("labels.csv", ("a.png", "b.png"))
 
 
 def test_the_file_of_a_run_says_all_that_a_retraining_needs(run):
@@ -148,15 +159,20 @@ def test_export_of_a_run_without_a_score_says_so(tmp_path):
         export(empty.path, out=tmp_path / "best.yaml")
 
 
-def test_the_bootstrap_error_is_that_of_independent_images_without_groups():
+def errors(labels, logits, groups):
+    answers = Answers(labels, logits)
+    return {name: standard_error(METRICS[name], answers, groups) for name in ("val_loss", "val_accuracy")}
+
+
+def test_the_error_is_that_of_independent_images_without_groups():
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 400)
     logits = random.normal(size=(400, 2)) + 1.2 * np.eye(2)[labels]
-    errors = standard_errors(labels, logits, [str(i) for i in range(400)])
+    found = errors(labels, logits, np.arange(400))
     accuracy = (logits.argmax(1) == labels).mean()
-    assert errors["val_accuracy"] == pytest.approx(np.sqrt(accuracy * (1 - accuracy) / 400), rel=0.1)
+    assert found["val_accuracy"] == pytest.approx(np.sqrt(accuracy * (1 - accuracy) / 400), rel=0.01)
     losses = np.logaddexp(logits[:, 0], logits[:, 1]) - logits[np.arange(400), labels]
-    assert errors["val_loss"] == pytest.approx(losses.std() / 20, rel=0.1)
+    assert found["val_loss"] == pytest.approx(losses.std() / 20, rel=0.01)
 
 
 def test_groups_that_hang_together_make_the_error_larger():
@@ -164,8 +180,8 @@ def test_groups_that_hang_together_make_the_error_larger():
     leaf = random.integers(0, 2, 100)
     logits = np.repeat(random.normal(size=(100, 2)) + 1.2 * np.eye(2)[leaf], 4, axis=0)
     labels = np.repeat(leaf, 4)
-    alone = standard_errors(labels, logits, [str(i) for i in range(400)])
-    together = standard_errors(labels, logits, [str(i // 4) for i in range(400)])
+    alone = errors(labels, logits, np.arange(400))
+    together = errors(labels, logits, np.arange(400) // 4)
     assert together["val_loss"] == pytest.approx(2 * alone["val_loss"], rel=0.15)
 
 
