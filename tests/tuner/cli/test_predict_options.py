@@ -53,6 +53,7 @@ def test_sets_and_the_class_of_least_cost_stand_on_the_terminal(place):
     assert done.exit_code == 0, done.output
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert {line[1] for line in lines} == {"green"}
+    assert "named is the class of least expected cost" in " ".join(done.stderr.split())
     assert {line[3] for line in lines} <= {"{blue, green}", "{green}", "{blue}", "{}"}
 
 
