@@ -19,6 +19,7 @@ NAMES = (
     "race",
     "calibration",
     "calibration_coverage",
+    "eight_bits",
 )
 
 

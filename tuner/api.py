@@ -1,7 +1,7 @@
 """What the commands do, for Python: results are objects with DataFrames, progress goes to functions of yours.
 
-Each function is named like its command and raises what the command would print, a `UserMistake`. Paths may be
-strings. Nothing is printed unless `verbose`.
+Each function is named like its command (`export_int8` is `export --int8`) and raises what the command would print, a
+`UserMistake`. Paths may be strings. Nothing is printed unless `verbose`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

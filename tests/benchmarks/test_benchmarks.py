@@ -18,6 +18,7 @@ LAST_ROWS = {
     "race": "| random, nobody stopped",
     "calibration": "| groups alike",
     "calibration_coverage": "| 54 groups of 4",
+    "eight_bits": "| efficientnet_lite0",
 }
 
 
