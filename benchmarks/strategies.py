@@ -43,23 +43,26 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "full": {"strategy": "full"},
     "gradual_unfreeze": {"strategy": "gradual_unfreeze", "unfreeze_at": 2},
     "layerwise": {"strategy": "layerwise", "stage_decay": 0.5},
+    "probe_then_full unsmoothed": {**PROBED, "probe_l2": 0.1, "label_smoothing": 0.0},
+    "full unsmoothed": {"strategy": "full", "label_smoothing": 0.0},
 }
 
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, splits=SPLITS, sizes=SIZES)
+    options = parse(__doc__, splits=SPLITS, sizes=SIZES, contenders=tuple(CONTENDERS))
     epochs, size, sizes = (2, 32, (40,)) if options.quick else (EPOCHS, IMAGE_SIZE, options.sizes)
     count = 3 if options.quick else options.splits
     pool = open_pool(size)
     with lite_weights([MODEL], options.quick) as weights:
         compute = compute_config(weights[MODEL], size, "auto")
         for num_train in sizes:
-            found: dict[str, list[Tuned]] = {name: [] for name in CONTENDERS}
+            found: dict[str, list[Tuned]] = {name: [] for name in options.contenders}
             chosen = list(splits(pool, count, num_train))
             for split in chosen:
-                for name, own in CONTENDERS.items():
-                    found[name].append(fine_tune({**SHARED, "max_epochs": epochs, **own}, split, compute))
+                for name in found:
+                    settings = {**SHARED, "max_epochs": epochs, **CONTENDERS[name]}
+                    found[name].append(fine_tune(settings, split, compute))
                     say_tuned(split, name, found[name][-1])
             print_table(found, counted(chosen[0]))
     print_held_equal(
