@@ -37,7 +37,7 @@ from trainables.setting import ComputeConfig
 from tuner.tuning.group_statistics import grouped_folds
 
 MODELS = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
-EPOCHS, IMAGE_SIZE, SPLITS = 10, 96, 5
+EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5
 SIZES = (200, 600)
 SHARED = {
     "strategy": "layerwise",

@@ -37,7 +37,7 @@ from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
-from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, score_logits
 from trainables.metrics import METRICS
 from trainables.setting import ComputeConfig
@@ -185,16 +185,7 @@ def configurations(model: str, count: int) -> list[TrialConfig]:
 
 def record(config: TrialConfig, images: Images, compute: ComputeConfig) -> pd.DataFrame:
     """One row an epoch: the parameters beside the metrics; a diverged trial ends in an infinite val_loss."""
-    key = FeatureKey(
-        model=config.model,
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=images.recording.cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    bank = FeatureCache(key, images.recording.cache, compute.device, 2**31)
+    bank = FeatureCache.shared(config.model, images.recording.cache, compute, 2**31, config.augmentation)
     run = Tested(config, images, compute, bank)
     rows: list[dict[str, object]] = []
     try:

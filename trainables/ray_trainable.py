@@ -27,7 +27,7 @@ from trainables.checkpoint import (
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken
-from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision
 from trainables.machine import local_images
 from trainables.setting import ComputeConfig
@@ -143,17 +143,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         context = self.context
         if context.feature_cache_bytes == 0:
             return None
-        key = FeatureKey(
-            model=self._config.model,
-            weights=compute.weights,
-            run_seed=compute.run_seed,
-            images=data.cache.path.name,
-            image_size=compute.image_size,
-            precision=compute.precision,
-            device=compute.device.type,
-            augmentation=self._config.augmentation,
+        policy = self._config.augmentation
+        return FeatureCache.shared(
+            self._config.model, data.cache, compute, context.feature_cache_bytes, policy
         )
-        return FeatureCache(key, data.cache, compute.device, context.feature_cache_bytes)
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""

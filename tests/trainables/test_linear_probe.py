@@ -100,7 +100,6 @@ def gradient(run, l2):
     pooled, labels = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
     linear = run.classifier.head[-1]
     scale = scales(pooled)
-    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
     weights = (linear.weight.detach().double() * scale).requires_grad_(True)
     biases = linear.bias.detach().double() + linear.weight.detach().double() @ pooled.mean(0)
     logits = F.linear((pooled - pooled.mean(0)) / scale, weights, biases)

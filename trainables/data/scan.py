@@ -5,7 +5,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from trainables.data.decode import (
     quiet_decoding,
     read_rgb,
 )
+from trainables.data.labels import lay_out_table
 from trainables.data.layout import EXPECTED, Found, lay_out
 from trainables.data.parallel import in_threads, num_workers
+from trainables.data.perceptual import hash_of
 from trainables.errors import DataProblem
 
 __all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
@@ -29,7 +31,7 @@ Progress = Callable[[int, int], None]
 MAX_CORRUPT = 0.05
 """Share of corrupt images from which a folder is refused."""
 
-_MEMO_VERSION = 1
+_MEMO_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class ImageFile:
     """One readable image.
 
     `path` is relative to the folder, with forward slashes; `part` is train, val or test where the folder
-    is split already; `width` and `height` are those of the upright picture; `pixels` is its hash.
+    is split already; `width` and `height` are those of the upright picture; `pixels` is its hash, `look` the perceptual
+    one, which copies of another size or quality nearly share.
     """
 
     path: str
@@ -46,6 +49,7 @@ class ImageFile:
     width: int
     height: int
     pixels: str
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Scan:
 
     `classes` are those with images, in natural order; `images` are ordered by path. `passed_over` and
     `corrupt` are pairs of path and reason. `parts` are pairs of folder and part (train, val, test) where the
-    folder is split already.
+    folder is split already. `labels` is the table that the labels are from, None for folders; `left_out` are images
+    that were asked to be left out.
     """
 
     folder: Path
@@ -64,6 +69,8 @@ class Scan:
     corrupt: tuple[tuple[str, str], ...]
     empty_classes: tuple[str, ...]
     parts: tuple[tuple[str, str], ...] = ()
+    labels: Path | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -77,6 +84,8 @@ class Scan:
 def scan(
     folder: Path,
     *,
+    labels: Path | None = None,
+    without: Collection[str] = (),
     workers: int | None = None,
     progress: Progress | None = None,
     memo: bool = True,
@@ -84,14 +93,21 @@ def scan(
 ) -> Scan:
     """What is in `folder`, every image decoded once.
 
+    With `labels` a table says which files are images and of which class, else the folders do. Of the paths `without`
+    those that are there are left out.
+
     With `memo` the results are kept under the user's cache directory, so that unchanged files (by path, size
     and time) need no second look. Raises DataProblem if there is no such folder, if a folder can't be opened or
     understood, if fewer than two classes have images, or if more than the share `max_corrupt` of the images can't
     be read.
     """
     folder = folder.expanduser().absolute()
-    layout = lay_out(folder)
-    found = layout.found
+    if labels is not None:
+        labels = labels.expanduser().absolute()
+    layout = lay_out(folder) if labels is None else lay_out_table(folder, labels)
+    unwanted = frozenset(without)
+    found = [file for file in layout.found if file.path not in unwanted]
+    left_out = tuple(file.path for file in layout.found if file.path in unwanted)
     looks = _look_at_all(folder, found, num_workers(workers), progress, memo)
     images, corrupt = [], []
     for file, look in zip(found, looks, strict=True):
@@ -102,11 +118,26 @@ def scan(
     _check_corrupt(folder, len(found), corrupt, max_corrupt)
     counts = Counter(image.label for image in images)
     classes = tuple(sorted(counts, key=_natural))
+    if len(classes) < 2 and labels is not None:
+        only = f"only images of {classes[0]!r}" if classes else "no image"
+        raise DataProblem(
+            f"labels file {labels} names {only} that can be read; at least two classes are needed"
+        )
     if len(classes) < 2:
         only = f"only {classes[0]!r} holds images" if classes else "no class folder holds an image"
         raise DataProblem(f"{folder}: {only}; {EXPECTED}, at least two classes")
     empty = tuple(sorted((label for label in layout.labels if label not in counts), key=_natural))
-    return Scan(folder, classes, tuple(images), layout.passed_over, tuple(corrupt), empty, layout.parts)
+    return Scan(
+        folder,
+        classes,
+        tuple(images),
+        layout.passed_over,
+        tuple(corrupt),
+        empty if labels is None else (),
+        layout.parts,
+        labels,
+        left_out,
+    )
 
 
 def pixel_hash(pixels: Pixels) -> str:
@@ -156,8 +187,8 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(p), "") if p[0] in "0123456789" else (1, 0, p) for p in pieces], name
 
 
-_Look = tuple[int, int, str]
-"""Width, height and pixel hash."""
+_Look = tuple[int, int, str, str]
+"""Width, height, pixel hash and perceptual hash."""
 
 
 def _look(path: Path) -> _Look | str:
@@ -166,7 +197,7 @@ def _look(path: Path) -> _Look | str:
         pixels = read_rgb(path)
     except UnreadableImage as error:
         return str(error)
-    return pixels.shape[1], pixels.shape[0], pixel_hash(pixels)
+    return pixels.shape[1], pixels.shape[0], pixel_hash(pixels), hash_of(pixels)
 
 
 def _look_at_all(
@@ -195,7 +226,8 @@ def _read_memo(store: Path) -> dict[str, _Look]:
         content = json.loads(store.read_text(encoding="utf-8"))
         if content["version"] != _MEMO_VERSION:
             return {}
-        return {key: (int(w), int(h), str(pixels)) for key, (w, h, pixels) in content["looks"].items()}
+        looks = content["looks"].items()
+        return {key: (int(w), int(h), str(pixels), str(look)) for key, (w, h, pixels, look) in looks}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tuner.cli.catalogue import SpaceView
     from tuner.evaluation.evidence import Comparison
+    from tuner.evaluation.folds import FoldsFound
     from tuner.planning.plan import Plan
     from tuner.release.predictions import Prediction
     from tuner.tuning.inspection import Inspection
@@ -69,9 +70,11 @@ def inspection(found: "Inspection") -> dict[str, Any]:
         {"class": row.label, "images": row.images, "groups": row.groups, "share": row.share}
         for row in found.classes
     ]
+    for row in document["photographed"]:
+        row["class"] = row.pop("label")
     for name in ("corrupt", "passed_over"):
         document[name] = [{"path": path, "reason": reason} for path, reason in getattr(found, name)]
-    for name in ("duplicates_within", "duplicates_across"):
+    for name in ("duplicates_within", "duplicates_across", "near_copies"):
         copies = getattr(found, name)
         examples = [{"path": second, "same_as": first} for first, second in copies.examples]
         document[name] = {"count": copies.count, "examples": examples}
@@ -236,6 +239,19 @@ def comparison(found: "Comparison") -> dict[str, Any]:
         "warnings": found.warnings,
         "report": found.report,
         "table": rows,
+        "pairs": rows_of(found.pairs),
+        "folds": None if found.folds is None else _folds(found.folds),
+    }
+
+
+def _folds(found: "FoldsFound") -> dict[str, Any]:
+    from tuner.runs.directory import rows_of
+
+    return {
+        "count": found.count,
+        "conclusion": found.conclusion,
+        "remarks": found.remarks,
+        "table": [{**row, "confusion": json.loads(row["confusion"])} for row in rows_of(found.table)],
         "pairs": rows_of(found.pairs),
     }
 

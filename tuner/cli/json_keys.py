@@ -23,9 +23,9 @@ _SEARCH: Keys = {
 }
 _COPIES: Keys = {
     f"{name}.{key}": found
-    for name in ("duplicates_within", "duplicates_across")
+    for name in ("duplicates_within", "duplicates_across", "near_copies")
     for key, found in {
-        "count": ("number", "images with the pixels of an earlier one"),
+        "count": ("number", "images with the pixels, or nearly the look, of an earlier one"),
         "examples": ("list", "the first of them"),
         "examples[].path": ("text", ""),
         "examples[].same_as": ("text", ""),
@@ -49,6 +49,7 @@ _INSPECT: Keys = {
     **dict.fromkeys(("smallest", "median", "largest"), ("list", "width and height in pixels")),
     "imbalance": ("number", "images of the largest class over those of the smallest"),
     **dict.fromkeys(("duplicates_within", "duplicates_across"), ("object", "exact duplicates")),
+    "near_copies": ("object", "pairs of another size, quality or light, by a perceptual hash"),
     **_COPIES,
     **dict.fromkeys(("corrupt", "passed_over"), ("list", "files with the reason")),
     **{f"{name}[].{key}": ("text", "") for name in ("corrupt", "passed_over") for key in ("path", "reason")},
@@ -57,6 +58,50 @@ _INSPECT: Keys = {
     "test_images": ("number", "images in the test part of a split by image"),
     "expected_leaks": ("number", "how many of these would have another image of their group in training"),
     "split_problem": ("text?", "why a search would refuse to split the folder"),
+    "photographed": (
+        "list",
+        "how well nuisance alone tells each class: size, brightness, border, JPEG quality, camera",
+    ),
+    "photographed[].class": ("text", "its name"),
+    "photographed[].auc": ("number", "area under the ROC curve, out of fold; 0.5 is chance"),
+    "photographed[].low": ("number", "lower end of its 95 % interval"),
+    "photographed[].kinds": ("object", "the areas of each kind alone"),
+    "photographed[].kinds.*": ("number", ""),
+    "advice": ("list", "what to do, the warnings first"),
+    "advice[].do": ("text", ""),
+    "advice[].why": ("text", "the reason"),
+    "advice[].warning": ("flag", "whether scores mean little before it is done"),
+    "similar": ("object?", "with --similar: what it found"),
+    "similar.features": ("text", "the backbone, or the perceptual hash, that tells what looks alike"),
+    "similar.threshold": ("number?", "standard deviations above what is usual, from which on pairs count"),
+    "similar.pairs": ("number", "pairs of images that do"),
+    "similar.groups": ("number", "proposed groups of more than one image"),
+    "similar.grouped_images": ("number", "images in these"),
+    "similar.largest_group": ("number", "images of the largest"),
+    "similar.pairs_across_classes": ("number", "pairs with different labels"),
+    "similar.seconds": ("number", "that finding them took"),
+    "similar.test_images": (
+        "number?",
+        "test images of the split that a search would make now, if it can make one",
+    ),
+    "similar.test_images_near_training": ("number?", "how many of these look like a training image"),
+    "similar.groups_file": ("text", "the proposal"),
+    "similar.page": ("text", "thumbnails to look through"),
+    "suspects": ("object?", "with --suspects: what it found"),
+    "suspects.features": ("text", "the backbone that the probe reads"),
+    "suspects.method": ("text", "what ranks: cleanlab or self-confidence"),
+    "suspects.judged": ("number", "images that a probe was asked about"),
+    "suspects.likely_differs": ("number", "those that look more like another class"),
+    "suspects.flagged": ("number?", "labels that cleanlab takes for wrong, where it is installed"),
+    "suspects.first": ("list", "the 20 most doubtful"),
+    "suspects.first[].path": ("text", ""),
+    "suspects.first[].given": ("text", "its label"),
+    "suspects.first[].likely": ("text", "the class that it looks most like"),
+    "suspects.first[].probability_of_given": ("number", "out of fold"),
+    "suspects.first[].probability_of_likely": ("number", "out of fold"),
+    "suspects.seconds": ("number", "that ranking took"),
+    "suspects.table": ("text", "all images, ranked"),
+    "suspects.page": ("text", "thumbnails to look through and mark"),
 }
 
 _RANGE = ("low", "middle", "high")
@@ -76,6 +121,7 @@ _PLAN: Keys = {
     "whole_epochs": ("number", "epochs if nobody were stopped"),
     "seconds": ("object", "seconds expected"),
     **{f"seconds.{name}": ("number", "") for name in _RANGE},
+    "similar_s": ("number?", "seconds of these for finding similar pictures, where that is asked for"),
     "images": ("object", "images that train and that validate"),
     **{f"images.{name}": ("number", "") for name in ("train", "val")},
     "disk": ("object", "bytes by what they hold, at most"),
@@ -178,6 +224,15 @@ _COMPARE: Keys = {
     "table[].*": ("any", ""),
     "pairs": ("list", "one object a pair; keys are the columns of `pairs.parquet`"),
     "pairs[].*": ("any", ""),
+    "folds": ("object?", "the same over all images, each answered out of fold; null unless asked for"),
+    "folds.count": ("number", "of folds"),
+    "folds.conclusion": ("text", "what their table says"),
+    "folds.remarks": ("list", "what they estimate, and how it compares"),
+    "folds.remarks[]": ("text", ""),
+    "folds.table": ("list", "one object a finalist; keys are the columns of `folds.parquet`"),
+    "folds.table[].*": ("any", ""),
+    "folds.pairs": ("list", "one object a pair; keys are the columns of `fold_pairs.parquet`"),
+    "folds.pairs[].*": ("any", ""),
 }
 
 _PROBE: Keys = {
@@ -223,8 +278,13 @@ _PREDICT: Keys = {
     "classes[]": ("text", ""),
     "images": ("list", "one object an image"),
     "images[].path": ("text", ""),
-    "images[].class": ("text?", "the likeliest"),
-    "images[].probability": ("number?", "that of this class"),
+    "images[].class": (
+        "text?",
+        "the likeliest, or that of least expected cost; unsure if none is likely enough",
+    ),
+    "images[].probability": ("number?", "that of the class which is named, or would be"),
+    "images[].set": ("list", "with `--alpha`, the classes in its set"),
+    "images[].set[]": ("text", ""),
     "images[].error": ("text?", "why the image could not be read"),
     "images[].*": ("number?", "a class's probability, under its name"),
 }

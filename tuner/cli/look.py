@@ -1,8 +1,10 @@
 """The commands that show what there is and write nothing: spaces, models, inspect."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
@@ -42,16 +44,80 @@ def list_models(name: str | None, as_json: bool) -> None:
 @click.argument("folder", type=FOLDER)
 @data_options
 @click.option("--seed", type=Number("seed"), default=0, show_default=True)
+@click.option(
+    "--similar",
+    is_flag=True,
+    help="Also find pictures of one object or scene, and propose groups.",
+)
+@click.option("--suspects", is_flag=True, help="Also rank labels that a probe on the other images doubts.")
+@click.option(
+    "--backbone",
+    default="auto",
+    show_default=True,
+    help="Whose features tell what looks alike: a model's name, or auto for the first small one with weights.",
+)
+@click.option(
+    "--image-size", type=Number("image_size"), default=224, show_default=True, help="Side in pixels."
+)
+@click.option("--weights-dir", type=FOLDER, help="Folder of state dicts named as the models.")
+@click.option(
+    "--weights",
+    type=click.Choice(["auto", "none"]),
+    default="auto",
+    show_default=True,
+    help="none uses no backbone but a perceptual hash, which finds copies only.",
+)
+@click.option(
+    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+)
+@click.option(
+    "--out",
+    type=FOLDER,
+    default=Path("inspection"),
+    show_default=True,
+    help="Folder for what --similar and --suspects find.",
+)
 @json_option
 def inspect(
-    folder: Path, groups: Path | None, group_regex: str | None, split: str, seed: int, as_json: bool
+    folder: Path,
+    backbone: str,
+    split: str,
+    similar: bool,
+    suspects: bool,
+    out: Path,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split. Writes nothing."""
-    from trainables.data.split import parse_fractions
-    from tuner.tuning import inspection
+    """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split.
 
-    found = inspection.inspect(folder, groups, group_regex, parse_fractions(split), seed)
+    Writes nothing but what --similar and --suspects find: a table and a page of thumbnails each, into the folder --out.
+    """
+    from trainables.data.split import parse_fractions, read_groups
+    from tuner.cli import inspecting
+    from tuner.tracking.reporter import Reporter
+    from tuner.tuning import inspection
+    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.data import groups_file
+
+    config = SearchConfig(space="", data=folder, split=split, backbones=backbone, **options)
+    wanted = [inspecting.GROUPS] * similar + [inspecting.SUSPECTS] * suspects
+    if wanted:
+        inspecting.check_out(out, wanted)
+    groups = groups_file(config.labels, config.groups, config.group_regex)
+    scan = inspection.look(folder, config.labels, config.without)
+    console = Console(stderr=True, highlight=False) if as_json else open_console()
+    found = inspection.describe(
+        scan, groups, config.group_regex, parse_fractions(split), config.seed, Reporter(console)
+    )
+    document = documents.inspection(found)
+    if not as_json:
+        console.print(inspection.render(found))
+    document |= {"similar": None, "suspects": None}
+    if wanted:
+        known, reporter = read_groups(scan, groups, config.group_regex), Reporter(console)
+        if similar:
+            document["similar"] = inspecting.similar(config, scan, known, out, reporter)
+        if suspects:
+            document["suspects"] = inspecting.suspects(config, scan, known, out, reporter)
     if as_json:
-        print_json(documents.inspection(found))
-    else:
-        open_console().print(inspection.render(found))
+        print_json(document)

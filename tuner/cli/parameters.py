@@ -123,6 +123,16 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--groups", type=FOLDER, help="CSV with columns path and group: what shows the same object."
         ),
+        click.option(
+            "--without",
+            type=FOLDER,
+            help="CSV with a column path: images to leave out; with a column leave_out, those marked there.",
+        ),
+        click.option(
+            "--labels",
+            type=FOLDER,
+            help="CSV with columns path and label, and group and split if you like, instead of class folders.",
+        ),
     ):
         command = option(command)
     return command

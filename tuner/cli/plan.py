@@ -74,6 +74,10 @@ def render(found: "Plan") -> list[RenderableType]:
         f"disk     {size(sum(found.disk.values()))} at most: {shares}",
         f"memory   {size(found.memory_bytes)} at most",
     ]
+    if found.similar_s is not None:
+        lines.insert(
+            3, f"similar  {clock(found.similar_s)} of it for finding similar pictures, unless they are cached"
+        )
     remark = (
         f"medians and 10 to 90 % ranges of {SIMULATIONS} simulated searches, on made-up learning curves that fall as"
         f" a power of the epochs; steps were timed with one trial alone, so times are widened by {FASTER:g} to"

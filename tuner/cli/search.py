@@ -26,9 +26,16 @@ __all__ = ["leaderboard", "resume", "run"]
     help="A space's name (see `tuner spaces`) or the path of your own .py file.",
 )
 @click.option(
-    "--data", type=FOLDER, help="Image folder, one sub-folder a class. Without it: drawn sample pictures."
+    "--data",
+    type=FOLDER,
+    help="Image folder, one sub-folder a class unless --labels says. Without it: drawn sample pictures.",
 )
 @data_options
+@click.option(
+    "--groups-from-similar",
+    is_flag=True,
+    help="Group pictures that look like one object, by a backbone's features, as `tuner inspect --similar` proposes.",
+)
 @click.option("--samples", type=Number("samples"), help="How many trials. [default: the space's]")
 @click.option(
     "--max-epochs",

@@ -23,13 +23,17 @@ from tuner.evaluation.finalists import (
     note_scoring,
     score_with_weights,
 )
+from tuner.evaluation.folds import OutOfFold, judge_folds
 from tuner.evaluation.judging import judge
 from tuner.evaluation.published import finding, with_published
 from tuner.evaluation.scores import softmax
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
-__all__ = ["ByImageScorer", "SeedScorer", "compare"]
+__all__ = ["ByImageScorer", "FoldScorer", "SeedScorer", "compare"]
+
+FoldScorer = Callable[[Sequence[Finalist]], OutOfFold]
+"""The same finalists trained on folds over all images."""
 
 SeedScorer = Callable[[Sequence[Finalist]], pd.DataFrame]
 """Columns key, seed, accuracy of the finalists, each retrained with other seeds and scored on the test images."""
@@ -47,13 +51,15 @@ def compare(
     scorer: Scorer | None = None,
     seed_scores: pd.DataFrame | SeedScorer | None = None,
     by_image: ByImage | ByImageScorer | None = None,
+    folds: OutOfFold | FoldScorer | None = None,
     fresh_check: bool = True,
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
 
     They go to `out`, by default `report/` in the first run. `seed_scores` (key, seed, accuracy) holds
     the test accuracy of finalists that were retrained with other seeds, or is a function that finds it, called once
-    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image.
+    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image, and
+    `folds` for their answers out of fold to all images.
     Without `fresh_check` an earlier look
     at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
     """
@@ -81,9 +87,18 @@ def compare(
     table, pairs = judge(evidence, seed)
     table = _with_seeds(with_published(table, evidence), seeds)
     table = with_by_image(table, leak)
+    answers = folds(finalists) if callable(folds) else folds
+    judged = None if answers is None else judge_folds(answers, table, evidence, seed)
     findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
     found = Comparison(
-        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder, findings
+        table,
+        pairs,
+        conclude(table, pairs, evidence),
+        tuple(notes),
+        folder / "index.html",
+        folder,
+        findings,
+        judged,
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
@@ -137,6 +152,24 @@ def _with_seeds(table: pd.DataFrame, seed_scores: pd.DataFrame | None) -> pd.Dat
 
 def _write_tables(found: Comparison, evidence: Evidence) -> None:
     found.out.mkdir(parents=True, exist_ok=True)
+    frames = {
+        "comparison": found.table,
+        "pairs": found.pairs,
+        "probabilities": _probabilities(evidence),
+    }
+    if found.folds is not None:
+        frames |= {
+            "folds": found.folds.table,
+            "fold_pairs": found.folds.pairs,
+            "fold_probabilities": _probabilities(found.folds.evidence),
+        }
+    for name, frame in frames.items():
+        write_atomically(found.out / f"{name}.parquet", partial(frame.to_parquet, index=False))
+    write_atomically(found.out / "comparison.csv", partial(found.table.to_csv, index=False))
+
+
+def _probabilities(evidence: Evidence) -> pd.DataFrame:
+    """Path, group, label, trial and the probability of each class; one row a finalist and an image."""
     parts = []
     fixed = ("path", "group", "label", "trial_id")
     columns = [f"class {name}" if name in fixed else name for name in evidence.classes]
@@ -145,11 +178,4 @@ def _write_tables(found: Comparison, evidence: Evidence) -> None:
         frame["label"] = [evidence.classes[code] for code in evidence.labels]
         frame["trial_id"] = one.key
         parts.append(frame.join(pd.DataFrame(softmax(evidence.logits[one.key]), columns=columns)))
-    probabilities = pd.concat(parts, ignore_index=True)
-    for name, frame in (
-        ("comparison", found.table),
-        ("pairs", found.pairs),
-        ("probabilities", probabilities),
-    ):
-        write_atomically(found.out / f"{name}.parquet", partial(frame.to_parquet, index=False))
-    write_atomically(found.out / "comparison.csv", partial(found.table.to_csv, index=False))
+    return pd.concat(parts, ignore_index=True)

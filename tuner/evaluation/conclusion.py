@@ -1,6 +1,7 @@
 """The comparison in words."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "in_words", "percent"]
 
-BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better on the test set"
+BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better"
 """Verdicts on a finalist; all but the first compare it with the first on the test images."""
 
 
@@ -34,6 +35,7 @@ def doubts(evidence: "Evidence") -> list[str]:
         notes.append(why_no_interval(alone, "group" if evidence.grouped else "image"))
     data = evidence.runs[0].record["data"]
     notes += map(str, data.get("findings") or ())
+    notes += _near_training(data)
     if data["sample"]:
         notes.append(
             "the images are the program's own drawings, not photographs: the scores say nothing of real data"
@@ -46,13 +48,36 @@ def doubts(evidence: "Evidence") -> list[str]:
     return notes
 
 
-def conclude(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence") -> str:
-    """What the table says, in sentences with numbers; ties are called ties, by the searched metric and by accuracy."""
+def _near_training(data: Mapping[str, Any]) -> list[str]:
+    """What is known of test images that look like training images; nothing of runs of earlier versions."""
+    notes = []
+    for key in ("near_copies", "groups_from_similar"):
+        found = data.get(key) or {}
+        if close := found.get("test_images_near_training"):
+            notes.append(
+                f"{close} of {found['test_images']} test images look like one in training, by {found['features']}: the"
+                " scores may be too high"
+            )
+    if data.get("groups_from_similar"):
+        notes.append(
+            "the groups were proposed by likeness and not given by a person: pictures of one object that look unlike"
+            " may stand on both sides of the split"
+        )
+    return notes
+
+
+def conclude(
+    table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", judges: str = "test images"
+) -> str:
+    """What the table says, in sentences with numbers; ties are called ties, by the searched metric and by accuracy.
+
+    `judges` says in words which images the table is of.
+    """
     best, metric = table.iloc[0], evidence.metric
     images, groups = len(evidence.labels), len(set(evidence.groups))
-    unit = f"{images} test images of {groups} groups" if evidence.grouped else f"{images} test images"
+    unit = f"{images} {judges} of {groups} groups" if evidence.grouped else f"{images} {judges}"
     by_accuracy = metric.name == "val_accuracy"
-    own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} on the test images and"
+    own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} on the {judges} and"
     text = (
         f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
         f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
@@ -63,7 +88,7 @@ def conclude(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence")
         return f"{text} There is no other finalist to compare it with."
     text += f" Of the {len(table) - 1} other finalists {_counted(table, 'verdict')} in {metric.title}"
     text += "." if by_accuracy else f"; in accuracy {_counted(table, 'accuracy_verdict')}."
-    return f"{text} {_needed(table, pairs, groups, evidence)}"
+    return f"{text} {_needed(table, pairs, groups, evidence, judges)}"
 
 
 def _counted(table: "pd.DataFrame", column: str) -> str:
@@ -72,7 +97,7 @@ def _counted(table: "pd.DataFrame", column: str) -> str:
     for verdict, one, many in (
         (TIED, "is tied with the best", "are tied with the best"),
         (WORSE, "is worse", "are worse"),
-        (BETTER, "is better on the test set", "are better on the test set"),
+        (BETTER, "is better", "are better"),
     ):
         those = table[table[column] == verdict]
         count, blind = len(those), int(those["one_answer"].notna().sum())
@@ -100,23 +125,25 @@ def _answers_alike(table: "pd.DataFrame") -> str:
     return f" {who} the same class for every test image, which tells no classes apart: {names}."
 
 
-def _needed(table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, evidence: "Evidence") -> str:
+def _needed(
+    table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, evidence: "Evidence", judges: str
+) -> str:
     """How many groups would tell the top two apart by the searched metric."""
     import pandas as pd
 
-    metric = evidence.metric
+    metric, kind = evidence.metric, "test " if judges == "test images" else ""
     top, unit = pairs.iloc[0], "groups" if evidence.grouped else "images"
     who = f"the top two on validation, {table.iloc[0]['label']} and {table.iloc[1]['label']},"
     if pd.isna(top["groups_needed"]):
         return (
-            f"To separate {who} which are equal on the test set in {metric.title}, takes more {unit} than any data"
+            f"To separate {who} which are equal on the {judges} in {metric.title}, takes more {unit} than any data"
             " could give."
         )
     size = abs(top["difference"])
     by = f"{size:.3f} nats" if metric.minimised else f"{100 * size:.2f} points"
     return (
-        f"To separate {who} which differ by {by} in {metric.title} on the test set, about"
-        f" {int(top['groups_needed']):,} test {unit} would be needed (80 % power, 5 % level);"
+        f"To separate {who} which differ by {by} in {metric.title} on the {judges}, about"
+        f" {int(top['groups_needed']):,} {kind}{unit} would be needed (80 % power, 5 % level);"
         f" there are {groups:,}."
     )
 

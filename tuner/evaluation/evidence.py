@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
+
+if TYPE_CHECKING:
+    from tuner.evaluation.folds import FoldsFound
 
 __all__ = ["Comparison", "Evidence"]
 
@@ -23,7 +27,7 @@ class Comparison:
     `table` has one row a finalist, best validation first; its first row is the chosen one. `pairs` has one
     row for every judged metric and every two of the finalists. Shares and their differences are fractions, losses
     nats an image. `report` is the page, `out` its folder. `findings` are sentences on published figures and on the
-    leak of a split by image.
+    leak of a split by image. `folds` is the same over all images, each answered out of fold, where that was asked.
     """
 
     table: pd.DataFrame
@@ -33,6 +37,7 @@ class Comparison:
     report: Path
     out: Path
     findings: tuple[str, ...] = ()
+    folds: "FoldsFound | None" = None
 
 
 @dataclass(frozen=True)

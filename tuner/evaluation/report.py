@@ -8,6 +8,7 @@ from trainables.metrics import METRICS
 from tuner.evaluation.backbones import backbones_section
 from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
+from tuner.evaluation.folds import folds_section
 from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.page import document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
@@ -44,6 +45,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
     sections = [
         _summary(found, warnings),
         _scores(found, evidence, drawn["scores"], names),
+        *folds_section(found.folds),
         *background_section(found, evidence),
         *by_image_section(found),
         section("Between finalists", _pairs(found)),
@@ -187,8 +189,18 @@ def _record(run: Run) -> str:
     return section(
         f"Record of {run.path.resolve().name}",
         table(header, rows, "Data and split"),
-        f'<p class="note">Leak check: {leak}, of {len(sides):,} groups in all.</p>',
+        f'<p class="note">Leak check: {leak}, of {len(sides):,} groups in all.{_near_training(run.record["data"])}</p>',
         table(["setting", "value"], settings, "Settings, versions, hardware, seeds"),
+    )
+
+
+def _near_training(data: Mapping[str, Any]) -> str:
+    """How many test images look like one in training, by each means that the search had."""
+    found = [data[key] for key in ("near_copies", "groups_from_similar") if data.get(key)]
+    return "".join(
+        f" By {for_html(one['features'])}, {one['test_images_near_training']} of {one['test_images']} test images look"
+        " like one in training."
+        for one in found
     )
 
 

@@ -27,17 +27,20 @@ __all__ = [
 ]
 
 
-def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the main table, as the terminal and the page show them."""
+def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the main table, as the terminal and the page show them.
+
+    `judges` says which images the scores are of.
+    """
     metric = str(found["metric"].iloc[0])
-    published, seeds = found["published_accuracy"].notna().any(), (found["seeds"] > 0).any()
+    published, seeds = _any(found, "published_accuracy"), "seeds" in found and (found["seeds"] > 0).any()
     noted = found["one_answer"].notna().any()
     searched = METRICS[metric]
     by_accuracy = metric == "val_accuracy"
     header = ["", "finalist", metric]
-    header += [] if by_accuracy else [f"test {searched.title}{unit(searched)}"]
+    header += [] if by_accuracy else [f"{judges} {searched.title}{unit(searched)}"]
     header += ["verdict", f"vs best{', points' if not searched.minimised else ''}", "p (Holm)"]
-    header += ["test accuracy %", "95 %", *(["note"] if noted else [])]
+    header += [f"{judges} accuracy %", "95 %", *(["note"] if noted else [])]
     header += [] if by_accuracy else ["by accuracy", "vs best, points", "p (Holm)"]
     header += ["published %", "published as"] if published else []
     others = [
@@ -45,7 +48,7 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
     ]
     header += ["95 % by image", *(f"{one.title}{unit(one)}" for one in others), "calib. error"]
     header += ["seeds: mean ± sd %"] if seeds else []
-    by_image = found["by_image_accuracy"].notna().any()
+    by_image = _any(found, "by_image_accuracy")
     header += ["split by image %", "leak, points"] if by_image else []
     header += ["trial"]
     rows = []
@@ -71,6 +74,10 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
             cells += [points(row["by_image_accuracy"]), signed(row["leak"])]
         rows.append([*cells, row["key"]])
     return header, rows
+
+
+def _any(found: "pd.DataFrame", column: str) -> bool:
+    return column in found and bool(found[column].notna().any())
 
 
 def unit(metric: Metric) -> str:
@@ -138,5 +145,13 @@ def markdown(comparison: "Comparison") -> str:
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     notes = [for_markdown(f"Warning: {note}") for note in comparison.warnings]
     found = [part for text in comparison.findings for part in ("", for_markdown(text))]
-    words = [for_markdown(comparison.conclusion), *found, *([""] if notes else []), *notes]
+    folds = comparison.folds
+    judged = [] if folds is None else ["", f"In {folds.count} folds: {folds.conclusion}", *folds.remarks]
+    words = [
+        for_markdown(comparison.conclusion),
+        *map(for_markdown, judged),
+        *found,
+        *([""] if notes else []),
+        *notes,
+    ]
     return "\n".join([*lines, "", *words])

@@ -5,7 +5,7 @@ Its counting of GPUs was not run on a GPU.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from tuner.tracking.reporter import Reporter
 from tuner.tuning.backbones import narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve
 from tuner.tuning.data import Examined, load_data
+from tuner.tuning.image_features import foretell, usable_backbone
 from tuner.tuning.scheduler import make_rungs
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ class Combination:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search is expected to take here; of `epochs` and `seconds` a low, a middle and a high figure."""
+    """What a search is expected to take here; of `epochs` and `seconds` a low, a middle and a high figure.
+
+    `similar_s`, which `seconds` hold too, is what finding similar pictures takes beforehand; None where nobody asked.
+    """
 
     combinations: tuple[Combination, ...]
     samples: int
@@ -71,6 +75,7 @@ class Plan:
     disk: Mapping[str, int]
     memory_bytes: int
     warnings: tuple[str, ...]
+    similar_s: float | None = None
 
 
 def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
@@ -79,9 +84,13 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     Raises UserMistake for whatever `tuner run` with the same options would refuse.
     """
     reporter = reporter or Reporter()
+    similar = config.groups_from_similar
+    # Finding them takes minutes, and changes next to nothing about how many images train.
+    config = replace(config, groups_from_similar=False)
     narrowed = narrow(config, resolve(config), reporter)
     config, settings = narrowed.config, narrowed.settings
     found = load_data(config, settings, reporter, narrowed.found)
+    before = foretell(config, found.scan, usable_backbone(config, reporter)) if similar else 0.0
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = make_pool(settings, prior=config.prior)
     configs = pool.configs
@@ -99,7 +108,8 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         concurrent=concurrent,
         epochs=epochs,
         whole_epochs=settings.samples * settings.max_epochs,
-        seconds=(low * FASTER, middle, high * SLOWER),
+        seconds=(before + low * FASTER, before + middle, before + high * SLOWER),
+        similar_s=before if similar else None,
         trials=trials,
         images=images,
         disk=disk_bytes(

@@ -9,6 +9,7 @@ from trainables.errors import DataProblem, RunProblem, UserMistake
 from tuner.runs.best import Best, Data, SplitSource
 from tuner.runs.best_trial import part_counts
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.data import groups_file
 from tuner.tuning.findings import given_split, scan_and_tell
 
 if TYPE_CHECKING:
@@ -54,16 +55,23 @@ def find_images(
     reporter: Reporter,
     *,
     data: Path | None = None,
+    labels: Path | None = None,
     groups: Path | None = None,
     group_regex: str | None = None,
 ) -> Images:
     """The images in `data`, by default the folder of the search, and how they are split.
 
-    Images that are those of the search keep its split, unless groups are given. `path` is that of best.yaml.
+    `labels` is a table of their labels, by default that of the search where `data` is. Images that are those of the
+    search keep its split, unless groups are given. `path` is that of best.yaml.
     Raises DataProblem for a folder that is gone or has changed, RunProblem for a split that can't be had.
     """
-    scan = scan_and_tell(_folder(best, data), reporter)
+    if data is None and labels is None and best.data.labels is not None:
+        labels = _labels(best.data.labels)
+    scan = scan_and_tell(_folder(best, data), reporter, labels, best.data.left_out)
     same = scan.fingerprint == best.data.fingerprint
+    if best.data.left_out and not same and data is not None:
+        # Other images, of which nobody said that any is to be left out.
+        scan = scan_and_tell(scan.folder, Reporter(), labels)
     if data is None and not same:
         raise DataProblem(
             f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
@@ -77,7 +85,7 @@ def find_images(
             if data is None:
                 raise
             reporter.warn(str(error))
-    return _newly_split(best, scan, reporter, groups, group_regex)
+    return _newly_split(best, scan, reporter, groups_file(labels, groups, group_regex), group_regex)
 
 
 def images_by_image(best: Best, reporter: Reporter) -> Images:
@@ -87,7 +95,8 @@ def images_by_image(best: Best, reporter: Reporter) -> Images:
     """
     from trainables.data.split import fingerprint, make_split
 
-    scan = scan_and_tell(_folder(best, None), reporter)
+    labels = None if best.data.labels is None else _labels(best.data.labels)
+    scan = scan_and_tell(_folder(best, None), reporter, labels, best.data.left_out)
     if scan.fingerprint != best.data.fingerprint:
         raise DataProblem(
             f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
@@ -138,7 +147,14 @@ def _images(best: Best, scan: "Scan", split: "pd.DataFrame", source: SplitSource
         classes=scan.classes,
         split=split,
         hashes={image.path: image.pixels for image in scan.images},
-        data=Data(str(scan.folder), best.data.sample and same, scan.fingerprint, counts),
+        data=Data(
+            str(scan.folder),
+            best.data.sample and same,
+            scan.fingerprint,
+            counts,
+            None if scan.labels is None else str(scan.labels),
+            scan.left_out,
+        ),
         source=source,
         same_split=same and source.fingerprint == best.split.fingerprint,
         words=words,
@@ -156,6 +172,13 @@ def _folder(best: Best, data: Path | None) -> Path:
 
         return sample_data()[0]
     raise DataProblem(f"{folder}, the images of the search, is gone; say where they are: --data FOLDER")
+
+
+def _labels(written: str) -> Path:
+    """The table of the search; raises DataProblem if it is gone."""
+    if not Path(written).is_file():
+        raise DataProblem(f"{written}, the labels of the search, is gone; say where they are: --labels FILE")
+    return Path(written)
 
 
 def _same_split(best: Best, path: Path, scan: "Scan") -> "pd.DataFrame":

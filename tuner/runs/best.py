@@ -12,7 +12,8 @@ from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
-from tuner.runs.sections import Section, is_real, is_whole
+from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
+from tuner.runs.sections import Section, is_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,12 +48,17 @@ class Expected:
 
 @dataclass(frozen=True)
 class Data:
-    """The images of the search: their folder, the fingerprint of their content, images by class."""
+    """The images of the search: their folder, the fingerprint of their content, images by class.
+
+    `labels` is the table of their labels, None for class folders; `left_out` are paths that were not to be used.
+    """
 
     folder: str
     sample: bool
     fingerprint: str
     images: Mapping[str, int]
+    labels: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ class Best:
     """Everything that best.yaml says.
 
     `plateau_reduced_after` are the epochs after which a plateau schedule lowered the head's rate. `mean` and
-    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation.
+    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation. `ensemble`
+    are the members of the ensemble that validation chose, if one was looked for.
     """
 
     trial: str
@@ -94,6 +101,7 @@ class Best:
     split: SplitSource
     versions: Mapping[str, str]
     plateau_reduced_after: tuple[int, ...] = ()
+    ensemble: tuple[Member, ...] = ()
 
 
 def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
@@ -125,18 +133,25 @@ def to_record(best: Best) -> dict[str, Any]:
         "run_seed": best.run_seed,
         "normalisation": {"mean": list(best.mean), "std": list(best.std)},
         "classes": list(best.classes),
-        "data": {**dataclasses.asdict(best.data), "images": dict(best.data.images)},
+        "data": {
+            **dataclasses.asdict(best.data),
+            "images": dict(best.data.images),
+            "left_out": list(best.data.left_out),
+        },
         "split": {**dataclasses.asdict(best.split), "fractions": list(best.split.fractions)},
         "versions": dict(best.versions),
     }
     if best.config.schedule == "plateau":
         record["plateau_reduced_after"] = list(best.plateau_reduced_after)
+    if best.ensemble:
+        record["ensemble"] = to_records(best.ensemble)
     return record
 
 
 TOP = (
     *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),
     *("normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
+    "ensemble",
 )
 
 
@@ -153,7 +168,7 @@ def read_best(path: Path) -> Best:
     data = _data(top.section("data"))
     classes = _classes(top, data)
     plateau = config.schedule == "plateau"
-    reduced = top.take("plateau_reduced_after", _epochs, "a list of epochs") if plateau else []
+    reduced = top.take("plateau_reduced_after", are_epochs, "a list of epochs") if plateau else []
     return Best(
         trial=top.text("trial"),
         run=top.text("run"),
@@ -170,6 +185,7 @@ def read_best(path: Path) -> Best:
         split=_split(top.section("split")),
         versions=dict(top.section("versions").content),
         plateau_reduced_after=tuple(reduced),
+        ensemble=members_of(top, _config),
     )
 
 
@@ -184,9 +200,8 @@ def _config(top: Section) -> TrialConfig:
         strategies.check(section.text("strategy"), config.model)
     except UserMistake as error:
         text = str(error)
-        raise type(error)(
-            text if text.startswith(str(top.path)) else f"{top.path}: config: {text}"
-        ) from error
+        where = f"{top.path}: {f'{top.name}.' if top.name else ''}config"
+        raise type(error)(text if text.startswith(str(top.path)) else f"{where}: {text}") from error
     return config
 
 
@@ -235,13 +250,18 @@ def _expected(section: Section) -> Expected:
 
 
 def _data(section: Section) -> Data:
-    section.only(("folder", "sample", "fingerprint", "images"))
+    section.only(("folder", "sample", "fingerprint", "images", "labels", "left_out"))
     images = section.section("images")
+    # A best.yaml of an earlier version knows neither.
+    labels = section.text_or_null("labels") if "labels" in section.content else None
+    left_out = section.take("left_out", _texts, "a list of paths") if "left_out" in section.content else []
     return Data(
         folder=section.text("folder"),
         sample=bool(section.take("sample", lambda value: isinstance(value, bool), "true or false")),
         fingerprint=section.text("fingerprint"),
         images={str(name): images.whole(name, 0) for name in images.content},
+        labels=labels,
+        left_out=tuple(left_out),
     )
 
 
@@ -271,5 +291,5 @@ def _split(section: Section) -> SplitSource:
     )
 
 
-def _epochs(value: Any) -> bool:
-    return isinstance(value, list) and all(is_whole(epoch, 1) for epoch in value)
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(path, str) for path in value)

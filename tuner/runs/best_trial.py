@@ -8,11 +8,12 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
 from tuner.runs.directory import Run, trial_config
+from tuner.runs.ensemble import Member
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["best_of", "part_counts", "write_best"]
+__all__ = ["best_of", "member_of", "part_counts", "write_best"]
 
 NEIGHBOURS = 2
 """Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
@@ -56,7 +57,14 @@ def best_of(
         mean=origin.mean,
         std=origin.std,
         classes=tuple(data["classes"]),
-        data=Data(data["folder"], bool(data["sample"]), data["fingerprint"], dict(data["classes"])),
+        data=Data(
+            data["folder"],
+            bool(data["sample"]),
+            data["fingerprint"],
+            dict(data["classes"]),
+            data.get("labels"),
+            tuple(data.get("left_out") or ()),
+        ),
         split=SplitSource(
             fingerprint=data["split_fingerprint"],
             images=part_counts(run.split()),
@@ -69,6 +77,11 @@ def best_of(
         versions=dict(record["versions"]),
         plateau_reduced_after=_reductions(config, epochs, expected.epoch),
     )
+
+
+def member_of(best: Best, count: int) -> Member:
+    """The trial of `best` as a member of an ensemble that takes it `count` times."""
+    return Member(best.trial, count, best.expected.epoch, best.config, best.plateau_reduced_after)
 
 
 def part_counts(split: "pd.DataFrame") -> dict[str, int]:

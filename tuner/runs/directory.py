@@ -4,6 +4,7 @@
     split.parquet            path, label, group, split (train, val, test)
     images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
     probe.json               what a probe of backbones showed, if there was one
+    similar-groups.csv       path, group: groups that were proposed from similar pictures, if these were asked for
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
     trials.parquet           one row a trial

@@ -32,8 +32,11 @@ class SearchConfig:
 
     space: str = "auto"
     data: Path | None = None
+    labels: Path | None = None
     groups: Path | None = None
     group_regex: str | None = None
+    groups_from_similar: bool = False
+    without: Path | None = None
     split: str = "0.8,0.1,0.1"
     samples: int | None = None
     max_epochs: int | None = None
@@ -77,6 +80,16 @@ class SearchConfig:
         object.__setattr__(self, "metric", metrics.canonical(self.metric))
         if METRICS[self.metric].needs_positive and self.positive is None:
             raise InvalidValue(f"--metric {self.metric} is of one class; say which by --positive CLASS")
+        for name in ("labels", "without"):
+            if self.data is None and getattr(self, name) is not None:
+                raise InvalidValue(
+                    f"--{name} {getattr(self, name)} names images below --data FOLDER; say which folder"
+                )
+        if self.data is None and self.groups_from_similar:
+            raise InvalidValue(
+                "--groups-from-similar looks through your images, and the drawn sample pictures have their groups;"
+                " say where yours are: --data FOLDER"
+            )
         if self.precision not in PRECISIONS:
             raise UnknownName.of("precision", self.precision, PRECISIONS)
         check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
-from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
+from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trainables.data.scan import Scan
+    from tuner.tuning.similar import Similar
 
 
 @dataclass(frozen=True)
 class Examined:
-    """The images of a search, their split and groups file, the weights; `sample`: tuner drew the images."""
+    """The images of a search, their split and groups file, the weights; `sample`: tuner drew the images.
+
+    `similar` is the proposal that the groups are from, where they are from one.
+    """
 
     scan: "Scan"
     split: "pd.DataFrame"
     weights: str
     sample: bool
     groups: Path | None
+    similar: "Similar | None" = None
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -46,17 +51,19 @@ def load_data(
         return replace(found, weights=_settle_weights(config, settings, found.sample, reporter))
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
-    scan = scan_and_tell(folder, reporter)
+    scan = scan_images(folder, config.labels, config.without, reporter)
     _check_positive(config, scan)
-    return Examined(scan, _split(config, scan, groups_csv, reporter), weights, sample, groups_csv)
+    split, similar = _split(config, scan, groups_csv, reporter)
+    return Examined(scan, split, weights, sample, groups_csv, similar)
 
 
 def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
     """The same without a space: whoever asks sees to the weights."""
     folder, groups_csv, sample = _data_source(config, reporter)
-    scan = scan_and_tell(folder, reporter)
+    scan = scan_images(folder, config.labels, config.without, reporter)
     _check_positive(config, scan)
-    return Examined(scan, _split(config, scan, groups_csv, reporter), config.weights, sample, groups_csv)
+    split, similar = _split(config, scan, groups_csv, reporter)
+    return Examined(scan, split, config.weights, sample, groups_csv, similar)
 
 
 def _check_positive(config: SearchConfig, scan: "Scan") -> None:
@@ -77,12 +84,58 @@ def build_run_cache(
         return build_cache(folder, paths, [hashes[path] for path in paths], image_size, progress=progress)
 
 
+def scan_images(folder: Path, labels: Path | None, without: Path | None, reporter: Reporter) -> "Scan":
+    """The images in `folder`, labelled by the table `labels` if there is one, but for those marked in `without`.
+
+    Raises DataProblem for what can't be read, and for a marked image that is not there.
+    """
+    from trainables.data.labels import read_left_out
+    from trainables.data.table import Paths
+
+    if without is None:
+        return scan_and_tell(folder, reporter, labels)
+    whole = scan_and_tell(folder, reporter, labels)
+    paths = Paths({image.path for image in whole.images})
+    marked = {paths.meant(path) for path in read_left_out(without)}
+    if unknown := sorted(marked - {image.path for image in whole.images}):
+        raise DataProblem(
+            f"--without {without} names {len(unknown)} images that are not in {folder}, the first {unknown[0]!r};"
+            " paths are relative to that folder"
+        )
+    found = scan_and_tell(folder, Reporter(), labels, marked)
+    reporter.line(f"left out, as {without} says: {len(found.left_out)} of {len(whole.images)} images")
+    return found
+
+
+def groups_file(labels: Path | None, groups: Path | None, group_regex: str | None) -> Path | None:
+    """Where groups are read from: `groups`, else the column of that name in `labels`, if there is no pattern.
+
+    Raises InvalidValue for groups from both.
+    """
+    from trainables.data.labels import has_groups
+
+    if labels is None or not has_groups(labels):
+        return groups
+    if groups is not None or group_regex is not None:
+        given = f"--groups {groups}" if groups is not None else f"--group-regex {group_regex!r}"
+        raise InvalidValue(
+            f"--labels {labels} has a column group, and {given} says otherwise; choose one of them"
+        )
+    return labels
+
+
 def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path | None, bool]:
     """Folder, groups file, and whether it is the sample data."""
     if config.data is not None:
         folder = config.data.expanduser()
         require_folder(folder, f"--data {printable(config.data)} must be a folder of images")
-        return folder.resolve(), config.groups, False
+        groups = groups_file(config.labels, config.groups, config.group_regex)
+        if config.groups_from_similar and (groups is not None or config.group_regex is not None):
+            given = f"in {groups}" if groups is not None else f"by --group-regex {config.group_regex!r}"
+            raise InvalidValue(
+                f"--groups-from-similar proposes groups, which are given {given}; choose one of them"
+            )
+        return folder.resolve(), groups, False
     from trainables.data.sample import sample_data
 
     reporter.line(
@@ -92,11 +145,21 @@ def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path |
     return folder, groups, True
 
 
-def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter) -> "pd.DataFrame":
+def _split(
+    config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter
+) -> "tuple[pd.DataFrame, Similar | None]":
     from trainables.data.split import make_split, parse_fractions, read_groups
 
-    groups = None
-    if groups_csv is not None or config.group_regex is not None:
+    groups, similar = None, None
+    if config.groups_from_similar:
+        from tuner.tuning.image_features import find_similar
+        from tuner.tuning.similar import sentences
+
+        similar = find_similar(config, scan, reporter)
+        groups = similar.names
+        for sentence in sentences(similar):
+            reporter.line(sentence)
+    elif groups_csv is not None or config.group_regex is not None:
         groups = read_groups(scan, groups_csv, config.group_regex)
     else:
         reporter.warn(
@@ -106,7 +169,7 @@ def _split(config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter
     fractions = parse_fractions(config.split)
     if understood := given_split(scan, fractions):
         reporter.line(understood)
-    return make_split(scan, groups, fractions, config.seed)
+    return make_split(scan, groups, fractions, config.seed), similar
 
 
 def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:

@@ -1,6 +1,7 @@
 """What is found in an image folder that a reader of any answer must know, in sentences that all commands share."""
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ _PARTS = ("train", "val", "test")
 
 def findings(scan: "Scan") -> list[str]:
     """What makes an answer wrong or less than it seems, one sentence each, the worst first."""
-    found = [_two_labels(scan), _in_no_class(scan), _unreadable(scan)]
+    found = [_two_labels(scan), _in_no_class(scan), _unreadable(scan), _left_out(scan)]
     found += [f"class folder {name!r} holds no image and is left out" for name in scan.empty_classes]
     return [sentence for sentence in found if sentence]
 
@@ -26,7 +27,10 @@ def given_split(scan: "Scan", fractions: tuple[float, float, float]) -> str | No
     if not scan.parts:
         return None
     counts = Counter(image.part for image in scan.images)
-    told = [f"{folder!r} is {part} ({counts[part]:,} images)" for folder, part in scan.parts]
+    words: dict[str, list[str]] = defaultdict(list)
+    for word, part in scan.parts:
+        words[part].append(repr(word))
+    told = [f"{' and '.join(names)} is {part} ({counts[part]:,} images)" for part, names in words.items()]
     missing = [part for part in _PARTS if not counts[part]]
     shares = dict(zip(_PARTS, fractions, strict=True))
     total = sum(shares[part] for part in ("train", *missing))
@@ -34,15 +38,21 @@ def given_split(scan: "Scan", fractions: tuple[float, float, float]) -> str | No
         f"no {part}: about {shares[part] / total:.0%} of train, in whole groups, becomes {part}"
         for part in missing
     ]
-    return f"the folder is split already: {'; '.join([', '.join(told), *carved])}"
+    what = "folder" if scan.labels is None else "labels file"
+    return f"the {what} is split already: {'; '.join([', '.join(told), *carved])}"
 
 
-def scan_and_tell(folder: Path, reporter: Reporter) -> "Scan":
-    """Look at the images in `folder`, and tell what a reader of any answer must know of them."""
+def scan_and_tell(
+    folder: Path, reporter: Reporter, labels: Path | None = None, without: Collection[str] = ()
+) -> "Scan":
+    """Look at the images in `folder`, and tell what a reader of any answer must know of them.
+
+    `labels` and `without` are those of `scan`.
+    """
     from trainables.data.scan import scan
 
     with reporter.progress("reading images") as progress:
-        found = scan(folder, progress=progress)
+        found = scan(folder, labels=labels, without=without, progress=progress)
     for sentence in findings(found):
         reporter.warn(sentence)
     others = [path for path, reason in found.passed_over if not _is_image(path, reason)]
@@ -71,7 +81,8 @@ def _in_no_class(scan: "Scan") -> str | None:
     if not stray:
         return None
     kind = "1 image is" if len(stray) == 1 else f"{len(stray):,} images are"
-    return f"{kind} left out, in no class folder or behind a broken link: {_some(stray)}"
+    where = "in no class folder" if scan.labels is None else "not named by the labels file"
+    return f"{kind} left out, {where} or behind a broken link: {_some(stray)}"
 
 
 def _unreadable(scan: "Scan") -> str | None:
@@ -81,6 +92,13 @@ def _unreadable(scan: "Scan") -> str | None:
     kind = "1 image is" if len(scan.corrupt) == 1 else f"{len(scan.corrupt):,} images are"
     paths = f" ({_some([path for path, _ in scan.corrupt])})" if len(scan.corrupt) > 1 else ""
     return f"{kind} left out{paths}: {first}"
+
+
+def _left_out(scan: "Scan") -> str | None:
+    if not scan.left_out:
+        return None
+    kind = "1 image is" if len(scan.left_out) == 1 else f"{len(scan.left_out):,} images are"
+    return f"{kind} left out because a person marked them: {_some(list(scan.left_out))}"
 
 
 def _some(paths: list[str]) -> str:

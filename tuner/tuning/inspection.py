@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,65 +10,20 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.data_advice import advise
 from tuner.tuning.findings import findings, given_split
+from tuner.tuning.inspected import ClassRow, Duplicates, Inspection
+from tuner.tuning.photographed import photographed
 
 if TYPE_CHECKING:
     from trainables.data.scan import ImageFile, Scan
     from trainables.data.split import Fractions
 
-__all__ = ["ClassRow", "Duplicates", "Inspection", "inspect", "render"]
+__all__ = ["ClassRow", "Duplicates", "Inspection", "describe", "inspect", "look", "render"]
 
 _NAMED = 5
 """So many files of a kind are named, the rest counted."""
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """One class: `share` of all images in 0..1; `groups` counts equal pixels as one."""
-
-    label: str
-    images: int
-    groups: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """Images with the pixels of an earlier one: how many, and pairs of paths as examples."""
-
-    count: int
-    examples: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What `inspect` found.
-
-    `smallest`, `median` and `largest` are sizes in pixels, (width, height), by area. `imbalance` is the
-    largest class over the smallest. `expected_leaks` of `test_images` in a random split would have another
-    photograph of their group in training. `given_split` says how the folders of a split were understood, and
-    `findings` are what a search warns of.
-    """
-
-    folder: Path
-    classes: tuple[ClassRow, ...]
-    images: int
-    groups: int
-    grouped: bool
-    given_split: str | None
-    findings: tuple[str, ...]
-    smallest: tuple[int, int]
-    median: tuple[int, int]
-    largest: tuple[int, int]
-    imbalance: float
-    duplicates_within: Duplicates
-    duplicates_across: Duplicates
-    corrupt: tuple[tuple[str, str], ...]
-    passed_over: tuple[tuple[str, str], ...]
-    empty_classes: tuple[str, ...]
-    test_images: int
-    expected_leaks: float
-    split_problem: str | None
 
 
 def inspect(
@@ -77,16 +32,41 @@ def inspect(
     group_regex: str | None,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
+    *,
+    labels: Path | None = None,
+    without: Path | None = None,
 ) -> Inspection:
     """What is in `folder`, however many of its images are corrupt; raises DataProblem if it has no classes.
 
     `split_problem` is the sentence with which a search would refuse to split it, if it would.
     """
+    from tuner.tuning.data import groups_file
+
+    found = look(folder, labels, without)
+    return describe(found, groups_file(labels, groups_csv, group_regex), group_regex, fractions, seed)
+
+
+def look(folder: Path, labels: Path | None = None, without: Path | None = None) -> "Scan":
+    """The images in `folder`, each decoded now; raises DataProblem if it has no classes."""
+    from trainables.data.labels import read_left_out
     from trainables.data.scan import scan
+
+    left_out = () if without is None else read_left_out(without)
+    return scan(folder, labels=labels, without=left_out, memo=False, max_corrupt=1.0)
+
+
+def describe(
+    found: "Scan",
+    groups_csv: Path | None,
+    group_regex: str | None,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    reporter: Reporter | None = None,
+) -> Inspection:
+    """What is among the images of `found`; raises DataProblem for groups that do not fit them."""
     from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
     from trainables.errors import DataProblem
 
-    found = scan(folder, memo=False, max_corrupt=1.0)
     given = read_groups(found, groups_csv, group_regex)
     try:
         make_split(found, given, fractions, seed)
@@ -94,21 +74,26 @@ def inspect(
     except DataProblem as error:
         problem = str(error)
     test_images = round(fractions[2] * len(found.images))
-    return _summary(
+    names = merged_groups(found.images, given)
+    summary = _summary(
         found,
-        merged_groups(found.images, given),
+        names,
         fractions=fractions,
         grouped=bool(given),
         test_images=test_images,
         expected_leaks=test_images * random_split_leak(found, given, fractions),
         split_problem=problem,
     )
+    taken = photographed(found, names, seed, reporter)
+    return replace(summary, photographed=taken, advice=advise(summary, taken))
 
 
 def render(inspection: Inspection) -> RenderableType:
     """The tables and sentences of `inspection` for a rich console."""
     lines = [Text(line) for line in _sentences(inspection)]
-    return Group(Text(f"{inspection.folder}", style="bold"), _class_table(inspection), *lines)
+    return Group(
+        Text(f"{inspection.folder}", style="bold"), _class_table(inspection), *lines, *_advice(inspection)
+    )
 
 
 def _summary(
@@ -144,6 +129,7 @@ def _summary(
         imbalance=max(counts.values()) / min(counts.values()),
         duplicates_within=within,
         duplicates_across=across,
+        near_copies=_near_copies(found),
         corrupt=found.corrupt,
         passed_over=found.passed_over,
         empty_classes=found.empty_classes,
@@ -164,6 +150,16 @@ def _duplicates(images: "tuple[ImageFile, ...]") -> tuple[Duplicates, Duplicates
             pairs[other.label != first.label].append((first.path, other.path))
     within, across = (Duplicates(len(p), tuple(p[:_NAMED])) for p in (pairs[False], pairs[True]))
     return within, across
+
+
+def _near_copies(found: "Scan") -> Duplicates:
+    """Pairs of another size, quality or light, whose pixels differ."""
+    from tuner.tuning.similar import near_copies
+
+    images = found.images
+    close = near_copies(found).pairs.tolist()
+    pairs = [(images[a].path, images[b].path) for a, b in close if images[a].pixels != images[b].pixels]
+    return Duplicates(len(pairs), tuple(pairs[:_NAMED]))
 
 
 def _class_table(inspection: Inspection) -> Table:
@@ -199,6 +195,9 @@ def _sentences(inspection: Inspection) -> list[str]:
         kind = "within" if where == "a class" else "across"
         lines.append(f"exact duplicates {kind} {where}: {found.count}")
         lines += [f"  {second} is {first}" for first, second in found.examples]
+    near = inspection.near_copies
+    lines.append(f"copies of another size, quality or light, by a perceptual hash: {near.count}")
+    lines += [f"  {second} is like {first}" for first, second in near.examples]
     lines += _listed("corrupt", inspection.corrupt) + _listed("passed over", inspection.passed_over)
     if inspection.empty_classes:
         lines.append(f"without an image, and left out: {', '.join(inspection.empty_classes)}")
@@ -206,6 +205,19 @@ def _sentences(inspection: Inspection) -> list[str]:
     lines += [f"warning: {sentence}" for sentence in inspection.findings]
     if inspection.split_problem:
         lines.append(f"can't be split: {inspection.split_problem}")
+    return lines
+
+
+def _advice(inspection: Inspection) -> list[Text]:
+    """What to do, each with its reason."""
+    if not inspection.advice:
+        return [Text("advice: nothing to mend was found")]
+    lines = [Text("advice:", style="bold")]
+    for one in inspection.advice:
+        lines.append(
+            Text(f"  {'warning: ' if one.warning else ''}{one.do}", style="yellow" if one.warning else "")
+        )
+        lines.append(Text(f"    because {one.why}", style="dim"))
     return lines
 
 

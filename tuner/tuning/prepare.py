@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces import Space
 from trainables.storage import address_below, is_address, try_out
@@ -19,8 +19,15 @@ from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSetting
 from tuner.tuning.data import Examined, build_run_cache, load_data
 from tuner.tuning.earlier import Earlier
 from tuner.tuning.findings import findings, given_split
+from tuner.tuning.similar import Similar, near_copies, write_groups
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PASSED_OVER_SHOWN = 5
+
+SIMILAR = "similar-groups.csv"
+"""The groups that were proposed and used, in the run directory."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,20 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     if probe is not None and config.time_budget_s is not None:
         # The probe's time is the search's time.
         config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
-    run = Run.create(path, _record(config, settings, found, storage))
+    run = Run.create(path, _record(config, settings, with_groups_file(found, path), storage))
     if probe is not None:
         run.write_probe(probe.document())
+    if found.similar is not None:
+        write_groups(found.similar, path / SIMILAR)
     run.write_split(found.split)
     run.write_images(found.hashes)
     reporter.line(f"run {run.path}")
     return prepared_from(run, settings.space, cache)
+
+
+def with_groups_file(found: Examined, path: Path) -> Examined:
+    """The same, proposed groups being those of a file in the run directory `path`."""
+    return found if found.similar is None else dataclasses.replace(found, groups=path / SIMILAR)
 
 
 def _tell_earlier(earlier: Earlier, reporter: Reporter) -> None:
@@ -183,8 +197,13 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
         "fingerprint": scan.fingerprint,
         "split_fingerprint": splitting.fingerprint(split),
         "classes": {str(name): int((split["label"] == name).sum()) for name in scan.classes},
+        "labels": None if scan.labels is None else str(scan.labels.resolve()),
+        "without": None if config.without is None else str(config.without.resolve()),
+        "left_out": list(scan.left_out),
         "groups": None if found.groups is None else str(found.groups.resolve()),
         "group_regex": config.group_regex,
+        "groups_from_similar": None if found.similar is None else _similar_record(found.similar, split),
+        "near_copies": _similar_record(near_copies(scan), split),
         "fractions": list(fractions),
         "leaks": splitting.leaks(split),
         "corrupt": [list(pair) for pair in scan.corrupt],
@@ -192,6 +211,12 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
         "given_split": given_split(scan, fractions),
         "findings": findings(scan),
     }
+
+
+def _similar_record(similar: Similar, split: "pd.DataFrame") -> dict[str, Any]:
+    """What was proposed and used, and what of it the split could not keep apart."""
+    close, tested = similar.near_training(split)
+    return {**similar.document(), "test_images": tested, "test_images_near_training": close}
 
 
 def _place(config: SearchConfig) -> Path:

@@ -126,25 +126,17 @@ def _kept_or_probed(
 ) -> tuple[Probed, bool]:
     """What is kept of an equal probe, or a new one; and whether it was kept."""
     from trainables.data import cache_home
-    from trainables.frozen_features import FeatureCache, FeatureKey
+    from trainables.frozen_features import FeatureCache
 
-    key = FeatureKey(
-        model=name,
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=images.cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    rest = (VERSION, key.digest, images.classes, images.seed, *_split_of(images))
+    features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
+    rest = (VERSION, features.key.digest, images.classes, images.seed, *_split_of(images))
     digest = hashlib.sha256(repr(rest).encode()).hexdigest()[:24]
     file = cache_home() / "probes" / f"{digest}.json"
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         return Probed(**{**kept, "losses": tuple(kept["losses"])}), True
     except (OSError, ValueError, TypeError, KeyError):
-        row = _probe(name, images, compute, FeatureCache(key, images.cache, compute.device, limit_bytes))
+        row = _probe(name, images, compute, features)
     from tuner.runs.directory import write_atomically
 
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -219,6 +219,44 @@ def test_the_same_images_elsewhere_keep_the_split_of_the_search(best, tmp_path):
     assert find_images(best, tmp_path / "best.yaml", Reporter(), data=tmp_path / "elsewhere").same_split
 
 
+def test_a_search_with_labels_from_a_table_is_retrained_with_the_same(best, tmp_path):
+    folder, rows = tmp_path / "pictures", ["path,label"]
+    rows += [f"{image.relative_to(folder).as_posix()},{image.parent.name}" for image in folder.rglob("*.png")]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(rows))
+    tabled = replace(best, data=replace(best.data, labels=str(table)))
+    images = find_images(tabled, tmp_path / "best.yaml", Reporter())
+    assert images.same_split
+    assert images.data.labels == str(table)
+    table.rename(tmp_path / "moved.csv")
+    with pytest.raises(DataProblem, match="is gone; say where they are: --labels"):
+        find_images(tabled, tmp_path / "best.yaml", Reporter())
+    moved = find_images(tabled, tmp_path / "best.yaml", Reporter(), labels=tmp_path / "moved.csv")
+    assert moved.same_split
+    swapped = (tmp_path / "moved.csv").read_text().replace(",blue", ",x").replace(",green", ",blue")
+    table.write_text(swapped)
+    with pytest.raises(DataProblem, match="has changed since the search"):
+        find_images(tabled, tmp_path / "best.yaml", Reporter())
+
+
+def test_what_the_search_left_out_is_left_out_again_but_not_of_other_images(best, tmp_path):
+    write_pictures(tmp_path / "pictures", {"blue": 12, "green": 12})
+    extra = ("blue/010.png", "green/011.png")
+    found = scan(tmp_path / "pictures", without=extra)
+    split = make_split(found, None, (0.6, 0.2, 0.2), 3)
+    source = replace(best.split, fingerprint=fingerprint(split), images=part_counts(split))
+    data = replace(best.data, fingerprint=found.fingerprint, images={"blue": 11, "green": 11}, left_out=extra)
+    left = replace(best, split=source, data=data)
+    again = find_images(left, tmp_path / "best.yaml", Reporter())
+    assert again.same_split
+    assert not set(extra) & set(again.split["path"])
+    assert again.data.left_out == extra
+    write_pictures(tmp_path / "others", {"blue": 12, "green": 12}, seed=5)
+    others = find_images(left, tmp_path / "best.yaml", Reporter(), data=tmp_path / "others")
+    assert set(extra) <= set(others.split["path"])
+    assert others.data.left_out == ()
+
+
 def test_the_number_of_epochs_is_that_of_the_search_and_the_steps_grow(best, tmp_path):
     images = find_images(best, tmp_path / "best.yaml", Reporter())
     assert part_counts(images.split) == {"train": 12, "val": 4, "test": 4}
@@ -247,6 +285,8 @@ def test_contradictions_are_refused_before_anything_is_read(tmp_path):
         check_config(replace(config, epochs=0))
     with pytest.raises(InvalidValue, match=r"--final .* --average"):
         check_config(replace(config, final=True, average=True))
+    with pytest.raises(InvalidValue, match=r"--ensemble .* --average"):
+        check_config(replace(config, ensemble=True, average=True))
     with pytest.raises(RunProblem, match="exists already"):
         check_config(replace(config, out=tmp_path))
 
@@ -259,11 +299,16 @@ def test_class_names_in_any_script_can_be_drawn(tmp_path):
         "train_accuracy": 0.5,
         "val_accuracy": math.nan,
     }
-    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}}
+    rows = [
+        {"min_confidence": 0.5, "answered": 0.9, "accuracy": 0.8},
+        {"min_confidence": 0.99, "answered": 0.0, "accuracy": None},
+    ]
+    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}, "answered": rows}
     draw(tmp_path / "figures", [SeedResult(1, (epoch, {**epoch, "epoch": 2}))], metrics, ["감자", "a" * 60])
     assert {file.name for file in (tmp_path / "figures").iterdir()} == {
         "learning_curves.png",
         "confusion_matrix.png",
+        "answered.png",
     }
 
 

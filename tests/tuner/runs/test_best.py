@@ -11,7 +11,7 @@ from trainables.metrics import METRICS, Answers
 from tuner.evaluation.metric_tests import standard_error
 from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
-from tuner.runs.best_trial import best_of, write_best
+from tuner.runs.best_trial import best_of, member_of, write_best
 from tuner.runs.directory import Run, trial_config
 
 
@@ -30,6 +30,16 @@ def test_every_trial_round_trips_through_the_file(run, tmp_path):
         best = best_of(run, row)
         save_best(best, tmp_path / f"{number}.yaml")
         assert read_best(tmp_path / f"{number}.yaml") == best
+
+
+def test_labels_and_what_was_left_out_go_from_the_record_through_the_file(tmp_path):
+    run = make_run(tmp_path / "tabled", samples=4)
+    data = {**run.record["data"], "labels": "labels.csv", "left_out": ["a.png", "b.png"]}
+    run.update_record(data=data)
+    made = best_of(run, scored(run)[0])
+    save_best(made, tmp_path / "best.yaml")
+    assert read_best(tmp_path / "best.yaml").data == made.data
+    assert (made.data.labels, made.data.left_out) == ("labels.csv", ("a.png", "b.png"))
 
 
 def test_the_file_of_a_run_says_all_that_a_retraining_needs(run):
@@ -178,3 +188,15 @@ def test_groups_that_hang_together_make_the_error_larger():
 def test_a_best_is_frozen(run):
     with pytest.raises(dataclasses.FrozenInstanceError):
         best_of(run, scored(run)[0]).trial = "another"
+
+
+def test_an_export_takes_the_ensemble_of_the_run_along(run, tmp_path):
+    rows = sorted(scored(run), key=lambda row: row["value"])[:2]
+    first, second = (best_of(run, row) for row in rows)
+    members = (member_of(first, 2), member_of(second, 1))
+    save_best(dataclasses.replace(first, ensemble=members), run.path / "best.yaml")
+    assert export(run.path, out=tmp_path / "best.yaml").ensemble == members
+    content = yaml.safe_load((tmp_path / "best.yaml").read_text(encoding="utf-8"))["ensemble"]
+    assert [(one["trial"], one["count"], one["epoch"]) for one in content] == [
+        (str(row["trial_id"]), count, row["best_epoch"]) for row, count in zip(rows, (2, 1), strict=True)
+    ]

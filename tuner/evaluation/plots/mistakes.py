@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainables.data.decode import UnreadableImage, quiet_decoding, read_rgb
+from trainables.data.decode import quiet_decoding
 from tuner.evaluation.plots.canvas import fit
 from tuner.evaluation.scores import softmax
+from tuner.evaluation.thumbnails import thumbnail
 from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake
                 true_class=int(evidence.labels[i]),
                 predicted=int(predicted[i]),
                 confidence=float(sure[i]),
-                jpeg=_thumbnail(folder / evidence.paths[i]),
+                jpeg=thumbnail(folder / evidence.paths[i], SIDE),
             )
             for i in order
         ]
@@ -75,17 +76,3 @@ def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
             axes.set_title(for_picture(text), fontsize=8, loc="left")
 
     return (7.2, 2.35 * lines), draw
-
-
-def _thumbnail(path: Path) -> bytes | None:
-    """The picture as the model's own reader decodes it, small; None where it can't be read."""
-    from PIL import Image
-
-    try:
-        small = Image.fromarray(read_rgb(path))
-    except UnreadableImage:
-        return None
-    small.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()

@@ -1,0 +1,135 @@
+"""What of a picture comes from how it was taken and stored, and not from what it shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image
+
+from trainables.data.decode import quiet_decoding, read_rgb
+from trainables.data.parallel import in_threads, num_workers
+from trainables.data.scan import Progress
+
+__all__ = ["KINDS", "Nuisance", "columns", "look_at", "nuisance_of"]
+
+FRAME = 0.06
+"""Width of the border that is taken for background, as a share of the short side."""
+
+SIDE = 128
+"""Pictures are shrunk to this short side before light and colours are taken."""
+
+MOST_CAMERAS = 12
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """How one picture was taken.
+
+    Colours and light are in 0..1: `light` and `contrast` are mean and standard deviation of the grey picture, the
+    border's are medians of its outer frame, `border_spread` how much the frame varies. `jpeg_step` is the mean
+    quantisation step of a JPEG's luminance, 0 for other files; the coarser, the lower the quality.
+    """
+
+    width: int
+    height: int
+    light: float
+    contrast: float
+    border_red: float
+    border_green: float
+    border_blue: float
+    border_spread: float
+    jpeg_step: float
+    camera: str
+
+
+KINDS = {
+    "size": ("width", "height", "aspect"),
+    "brightness": ("light", "contrast"),
+    "background at the border": ("border_red", "border_green", "border_blue", "border_spread"),
+    "JPEG quality": ("jpeg_step",),
+    "camera": ("camera",),
+}
+"""What is measured of each kind."""
+
+
+def look_at(
+    folder: Path, paths: Sequence[str], workers: int | None = None, progress: Progress | None = None
+) -> list[Nuisance]:
+    """How each of the images `paths` below `folder` was taken; raises UnreadableImage."""
+    found = []
+    with quiet_decoding():
+        for one in in_threads(lambda path: nuisance_of(folder / path), paths, num_workers(workers)):
+            found.append(one)
+            if progress:
+                progress(len(found), len(paths))
+    return found
+
+
+def nuisance_of(path: Path) -> Nuisance:
+    """How the picture in `path` was taken; raises UnreadableImage."""
+    pixels = read_rgb(path)
+    height, width = pixels.shape[:2]
+    scale = SIDE / min(height, width)
+    small = pixels
+    if scale < 1:
+        shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = np.asarray(cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA))
+    values = small.astype(np.float32) / 255
+    grey = values.mean(2)
+    edge = max(1, round(FRAME * min(grey.shape)))
+    inner = np.ones(grey.shape, bool)
+    inner[edge:-edge, edge:-edge] = False
+    border = values[inner]
+    red, green, blue = np.median(border, axis=0).tolist()
+    step, camera = _header(path)
+    return Nuisance(
+        width=width,
+        height=height,
+        light=float(grey.mean()),
+        contrast=float(grey.std()),
+        border_red=red,
+        border_green=green,
+        border_blue=blue,
+        border_spread=float(border.std(axis=0).mean()),
+        jpeg_step=step,
+        camera=camera,
+    )
+
+
+def columns(found: Sequence[Nuisance]) -> dict[str, npt.NDArray[np.float64]]:
+    """Numbers [n, d] for each kind; cameras are one column each, the rarer ones together."""
+    numbers = {
+        field.name: np.array([getattr(one, field.name) for one in found], dtype=np.float64)
+        for field in fields(Nuisance)
+        if field.name != "camera"
+    }
+    numbers["aspect"] = numbers["width"] / numbers["height"]
+    cameras = [one.camera for one in found]
+    names, counts = np.unique(cameras, return_counts=True)
+    common = names[np.argsort(-counts, kind="stable")][:MOST_CAMERAS]
+    seen = np.stack([np.array(cameras) == name for name in common], 1).astype(np.float64)
+    return {
+        kind: seen if kind == "camera" else np.stack([numbers[name] for name in names_of], 1)
+        for kind, names_of in KINDS.items()
+    }
+
+
+def _header(path: Path) -> tuple[float, str]:
+    """Mean luminance step of a JPEG, and the camera that EXIF names; 0 and nothing where they are missing."""
+    step, camera = 0.0, ""
+    try:
+        with Image.open(path) as image:
+            tables = getattr(image, "quantization", None)
+            if tables:
+                step = float(np.mean(tables[min(tables)]))
+            exif = image.getexif()
+            words = [str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+            camera = " ".join(word for word in words if word)
+    except (
+        Exception
+    ):  # Pillow's parsers let nearly every class out of a damaged header; pixels were read already
+        return step, camera
+    return step, camera
