@@ -1,14 +1,16 @@
 """Features of all images of a folder from a pretrained backbone, through the caches that trials use."""
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables import models
 from trainables.errors import WeightsUnavailable
+from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.probe import backbones_of, with_weights
@@ -112,13 +114,48 @@ def find_similar(config: SearchConfig, scan: "Scan", reporter: Reporter) -> Simi
 def told_features(
     config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
 ) -> ImageFeatures:
-    """The features of every image of `scan`; of many, what they will take is told beforehand."""
-    if (count := len(scan.images)) >= TOLD_FROM:
-        source, expected = HASH if backbone is None else backbone[0], foretell(config, scan, backbone)
-        reporter.line(
-            f"features of {count:,} images from {source}: about {clock(expected)}, less if they are cached"
-        )
-    return image_features(config, scan, backbone, reporter)
+    """The features of every image of `scan`; of many, what they will take is told beforehand.
+
+    What computes on a GPU is a process of its own: this one may go on to drive a search.
+    """
+    from trainables.inference import best_device
+
+    told = len(scan.images) >= TOLD_FROM
+    if backbone is None or best_device().type == "cpu":
+        if told:
+            _tell(scan, backbone, foretell(config, scan, backbone), reporter)
+        return image_features(config, scan, backbone, reporter)
+    answers = results_apart(
+        _Asked(config, scan, backbone).answer, [foretell, _quietly] if told else [_quietly]
+    )
+    if told:
+        _tell(scan, backbone, next(answers), reporter)
+    features: ImageFeatures = next(answers)
+    return features
+
+
+def _tell(scan: "Scan", backbone: tuple[str, str] | None, expected: float, reporter: Reporter) -> None:
+    source = HASH if backbone is None else backbone[0]
+    reporter.line(
+        f"features of {len(scan.images):,} images from {source}: about {clock(expected)}, less if they are cached"
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The images of a scan that another process works on."""
+
+    config: SearchConfig
+    scan: "Scan"
+    backbone: tuple[str, str]
+
+    def answer(self, work: Callable[[SearchConfig, "Scan", tuple[str, str]], Any]) -> Any:
+        """What `work` finds about them."""
+        return work(self.config, self.scan, self.backbone)
+
+
+def _quietly(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None) -> ImageFeatures:
+    return image_features(config, scan, backbone, Reporter())
 
 
 def _classifier(config: SearchConfig, backbone: tuple[str, str]) -> "tuple[Classifier, ComputeConfig]":
