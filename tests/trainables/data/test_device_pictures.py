@@ -176,3 +176,22 @@ def test_a_trial_on_pictures_of_the_device_is_near_one_on_the_processors(
     for one, other in zip(there, trained("here"), strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=0.05)
         assert (one.epoch, one.trainable_parameters) == (other.epoch, other.trainable_parameters)
+
+
+@pytest.mark.parametrize("batch_size", [7, 2])
+def test_pictures_that_are_all_there_are_sent_no_more_and_an_epoch_sends_its_numbers_once(
+    cache, monkeypatch, batch_size
+):
+    sent, send = [], device_pictures.send
+    monkeypatch.setattr(batches, "draws_itself", lambda device: True)
+    monkeypatch.setattr(device_pictures, "_free_bytes", lambda device: 10**9)
+    resident.cache_clear()
+    resident(cache, CPU)
+    monkeypatch.setattr(
+        device_pictures, "send", lambda tensor, to: sent.append(len(tensor)) or send(tensor, to)
+    )
+    monkeypatch.setattr(device_pictures, "ring_of", lambda device: pytest.fail("sent a batch"))
+    monkeypatch.setattr(ImageCache, "__getitem__", lambda *_: pytest.fail("read a picture"))
+    epoch(cache, batch_size=batch_size)
+    resident.cache_clear()
+    assert sent == [len(ROWS)] * 2
