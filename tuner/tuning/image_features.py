@@ -63,7 +63,10 @@ def image_features(
     paths = [image.path for image in scan.images]
     if backbone is None:
         return hashed_features(scan)
+    import torch
+
     from trainables.data.cache import ImageCache, build_cache
+    from trainables.worker import as_worker
 
     hashed = [image.pixels for image in scan.images]
     with reporter.progress("preparing images") as progress:
@@ -73,7 +76,7 @@ def image_features(
     classifier, features = _opened(config, backbone, cache)
     rows = cache.rows(paths)
     parts = []
-    with reporter.progress("computing features") as progress:
+    with as_worker(torch.get_num_threads()), reporter.progress("computing features") as progress:
         for start in range(0, len(rows), 512):
             parts.append(features.validation(classifier, rows[start : start + 512]).numpy())
             if progress is not None:
@@ -89,20 +92,24 @@ def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | Non
     """
     if backbone is None:
         return 0.0
+    import torch
+
     from trainables.data.decode import quiet_decoding, read_rgb
     from trainables.data.parallel import in_threads, num_workers
     from trainables.data.preprocessing import cache_side, centre_crop, fit
+    from trainables.worker import as_worker
 
     chosen = np.unique(np.linspace(0, len(scan.images) - 1, min(TIMED, len(scan.images))).astype(int))
     paths = [scan.folder / scan.images[number].path for number in chosen]
     workers, size = num_workers(None), image_size_of(config)
-    with quiet_decoding():
+    with as_worker(torch.get_num_threads()), quiet_decoding():
         classifier, compute = _classifier(config, backbone)
         _forward(classifier, compute, np.zeros((1, size, size, 3), np.uint8))
         started = time.perf_counter()
         pictures = list(in_threads(lambda path: fit(read_rgb(path), cache_side(size)), paths, workers))
-    _forward(classifier, compute, centre_crop(pictures, size))
-    return (time.perf_counter() - started) / len(paths) * len(scan.images)
+        _forward(classifier, compute, centre_crop(pictures, size))
+        taken = time.perf_counter() - started
+    return taken / len(paths) * len(scan.images)
 
 
 def find_similar(config: SearchConfig, scan: "Scan", reporter: Reporter) -> Similar:
