@@ -22,6 +22,13 @@ from tuner.cli.terminal import say
     help="Best trials that are finalists in any case.",
 )
 @click.option(
+    "--ensemble",
+    type=Number("members"),
+    default=5,
+    show_default=True,
+    help="Members of an ensemble that validation chooses, one more finalist; 0 for none.",
+)
+@click.option(
     "--seeds",
     type=Number("more_seeds"),
     default=0,
@@ -50,6 +57,7 @@ def compare(
     runs: tuple[Path, ...],
     out: Path | None,
     top: int,
+    ensemble: int,
     seeds: int,
     also_by_image: bool,
     folds: int,
@@ -82,6 +90,7 @@ def compare(
             runs,
             out=out,
             top=top,
+            ensemble=ensemble,
             seed=seed,
             seed_scores=found.seeds,
             by_image=found.by_image,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.evaluation.conclusion import conclude, in_words, percent
+from tuner.evaluation.ensemble import ensemble_logits
 from tuner.evaluation.judging import judge
 from tuner.evaluation.metric_tests import metric_test
 from tuner.evaluation.page import section
@@ -59,14 +60,17 @@ def judge_folds(
     answers: OutOfFold, on_test: "pd.DataFrame", evidence: "Evidence", seed: int = 0
 ) -> FoldsFound:
     """Judge the finalists by their answers out of fold; `on_test` is their table on the test images alone."""
-    finalists = tuple(one for one in evidence.finalists if one.key in answers.logits)
+    logits = dict(answers.logits)
+    for one in evidence.finalists:
+        if one.members and set(one.members) <= set(logits):
+            logits[one.key] = ensemble_logits(one.members, logits)
     own = replace(
         evidence,
-        finalists=finalists,
+        finalists=tuple(one for one in evidence.finalists if one.key in logits),
         paths=answers.paths,
         groups=answers.groups,
         labels=answers.labels,
-        logits=answers.logits,
+        logits=logits,
     )
     table, pairs = judge(own, seed)
     remarks = [_widths(table, on_test, answers.count), _estimates(answers.count)]
