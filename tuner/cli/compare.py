@@ -29,6 +29,12 @@ from tuner.cli.terminal import say
     help="Members of an ensemble that validation chooses, one more finalist; 0 for none.",
 )
 @click.option(
+    "--costs",
+    type=FOLDER,
+    metavar="FILE",
+    help="CSV with columns true, predicted, cost: finalists are judged by the mean cost of an image, too.",
+)
+@click.option(
     "--seeds",
     type=Number("more_seeds"),
     default=0,
@@ -58,6 +64,7 @@ def compare(
     out: Path | None,
     top: int,
     ensemble: int,
+    costs: Path | None,
     seeds: int,
     also_by_image: bool,
     folds: int,
@@ -91,6 +98,7 @@ def compare(
             out=out,
             top=top,
             ensemble=ensemble,
+            costs=costs,
             seed=seed,
             seed_scores=found.seeds,
             by_image=found.by_image,

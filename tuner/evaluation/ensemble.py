@@ -123,6 +123,9 @@ def ensemble_finalist(
     """
     first = finalists[max(members, key=lambda key: members[key])]
     votes = sum(members.values())
+    models = {key: finalists[key].config.model for key in members}
     label = f"ensemble of {len(members)} ({votes} votes)"
     row = {**first.row, "trial_id": KEY, "status": "completed", "best_epoch": None}
-    return replace(first, key=KEY, label=label, row=row, value=value, members=dict(members))
+    return replace(
+        first, key=KEY, label=label, row=row, value=value, members=dict(members), member_models=models
+    )

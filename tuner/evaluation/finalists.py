@@ -40,7 +40,8 @@ class Finalist:
     """One trial of the final comparison.
 
     `key` names it among all runs; `label` is short enough for a picture; `value` is the chosen validation
-    metric. An ensemble has `members`: how often each trial is taken, by key.
+    metric. An ensemble has `members`: how often each trial is taken, by key;
+    and the model of each.
     """
 
     run: Run
@@ -50,6 +51,7 @@ class Finalist:
     config: TrialConfig
     value: float
     members: Mapping[str, int] | None = None
+    member_models: Mapping[str, str] | None = None
 
 
 def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], list[str]]:
