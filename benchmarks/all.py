@@ -17,8 +17,12 @@ NAMES = (
     "to_target",
     "losses",
     "race",
+    "strategies",
+    "policies",
+    "probe_advice",
     "calibration",
     "calibration_coverage",
+    "eight_bits",
 )
 
 

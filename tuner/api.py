@@ -1,17 +1,19 @@
 """What the commands do, for Python: results are objects with DataFrames, progress goes to functions of yours.
 
-Each function is named like its command and raises what the command would print, a `UserMistake`. Paths may be
-strings. Nothing is printed unless `verbose`.
+Each function is named like its command (`export_int8` is `export --int8`) and raises what the command would print, a
+`UserMistake`. Paths may be strings. Nothing is printed unless `verbose`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from trainables.ranges import check
+from tuner.release.options import RetrainOptions
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.options import SearchOptions
 
 if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
@@ -41,78 +43,13 @@ __all__ = [
     "search",
 ]
 
+AnyPath = Path | str
+
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its epoch's metrics by name."""
 
 OnTrial = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its row of `trials.parquet`."""
-
-AnyPath = Path | str
-
-
-class SearchOptions(TypedDict, total=False):
-    """What `search` and `plan` take by name: the fields of `SearchConfig` beside `space` and `data`."""
-
-    labels: AnyPath | None
-    groups: AnyPath | None
-    group_regex: str | None
-    groups_from_similar: bool
-    without: AnyPath | None
-    split: str
-    samples: int | None
-    max_epochs: int | None
-    grace_period: int | None
-    reduction_factor: float
-    concurrent: int | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | Literal["auto"] | None
-    image_size: int | None
-    batch_size: int | None
-    weights: str
-    weights_dir: Path | str | None
-    precision: str
-    metric: str
-    positive: str | None
-    seed: int
-    time_budget_s: float | None
-    name: str | None
-    runs_dir: AnyPath
-    address: str | None
-    backbones: str
-    models: str | Sequence[str]
-    strategies: str | Sequence[str]
-    sampler: str
-    prior: bool
-    start_from: AnyPath | Sequence[AnyPath]
-    until_settled: bool
-    keep: int
-    feature_cache_bytes: int
-    max_failures: int
-    log: str | Sequence[str]
-    log_weights: bool
-    dashboard: bool
-    storage: str | None
-
-
-class RetrainOptions(TypedDict, total=False):
-    """What `retrain` takes by name: the fields of `RetrainConfig` beside `best`."""
-
-    data: AnyPath | None
-    labels: AnyPath | None
-    groups: AnyPath | None
-    group_regex: str | None
-    seeds: int | None
-    epochs: int | None
-    final: bool
-    average: bool
-    ensemble: bool
-    calibration: bool
-    costs: AnyPath | None
-    out: AnyPath | None
-    concurrent: int | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | None
-    address: str | None
 
 
 def search(

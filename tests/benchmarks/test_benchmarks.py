@@ -16,8 +16,12 @@ LAST_ROWS = {
     "to_target": "search, plain Ray",
     "losses": "difference",
     "race": "| random, nobody stopped",
+    "strategies": "| layerwise",
+    "policies": "| ensemble",
+    "probe_advice": "| one at random",
     "calibration": "| groups alike",
     "calibration_coverage": "| 54 groups of 4",
+    "eight_bits": "| efficientnet_lite0",
 }
 
 

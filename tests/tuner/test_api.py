@@ -44,7 +44,18 @@ FUNCTIONS = [name for name in tuner.__all__ if name.islower()]
 
 
 def test_the_functions_are_those_of_the_commands():
-    assert FUNCTIONS == ["compare", "export", "plan", "predict", "probe", "resume", "retrain", "search"]
+    commands = (
+        "compare",
+        "export",
+        "export --int8",
+        "plan",
+        "predict",
+        "probe",
+        "resume",
+        "retrain",
+        "search",
+    )
+    assert [name.replace("_", " --") for name in FUNCTIONS] == list(commands)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

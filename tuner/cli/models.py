@@ -155,6 +155,10 @@ def predict(
     rule = make_rule(model.spec, alpha, min_confidence)
     for warning in rule.warnings:
         reporter.warn(warning)
+    if rule.costs is not None:
+        reporter.line(
+            "named is the class of least expected cost, by the costs that the model was retrained with"
+        )
     classes, answers = model.spec.classes, []
     printed = out is None and not as_json
     with (

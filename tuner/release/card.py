@@ -68,7 +68,7 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
     """The text of MODEL_CARD.md."""
     best, images = plan.best, plan.images
     sections = [
-        f"# {for_markdown(best.config.model)} for {len(images.classes)} classes",
+        f"# {_what(plan)} for {len(images.classes)} classes",
         f"Made by tuner on {time.strftime('%Y-%m-%d')} from trial {for_markdown(best.trial)}.",
         "## Intended use\n\n" + _use(plan),
         "## Data\n\n" + _data(plan),
@@ -80,6 +80,12 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
         "## Files\n\n" + _files(),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _what(plan: "RetrainPlan") -> str:
+    if len(plan.members) == 1:
+        return for_markdown(plan.best.config.model)
+    return f"An ensemble of {len(plan.members)} models"
 
 
 def _use(plan: "RetrainPlan") -> str:
@@ -108,8 +114,10 @@ def _data(plan: "RetrainPlan") -> str:
 def _training(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
     best = plan.best
     start = "random weights" if best.weights == "none" else f"weights {markdown_code(best.weights)}"
+    configs = [member.job.config for member in plan.members]
+    trained = ", ".join(f"{for_markdown(one.model)} (strategy {one.strategy})" for one in configs)
     lines = [
-        f"{for_markdown(best.config.model)} from {start}, strategy {best.config.strategy}, {best.image_size} px,"
+        f"{trained} from {start}, {best.image_size} px,"
         f" trained on {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
         f"{metrics['epochs_rule'][:1].upper()}{metrics['epochs_rule'][1:]}.",
         f"Seeds {', '.join(map(str, metrics['seeds']))}. Exported: {metrics['exported']}.",
@@ -155,9 +163,11 @@ def _limits(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
 def _files() -> str:
     return "\n".join(
         [
-            f"- `{ONNX}`, `{PT2}` (torch.export): uint8 RGB [batch, size, size, 3] in, probabilities out;"
-            " normalisation is inside, class names and sizes in the metadata",
-            f"- `{WEIGHTS}`: the weights; `{LABELS}`: class names and preprocessing",
+            f"- `{ONNX}`, `{PT2}` (torch.export): uint8 RGB [batch, size, size, 3] `images` in,"
+            " `probabilities` out (of the second a mapping of names); normalisation and temperature are inside, class"
+            " names, sizes, scores of the sets and costs in the metadata",
+            f"- `{WEIGHTS}`: the weights, without the temperature (of an ensemble each member's number stands before"
+            f" their names); `{LABELS}`: class names and preprocessing",
             "- `metrics.json`, `probabilities.parquet` (test images), `training.csv`, `figures/`",
             "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",
             "- `manifest.json`: size and SHA-256 of every file",

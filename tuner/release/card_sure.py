@@ -18,9 +18,9 @@ def sure_sentences(metrics: Mapping[str, Any]) -> list[str]:
         lines += _sets(metrics["sets"])
     if metrics["costs"] is not None and (test := metrics["costs"]["test"]) is not None:
         lines.append(
-            f"cost of a test image {test['cheapest']:.4g}{_span(test['cheapest_95'])} if the class of least expected"
-            f" cost is named, {test['likeliest']:.4g} if the likeliest is; difference {test['difference']:+.4g}"
-            f"{_span(test['difference_95'], '+.4g')}"
+            f"cost of a test image {test['cheapest']:.3g}{_span(test['cheapest_95'])} if the class of least expected"
+            f" cost is named, {test['likeliest']:.3g} if the likeliest is; difference {test['difference']:+.3g}"
+            f"{_span(test['difference_95'], '+.3g')}"
         )
     return lines
 
@@ -36,8 +36,9 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
         f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",
-        f"{part} calibration error {error['expected']['before']:.3f} before, {error['expected']['after']:.3f} after;"
-        f" without the noise of few images {_root(square['before'])}{_roots(square['before_95'])} before,"
+        f"{part} calibration error: mean distance {error['expected']['before']:.3f} before,"
+        f" {error['expected']['after']:.3f} after; root mean square without the noise of few images"
+        f" {_root(square['before'])}{_roots(square['before_95'])} before,"
         f" {_root(square['after'])}{_roots(square['after_95'])} after",
     ]
 
@@ -125,5 +126,5 @@ def _percents(ends: Sequence[float] | None) -> str:
     return "" if ends is None else f" ({percent(ends[0])} to {percent(ends[1])})"
 
 
-def _span(ends: Sequence[float] | None, form: str = ".4g") -> str:
+def _span(ends: Sequence[float] | None, form: str = ".3g") -> str:
     return "" if ends is None else f" ({ends[0]:{form}} to {ends[1]:{form}})"

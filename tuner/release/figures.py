@@ -97,7 +97,7 @@ def _answered(figure: "Figure", rows: Sequence[Mapping[str, float]]) -> None:
         )
     axes.set_xlabel("share of the test images answered")
     axes.set_ylabel("accuracy on these")
-    axes.set_title("answered from which confidence on", fontsize=9)
+    axes.set_title("at each point the confidence from which on an answer is given", fontsize=9)
     axes.margins(x=0.08, y=0.15)
 
 

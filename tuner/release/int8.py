@@ -15,7 +15,7 @@ from trainables.data.preprocessing import centre_crop
 from trainables.errors import RunProblem
 from tuner.evaluation.calibration import mean_interval
 from tuner.evaluation.running_cost import RunningCost, of_onnx
-from tuner.evaluation.statistics import Interval, paired_test
+from tuner.evaluation.statistics import FloatArray, Interval, paired_test
 from tuner.release.folder import INT8, METRICS_FILE, ONNX, ModelSpec, verify, write_json, write_manifest
 from tuner.release.images import Images, find_images
 from tuner.release.predict import Model, load_model
@@ -24,7 +24,7 @@ from tuner.runs.directory import write_atomically
 from tuner.runs.places import is_taken
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["Difference", "Quantised", "quantise", "sentences"]
+__all__ = ["Difference", "Quantised", "difference", "quantise", "sentences", "write_int8"]
 
 CALIBRATION_IMAGES = 200
 """Training images from which the ranges of all numbers are taken."""
@@ -91,7 +91,7 @@ def quantise(folder: Path, data: Path | None = None, reporter: Reporter | None =
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(CALIBRATION_IMAGES, len(paths))).astype(int))
     reporter.line(f"ranges from {len(chosen)} training images")
     pictures = _pictures(images, [paths[place] for place in chosen], model.spec)
-    write_atomically(folder / INT8, lambda file: _write(folder / ONNX, file, pictures))
+    write_atomically(folder / INT8, lambda file: write_int8(folder / ONNX, file, pictures))
     quantised = load_model(folder / INT8)
     differences = tuple(
         _compare(model, quantised, images, part, part in metrics["trained_on"])
@@ -116,7 +116,11 @@ def _parts(trained_on: Sequence[str]) -> tuple[str, ...]:
     return ("val", "test") if "val" in trained_on and "test" not in trained_on else ("val",)
 
 
-def _write(source: Path, target: Path, pictures: Pixels) -> None:
+def write_int8(source: Path, target: Path, pictures: Pixels) -> None:
+    """Write the graph of `source` in eight bits to `target`; ranges are those of `pictures` [n, size, size, 3].
+
+    Raises RunProblem if that can't be done.
+    """
     import tempfile
 
     from onnxruntime import quantization
@@ -173,6 +177,18 @@ def _compare(model: Model, quantised: Model, images: Images, part: str, trained_
     labels = np.array([images.classes.index(str(label)) for label in split["label"]])
     pictures = _pictures(images, paths, model.spec)
     first, second = (_probabilities(one, pictures) for one in (model, quantised))
+    return difference(first, second, labels, groups, part, trained_on)
+
+
+def difference(
+    first: FloatArray,
+    second: FloatArray,
+    labels: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    part: str,
+    trained_on: bool,
+) -> Difference:
+    """How the probabilities `second` [n, classes] of eight bits differ from the `first` ones on the same images."""
     right, still = (found.argmax(axis=1) == labels for found in (first, second))
     test = paired_test(still, right, groups)
     rows = np.arange(len(labels))
@@ -194,7 +210,7 @@ def _compare(model: Model, quantised: Model, images: Images, part: str, trained_
     )
 
 
-def _probabilities(model: Model, pictures: Pixels) -> npt.NDArray[np.float64]:
+def _probabilities(model: Model, pictures: Pixels) -> FloatArray:
     return np.concatenate([model(batch) for batch in _batches(pictures)]).astype(np.float64)
 
 

@@ -180,6 +180,9 @@ def test_an_ensemble_s_folder_says_what_it_is_made_of_and_can_be_trained_again(e
     again = read_best(ensemble.folder / "best.yaml")
     assert [member.trial for member in again.ensemble] == [one["trial"] for one in metrics["ensemble"]]
     assert load_model(ensemble.folder).spec.members == 2
+    card = (ensemble.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card.startswith("# An ensemble of 2 models for 2 classes")
+    assert "resnet18 (strategy full), mobilenet_v2 (strategy full) from random weights" in card
     training = pd.read_csv(ensemble.folder / "training.csv")
     assert training.groupby("trial").size().tolist() == [2, 2]
     assert len(ensemble.trained.twins) == 2
