@@ -1,4 +1,7 @@
-"""What the benchmarks share: options, images, contenders in turns, medians, tables with ratios."""
+"""What the benchmarks share: options, images, contenders in turns, medians, tables with ratios.
+
+Imports nothing that a machine with torch alone would lack, until images are chosen.
+"""
 
 import argparse
 import csv
@@ -12,11 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from trainables.data.sample import sample_data
-from trainables.data.scan import scan
-from trainables.data.split import make_split, parse_fractions, read_groups
-from tuner.runs.hardware import hardware, usable_cores, versions
 
 SPLIT = "0.7,0.2,0.1"
 BATCH_SIZE = 32
@@ -102,6 +100,8 @@ def _ratio(value: float, base: float) -> str:
 
 def print_held_equal(*words: str) -> None:
     """What all contenders had in common, and on what they ran."""
+    from tuner.runs.hardware import hardware, usable_cores, versions
+
     found, packages = hardware(), versions()
     print(f"\nheld equal: {'; '.join(words)}")
     print(
@@ -120,6 +120,8 @@ def source() -> tuple[Path, Path, str]:
     real = os.environ.get("TUNER_POTATO_DATA")
     if real:
         return Path(real) / "potato", Path(real) / "potato-groups.csv", "photographs of potato leaves"
+    from trainables.data.sample import sample_data
+
     folder, groups = sample_data()
     return folder, groups, "drawn leaves"
 
@@ -141,6 +143,9 @@ def lay_out(place: Path, source_folder: Path, rows: Sequence[tuple[str, str]], s
 
     They are split as tuner does in a run with `seed`.
     """
+    from trainables.data.scan import scan
+    from trainables.data.split import make_split, parse_fractions, read_groups
+
     folder, groups = place / "images", place / "groups.csv"
     for path, _ in rows:
         _link(folder / path, source_folder / path)

@@ -6,9 +6,10 @@ With `precision` "bf16" it is the same loop after an afternoon of work on its sp
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
+from typing import Protocol
 
 import torch
-from common import Images
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 from torchvision import datasets, models, transforms
@@ -19,6 +20,22 @@ from trainables.config import TrialConfig
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 Epoch = tuple[float, float]
+
+
+class Images(Protocol):
+    """Folders as ImageFolder wants them, and the names of their classes."""
+
+    @property
+    def train(self) -> Path:
+        """The training images."""
+
+    @property
+    def val(self) -> Path:
+        """The validation images."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
 
 
 def loaders(
@@ -74,7 +91,12 @@ def loaders(
 
 
 def build(config: TrialConfig, num_classes: int, weights: str | None = None) -> nn.Module:
-    """Torchvision's network with a new last layer, on the weights in a file where one is given."""
+    """Torchvision's or timm's network with a new last layer, on the weights in a file where one is given."""
+    if config.model.startswith("timm:"):
+        import timm
+
+        network: nn.Module = timm.create_model(config.model.removeprefix("timm:"), num_classes=num_classes)
+        return network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if config.model == "googlenet":
@@ -107,6 +129,7 @@ def fit(
     workers: int,
     precision: str = "fp32",
     weights: str | None = None,
+    device: str = "cpu",
 ) -> Iterator[Epoch]:
     """(validation loss, accuracy) of each epoch of `config`.
 
@@ -114,13 +137,13 @@ def fit(
     """
     torch.manual_seed(config.seed)
     train, val = loaders(images, config, size, workers)
-    model = build(config, len(images.classes), weights)
+    model = build(config, len(images.classes), weights).to(device)
     fast = precision == "bf16"
     if fast:
         model = model.to(memory_format=torch.channels_last)
     criterion = nn.CrossEntropyLoss(
         weight=class_weights(train, config.class_weight_power), label_smoothing=config.label_smoothing
-    )
+    ).to(device)
     frozen_for = {"full": 0, "full_aux": 0, "feature_extractor": config.max_epochs}.get(
         config.strategy, config.unfreeze_at or 0
     )
@@ -145,7 +168,8 @@ def fit(
 def _optimizer(
     model: nn.Module, config: TrialConfig, frozen: bool
 ) -> "tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]":
-    head = list(model.fc.parameters())  # type: ignore[union-attr]
+    last = model.fc if hasattr(model, "fc") else model.get_classifier()  # type: ignore[operator]
+    head = list(last.parameters())  # type: ignore[union-attr]
     own = {id(parameter) for parameter in head}
     backbone = [parameter for parameter in model.parameters() if id(parameter) not in own]
     for parameter in backbone:
@@ -173,10 +197,12 @@ def train_epoch(
 ) -> float:
     """Train on every batch once; the mean loss."""
     model.train()
+    device = next(model.parameters()).device
     running = 0.0
-    for pictures, labels in batches:
+    for on_disk, true in batches:
+        pictures, labels = on_disk.to(device), true.to(device)
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
+        with torch.autocast(device.type, torch.bfloat16) if fast else nullcontext():
             outputs = model(_laid_out(pictures, fast))
         loss = criterion(outputs.float(), labels)
         loss.backward()
@@ -192,9 +218,11 @@ def validate(
 ) -> tuple[float, float]:
     """Cross-entropy in nats per image, and accuracy."""
     model.eval()
+    device = next(model.parameters()).device
     loss, correct = 0.0, 0
-    for pictures, labels in batches:
-        with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
+    for on_disk, true in batches:
+        pictures, labels = on_disk.to(device), true.to(device)
+        with torch.autocast(device.type, torch.bfloat16) if fast else nullcontext():
             logits = model(_laid_out(pictures, fast)).float()
         loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
         correct += int((logits.argmax(1) == labels).sum().item())

@@ -113,8 +113,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._config = TrialConfig.resolve(values)
         self._run, self._writer = None, None
         if best_device().type != "cpu":
-            # What the allocator kept of the trial before is lost to the neighbours on the same GPU.
-            release_memory()
+            # What the allocator kept of the trial before is lost to the neighbours on the same GPU. A GPU that can't be
+            # used any more shows it again in the trial's first step, which ends this process.
+            with contextlib.suppress(RuntimeError):
+                release_memory()
         self._known: list[EpochMetrics] = []
         self._replayed = 0
 

@@ -240,3 +240,19 @@ def test_a_worker_on_a_gpu_hands_back_what_the_trial_before_held_and_one_on_a_pr
     monkeypatch.setattr(module, "best_device", lambda: torch.device("cuda"))
     trainable.reset_config({"trial_id": "last", **following})
     assert freed == [[None]]
+
+
+def test_a_gpu_that_is_lost_between_two_trials_ends_the_worker_in_the_next_ones_first_step(
+    worker, monkeypatch
+):
+    def lost(*given):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    trainable = worker()
+    monkeypatch.setattr(module, "best_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(module, "release_memory", lost)
+    following = {"model": "resnet18", "strategy": "full", "max_epochs": 1}
+    assert trainable.reset_config({"trial_id": "next", **following})
+    monkeypatch.setattr(module.TrialTrainable, "_fresh_run", lost)
+    with pytest.raises(WorkerBroken, match="illegal memory access"):
+        trainable.step()

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import trainables.worker
 from trainables import inference, ray_trainable
@@ -13,7 +14,7 @@ from tuner.planning import plan
 from tuner.release import seeds
 from tuner.release.seeds import SeedJob
 from tuner.tracking.reporter import Reporter
-from tuner.tuning import packing
+from tuner.tuning import image_features, packing, probing
 
 CONFIG = TrialConfig.resolve({"model": "resnet18", "strategy": "full"})
 CONTEXT = RunContext("run", "cache", ("a", "b"), 32, "none", "fp32", "val_loss", 0, num_threads=7)
@@ -42,12 +43,25 @@ def planned():
     plan._measure(asked, settings, None, [CONFIG], 7, Reporter())
 
 
+def features():
+    asked = SimpleNamespace(weights="none", image_size=32, precision="fp32", seed=0)
+    shown = SimpleNamespace(images=[SimpleNamespace(path="a.png", pixels="")], folder=Path())
+    image_features.foretell(asked, shown, ("resnet18", "none"))
+
+
+def probed():
+    images = SimpleNamespace(seed=0)
+    probing.probe_one(probing.ProbeJob("resnet18", images, "none", 32, "fp32", 0))
+
+
 WAYS = {
     "a trial": trial,
     "a seed": lambda: seeds.train_seed(JOB, 0),
     "the weights of a seed": lambda: seeds.score_weights(JOB, "weights", "val"),
     "packing": lambda: packing.measure(CONFIG, CONTEXT),
     "planning": planned,
+    "probing": probed,
+    "looking for similar pictures": features,
     "scoring": lambda: inference.score_images(CONFIG, ["a"], Path("w"), Path(), [], 32, "fp32", 7),
 }
 
@@ -62,5 +76,8 @@ def test_it_begins_with_the_one_preparation(way, monkeypatch):
     monkeypatch.setattr(inference, "load_classifier", lambda *given: None)
     monkeypatch.setattr(seeds.ImageCache, "open", lambda path: SimpleNamespace(rows=lambda paths: []))
     monkeypatch.setattr(seeds, "load_trial_data", lambda *given: SimpleNamespace(val_rows=[]), raising=True)
-    with pytest.raises(Prepared, match="7"):
+    monkeypatch.setattr(image_features, "image_size_of", lambda config: 32)
+    with pytest.raises(Prepared) as asked:
         WAYS[way]()
+    threads = torch.get_num_threads() if way in ("probing", "looking for similar pictures") else 7
+    assert asked.value.args == (threads,)

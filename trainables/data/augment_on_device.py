@@ -96,18 +96,18 @@ def _drawn(
 ) -> Tensor:
     """Pictures uint8 [b, size, size, 3]."""
     constant = _constants(pixels.device)
-    warped = _sampled(pixels, places, table[:, _WARP], table[:, _STEP].long(), most, size)
+    warped = _sampled(pixels, places, table[:, _WARP], table[:, _STEP], most, size)
     grey = (warped.mean((1, 2)) * constant.luma).sum(1)
     offset = table[:, _OFFSET] * grey[:, None]
     colour = table[:, _COLOUR].unflatten(1, (3, 3))
-    coloured = offset[:, None, None, :] + warped[..., :1] * colour[:, None, None, :, 0]
+    coloured = warped[..., :1] * colour[:, None, None, :, 0] + offset[:, None, None, :]
     for channel in (1, 2):
-        source = warped[..., channel : channel + 1]
-        coloured = coloured + source * colour[:, None, None, :, channel]
-    coloured = coloured.clamp(0, 255)
+        coloured.addcmul_(warped[..., channel : channel + 1], colour[:, None, None, :, channel])
+    coloured.clamp_(0, 255)
     if policy.border == "black":
         coloured = coloured * within_wedges(table[:, _WEDGES].unflatten(1, (4, 3)), size)[..., None]
-    drawn = _blurred(coloured, table[:, _KERNEL]).round().clamp(0, 255).to(torch.uint8)
+    # Between 0 and 255 before the blur, and so after it.
+    drawn = _blurred(coloured, table[:, _KERNEL]).add_(0.5).to(torch.uint8)
     if policy.erase:
         drawn = torch.where(_within(table[:, _BOX], size), constant.erased, drawn)
     return drawn
@@ -117,55 +117,66 @@ def _sampled(
     pixels: Tensor, places: Tensor, warp: Tensor, step: Tensor, most: Sequence[int], size: int
 ) -> Tensor:
     """Sources [b, size, size, 3], averaged over their steps and interpolated, mirrored beyond their edges."""
+    # Half the memory that addresses take, where they fit in half the bits.
+    whole = torch.int32 if len(pixels) < 2**31 else torch.int64
+    begin, height, width = (places[:, i, None, None].to(whole) for i in range(3))
+    by_x, by_y = (step[:, i, None, None].to(whole) for i in range(2))
     index = torch.arange(size, device=pixels.device, dtype=torch.float32)
-    across, down = index[None, None, :], index[None, :, None]
-    begin, height, width = (places[:, i, None, None] for i in range(3))
-    ends, corners, shares = (height, width), [], []
-    for axis in (0, 1):
-        # The row of the map that gives y is the second; that of steps and of the map count (x, y).
-        a, b, c = (warp[:, 3 * (1 - axis) + i, None, None] for i in range(3))
-        by = step[:, 1 - axis, None, None]
-        last = ends[axis].div(by, rounding_mode="floor") - 1
-        place = _mirrored(a * across + b * down + c, last)
-        low = place.floor()
+    ends = [extent.div(by, rounding_mode="floor") - 1 for extent, by in ((width, by_x), (height, by_y))]
+    lows, highs, shares = [], [], []
+    for axis, last in enumerate(ends):
+        across, down, start = (warp[:, 3 * axis + i, None, None] for i in range(3))
+        place = _mirrored((across * index + start) + down * index[:, None], last.float())
+        low = place.to(whole)
+        lows.append(low)
+        highs.append(torch.minimum(low + 1, last))
         shares.append((place - low)[..., None])
-        corners.append((low.long(), torch.minimum(low.long() + 1, last)))
-    by_x, by_y = step[:, 0, None, None], step[:, 1, None, None]
 
-    def mean(row: Tensor, column: Tensor) -> Tensor:
-        start = begin + row * by_y * width + column * by_x
+    def at(row: Tensor, column: Tensor) -> Tensor:
+        """Pixels [b, size, size, 3], each the mean of its picture's step."""
+        first = torch.addcmul(begin, row, by_y * width) + column * by_x
         if max(most) == 1:
-            return pixels[start].float()
-        total = torch.zeros((*start.shape, 3), device=pixels.device)
+            return _taken(pixels, first)
+        total = torch.zeros((*first.shape, 3), device=pixels.device)
         for y in range(most[1]):
             for x in range(most[0]):
                 # Of a picture with a shorter step the same pixel again, which counts nothing.
-                counts = ((by_y > y) & (by_x > x))[..., None]
-                there = start + torch.where(counts[..., 0], y * width + x, 0)
-                total += pixels[there] * counts
+                counts = (by_y > y) & (by_x > x)
+                total += _taken(pixels, first + counts * (y * width + x)) * counts[..., None]
         return total / (by_x * by_y)[..., None]
 
-    (top, bottom), (left, right) = corners
-    upper = torch.lerp(mean(top, left), mean(top, right), shares[1])
-    lower = torch.lerp(mean(bottom, left), mean(bottom, right), shares[1])
-    return torch.lerp(upper, lower, shares[0])
+    (left, top), (right, bottom), (x, y) = lows, highs, shares
+    sampled = at(top, left) * ((1 - y) * (1 - x))
+    for row, column, share in (
+        (top, right, (1 - y) * x),
+        (bottom, left, y * (1 - x)),
+        (bottom, right, y * x),
+    ):
+        sampled.addcmul_(at(row, column), share)
+    return sampled
+
+
+def _taken(pixels: Tensor, places: Tensor) -> Tensor:
+    """The pixels [b, size, size, 3] at `places` [b, size, size]."""
+    return pixels.index_select(0, places.reshape(-1)).view(*places.shape, 3)
 
 
 def _mirrored(place: Tensor, last: Tensor) -> Tensor:
     """Where `place` is in a picture of pixels 0 to `last`, mirrored at its edges as often as needed."""
-    last = last.float()
-    period = (2 * last).clamp(min=1)
-    return torch.minimum(last, (last - (last - place.remainder(period)).abs()).clamp(min=0))
+    apart = place.remainder((2 * last).clamp(min=1)).sub_(last).abs_()
+    return torch.sub(last, apart).clamp_(min=0)
 
 
 def _blurred(pictures: Tensor, kernels: Tensor) -> Tensor:
     """Pictures [b, s, s, 3] under kernels of three weights, given as the outer and the middle one, [b, 2]."""
     outer, middle = (kernels[:, i, None, None, None] for i in (0, 1))
     for axis in (2, 1):
-        size = pictures.shape[axis]
-        before = torch.cat([pictures.narrow(axis, 1, 1), pictures.narrow(axis, 0, size - 1)], axis)
-        after = torch.cat([pictures.narrow(axis, 1, size - 1), pictures.narrow(axis, size - 2, 1)], axis)
-        pictures = outer * (before + after) + middle * pictures
+        last = pictures.shape[axis] - 1
+        blurred = middle * pictures
+        # From the neighbour before, from the one after, and at both edges the mirrored one.
+        for to, source, length in ((1, 0, last), (0, 1, last), (0, 1, 1), (last, last - 1, 1)):
+            blurred.narrow(axis, to, length).addcmul_(pictures.narrow(axis, source, length), outer)
+        pictures = blurred
     return pictures
 
 

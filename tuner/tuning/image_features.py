@@ -1,14 +1,16 @@
 """Features of all images of a folder from a pretrained backbone, through the caches that trials use."""
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables import models
 from trainables.errors import WeightsUnavailable
+from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.probe import backbones_of, with_weights
@@ -61,7 +63,10 @@ def image_features(
     paths = [image.path for image in scan.images]
     if backbone is None:
         return hashed_features(scan)
+    import torch
+
     from trainables.data.cache import ImageCache, build_cache
+    from trainables.worker import as_worker
 
     hashed = [image.pixels for image in scan.images]
     with reporter.progress("preparing images") as progress:
@@ -71,7 +76,7 @@ def image_features(
     classifier, features = _opened(config, backbone, cache)
     rows = cache.rows(paths)
     parts = []
-    with reporter.progress("computing features") as progress:
+    with as_worker(torch.get_num_threads()), reporter.progress("computing features") as progress:
         for start in range(0, len(rows), 512):
             parts.append(features.validation(classifier, rows[start : start + 512]).numpy())
             if progress is not None:
@@ -87,20 +92,24 @@ def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | Non
     """
     if backbone is None:
         return 0.0
+    import torch
+
     from trainables.data.decode import quiet_decoding, read_rgb
     from trainables.data.parallel import in_threads, num_workers
     from trainables.data.preprocessing import cache_side, centre_crop, fit
+    from trainables.worker import as_worker
 
     chosen = np.unique(np.linspace(0, len(scan.images) - 1, min(TIMED, len(scan.images))).astype(int))
     paths = [scan.folder / scan.images[number].path for number in chosen]
     workers, size = num_workers(None), image_size_of(config)
-    with quiet_decoding():
+    with as_worker(torch.get_num_threads()), quiet_decoding():
         classifier, compute = _classifier(config, backbone)
         _forward(classifier, compute, np.zeros((1, size, size, 3), np.uint8))
         started = time.perf_counter()
         pictures = list(in_threads(lambda path: fit(read_rgb(path), cache_side(size)), paths, workers))
-    _forward(classifier, compute, centre_crop(pictures, size))
-    return (time.perf_counter() - started) / len(paths) * len(scan.images)
+        _forward(classifier, compute, centre_crop(pictures, size))
+        taken = time.perf_counter() - started
+    return taken / len(paths) * len(scan.images)
 
 
 def find_similar(config: SearchConfig, scan: "Scan", reporter: Reporter) -> Similar:
@@ -112,13 +121,48 @@ def find_similar(config: SearchConfig, scan: "Scan", reporter: Reporter) -> Simi
 def told_features(
     config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
 ) -> ImageFeatures:
-    """The features of every image of `scan`; of many, what they will take is told beforehand."""
-    if (count := len(scan.images)) >= TOLD_FROM:
-        source, expected = HASH if backbone is None else backbone[0], foretell(config, scan, backbone)
-        reporter.line(
-            f"features of {count:,} images from {source}: about {clock(expected)}, less if they are cached"
-        )
-    return image_features(config, scan, backbone, reporter)
+    """The features of every image of `scan`; of many, what they will take is told beforehand.
+
+    What computes on a GPU is a process of its own: this one may go on to drive a search.
+    """
+    from trainables.inference import best_device
+
+    told = len(scan.images) >= TOLD_FROM
+    if backbone is None or best_device().type == "cpu":
+        if told:
+            _tell(scan, backbone, foretell(config, scan, backbone), reporter)
+        return image_features(config, scan, backbone, reporter)
+    answers = results_apart(
+        _Asked(config, scan, backbone).answer, [foretell, _quietly] if told else [_quietly]
+    )
+    if told:
+        _tell(scan, backbone, next(answers), reporter)
+    features: ImageFeatures = next(answers)
+    return features
+
+
+def _tell(scan: "Scan", backbone: tuple[str, str] | None, expected: float, reporter: Reporter) -> None:
+    source = HASH if backbone is None else backbone[0]
+    reporter.line(
+        f"features of {len(scan.images):,} images from {source}: about {clock(expected)}, less if they are cached"
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The images of a scan that another process works on."""
+
+    config: SearchConfig
+    scan: "Scan"
+    backbone: tuple[str, str]
+
+    def answer(self, work: Callable[[SearchConfig, "Scan", tuple[str, str]], Any]) -> Any:
+        """What `work` finds about them."""
+        return work(self.config, self.scan, self.backbone)
+
+
+def _quietly(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None) -> ImageFeatures:
+    return image_features(config, scan, backbone, Reporter())
 
 
 def _classifier(config: SearchConfig, backbone: tuple[str, str]) -> "tuple[Classifier, ComputeConfig]":

@@ -5,13 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import write_pictures
+from pictures import trial_data, write_pictures
 
+from trainables.config import TrialConfig
 from trainables.data import batches, device_pictures
 from trainables.data.batches import eval_batches, train_batches
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.device_pictures import resident
 from trainables.errors import InvalidValue
+from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.setting import ComputeConfig
+from trainables.training import TrainingRun
 
 CPU = torch.device("cpu")
 ROWS = np.array([7, 1, 4, 0, 9, 3, 8])
@@ -150,3 +154,44 @@ def test_a_cache_knows_where_each_picture_lies(cache):
     for row, (begin, height, width) in enumerate(cache.places.tolist()):
         picture = cache.pixels[begin : begin + height * width].reshape(height, width, 3)
         assert (picture == cache[row]).all()
+
+
+@pytest.mark.parametrize("strategy", ["full", "feature_extractor"])
+def test_a_trial_on_pictures_of_the_device_is_near_one_on_the_processors(
+    tmp_path, device, monkeypatch, strategy
+):
+    data = trial_data(tmp_path)
+    config = TrialConfig.resolve(
+        {"model": "resnet18", "strategy": strategy, "batch_size": 8, "max_epochs": 2, "learning_rate": 1e-6}
+    )
+
+    def trained(folder: str):
+        key = FeatureKey("resnet18", "none", 0, data.cache.path.name, 32, "fp32", folder)
+        features = FeatureCache(key, data.cache, CPU, 2**30, tmp_path / folder)
+        run = TrainingRun(config, data, ComputeConfig(32), features)
+        return list(run.epochs())
+
+    there = trained("there")
+    monkeypatch.setattr(batches, "draws_itself", lambda device: False)
+    for one, other in zip(there, trained("here"), strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=0.05)
+        assert (one.epoch, one.trainable_parameters) == (other.epoch, other.trainable_parameters)
+
+
+@pytest.mark.parametrize("batch_size", [7, 2])
+def test_pictures_that_are_all_there_are_sent_no_more_and_an_epoch_sends_its_numbers_once(
+    cache, monkeypatch, batch_size
+):
+    sent, send = [], device_pictures.send
+    monkeypatch.setattr(batches, "draws_itself", lambda device: True)
+    monkeypatch.setattr(device_pictures, "_free_bytes", lambda device: 10**9)
+    resident.cache_clear()
+    resident(cache, CPU)
+    monkeypatch.setattr(
+        device_pictures, "send", lambda tensor, to: sent.append(len(tensor)) or send(tensor, to)
+    )
+    monkeypatch.setattr(device_pictures, "ring_of", lambda device: pytest.fail("sent a batch"))
+    monkeypatch.setattr(ImageCache, "__getitem__", lambda *_: pytest.fail("read a picture"))
+    epoch(cache, batch_size=batch_size)
+    resident.cache_clear()
+    assert sent == [len(ROWS)] * 2

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from scenes import write_scenes
 from tiny import write_space
 
-from trainables import models
+from trainables import inference, models
 from trainables.data.scan import scan
 from trainables.data.split import leaks
 from trainables.errors import InvalidValue, WeightsUnavailable
@@ -17,6 +17,7 @@ from tuner.cli import commands
 from tuner.planning.plan import plan
 from tuner.tracking.leaderboard import remarks
 from tuner.tracking.reporter import Reporter
+from tuner.tuning import image_features
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.image_features import find_similar, usable_backbone
 from tuner.tuning.prepare import prepare
@@ -45,6 +46,22 @@ def test_copies_are_found_by_their_hash(scenes):
     precision, recall = agreement(near_copies(scan(folder)), truth)
     assert precision > 0.95
     assert recall > 0.9
+
+
+def test_where_there_is_a_gpu_another_process_computes_the_features(scenes, tmp_path, monkeypatch):
+    folder, _ = scenes
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    torch.save(models.create("resnet18", 2, seed=1).backbone.state_dict(), weights / "resnet18.pt")
+    config = SearchConfig(space="", data=folder, image_size=64, weights_dir=weights, backbones="resnet18")
+    monkeypatch.setattr(inference, "best_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(image_features, "_classifier", lambda *_: pytest.fail("computed in this process"))
+    monkeypatch.setattr(image_features, "TOLD_FROM", 1)
+    said = []
+    reporter = Reporter()
+    monkeypatch.setattr(reporter, "line", said.append, raising=False)
+    assert find_similar(config, scan(folder), reporter).source == "resnet18"
+    assert any(line.startswith("features of") for line in said)
 
 
 def test_a_backbone_s_features_find_the_views_of_a_scene(scenes, tmp_path):
