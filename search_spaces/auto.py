@@ -81,7 +81,7 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
         }
         for strategy, own in (
             ("feature_extractor", {}),
-            ("probe_then_full", {"probe_l2": 0.01}),
+            ("probe_then_full", {"probe_l2": 0.1, "label_smoothing": 0.0}),
             ("full", {"augmentation": "dihedral"}),
         )
         for model in MODELS
