@@ -7,11 +7,13 @@ Each function is named like its command (`export_int8` is `export --int8`) and r
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from trainables.ranges import check
+from tuner.release.options import RetrainOptions
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.options import SearchOptions
 
 if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
@@ -41,78 +43,13 @@ __all__ = [
     "search",
 ]
 
+AnyPath = Path | str
+
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its epoch's metrics by name."""
 
 OnTrial = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its row of `trials.parquet`."""
-
-AnyPath = Path | str
-
-
-class SearchOptions(TypedDict, total=False):
-    """What `search` and `plan` take by name: the fields of `SearchConfig` beside `space` and `data`."""
-
-    labels: AnyPath | None
-    groups: AnyPath | None
-    group_regex: str | None
-    groups_from_similar: bool
-    without: AnyPath | None
-    split: str
-    samples: int | None
-    max_epochs: int | None
-    grace_period: int | None
-    reduction_factor: float
-    concurrent: int | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | Literal["auto"] | None
-    image_size: int | None
-    batch_size: int | None
-    weights: str
-    weights_dir: Path | str | None
-    precision: str
-    metric: str
-    positive: str | None
-    seed: int
-    time_budget_s: float | None
-    name: str | None
-    runs_dir: AnyPath
-    address: str | None
-    backbones: str
-    models: str | Sequence[str]
-    strategies: str | Sequence[str]
-    sampler: str
-    prior: bool
-    start_from: AnyPath | Sequence[AnyPath]
-    until_settled: bool
-    keep: int
-    feature_cache_bytes: int
-    max_failures: int
-    log: str | Sequence[str]
-    log_weights: bool
-    dashboard: bool
-    storage: str | None
-
-
-class RetrainOptions(TypedDict, total=False):
-    """What `retrain` takes by name: the fields of `RetrainConfig` beside `best`."""
-
-    data: AnyPath | None
-    labels: AnyPath | None
-    groups: AnyPath | None
-    group_regex: str | None
-    seeds: int | None
-    epochs: int | None
-    final: bool
-    average: bool
-    ensemble: bool
-    calibration: bool
-    costs: AnyPath | None
-    out: AnyPath | None
-    concurrent: int | None
-    cpus_per_trial: float | None
-    gpus_per_trial: float | None
-    address: str | None
 
 
 def search(
@@ -228,6 +165,8 @@ def compare(
     *,
     out: AnyPath | None = None,
     top: int = 5,
+    ensemble: int = 5,
+    costs: AnyPath | None = None,
     seeds: int = 0,
     also_by_image: bool = False,
     folds: int = 0,
@@ -238,10 +177,12 @@ def compare(
     """Score the finalists of one or more run directories on the test images and write the report.
 
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
-    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation; with
-    `seeds` each is retrained as often with other seeds, with `also_by_image` once on a random split by image, whose
-    leak is then measured, with `folds` on so many folds over all images, each of which then judges, and with `nested`
-    the search is repeated inside each fold. `seed` is that of the bootstraps. Raises RunProblem for runs that can't be
+    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation, and an
+    ensemble of at most `ensemble` kept trials where validation prefers one; with `costs`, a file of what answers cost,
+    they are judged by that, too. With `seeds` each is retrained as often with other seeds, with `also_by_image` once
+    on a random split by image, whose leak is then measured, with `folds` on so many folds over all images, each of
+    which then judges, and with `nested` the search is repeated inside each fold. `seed` is that of the bootstraps.
+    Raises RunProblem for runs that can't be
     compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
@@ -258,6 +199,8 @@ def compare(
             folders,
             out=where,
             top=top,
+            ensemble=ensemble,
+            costs=None if costs is None else Path(costs),
             seed=seed,
             seed_scores=found.seeds,
             by_image=found.by_image,

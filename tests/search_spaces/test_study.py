@@ -217,6 +217,6 @@ def test_untrained_auxiliary_heads_change_nothing(tmp_path):
     for config in (first, second):
         short = replace(with_seed(config, 7), max_epochs=2, batch_size=8)
         run = TrainingRun(short, data, ComputeConfig(32))
-        histories.append([(m.train_loss, m.val_loss, m.val_accuracy) for m in run.epochs()])
+        histories.append([(m.train_loss, m.val_loss, m.scores["val_accuracy"]) for m in run.epochs()])
         assert len(run.classifier.auxiliary) == (2 if config is second else 0)
     assert histories[0] == histories[1]

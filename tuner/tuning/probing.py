@@ -21,6 +21,7 @@ from tuner.tuning.group_statistics import grouped_folds, half_width
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from trainables.data.cache import ImageCache
     from trainables.models.classifier import Classifier
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ProbeImages", "ProbeJob", "Probed", "probe_images_of", "probe_one"]
 
-VERSION = 2
+VERSION = 3
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 TIMED_IMAGES = 5
+GPU_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Probed:
 
     `log_loss`, in nats per image, and the accuracies are of the validation images; `low` and `high` hold the loss with
     95 % confidence, whole groups being what varies. `milliseconds` are those of one image on one thread of this
-    machine's processor, the backbone alone; `seconds` is what the probe took. `losses` [n] are those of the single
+    machine's processor, the backbone alone; `gpu_milliseconds` those of one image in a batch of GPU_BATCH on the GPU,
+    None without one (not run on a GPU). `seconds` is what the probe took. `losses` [n] are those of the single
     validation images, in the order of the split.
     """
 
@@ -50,6 +53,7 @@ class Probed:
     megabytes: float
     features: int
     milliseconds: float
+    gpu_milliseconds: float | None
     l2: float
     log_loss: float
     low: float | None
@@ -62,6 +66,15 @@ class Probed:
     def row(self) -> dict[str, Any]:
         """The fields without the single losses."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name != "losses"}
+
+
+def ms(on_processor: float, on_gpu: float | None) -> str:
+    """The time of an image for a table: on a processor's thread, and on the GPU where there is one.
+
+    >>> ms(12.34, None), ms(12.34, 0.217)
+    ('12.3', '12.3, GPU 0.22')
+    """
+    return f"{on_processor:.1f}" + ("" if on_gpu is None else f", GPU {on_gpu:.2f}")
 
 
 @dataclass(frozen=True)
@@ -168,6 +181,7 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     )
     milliseconds = _milliseconds(classifier, compute)
     classifier = placed(classifier, compute.device).eval()
+    on_gpu = _gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
     train, val = (features.validation(classifier, rows) for rows in (images.train_rows, images.val_rows))
     labels, truth = torch.from_numpy(images.train_labels), torch.from_numpy(images.val_labels)
     folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
@@ -186,6 +200,7 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
         megabytes=sum(p.numel() * p.element_size() for p in classifier.backbone.parameters()) / 1e6,
         features=classifier.width,
         milliseconds=milliseconds,
+        gpu_milliseconds=on_gpu,
         l2=l2,
         log_loss=scores["val_loss"],
         low=None if half is None else scores["val_loss"] - half,
@@ -201,20 +216,38 @@ def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
     """Median time of one image through the backbone, on one thread of the processor."""
     import torch
 
-    from trainables.inference import autocast
-
-    cpu, threads = torch.device("cpu"), torch.get_num_threads()
+    threads = torch.get_num_threads()
     precision = compute.precision if compute.device.type == "cpu" else "fp32"
-    image = torch.zeros(1, 3, compute.image_size, compute.image_size).to(memory_format=torch.channels_last)
-    classifier = classifier.eval()
-    times = []
     torch.set_num_threads(1)
     try:
-        with torch.inference_mode(), autocast(cpu, precision):
-            for _ in range(TIMED_IMAGES + 1):
-                started = time.perf_counter()
-                classifier.features(image)
-                times.append(time.perf_counter() - started)
+        return _median_milliseconds(classifier, compute.image_size, torch.device("cpu"), precision, 1)
     finally:
         torch.set_num_threads(threads)
+
+
+def _gpu_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
+    """Median time of one image in a batch through the backbone on the trial's device; not run on a GPU."""
+    batch = _median_milliseconds(classifier, compute.image_size, compute.device, compute.precision, GPU_BATCH)
+    return batch / GPU_BATCH
+
+
+def _median_milliseconds(
+    classifier: "Classifier", image_size: int, device: "torch.device", precision: str, batch: int
+) -> float:
+    """Median time of a batch through the backbone; the first is not counted."""
+    import torch
+
+    from trainables.inference import autocast
+
+    images = torch.zeros(batch, 3, image_size, image_size, device=device).to(
+        memory_format=torch.channels_last
+    )
+    times = []
+    with torch.inference_mode(), autocast(device, precision):
+        for _ in range(TIMED_IMAGES + 1):
+            started = time.perf_counter()
+            classifier.eval().features(images)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append(time.perf_counter() - started)
     return 1e3 * float(np.median(times[1:]))

@@ -46,6 +46,7 @@ def row(model, losses, milliseconds):
             0.1,
             4,
             milliseconds,
+            None,
             0.1,
             float(np.mean(losses)),
             0.0,
