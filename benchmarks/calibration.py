@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from common import parse, print_held_equal, source
+from common import parse, print_held_equal, say, source
 from fine_tuning import (
     Split,
     compute_config,
@@ -68,6 +68,7 @@ def main() -> None:
                 for which in options.exported:
                     asked_of = test if which == "held_out" else retrained(settings, split, compute)
                     found[which].append(judged(val, asked_of))
+                    say(f"  split {split.seed}, {which}: {found[which][-1]}")
             for which, rows in found.items():
                 print(f"\n{counted(chosen[0])}, label smoothing {smoothing}, exported: {which}")
                 print_temperature(rows)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from calibration import SETTINGS, trained
-from common import parse, print_held_equal, say, source
+from common import parse, print_held_equal, source
 from fine_tuning import Split, compute_config, counted, lite_weights, open_pool, splits
 
 from trainables.data.decode import Pixels
@@ -37,17 +37,20 @@ def main() -> None:
     pool = open_pool(size)
     models = options.models[:1] if options.quick else options.models
     chosen = list(splits(pool, 10, training))[: 1 if options.quick else options.splits]
-    rows, costs = [], []
+    costs = []
+    print(
+        "| model | split | images | accuracy | in 8 bits | difference, points | p | log loss | same class |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
     with lite_weights(models, options.quick) as weights:
         for model in models:
             compute = compute_config(weights[model], size, "auto")
             settings = {**SETTINGS, "model": model, "max_epochs": epochs}
             for split in chosen:
                 found, before, after = measured(settings, split, compute)
-                rows += [(model, split, one) for one in found]
-                say(f"  {model}, split {split.seed}")
+                for one in found:
+                    print_difference(model, split, one)
             costs.append((model, before, after))
-    print_differences(rows)
     print_costs(costs)
     print_held_equal(
         f"{source()[2]}, {counted(chosen[0])}, {size} px, {epochs} epochs, layerwise",
@@ -102,20 +105,15 @@ def compared(
     return replace(found, part=part)
 
 
-def print_differences(rows: list[tuple[str, Split, Difference]]) -> None:
-    """One row a model, split and part."""
+def print_difference(model: str, split: Split, one: Difference) -> None:
+    """The row of a model, a split and a part, as soon as it is there."""
+    low, high = 100 * one.difference_95.low, 100 * one.difference_95.high
     print(
-        "| model | split | images | accuracy | in 8 bits | difference, points | p | log loss | same class |"
+        f"| {short(model)} | {split.seed} | {one.images} {one.part} | {one.accuracy:.3f}"
+        f" | {one.accuracy_int8:.3f} | {100 * one.difference:+.1f} ({low:+.1f} to {high:+.1f})"
+        f" | {one.p_value:.2f} | {one.loss:+.4f} | {100 * one.same:.1f} % |",
+        flush=True,
     )
-    print("|---|---|---|---|---|---|---|---|---|")
-    for model, split, one in rows:
-        low, high = 100 * one.difference_95.low, 100 * one.difference_95.high
-        print(
-            f"| {short(model)} | {split.seed} | {one.images} {one.part} | {one.accuracy:.3f}"
-            f" | {one.accuracy_int8:.3f} | {100 * one.difference:+.1f} ({low:+.1f} to {high:+.1f})"
-            f" | {one.p_value:.2f} | {one.loss:+.4f} | {100 * one.same:.1f} % |",
-            flush=True,
-        )
 
 
 def print_costs(costs: list[tuple[str, RunningCost, RunningCost]]) -> None:
