@@ -7,7 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("epoch", "frozen", "trials", "memory", "scale", "grid", "to_target", "losses", "race")
+NAMES = (
+    "epoch",
+    "frozen",
+    "trials",
+    "memory",
+    "scale",
+    "grid",
+    "to_target",
+    "losses",
+    "race",
+    "calibration",
+    "calibration_coverage",
+)
 
 
 def main() -> int:

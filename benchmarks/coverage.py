@@ -1,6 +1,7 @@
 """How often 95 % intervals hold the truth, by simulation; tuner's beside the percentile group bootstrap's.
 
     python benchmarks/coverage.py            python benchmarks/coverage.py --draws 200
+    python benchmarks/coverage.py --tests    python benchmarks/coverage.py --selection
 
 Each design says how many groups of how many images a class has in the test set, how right a model is on each class,
 and how much the images of a group hang together. Logits are the class's own skill plus noise, of which a share is
@@ -12,13 +13,14 @@ import argparse
 import math
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from paired_tests import print_tests
+from selected_folds import print_selection
+from simulated_answers import Design, Sample, simulate, skills
 
-from tuner.evaluation.scores import score, score_intervals, softmax
+from tuner.evaluation.scores import score_intervals, softmax
 from tuner.evaluation.statistics import paired_test
 from tuner.runs.hardware import hardware, usable_cores
 
@@ -31,39 +33,8 @@ METRICS = (
     "calibration error",
 )
 DRAWS, RESAMPLES, BINS = 1000, 500, 15
-PROFILES = 20
 POPULATION = 300_000
 """Images of the huge test set, about."""
-
-TEMPERATURE = 2.0
-"""Makes the simulated model a little too sure of itself, so that its calibration error is not zero."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """Groups of each class, each class's accuracy, the noise's common share, the images of successive groups.
-
-    Without accuracies they are drawn from 0.8 to 0.98, in PROFILES ways.
-    """
-
-    groups: tuple[int, ...]
-    accuracies: tuple[float, ...] | None
-    common: float
-    images: tuple[int, ...] = (4,)
-
-    @property
-    def profiles(self) -> list[tuple[float, ...]]:
-        """The accuracies of the classes, once for each way in which they are chosen."""
-        if self.accuracies is not None:
-            return [self.accuracies]
-        drawn = np.random.default_rng(len(self.groups)).uniform(0.8, 0.98, (PROFILES, len(self.groups)))
-        return [tuple(map(float, row)) for row in drawn]
-
-    @property
-    def name(self) -> str:
-        """The design in a few words; runs of equal numbers are counted."""
-        right = "drawn" if self.accuracies is None else _runs(self.accuracies)
-        return f"{_runs(self.groups)} groups of {' or '.join(map(str, self.images))}; {right} right"
 
 
 EIGHT = (0.8, 0.98, 0.9, 0.95, 0.85, 0.92, 0.9, 0.97)
@@ -89,61 +60,6 @@ DESIGNS = (
     Design((6, 6, 1), (0.9, 0.9, 0.9), 0.6),
     Design((25, 25, 4), (0.99, 0.99, 0.8), 0.6),
 )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Class numbers [n], logits [n, classes] and group numbers [n] of one simulated test set."""
-
-    labels: np.ndarray
-    logits: np.ndarray
-    groups: np.ndarray
-
-    def scores(self) -> np.ndarray:
-        """The scores of METRICS."""
-        found = score(self.labels, self.logits)
-        values = (found.accuracy, found.balanced_accuracy, found.macro_f1, found.auc[-1])
-        return np.array([*values, found.loss, found.calibration_error])
-
-
-def skills(accuracies: Sequence[float]) -> np.ndarray:
-    """What to add to each class's own logit that it is right as often as `accuracies` say."""
-    classes = len(accuracies)
-    noise = np.random.default_rng(0).normal(size=(200_000, classes))
-    found = []
-    for code, accuracy in enumerate(accuracies):
-        others = noise + _likeness(code, classes)
-        lead = np.delete(others, code, axis=1).max(axis=1) - others[:, code]
-        found.append(np.quantile(lead, accuracy))
-    return np.array(found)
-
-
-def simulate(
-    design: Design, skill: np.ndarray, rng: np.random.Generator, models: int = 1, times: int = 1
-) -> list[Sample]:
-    """A test set with the answers of `models` equally good models, which share half of their noise.
-
-    `times` as many groups as the design has.
-    """
-    classes = len(design.groups)
-    sizes = [np.resize(design.images, count * times) for count in design.groups]
-    labels = np.repeat(np.arange(classes), [part.sum() for part in sizes])
-    size = np.concatenate(sizes)
-    groups = np.repeat(np.arange(len(size)), size)
-
-    def noise() -> np.ndarray:
-        shared = rng.normal(size=(len(size), classes))[groups]
-        return math.sqrt(design.common) * shared + math.sqrt(1 - design.common) * rng.normal(
-            size=shared.shape
-        )
-
-    offset = np.stack([_likeness(code, classes) for code in range(classes)]) + np.diag(skill)
-    both = noise() if models > 1 else None
-    samples = []
-    for _ in range(models):
-        drawn = noise() if both is None else (both + noise()) / math.sqrt(2)
-        samples.append(Sample(labels, TEMPERATURE * (drawn + offset[labels]), groups))
-    return samples
 
 
 def percentile_bootstrap(sample: Sample, rng: np.random.Generator) -> np.ndarray:
@@ -239,20 +155,6 @@ def _share(count: int, draws: int) -> str:
     return f"{100 * share:.1f} ± {100 * math.sqrt(share * (1 - share) / draws):.1f}"
 
 
-def _likeness(code: int, classes: int) -> np.ndarray:
-    """A class is taken for the next one more easily than for others."""
-    return 0.5 * (np.arange(classes) == (code + 1) % classes)
-
-
-def _runs(values: Sequence[float]) -> str:
-    if len(values) <= 3:
-        return "/".join(f"{value:g}" for value in values)
-    counted = {value: values.count(value) for value in values}
-    if len(counted) <= 2:
-        return " + ".join(f"{times} x {value:g}" for value, times in counted.items())
-    return f"{min(values):g} to {max(values):g}"
-
-
 def origin(asked: str) -> str:
     """The command, the commit and the machine, in two lines."""
     place = Path(__file__).parent
@@ -278,8 +180,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=DRAWS, help="test sets simulated of each design")
     parser.add_argument("--designs", type=int, default=len(DESIGNS), help="only the first so many designs")
     parser.add_argument("--first", type=int, default=1, help="the design to begin with, counted from one")
+    parser.add_argument("--tests", action="store_true", help="of the paired tests: false alarms and power")
+    parser.add_argument("--selection", action="store_true", help="of folds over images that were chosen with")
     options = parser.parse_args()
     made = origin(" ".join(sys.argv[1:]))
+    if options.tests or options.selection:
+        (print_tests if options.tests else print_selection)(options.draws)
+        print(f"\n{made}", flush=True)
+        return
     header = [
         "design",
         "score",

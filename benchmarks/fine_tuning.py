@@ -25,7 +25,7 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
-from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits, score_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
@@ -144,16 +144,7 @@ def compute_config(weights: str, image_size: int, precision: str) -> ComputeConf
 
 def features(model: str, split: Split, compute: ComputeConfig) -> FeatureCache:
     """The cache of the model's frozen features, which all trials of a split share."""
-    key = FeatureKey(
-        model=model,
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=split.pool.cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    return FeatureCache(key, split.pool.cache, compute.device, FEATURE_BYTES)
+    return FeatureCache.shared(model, split.pool.cache, compute, FEATURE_BYTES)
 
 
 def fine_tune(settings: Mapping[str, Any], split: Split, compute: ComputeConfig) -> Tuned:
@@ -176,9 +167,9 @@ def fine_tune(settings: Mapping[str, Any], split: Split, compute: ComputeConfig)
         compute.precision,
         compute.device,
     )
-    scores = score_logits(logits, torch.from_numpy(pool.labels[split.test]), len(pool.classes))
+    scores = score_logits(logits, torch.from_numpy(pool.labels[split.test]))
     val_loss = min(metrics.val_loss for metrics in run.history)
-    return Tuned(val_loss, scores.loss, scores.accuracy, seconds)
+    return Tuned(val_loss, scores["val_loss"], scores["val_accuracy"], seconds)
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -26,7 +26,7 @@ from fine_tuning import (
 from trainables import augmentations
 
 MODEL = "timm:tf_efficientnet_lite0"
-EPOCHS, IMAGE_SIZE, SPLITS, NUM_TRAIN, NUM_VAL = 12, 96, 12, 200, 120
+EPOCHS, IMAGE_SIZE, SPLITS, NUM_TRAIN, NUM_VAL = 12, 64, 12, 200, 100
 FIRST = "study"
 SHARED = {
     "model": MODEL,

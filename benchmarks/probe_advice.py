@@ -37,7 +37,7 @@ from trainables.setting import ComputeConfig
 from tuner.tuning.group_statistics import grouped_folds
 
 MODELS = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
-EPOCHS, IMAGE_SIZE, SPLITS = 10, 96, 5
+EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5
 SIZES = (200, 600)
 SHARED = {
     "strategy": "layerwise",
@@ -88,7 +88,7 @@ def probe(model: str, split: Split, compute: ComputeConfig) -> float:
     l2, _ = choose_l2(train, labels, len(pool.classes), torch.from_numpy(folds))
     head = solve(train, labels, len(pool.classes), l2=l2)
     logits = torch.nn.functional.linear(val, *head)
-    return score_logits(logits, torch.from_numpy(data.val_labels), len(pool.classes)).loss
+    return score_logits(logits, torch.from_numpy(data.val_labels))["val_loss"]
 
 
 def judge(split: Split, computes: Sequence[ComputeConfig], epochs: int) -> Judged:

@@ -37,8 +37,9 @@ from trainables.data.scan import scan
 from trainables.data.split import make_split, parse_fractions, read_groups
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
-from trainables.frozen_features import FeatureCache, FeatureKey
-from trainables.inference import Scores, best_device, choose_precision, score_logits
+from trainables.frozen_features import FeatureCache
+from trainables.inference import best_device, choose_precision, score_logits
+from trainables.metrics import METRICS
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import TrialData, load_trial_data
@@ -53,7 +54,7 @@ SEED_STRIDE = 10_000
 EXACT = ("val_loss", "test_loss", "learning_rate", "backbone_learning_rate", "weight_decay")
 """Columns that are not written in single precision."""
 
-LEFT_OUT = ("time", "val_accuracy", "val_balanced_accuracy", "val_macro_f1", "train_accuracy")
+LEFT_OUT = ("time", "train_accuracy", *(name for name in METRICS if name != "val_loss"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,18 +80,17 @@ class Tested(TrainingRun):
         self.test_losses: list[float] = []
         self.test_seconds: list[float] = []
 
-    def validate(self, epoch: int) -> Scores:
+    def validate(self, epoch: int) -> dict[str, float]:
         """Scores of the validation images; the test loss goes into `test_losses`, its time into `test_seconds`."""
         self.classifier.eval()
         started = time.perf_counter()
         logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
         took = time.perf_counter() - started
-        num_classes = len(self.data.classes)
         val, test = (
-            score_logits(logits[part], self._val_labels[part], num_classes)
+            score_logits(logits[part], self._val_labels[part])
             for part in (slice(0, self.num_val), slice(self.num_val, None))
         )
-        self.test_losses.append(test.loss)
+        self.test_losses.append(test["val_loss"])
         self.test_seconds.append(took * (1 - self.num_val / len(logits)))
         return val
 
@@ -137,10 +137,13 @@ def pretrain(data: TrialData, options: argparse.Namespace, target: Path) -> str:
     )
     run = TrainingRun(config, data, compute_config("none", options))
     for metrics in run.epochs():
-        print(f"pretraining: {metrics.epoch} {metrics.val_loss:.4f} {metrics.val_accuracy:.4f}", flush=True)
+        print(
+            f"pretraining: {metrics.epoch} {metrics.val_loss:.4f} {metrics.scores['val_accuracy']:.4f}",
+            flush=True,
+        )
     state = {name: tensor.contiguous() for name, tensor in run.classifier.backbone.state_dict().items()}
     write_atomically(target, lambda path: torch.save(state, path))
-    best = max(metrics.val_accuracy for metrics in run.history)
+    best = max(metrics.scores["val_accuracy"] for metrics in run.history)
     return (
         f"{options.pretrain_epochs} epochs from random weights on {len(data.train_rows)} other images; accuracy"
         f" {best:.3f} on the images that configurations train on"
@@ -182,21 +185,12 @@ def configurations(model: str, count: int) -> list[TrialConfig]:
 
 def record(config: TrialConfig, images: Images, compute: ComputeConfig) -> pd.DataFrame:
     """One row an epoch: the parameters beside the metrics; a diverged trial ends in an infinite val_loss."""
-    key = FeatureKey(
-        model=config.model,
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=images.recording.cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    bank = FeatureCache(key, images.recording.cache, compute.device, 2**31)
+    bank = FeatureCache.shared(config.model, images.recording.cache, compute, 2**31, config.augmentation)
     run = Tested(config, images, compute, bank)
     rows: list[dict[str, object]] = []
     try:
         for metrics in run.epochs():
-            row = dataclasses.asdict(metrics) | {"test_loss": run.test_losses[-1]}
+            row = metrics.row() | {"test_loss": run.test_losses[-1]}
             rows.append(row | {"epoch_seconds": metrics.epoch_seconds - run.test_seconds[-1]})
     except Diverged:
         rows.append({"epoch": run.epoch + 1, "val_loss": float("inf"), "test_loss": float("inf")})

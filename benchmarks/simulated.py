@@ -48,10 +48,13 @@ class Simulated(TrialTrainable):
         metrics = EpochMetrics(
             epoch=epoch,
             full_epochs=epoch,
-            val_loss=loss,
-            val_accuracy=0.5,
-            val_balanced_accuracy=0.5,
-            val_macro_f1=0.5,
+            scores={
+                "val_loss": loss,
+                "val_accuracy": 0.5,
+                "val_balanced_accuracy": 0.5,
+                "val_macro_f1": 0.5,
+                "val_auroc": 0.5,
+            },
             train_loss=loss,
             train_accuracy=0.5,
             learning_rate=self._config.learning_rate,
@@ -59,7 +62,7 @@ class Simulated(TrialTrainable):
             epoch_seconds=0.0,
             time=0.0,
         )
-        return {**vars(metrics), "done": last, "reason": "completed" if last else None, "applied": {}}
+        return {**metrics.row(), "done": last, "reason": "completed" if last else None, "applied": {}}
 
     def cleanup(self) -> None:
         """Nothing is left behind; called by Ray."""

@@ -77,10 +77,13 @@ def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:
     metrics = EpochMetrics(
         epoch=number,
         full_epochs=number,
-        val_loss=value,
-        val_accuracy=1 - value / 10,
-        val_balanced_accuracy=0.5,
-        val_macro_f1=0.5,
+        scores={
+            "val_loss": value,
+            "val_accuracy": 1 - value / 10,
+            "val_balanced_accuracy": 0.5,
+            "val_macro_f1": 0.5,
+            "val_auroc": 0.5,
+        },
         train_loss=value,
         train_accuracy=0.5,
         learning_rate=1e-3,
@@ -88,4 +91,4 @@ def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:
         epoch_seconds=1.0,
         time=0.0,
     )
-    return {**vars(metrics), "done": False, "reason": None, "applied": {"loss": "cross-entropy"}, **changes}
+    return {**metrics.row(), "done": False, "reason": None, "applied": {"loss": "cross-entropy"}, **changes}

@@ -3,62 +3,14 @@
 import dataclasses
 import math
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from trainables import augmentations
 from trainables.errors import InvalidValue, UnknownName
+from trainables.metrics import METRICS
 from trainables.values import Plain, plain
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number of every epoch that a search may optimise: its name, a field of EpochMetrics, and its direction."""
-
-    name: str
-    direction: Literal["minimize", "maximize"]
-
-    @property
-    def minimised(self) -> bool:
-        """Whether smaller is better."""
-        return self.direction == "minimize"
-
-    @property
-    def mode(self) -> Literal["min", "max"]:
-        """Ray's word for the direction."""
-        return "min" if self.minimised else "max"
-
-    @property
-    def worst(self) -> float:
-        """What every other value is better than."""
-        return math.inf if self.minimised else -math.inf
-
-    def cost(self, value: float) -> float:
-        """`value` as something of which less is better, to sort by; the cost of a cost is the value again."""
-        return value if self.minimised else -value
-
-    def better(self, value: float, than: float) -> bool:
-        """Whether `value` is better than the value `than`; NaN never is."""
-        return self.cost(value) < self.cost(than)
-
-    def best(self, values: Iterable[float]) -> float:
-        """The best of `values`."""
-        return min(values, key=self.cost)
-
-
-METRICS: Mapping[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("val_loss", "minimize"),
-        Metric("val_accuracy", "maximize"),
-        Metric("val_balanced_accuracy", "maximize"),
-        Metric("val_macro_f1", "maximize"),
-    )
-}
-"""The metrics that a search may optimise, in the order in which they are shown; each is a field of EpochMetrics.
-
-What chooses, compares or offers metrics reads them here, so an entry is all that a measured number needs."""
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a trial may compute in; auto is bf16 where the machine computes it natively."""
@@ -273,23 +225,55 @@ def _check_range(name: str, value: float | None, low: float, high: float) -> Non
 class EpochMetrics:
     """What one epoch measured.
 
-    `val_loss` is plain cross-entropy in nats per image, the same function for every trial.
-    `train_loss` is the trial's own criterion. `full_epochs` counts the epochs since the last unfreeze
-    in which everything that the strategy trains was training (0 while something is still frozen).
+    `scores` are those of all METRICS on the validation images, by name; NaN without images, or where a metric needs a
+    positive class and there is none. `train_loss` is the trial's own criterion. `full_epochs` counts the epochs since
+    the last unfreeze in which everything that the strategy trains was training (0 while something is still frozen).
     """
 
     epoch: int
     full_epochs: int
-    val_loss: float
-    val_accuracy: float
-    val_balanced_accuracy: float
-    val_macro_f1: float
+    scores: Mapping[str, float]
     train_loss: float
     train_accuracy: float
     learning_rate: float
     trainable_parameters: int
     epoch_seconds: float
     time: float
+
+    @property
+    def val_loss(self) -> float:
+        """Plain cross-entropy in nats per image, the same function for every trial."""
+        return self.scores["val_loss"]
+
+    def row(self) -> dict[str, float | None]:
+        """All of it by column, as `epochs/` and whoever hears of an epoch have it; None for what was not measured."""
+        values = {
+            name: self.scores.get(name) if name in METRICS else getattr(self, name) for name in EPOCH_COLUMNS
+        }
+        return {name: None if value != value else value for name, value in values.items()}
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "EpochMetrics":
+        """The epoch that `row` describes; a metric that was not measured then is NaN."""
+        scores = {name: row.get(name) for name in METRICS}
+        own = {name: row[name] for name in EPOCH_COLUMNS if name not in METRICS}
+        return cls(scores={k: math.nan if v is None else float(v) for k, v in scores.items()}, **own)
+
+
+def _epoch_columns() -> dict[str, type]:
+    columns: dict[str, type] = {}
+    for field in dataclasses.fields(EpochMetrics):
+        columns |= (
+            dict.fromkeys(METRICS, float) if field.name == "scores" else {field.name: plain_type(field)}
+        )
+    return columns
+
+
+EPOCH_COLUMNS: Mapping[str, type] = _epoch_columns()
+"""The columns of an epoch and what they hold, whole numbers or not."""
+
+MEASURED = tuple(name for name in EPOCH_COLUMNS if name.startswith(("val_", "train_")))
+"""The columns of its best epoch that a trial's row repeats."""
 
 
 @dataclass(frozen=True)
@@ -301,7 +285,8 @@ class RunContext:
     `seed` is the run's, from which the augmentation of image i in epoch e follows;
     `feature_cache_bytes` bounds the cache of frozen features, 0 does without it;
     `data` is the image folder, from which a machine that does not see `cache` builds its own;
-    `storage` is the address of a bucket for what trials write, empty where that goes to `run_dir`.
+    `storage` is the address of a bucket for what trials write, empty where that goes to `run_dir`;
+    `positive` is the number of the class that metrics of one class are of.
     """
 
     run_dir: str
@@ -316,3 +301,4 @@ class RunContext:
     feature_cache_bytes: int = 0
     data: str = ""
     storage: str = ""
+    positive: int | None = None

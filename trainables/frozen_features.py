@@ -29,6 +29,7 @@ from trainables.data.cache import ImageCache
 from trainables.device_errors import in_smaller_batches
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
+from trainables.setting import ComputeConfig
 
 VERSION = 2
 """Of the file format and of how policies are applied; raise it when either changes what is stored."""
@@ -86,6 +87,26 @@ class FeatureCache:
         self.home = folder or cache_home() / "features"
         self.folder = self.home / key.digest
         self.batch_size = BATCH
+
+    @classmethod
+    def shared(
+        cls, model: str, cache: ImageCache, compute: ComputeConfig, limit_bytes: int, augmentation: str = ""
+    ) -> "FeatureCache":
+        """The features of `model` on the images of `cache` that all who compute like `compute` share.
+
+        `augmentation` is that of training pictures; validation's features do not depend on it.
+        """
+        key = FeatureKey(
+            model=model,
+            weights=compute.weights,
+            run_seed=compute.run_seed,
+            images=cache.path.name,
+            image_size=compute.image_size,
+            precision=compute.precision,
+            device=compute.device.type,
+            augmentation=augmentation or augmentations.DEFAULT,
+        )
+        return cls(key, cache, compute.device, limit_bytes)
 
     def fits(self, num_images: int, width: int) -> bool:
         """Whether one epoch of `num_images` fits within the limit at all."""

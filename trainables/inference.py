@@ -3,13 +3,11 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trainables import strategies
 from trainables.config import TrialConfig
@@ -17,41 +15,16 @@ from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import InvalidValue, RunProblem
+from trainables.metrics import Answers, measure
 from trainables.models import create
 from trainables.models.classifier import Classifier
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Plain scores of one model on one set of images.
-
-    `loss` is cross-entropy in nats per image without smoothing or class weights. Balanced accuracy
-    is the mean recall, and macro-F1 the mean F1, over the classes that occur among the labels.
-    """
-
-    loss: float
-    accuracy: float
-    balanced_accuracy: float
-    macro_f1: float
-
-
-def score_logits(logits: Tensor, labels: Tensor, num_classes: int) -> Scores:
-    """Scores of `logits` [n, classes] against `labels` [n], summed over images and not over batches."""
-    loss = F.cross_entropy(logits.double(), labels, reduction="sum").item() / len(labels)
-    confusion = torch.bincount(labels * num_classes + logits.argmax(1), minlength=num_classes**2)
-    confusion = confusion.reshape(num_classes, num_classes).double()
-    hits, actual, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    present = actual > 0
-    recall = hits[present] / actual[present]
-    f1 = 2 * hits[present] / (actual + said)[present]
-    return Scores(
-        loss=loss,
-        accuracy=(hits.sum() / len(labels)).item(),
-        balanced_accuracy=recall.mean().item(),
-        macro_f1=f1.mean().item(),
-    )
+def score_logits(logits: Tensor, labels: Tensor, positive: int | None = None) -> dict[str, float]:
+    """Every metric of `logits` [n, classes] against `labels` [n], by name."""
+    return measure(Answers(labels.cpu().numpy(), logits.double().cpu().numpy(), positive))
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[None]:

@@ -1,8 +1,8 @@
 """A linear probe: multinomial logistic regression on features, solved and not trained.
 
 Its loss is the trial's own criterion as a mean over images, plus `l2` / 2 times the sum of the squared weights (not of
-the biases) on features scaled to mean 0 and standard deviation 1. scikit-learn's C of the same problem is
-1 / (l2 * images).
+the biases) on features with mean 0 and a standard deviation of at most 1 (see `scales`). scikit-learn's C of the same
+problem is 1 / (l2 * images).
 """
 
 from collections.abc import Sequence
@@ -46,9 +46,7 @@ def solve(
     [0, 0, 1, 1]
     """
     raw = features.detach().cpu().double()
-    mean, scale = raw.mean(0), raw.std(0, correction=0)
-    # A feature that does not vary says nothing; divided by 1 it stays at zero.
-    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+    mean, scale = raw.mean(0), scales(raw)
     scaled, labels = (raw - mean) / scale, labels.cpu()
     class_weight = None if weight is None else weight.detach().cpu().double()
     if start is None:
@@ -78,6 +76,17 @@ def solve(
     solver.step(loss)
     raw_weights = weights.detach() / scale
     return raw_weights.float(), (biases.detach() - raw_weights @ mean).float()
+
+
+def scales(features: Tensor) -> Tensor:
+    """What each of `features` [n, d] is divided by, [d]: its standard deviation, at least the typical one.
+
+    The typical one is the root of the mean variance. Divided by its own, a feature that hardly varies among the
+    training images would answer a picture in which it does vary louder than all others together.
+    """
+    own = features.std(0, correction=0)
+    typical = own.square().mean().sqrt()
+    return torch.ones_like(own) if typical <= 1e-12 else own.clamp(min=float(typical))
 
 
 @torch.no_grad()

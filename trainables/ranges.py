@@ -56,9 +56,12 @@ NUMBERS: Mapping[str, Range] = {
     "epochs": _sampled("max_epochs"),
     "seeds": Range(1, 10_000),
     "more_seeds": Range(0, 10_000),
+    "folds": Range(2, 1_000, or_zero=True),
     "top": Range(1, 1_000_000),
     "most": Range(1, 1_000_000),
     "port": Range(0, 65_535),
+    "alpha": Range(0.0001, 0.5, whole=False),
+    "min_confidence": Range(0, 1, whole=False),
 }
 """The range of each number by its name in Python."""
 

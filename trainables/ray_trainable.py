@@ -8,7 +8,6 @@ import errno
 import functools
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +29,7 @@ from trainables.checkpoint import (
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken
-from trainables.frozen_features import FeatureCache, FeatureKey
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision
 from trainables.machine import keep_freed_memory, local_images
 from trainables.setting import ComputeConfig
@@ -146,17 +145,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         context = self.context
         if context.feature_cache_bytes == 0:
             return None
-        key = FeatureKey(
-            model=self._config.model,
-            weights=compute.weights,
-            run_seed=compute.run_seed,
-            images=data.cache.path.name,
-            image_size=compute.image_size,
-            precision=compute.precision,
-            device=compute.device.type,
-            augmentation=self._config.augmentation,
+        policy = self._config.augmentation
+        return FeatureCache.shared(
+            self._config.model, data.cache, compute, context.feature_cache_bytes, policy
         )
-        return FeatureCache(key, data.cache, compute.device, context.feature_cache_bytes)
 
     def _train_epoch(self) -> EpochMetrics:
         """Train one epoch and hand its state to the writer; after an out-of-memory, again in smaller parts."""
@@ -205,7 +197,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         run, _ = self._running()
         last = run.finished is not None and metrics.epoch == run.epoch
         return {
-            **asdict(metrics),
+            **metrics.row(),
             "done": last,
             "reason": run.finished if last else None,
             "applied": run.applied(),
@@ -225,6 +217,7 @@ def compute_config(context: RunContext) -> ComputeConfig:
         precision=choose_precision(context.precision, device),
         run_seed=context.seed,
         metric=context.metric,
+        positive=context.positive,
         device=device,
     )
 

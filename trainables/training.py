@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,15 @@ from torch import Tensor
 from trainables import strategies
 from trainables.averaging import WeightAverage
 from trainables.batch_loader import EVAL_BATCH, BatchLoader
-from trainables.config import METRICS, EpochMetrics, TrialConfig
+from trainables.config import EpochMetrics, TrialConfig
 from trainables.data.batches import normalise
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
-from trainables.inference import Scores, autocast, placed, score_logits
+from trainables.inference import autocast, placed, score_logits
 from trainables.linear_probe import solve_head
 from trainables.losses import class_weights, describe_loss, training_loss
+from trainables.metrics import METRICS
 from trainables.mixing import draw_mixture, mix
 from trainables.models import create
 from trainables.models.classifier import Classifier
@@ -122,15 +123,12 @@ class TrainingRun:
         if self._average is not None:
             self._average.end()
         scores = self.validate(epoch)
-        if len(self.data.val_rows) > 0 and not math.isfinite(scores.loss):
-            raise Diverged(f"epoch {epoch}: val_loss {scores.loss} (train_loss {train_loss:.4g})")
+        if len(self.data.val_rows) > 0 and not math.isfinite(scores["val_loss"]):
+            raise Diverged(f"epoch {epoch}: val_loss {scores['val_loss']} (train_loss {train_loss:.4g})")
         metrics = EpochMetrics(
             epoch=epoch,
             full_epochs=full_epochs(self.groups, epoch),
-            val_loss=scores.loss,
-            val_accuracy=scores.accuracy,
-            val_balanced_accuracy=scores.balanced_accuracy,
-            val_macro_f1=scores.macro_f1,
+            scores=scores,
             train_loss=train_loss,
             train_accuracy=train_accuracy,
             learning_rate=self.schedule.rates()[HEAD],
@@ -139,22 +137,22 @@ class TrainingRun:
             time=time.time(),
         )
         self.first_rates = self.first_rates or self._rates()
-        self.schedule.observe(epoch, scores.loss)
+        self.schedule.observe(epoch, metrics.val_loss)
         self.epoch = epoch
         self.history.append(metrics)
         self._judge(metrics)
         return metrics
 
-    def validate(self, epoch: int) -> Scores:
-        """Plain scores of the validation images with the weights as they are; NaN if there are none.
+    def validate(self, epoch: int) -> dict[str, float]:
+        """Every metric of the validation images with the weights as they are; NaN if there are none.
 
         Where memory runs out it starts over with half the batch; the scores do not depend on it.
         """
         self.classifier.eval()
         if len(self.data.val_rows) == 0:
-            return Scores(math.nan, math.nan, math.nan, math.nan)
+            return dict.fromkeys(METRICS, math.nan)
         logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
-        return score_logits(logits, self._val_labels, len(self.data.classes))
+        return score_logits(logits, self._val_labels, self.compute.positive)
 
     def applied(self) -> dict[str, str]:
         """What is in force, read off the live optimizer, loss and batches."""
@@ -198,7 +196,7 @@ class TrainingRun:
             "waited": self._waited,
             "reference": self._reference,
             "accumulation": self.accumulation,
-            "history": [asdict(metrics) for metrics in self.history],
+            "history": [metrics.row() for metrics in self.history],
             "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -212,7 +210,7 @@ class TrainingRun:
         self.best_epoch, self.first_rates = state["best_epoch"], state["first_rates"]
         self._waited, self._reference = state["waited"], state["reference"]
         self.split_batches(state["accumulation"])
-        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        self.history = [EpochMetrics.of_row(row) for row in state["history"]]
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -352,7 +350,7 @@ class TrainingRun:
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""
-        values = [self._metric.cost(getattr(m, self._metric.name)) for m in self.history]
+        values = [self._metric.cost(m.scores[self._metric.name]) for m in self.history]
         best = min(range(len(values)), key=values.__getitem__)
         self.best_epoch = self.history[best].epoch
         improved = values[-1] < self._reference - self.config.min_delta

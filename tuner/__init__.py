@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import compare, export, plan, predict, probe, resume, retrain, search
+    from tuner.api import compare, export, export_int8, plan, predict, probe, resume, retrain, search
     from tuner.errors import (
         ClusterProblem,
         DataProblem,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
     from tuner.release.answers import Predictions
+    from tuner.release.int8 import Quantised
     from tuner.release.job import RetrainConfig, Retrained
     from tuner.release.predictions import Prediction
     from tuner.runs.best import Best
@@ -58,6 +59,7 @@ __all__ = [
     "Predictions",
     "Probe",
     "Probed",
+    "Quantised",
     "RetrainConfig",
     "Retrained",
     "Run",
@@ -72,6 +74,7 @@ __all__ = [
     "WorkerBroken",
     "compare",
     "export",
+    "export_int8",
     "plan",
     "predict",
     "probe",
@@ -86,6 +89,7 @@ _ELSEWHERE = {
     "Plan": "tuner.planning.plan",
     "Prediction": "tuner.release.predictions",
     "Predictions": "tuner.release.answers",
+    "Quantised": "tuner.release.int8",
     "RetrainConfig": "tuner.release.job",
     "Retrained": "tuner.release.job",
     "Run": "tuner.runs.directory",

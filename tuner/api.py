@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from trainables.ranges import check
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
     from tuner.planning.plan import Plan
     from tuner.release.answers import Predictions
+    from tuner.release.int8 import Quantised
     from tuner.release.job import Retrained
     from tuner.runs.best import Best
     from tuner.runs.trial import LiveTrial
@@ -30,6 +32,7 @@ __all__ = [
     "SearchOptions",
     "compare",
     "export",
+    "export_int8",
     "plan",
     "predict",
     "probe",
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
-"""Takes the trial's id and its epoch's metrics, the fields of EpochMetrics."""
+"""Takes the trial's id and its epoch's metrics by name."""
 
 OnTrial = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its row of `trials.parquet`."""
@@ -69,6 +72,7 @@ class SearchOptions(TypedDict, total=False):
     weights_dir: Path | str | None
     precision: str
     metric: str
+    positive: str | None
     seed: int
     time_budget_s: float | None
     name: str | None
@@ -97,10 +101,13 @@ class RetrainOptions(TypedDict, total=False):
     labels: AnyPath | None
     groups: AnyPath | None
     group_regex: str | None
-    seeds: int
+    seeds: int | None
     epochs: int | None
     final: bool
     average: bool
+    ensemble: bool
+    calibration: bool
+    costs: AnyPath | None
     out: AnyPath | None
     concurrent: int | None
     cpus_per_trial: float | None
@@ -223,6 +230,8 @@ def compare(
     top: int = 5,
     seeds: int = 0,
     also_by_image: bool = False,
+    folds: int = 0,
+    nested: bool = False,
     seed: int = 0,
     verbose: bool = False,
 ) -> "Comparison":
@@ -231,19 +240,29 @@ def compare(
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
     the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation; with
     `seeds` each is retrained as often with other seeds, with `also_by_image` once on a random split by image, whose
-    leak is then measured. `seed` is that of the bootstraps. Raises RunProblem for
-    runs that can't be compared.
+    leak is then measured, with `folds` on so many folds over all images, each of which then judges, and with `nested`
+    the search is repeated inside each fold. `seed` is that of the bootstraps. Raises RunProblem for runs that can't be
+    compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
     from tuner.evaluation.comparison import compare as run
-    from tuner.release.seed_session import SeedDemands, retrained
+    from tuner.release.seed_session import Retraining, SeedDemands, retrained
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)
     folders = [Path(path) for path in paths]
-    with retrained(folders, seeds, also_by_image, SeedDemands(), _show(verbose)) as (scores, leak):
-        return run(folders, out=where, top=top, seed=seed, seed_scores=scores, by_image=leak)
+    asked = Retraining(check("more_seeds", seeds), also_by_image, check("folds", folds), nested)
+    with retrained(folders, asked, SeedDemands(), _show(verbose)) as found:
+        return run(
+            folders,
+            out=where,
+            top=top,
+            seed=seed,
+            seed_scores=found.seeds,
+            by_image=found.by_image,
+            folds=found.folds,
+        )
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":
@@ -258,6 +277,19 @@ def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml"
     return write(Path(run), trial, Path(out))
 
 
+def export_int8(model: AnyPath, *, data: AnyPath | None = None, verbose: bool = False) -> "Quantised":
+    """Add model.int8.onnx, the same in eight bits, to a model folder that `retrain` wrote.
+
+    The `differences` of the result say what that costs in accuracy, `before` and `after` in size and time. `data` is
+    where the images are, if not where they were. Raises RunProblem if they are others.
+
+    >>> tuner.export_int8("model").differences[0].difference  # doctest: +SKIP
+    """
+    from tuner.release.int8 import quantise
+
+    return quantise(Path(model), None if data is None else Path(data), _show(verbose))
+
+
 def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOptions]) -> "Retrained":
     """Train the configuration of a `best.yaml`, or of a run directory, anew and write a model folder.
 
@@ -270,27 +302,39 @@ def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOp
     from tuner.release.retrain import retrain as run
 
     path = Path(best)
-    given = _with_paths(options, ("data", "labels", "groups", "out"))
+    given = _with_paths(options, ("data", "labels", "groups", "costs", "out"))
     config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **given)
     return run(config, _show(verbose))
 
 
-def predict(model: AnyPath, images: AnyPath | Sequence[AnyPath], *, verbose: bool = False) -> "Predictions":
+def predict(
+    model: AnyPath,
+    images: AnyPath | Sequence[AnyPath],
+    *,
+    alpha: float | None = None,
+    min_confidence: float | None = None,
+    verbose: bool = False,
+) -> "Predictions":
     """Name the class of `images`: files, folders or patterns. Needs neither torch nor Ray.
 
     `model` is a folder that `retrain` wrote, or a model.onnx by itself. A file that can't be read is an answer with
-    an error, not an exception. Raises RunProblem for a model that is missing or altered.
+    an error, not an exception. With `alpha` every row has a `set` of classes, which misses the truth in that share of
+    images; below `min_confidence` the class is unsure. Raises RunProblem for a model that is missing or altered.
 
     >>> tuner.predict("model", "new-images/").rows[0]["class"]  # doctest: +SKIP
     """
     from tuner.release.answers import Predictions
     from tuner.release.predict import find_images, load_model
     from tuner.release.predict import predict as answer
+    from tuner.release.rule import make_rule
 
     named = [images] if isinstance(images, (str, Path)) else images
     found = find_images([str(name) for name in named])
     loaded = load_model(Path(model))
-    return Predictions(loaded.spec.classes, tuple(answer(loaded, found, _show(verbose))))
+    rule, reporter = make_rule(loaded.spec, alpha, min_confidence), _show(verbose)
+    for warning in rule.warnings:
+        reporter.warn(warning)
+    return Predictions(loaded.spec.classes, tuple(answer(loaded, found, reporter, rule)))
 
 
 @dataclass(frozen=True)

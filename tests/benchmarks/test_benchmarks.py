@@ -16,6 +16,8 @@ LAST_ROWS = {
     "to_target": "search, plain Ray",
     "losses": "difference",
     "race": "| random, nobody stopped",
+    "calibration": "| groups alike",
+    "calibration_coverage": "| 54 groups of 4",
 }
 
 

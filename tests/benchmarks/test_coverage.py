@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paired_tests import measure as measure_tests
+from selected_folds import measure as measure_selection
+from simulated_answers import PROFILES
 
 from tuner.evaluation.scores import score
 
@@ -56,6 +59,18 @@ def test_balanced_accuracy_and_f1_cover_the_truth_where_a_class_has_two_groups(m
 
 def test_drawn_accuracies_repeat_and_lie_where_the_design_says():
     design = coverage.Design((6, 6, 2), None, 0.6)
-    assert len(design.profiles) == coverage.PROFILES
+    assert len(design.profiles) == PROFILES
     assert design.profiles == design.profiles
     assert all(0.8 <= one <= 0.98 for profile in design.profiles for one in profile)
+
+
+def test_the_rows_of_the_paired_tests_say_how_often():
+    rows = measure_tests(coverage.Design((6, 6, 6), (0.95, 0.9, 0.8), 0.6), 2, 0)
+    assert [row[1] for row in rows][:2] == ["log loss", "accuracy"]
+    assert all(row[2].split(" ")[0] in ("0.0", "50.0", "100.0") for row in rows)
+
+
+def test_the_rows_of_the_selection_compare_folds_with_one_test_set():
+    rows = measure_selection(3, 4)
+    assert [row[1] for row in rows] == ["accuracy", "log loss"]
+    assert all(0.2 < float(row[-1]) < 0.6 for row in rows)

@@ -32,7 +32,7 @@ def space(trial):
 FILES = {
     *("model.onnx", "model.pt2", "model.safetensors", "labels.json", "metrics.json", "probabilities.parquet"),
     *("training.csv", "MODEL_CARD.md", "best.yaml", "best.split.parquet", "manifest.json"),
-    *("figures/learning_curves.png", "figures/confusion_matrix.png"),
+    *("figures/learning_curves.png", "figures/confusion_matrix.png", "figures/answered.png"),
 }
 
 
@@ -81,7 +81,7 @@ def test_export_writes_a_best_yaml_with_a_bootstrap_error(run, exported):
     best = read_best(exported)
     assert best.trial == run.trials()["trial_id"][0]
     assert best.data.sample
-    assert "validation groups, bootstrap" in best.expected.spread
+    assert "validation groups" in best.expected.spread
     assert 0 < best.expected.standard_error < 1
 
 
@@ -131,16 +131,14 @@ def test_onnx_and_exported_program_answer_as_the_pytorch_model(run, model):
     hashes = run.images()
     cache = ImageCache.open(build_cache(Path(best.data.folder), test, [hashes[p] for p in test], 32))
     classifier = load_classifier(best.config, len(best.classes), folder / "model.safetensors")
-    truth = (
-        compute_logits(classifier, cache, cache.rows(test), 32, "fp32", torch.device("cpu"))
-        .softmax(1)
-        .numpy()
-    )
+    logits = compute_logits(classifier, cache, cache.rows(test), 32, "fp32", torch.device("cpu"))
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    truth = (logits / metrics["calibration"]["temperature"]).softmax(1).numpy()
     images = centre_crop([cache[row] for row in range(len(cache))], 32)
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     program = torch.export.load(folder / "model.pt2").module()
     assert np.abs(session.run(None, {"images": images})[0] - truth).max() < 1e-4
-    assert np.abs(program(torch.from_numpy(images)).detach().numpy() - truth).max() < 1e-4
+    assert np.abs(program(torch.from_numpy(images))["probabilities"].detach().numpy() - truth).max() < 1e-4
     written = (
         pd.read_parquet(folder / "probabilities.parquet").set_index("path").loc[test, list(best.classes)]
     )
@@ -157,6 +155,19 @@ def test_predict_gives_the_same_answers_from_the_image_files(model, tmp_path):
     classes = list(best.classes)
     assert np.abs(found.loc[paths, classes].to_numpy() - truth[classes].to_numpy()).max() < 1e-4
     assert found["error"].isna().all()
+
+
+def test_the_sets_of_predict_hold_what_the_metrics_say(run, model, tmp_path):
+    folder, _ = model
+    best = read_best(folder / "best.yaml")
+    call(predict, str(folder), best.data.folder, "--out", str(tmp_path / "out.parquet"), "--alpha", "0.1")
+    found = pd.read_parquet(tmp_path / "out.parquet").set_index("path")
+    test = run.split().query("split == 'test'")
+    sets = found.loc[[str(Path(best.data.folder) / path) for path in test["path"]], "set"]
+    held = [label in chosen for label, chosen in zip(test["label"], sets, strict=True)]
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert np.mean(held) == pytest.approx(metrics["sets"]["test"]["coverage"])
+    assert np.mean([len(chosen) for chosen in sets]) == pytest.approx(metrics["sets"]["test"]["mean_size"])
 
 
 def test_final_trains_on_every_image_and_reports_no_score(exported, run):

@@ -53,10 +53,13 @@ def metrics_of(config, epoch):
     return EpochMetrics(
         epoch=epoch,
         full_epochs=max(0, unfrozen),
-        val_loss=val_loss(config, epoch),
-        val_accuracy=0.5,
-        val_balanced_accuracy=0.5,
-        val_macro_f1=0.5,
+        scores={
+            "val_loss": val_loss(config, epoch),
+            "val_accuracy": 0.5,
+            "val_balanced_accuracy": 0.5,
+            "val_macro_f1": 0.5,
+            "val_auroc": 0.5,
+        },
         train_loss=1.0,
         train_accuracy=0.5,
         learning_rate=config.learning_rate,
@@ -72,7 +75,7 @@ class Curves(TrialTrainable):
     def step(self):
         epoch = self._replayed = self._replayed + 1
         done = epoch == self._config.max_epochs
-        metrics = asdict(metrics_of(self._config, epoch))
+        metrics = metrics_of(self._config, epoch).row()
         return {**metrics, "done": done, "reason": "completed" if done else None, "applied": {}}
 
 
@@ -83,7 +86,7 @@ class RayCurves(tune.Trainable):
         self.trial_config = TrialConfig(**config["trial"])
 
     def step(self):
-        return asdict(metrics_of(self.trial_config, self.iteration + 1))
+        return metrics_of(self.trial_config, self.iteration + 1).row()
 
 
 class Define:

@@ -5,12 +5,11 @@ import pytest
 import torch
 from pictures import trial_data
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 from trainables.config import TrialConfig
 from trainables.errors import Diverged
-from trainables.linear_probe import solve
+from trainables.linear_probe import scales, solve
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
 
@@ -21,7 +20,7 @@ def problem():
     random = np.random.default_rng(0)
     labels = random.choice(3, 240, p=[0.5, 0.4, 0.1])
     raw = random.normal(size=(240, 12)) + 0.8 * np.eye(3)[labels] @ random.normal(size=(3, 12))
-    raw = raw * 10.0 ** random.integers(-3, 3, 12) + 5.0
+    raw = raw * 10.0 ** random.integers(-1, 2, 12) + 5.0
     raw[:, 4] = 7.0
     return torch.from_numpy(raw).float(), torch.from_numpy(labels)
 
@@ -30,7 +29,7 @@ def problem():
 def test_it_answers_as_scikit_learn_does(problem, l2):
     features, labels = problem
     weights, biases = solve(features, labels, 3, l2=l2)
-    scaled = StandardScaler().fit_transform(features.double().numpy())
+    scaled = ((features.double() - features.double().mean(0)) / scales(features.double())).numpy()
     peer = LogisticRegression(C=1 / (l2 * len(labels)), tol=1e-9, max_iter=5000).fit(scaled, labels.numpy())
     found = F.linear(features.double(), weights.double(), biases.double()).softmax(1).numpy()
     np.testing.assert_allclose(found, peer.predict_proba(scaled), atol=2e-4)
@@ -40,8 +39,7 @@ def test_smoothing_and_class_weights_are_part_of_what_is_solved(problem):
     features, labels = problem
     weight = torch.tensor([0.5, 1.0, 4.0])
     weights, biases = solve(features, labels, 3, l2=0.05, weight=weight, label_smoothing=0.1)
-    scale = features.double().std(0, correction=0)
-    scale[scale < 1e-9] = 1.0
+    scale = scales(features.double())
     own = (weights.double() * scale).requires_grad_(True)
     centred = (features.double() - features.double().mean(0)) / scale
     bias = (biases.double() + weights.double() @ features.double().mean(0)).requires_grad_(True)
@@ -57,6 +55,25 @@ def test_a_start_elsewhere_ends_in_the_same_place(problem):
     warm = solve(features, labels, 3, l2=0.02, start=solve(features, labels, 3, l2=1.0))
     logits = [F.linear(features.double(), *(part.double() for part in found)) for found in (fresh, warm)]
     torch.testing.assert_close(logits[0], logits[1], atol=2e-3, rtol=0)
+
+
+def test_features_are_divided_by_their_deviation_or_by_the_typical_one():
+    features = torch.tensor([[0.0, 0.0, 5.0], [8.0, 0.1, 5.0]]).double()
+    typical = ((4.0**2 + 0.05**2) / 3) ** 0.5
+    np.testing.assert_allclose(scales(features), [4.0, typical, typical])
+    assert scales(torch.ones(3, 2).double()).tolist() == [1.0, 1.0]
+
+
+def test_a_feature_that_hardly_varies_in_training_does_not_drown_the_others_elsewhere():
+    random = np.random.default_rng(0)
+    labels = torch.from_numpy(random.integers(0, 2, 60))
+    useful = torch.from_numpy(random.normal(size=(60, 8))).float() + 1.5 * labels[:, None]
+    hidden = torch.full((60, 1), 0.0)
+    hidden[0] = 1e-3
+    weights, biases = solve(torch.cat([useful, hidden], 1), labels, 2, l2=0.01)
+    # Elsewhere that feature is as large as the others.
+    seen = torch.cat([useful, torch.ones(60, 1)], 1)
+    assert F.cross_entropy(F.linear(seen, weights, biases), labels) < 0.3
 
 
 def test_a_feature_that_never_varies_weighs_nothing(problem):
@@ -82,8 +99,7 @@ def gradient(run, l2):
         batches = [(run._pooled(inputs).float(), labels) for inputs, labels in run.loader.train(1)]
     pooled, labels = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
     linear = run.classifier.head[-1]
-    scale = pooled.std(0, correction=0)
-    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
+    scale = scales(pooled)
     weights = (linear.weight.detach().double() * scale).requires_grad_(True)
     biases = linear.bias.detach().double() + linear.weight.detach().double() @ pooled.mean(0)
     logits = F.linear((pooled - pooled.mean(0)) / scale, weights, biases)

@@ -1,9 +1,12 @@
 import math
-from dataclasses import fields
 
+import numpy as np
 import pytest
+from sklearn import metrics as sklearn
 
-from trainables.config import METRICS, EpochMetrics, Metric
+from trainables.config import EPOCH_COLUMNS, MEASURED
+from trainables.errors import UnknownName
+from trainables.metrics import METRICS, Answers, Metric, canonical, measure
 
 LOSS, SCORE = Metric("a_loss", "minimize"), Metric("a_score", "maximize")
 
@@ -33,4 +36,58 @@ def test_values_are_ordered_by_their_cost():
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_is_measured_each_epoch(name):
     assert METRICS[name].name == name
-    assert name in {field.name for field in fields(EpochMetrics)}
+    assert EPOCH_COLUMNS[name] is float
+    assert name in MEASURED
+    assert METRICS[name].text.endswith((".", "classes"))
+
+
+def answers(positive=None, images=120, classes=4, seed=0):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, classes, images)
+    logits = random.normal(size=(images, classes)).round(1) + 1.5 * np.eye(classes)[labels]
+    return Answers(labels, logits, positive)
+
+
+def test_metrics_are_those_of_scikit_learn():
+    for seed in range(5):
+        for positive in range(4):
+            found = answers(positive, seed=seed)
+            chances, truth = found.probabilities, found.labels
+            assert measure(found) == pytest.approx(
+                {
+                    "val_loss": sklearn.log_loss(truth, chances),
+                    "val_accuracy": sklearn.accuracy_score(truth, found.predicted),
+                    "val_balanced_accuracy": sklearn.balanced_accuracy_score(truth, found.predicted),
+                    "val_macro_f1": sklearn.f1_score(truth, found.predicted, average="macro"),
+                    "val_auroc": sklearn.roc_auc_score(truth, chances, multi_class="ovr", average="macro"),
+                    "val_sensitivity_at_95": sensitivity(truth == positive, chances[:, positive]),
+                }
+            )
+
+
+def sensitivity(positive, chance):
+    false_alarms, hits, _ = sklearn.roc_curve(positive, chance, drop_intermediate=False)
+    return hits[false_alarms <= 0.05].max()
+
+
+def test_two_classes_have_one_area_and_ties_count_half():
+    labels = np.array([0, 0, 1, 1])
+    logits = np.array([[0, 0.0], [0, 1.0], [0, 1.0], [0, 2.0]])
+    assert measure(Answers(labels, logits))["val_auroc"] == pytest.approx(
+        sklearn.roc_auc_score(labels, logits[:, 1])
+    )
+
+
+def test_what_the_answers_do_not_tell_is_nan():
+    found = measure(answers())
+    assert math.isnan(found["val_sensitivity_at_95"])
+    assert all(math.isfinite(found[name]) for name in found if name != "val_sensitivity_at_95")
+    one_class = Answers(np.zeros(3, dtype=int), np.zeros((3, 2)), 0)
+    assert math.isnan(measure(one_class)["val_auroc"])
+    assert math.isnan(measure(one_class)["val_sensitivity_at_95"])
+
+
+def test_an_at_sign_may_be_written_and_a_typo_is_told():
+    assert canonical("val_sensitivity@95") == "val_sensitivity_at_95"
+    with pytest.raises(UnknownName, match="val_auroc"):
+        canonical("val_auroc1")

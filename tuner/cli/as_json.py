@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tuner.cli.catalogue import SpaceView
     from tuner.evaluation.evidence import Comparison
+    from tuner.evaluation.folds import FoldsFound
     from tuner.planning.plan import Plan
     from tuner.release.predictions import Prediction
     from tuner.tuning.inspection import Inspection
@@ -188,10 +189,10 @@ def status(path: Path) -> dict[str, Any]:
 
 def _last(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The columns of the last of `epochs`, all null where there is none yet."""
-    from trainables.config import EpochMetrics
+    from trainables.config import EPOCH_COLUMNS
 
     last = epochs[-1] if epochs else {}
-    return {field.name: last.get(field.name) for field in dataclasses.fields(EpochMetrics)}
+    return {name: last.get(name) for name in EPOCH_COLUMNS}
 
 
 def leaderboard(path: Path, most: int) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def leaderboard(path: Path, most: int) -> dict[str, Any]:
 
 def _ranked(rows: "pa.Table", metric: str) -> list[dict[str, Any]]:
     """Rows of `trials.parquet`, the best first, those without a score last."""
-    from trainables.config import METRICS
+    from trainables.metrics import METRICS
 
     cost = METRICS[metric].cost
 
@@ -238,6 +239,19 @@ def comparison(found: "Comparison") -> dict[str, Any]:
         "warnings": found.warnings,
         "report": found.report,
         "table": rows,
+        "pairs": rows_of(found.pairs),
+        "folds": None if found.folds is None else _folds(found.folds),
+    }
+
+
+def _folds(found: "FoldsFound") -> dict[str, Any]:
+    from tuner.runs.directory import rows_of
+
+    return {
+        "count": found.count,
+        "conclusion": found.conclusion,
+        "remarks": found.remarks,
+        "table": [{**row, "confusion": json.loads(row["confusion"])} for row in rows_of(found.table)],
         "pairs": rows_of(found.pairs),
     }
 

@@ -34,6 +34,17 @@ from tuner.cli.terminal import say
     is_flag=True,
     help="Train every finalist once more on a random split by image, and say what that leak makes.",
 )
+@click.option(
+    "--folds",
+    type=Number("folds"),
+    default=0,
+    help="Train every finalist on so many folds over all images, and let every image judge.",
+)
+@click.option(
+    "--nested",
+    is_flag=True,
+    help="Repeat the search inside every fold too (--folds 5 unless given): the estimate that no choice flatters.",
+)
 @json_option
 def compare(
     runs: tuple[Path, ...],
@@ -41,6 +52,8 @@ def compare(
     top: int,
     seeds: int,
     also_by_image: bool,
+    folds: int,
+    nested: bool,
     seed: int,
     concurrent: int | None,
     cpus_per_trial: float | None,
@@ -51,7 +64,7 @@ def compare(
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.evaluation.comparison import compare as compare_runs
     from tuner.evaluation.table import markdown
-    from tuner.release.seed_session import SeedDemands, retrained
+    from tuner.release.seed_session import Retraining, SeedDemands, retrained
     from tuner.runs.directory import Run
     from tuner.runs.places import try_folder
     from tuner.tracking.reporter import Reporter
@@ -63,8 +76,17 @@ def compare(
     try_folder(out or runs[0] / "report", "--out")
     demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)
     reporter = Reporter(Console(stderr=True, highlight=False))
-    with retrained(runs, seeds, also_by_image, demands, reporter) as (scores, leak):
-        comparison = compare_runs(runs, out=out, top=top, seed=seed, seed_scores=scores, by_image=leak)
+    asked = Retraining(seeds, also_by_image, folds, nested)
+    with retrained(runs, asked, demands, reporter) as found:
+        comparison = compare_runs(
+            runs,
+            out=out,
+            top=top,
+            seed=seed,
+            seed_scores=found.seeds,
+            by_image=found.by_image,
+            folds=found.folds,
+        )
     if as_json:
         print_json(documents.comparison(comparison))
     else:

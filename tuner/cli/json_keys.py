@@ -224,6 +224,15 @@ _COMPARE: Keys = {
     "table[].*": ("any", ""),
     "pairs": ("list", "one object a pair; keys are the columns of `pairs.parquet`"),
     "pairs[].*": ("any", ""),
+    "folds": ("object?", "the same over all images, each answered out of fold; null unless asked for"),
+    "folds.count": ("number", "of folds"),
+    "folds.conclusion": ("text", "what their table says"),
+    "folds.remarks": ("list", "what they estimate, and how it compares"),
+    "folds.remarks[]": ("text", ""),
+    "folds.table": ("list", "one object a finalist; keys are the columns of `folds.parquet`"),
+    "folds.table[].*": ("any", ""),
+    "folds.pairs": ("list", "one object a pair; keys are the columns of `fold_pairs.parquet`"),
+    "folds.pairs[].*": ("any", ""),
 }
 
 _PROBE: Keys = {
@@ -269,8 +278,13 @@ _PREDICT: Keys = {
     "classes[]": ("text", ""),
     "images": ("list", "one object an image"),
     "images[].path": ("text", ""),
-    "images[].class": ("text?", "the likeliest"),
-    "images[].probability": ("number?", "that of this class"),
+    "images[].class": (
+        "text?",
+        "the likeliest, or that of least expected cost; unsure if none is likely enough",
+    ),
+    "images[].probability": ("number?", "that of the class which is named, or would be"),
+    "images[].set": ("list", "with `--alpha`, the classes in its set"),
+    "images[].set[]": ("text", ""),
     "images[].error": ("text?", "why the image could not be read"),
     "images[].*": ("number?", "a class's probability, under its name"),
 }

@@ -24,11 +24,19 @@ __all__ = ["export", "predict", "retrain"]
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
 @click.option("--trial", metavar="ID", help="Which trial. [default: the best]")
-@click.option("--out", type=FOLDER, default=Path("best.yaml"), show_default=True, help="Where to write it.")
-def export(run_dir: Path, trial: str | None, out: Path) -> None:
+@click.option("--out", type=FOLDER, help="Where to write it. [default: best.yaml]")
+@click.option("--int8", is_flag=True, help="RUN is a model folder: add its model in eight bits.")
+@click.option("--data", type=FOLDER, help="With --int8, where the images are. [default: where they were]")
+def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data: Path | None) -> None:
     """Write the best configuration of a search, with all that is needed to train it again."""
+    if int8:
+        _export_int8(run_dir, trial, out, data)
+        return
+    if data is not None:
+        raise click.UsageError("--data belongs to --int8; best.yaml names the images of the search")
     from tuner.release.export import export as write
 
+    out = out or Path("best.yaml")
     best = write(run_dir, trial, out)
     expected = best.expected
     say(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
@@ -36,6 +44,21 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
     say(f"its spread: {error}{expected.spread}")
     say(f"wrote {out} and {out.with_name(best.split.file)}")
     say(f"next: tuner retrain {out}")
+
+
+def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path | None) -> None:
+    from tuner.release.int8 import quantise, sentences
+    from tuner.tracking.reporter import Reporter
+
+    if trial is not None or out is not None:
+        raise click.UsageError(
+            "--int8 writes into a model folder; --trial and --out belong to an export of a run"
+        )
+    done = quantise(folder, data, Reporter(Console(highlight=False)))
+    for line in sentences(done):
+        say(line)
+    say(f"wrote {done.path} and {done.path.with_name('int8.json')}")
+    say(f"next: tuner predict {done.path} IMAGES...")
 
 
 @click.command()
@@ -49,15 +72,23 @@ def export(run_dir: Path, trial: str | None, out: Path) -> None:
 @click.option(
     "--seeds",
     type=Number("seeds"),
-    default=5,
-    show_default=True,
-    help="How many models, each from its own seed.",
+    help="How many models, each from its own seed. [default: 5, or 1 of an ensemble]",
 )
 @click.option("--epochs", type=Number("epochs"), help="Epochs. [default: as many as the search found]")
 @click.option("--final", is_flag=True, help="Train on the test images too, and report no score.")
 @click.option(
     "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
 )
+@click.option("--ensemble", is_flag=True, help="Train and export the ensemble that best.yaml records.")
+@click.option(
+    "--no-calibration",
+    "calibration",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="No temperature and no sets: saves one training.",
+)
+@click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
 @click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
 @seed_options
 def retrain(best: Path, **options: Any) -> None:
@@ -77,6 +108,16 @@ def retrain(best: Path, **options: Any) -> None:
 @click.argument("model_dir", metavar="MODEL_DIR", type=FOLDER)
 @click.argument("images", nargs=-1, required=True)
 @click.option("--out", type=FOLDER, help="A .parquet, .csv or .json file. [default: the terminal]")
+@click.option(
+    "--alpha",
+    type=Number("alpha"),
+    help="Also the set of classes that misses the truth in this share of the images, such as 0.1.",
+)
+@click.option(
+    "--min-confidence",
+    type=Number("min_confidence"),
+    help="Answer unsure where the likeliest class is less likely than this.",
+)
 @click.option("--explain", is_flag=True, help="Also write pictures of where the model looked (Grad-CAM).")
 @click.option(
     "--explain-dir", type=FOLDER, default=Path("explained"), show_default=True, help="Where --explain writes."
@@ -86,6 +127,8 @@ def predict(
     model_dir: Path,
     images: tuple[str, ...],
     out: Path | None,
+    alpha: float | None,
+    min_confidence: float | None,
     explain: bool,
     explain_dir: Path,
     as_json: bool,
@@ -93,6 +136,7 @@ def predict(
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
     from tuner.release.predict import find_images, load_model, predictions
     from tuner.release.predictions import check_suffix, writing
+    from tuner.release.rule import make_rule
     from tuner.runs.places import try_folder, try_target
     from tuner.tracking.reporter import Reporter
 
@@ -106,13 +150,20 @@ def predict(
     if explain:
         from tuner.release.explain import require_explain
 
-        require_explain(model_dir)
+        require_explain(model_dir, model.spec)
     reporter = Reporter(Console(highlight=False, stderr=True))
+    rule = make_rule(model.spec, alpha, min_confidence)
+    for warning in rule.warnings:
+        reporter.warn(warning)
     classes, answers = model.spec.classes, []
     printed = out is None and not as_json
-    with contextlib.nullcontext() if out is None else writing(out, classes, reporter) as add:
+    with (
+        contextlib.nullcontext()
+        if out is None
+        else writing(out, classes, reporter, sets=alpha is not None) as add
+    ):
         # A bar and answers would stand in each other's way.
-        for batch in predictions(model, found, None if printed else reporter):
+        for batch in predictions(model, found, None if printed else reporter, rule):
             answers += batch
             if add is not None:
                 add(batch)
@@ -136,4 +187,5 @@ def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
     for one in answers:
         row = one.row(classes)
         said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
-        say(f"{row['path']}\t{said}")
+        chosen = f"\t{{{', '.join(row['set'])}}}" if "set" in row else ""
+        say(f"{row['path']}\t{said}{chosen}")

@@ -8,12 +8,21 @@ from typing import Any, Literal
 import click
 
 from trainables import ranges
-from trainables.config import METRICS
 from trainables.errors import InvalidValue
+from trainables.metrics import METRICS
 
 __all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Number", "Seconds", "Share", "data_options", "split_names"]
 
-METRIC_CHOICES = click.Choice(list(METRICS))
+
+class MetricName(click.Choice):  # type: ignore[type-arg]
+    """The name of a metric, in which an @ stands for _at_."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The metric's own name."""
+        return super().convert(str(value).replace("@", "_at_"), param, ctx)
+
+
+METRIC_CHOICES = MetricName(list(METRICS))
 FOLDER = click.Path(path_type=Path)
 
 

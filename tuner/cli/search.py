@@ -83,6 +83,7 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
 )
+@click.option("--positive", metavar="CLASS", help="The class that val_sensitivity@95 is of.")
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
 @click.option(
     "--prior/--no-prior",

@@ -1,19 +1,18 @@
 """The final comparison: finalists chosen on validation, scored on the test images, told apart honestly."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trainables.errors import InvalidValue, RunProblem
+from trainables.metrics import METRICS
 from trainables.ranges import check
 from tuner.evaluation.by_image import ByImage, leak_sentence, with_by_image
-from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE, conclude, doubts
+from tuner.evaluation.conclusion import conclude, doubts
 from tuner.evaluation.evidence import Comparison, Evidence
 from tuner.evaluation.finalists import (
     Finalist,
@@ -24,24 +23,23 @@ from tuner.evaluation.finalists import (
     note_scoring,
     score_with_weights,
 )
+from tuner.evaluation.folds import OutOfFold, judge_folds
+from tuner.evaluation.judging import judge
 from tuner.evaluation.published import finding, with_published
-from tuner.evaluation.scores import score, score_intervals, softmax
-from tuner.evaluation.statistics import holm, paired_test
+from tuner.evaluation.scores import softmax
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
-__all__ = ["ByImageScorer", "SeedScorer", "compare"]
+__all__ = ["ByImageScorer", "FoldScorer", "SeedScorer", "compare"]
+
+FoldScorer = Callable[[Sequence[Finalist]], OutOfFold]
+"""The same finalists trained on folds over all images."""
 
 SeedScorer = Callable[[Sequence[Finalist]], pd.DataFrame]
 """Columns key, seed, accuracy of the finalists, each retrained with other seeds and scored on the test images."""
 
 ByImageScorer = Callable[[Sequence[Finalist]], ByImage]
 """The same finalists retrained on a random split by image."""
-
-SIGNIFICANCE = 0.05
-
-MANY = 30
-"""Finalists from which only comparisons with the best are made."""
 
 
 def compare(
@@ -53,13 +51,15 @@ def compare(
     scorer: Scorer | None = None,
     seed_scores: pd.DataFrame | SeedScorer | None = None,
     by_image: ByImage | ByImageScorer | None = None,
+    folds: OutOfFold | FoldScorer | None = None,
     fresh_check: bool = True,
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
 
     They go to `out`, by default `report/` in the first run. `seed_scores` (key, seed, accuracy) holds
     the test accuracy of finalists that were retrained with other seeds, or is a function that finds it, called once
-    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image.
+    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image, and
+    `folds` for their answers out of fold to all images.
     Without `fresh_check` an earlier look
     at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
     """
@@ -83,13 +83,22 @@ def compare(
     evidence = _score_all(opened, finalists, scorer or score_with_weights)
     seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
-    pairs = _pairs(evidence, seed)
     leak = by_image(finalists) if callable(by_image) else by_image
-    table = _with_seeds(with_published(_table(evidence, pairs, seed), evidence), seeds)
+    table, pairs = judge(evidence, seed)
+    table = _with_seeds(with_published(table, evidence), seeds)
     table = with_by_image(table, leak)
+    answers = folds(finalists) if callable(folds) else folds
+    judged = None if answers is None else judge_folds(answers, table, evidence, seed)
     findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
     found = Comparison(
-        table, pairs, conclude(table, pairs, evidence), tuple(notes), folder / "index.html", folder, findings
+        table,
+        pairs,
+        conclude(table, pairs, evidence),
+        tuple(notes),
+        folder / "index.html",
+        folder,
+        findings,
+        judged,
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
@@ -116,76 +125,12 @@ def _score_all(runs: Sequence[Run], finalists: Sequence[Finalist], scorer: Score
             )
         logits[one.key] = scores
     groups = tuple(str(group) for group in test["group"])
-    return Evidence(tuple(runs), tuple(finalists), classes, tuple(paths), groups, labels, logits)
-
-
-def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
-    metric = str(evidence.runs[0].record["metric"])
-    rows = []
-    for rank, one in enumerate(evidence.finalists, start=1):
-        found = score(evidence.labels, evidence.logits[one.key])
-        sure = score_intervals(evidence.labels, evidence.logits[one.key], evidence.groups, seed=seed)
-        row: dict[str, Any] = {
-            "rank": rank,
-            "run": one.run.path.resolve().name,
-            "trial_id": one.row["trial_id"],
-        }
-        row |= {"key": one.key, "label": one.label, "combination": one.config.combination}
-        row |= {"model": one.config.model, "strategy": one.config.strategy, "status": one.row["status"]}
-        row |= {"best_epoch": one.row["best_epoch"], "metric": metric, "value": one.value}
-        row |= {f"test_{name}": getattr(found, name) for name in ("loss", "accuracy")}
-        row |= _ends("test_accuracy", sure.accuracy) | _ends("image_accuracy", sure.image_accuracy)
-        for name in ("balanced_accuracy", "macro_f1"):
-            row |= {f"test_{name}": getattr(found, name), **_ends(f"test_{name}", getattr(sure, name))}
-        row["calibration_error"] = found.calibration_error
-        for name in ("precision", "recall", "f1", "auc"):
-            row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
-        for c, interval in zip(evidence.classes, sure.auc, strict=True):
-            low, high = _ends("auc", interval).values()
-            row |= {f"auc_low[{c}]": low, f"auc_high[{c}]": high}
-        row["confusion"] = json.dumps(found.confusion)
-        row["one_answer"] = None if found.one_answer is None else evidence.classes[found.one_answer]
-        rows.append(row)
-    table = pd.DataFrame(rows).astype({"one_answer": "object"})
-    joined = table.merge(_against_best(evidence, pairs), on="key", how="left", validate="1:1")
-    # With many classes there are many columns, each a block of its own; a copy joins them.
-    return joined.copy()
-
-
-def _ends(name: str, interval: Any) -> dict[str, float]:
-    low, high = (np.nan, np.nan) if interval is None else (interval.low, interval.high)
-    return {f"{name}_low": low, f"{name}_high": high}
-
-
-def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
-    """Every two finalists, of many only those with the best; `p_holm` corrects for all of these questions."""
-    right = {one.key: evidence.correct(one.key) for one in evidence.finalists}
-    keys, rows = list(right), []
-    for i, first in enumerate(keys if len(keys) <= MANY else keys[:1]):
-        for second in keys[i + 1 :]:
-            found = paired_test(right[first], right[second], evidence.groups, seed=seed)
-            row = {"first": first, "second": second, "difference": found.difference}
-            row |= {"low": found.interval.low, "high": found.interval.high, "p": found.p_value}
-            rows.append({**row, "groups_needed": found.needed})
-    columns = ["first", "second", "difference", "low", "high", "p", "groups_needed"]
-    pairs = pd.DataFrame(rows, columns=columns).astype({"groups_needed": "Int64"})
-    pairs["p_holm"] = holm([float(p) for p in pairs["p"]])
-    return pairs
-
-
-def _against_best(evidence: Evidence, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Each finalist minus the chosen one; `p_holm` corrects for these questions only, the fewest."""
-    best = evidence.finalists[0].key
-    mine = pairs[pairs["first"] == best]
-    rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST}]
-    for row, adjusted in zip(mine.to_dict("records"), holm([float(p) for p in mine["p"]]), strict=True):
-        difference = -row["difference"]
-        verdict = TIED if adjusted > SIGNIFICANCE else WORSE if difference < 0 else BETTER
-        entry = {"key": row["second"], "difference": difference, "difference_low": -row["high"]}
-        entry |= {"difference_high": -row["low"], "p": row["p"], "p_holm": adjusted, "verdict": verdict}
-        rows.append(entry)
-    columns = ["key", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
-    return pd.DataFrame(rows, columns=columns)
+    metric = METRICS[str(runs[0].record["metric"])]
+    positive = runs[0].record.get("positive")
+    number_of = None if positive is None else number[str(positive)]
+    return Evidence(
+        tuple(runs), tuple(finalists), classes, tuple(paths), groups, labels, logits, metric, number_of
+    )
 
 
 def _check_seeds(seed_scores: pd.DataFrame) -> None:
@@ -207,6 +152,24 @@ def _with_seeds(table: pd.DataFrame, seed_scores: pd.DataFrame | None) -> pd.Dat
 
 def _write_tables(found: Comparison, evidence: Evidence) -> None:
     found.out.mkdir(parents=True, exist_ok=True)
+    frames = {
+        "comparison": found.table,
+        "pairs": found.pairs,
+        "probabilities": _probabilities(evidence),
+    }
+    if found.folds is not None:
+        frames |= {
+            "folds": found.folds.table,
+            "fold_pairs": found.folds.pairs,
+            "fold_probabilities": _probabilities(found.folds.evidence),
+        }
+    for name, frame in frames.items():
+        write_atomically(found.out / f"{name}.parquet", partial(frame.to_parquet, index=False))
+    write_atomically(found.out / "comparison.csv", partial(found.table.to_csv, index=False))
+
+
+def _probabilities(evidence: Evidence) -> pd.DataFrame:
+    """Path, group, label, trial and the probability of each class; one row a finalist and an image."""
     parts = []
     fixed = ("path", "group", "label", "trial_id")
     columns = [f"class {name}" if name in fixed else name for name in evidence.classes]
@@ -215,11 +178,4 @@ def _write_tables(found: Comparison, evidence: Evidence) -> None:
         frame["label"] = [evidence.classes[code] for code in evidence.labels]
         frame["trial_id"] = one.key
         parts.append(frame.join(pd.DataFrame(softmax(evidence.logits[one.key]), columns=columns)))
-    probabilities = pd.concat(parts, ignore_index=True)
-    for name, frame in (
-        ("comparison", found.table),
-        ("pairs", found.pairs),
-        ("probabilities", probabilities),
-    ):
-        write_atomically(found.out / f"{name}.parquet", partial(frame.to_parquet, index=False))
-    write_atomically(found.out / "comparison.csv", partial(found.table.to_csv, index=False))
+    return pd.concat(parts, ignore_index=True)

@@ -10,12 +10,13 @@ from tuner.evaluation.scores import why_no_interval
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trainables.metrics import Metric
     from tuner.evaluation.evidence import Evidence
 
-__all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "percent"]
+__all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "in_words", "percent"]
 
-BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better on the test set"
-"""Verdicts on a finalist; all but the first compare its test accuracy with that of the first."""
+BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better"
+"""Verdicts on a finalist; all but the first compare it with the first on the test images."""
 
 
 def doubts(evidence: "Evidence") -> list[str]:
@@ -65,31 +66,45 @@ def _near_training(data: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def conclude(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence") -> str:
-    """What the table says, in sentences with numbers; ties are called ties."""
-    best, images, groups = table.iloc[0], len(evidence.labels), len(set(evidence.groups))
-    unit = f"{images} test images of {groups} groups" if evidence.grouped else f"{images} test images"
+def conclude(
+    table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", judges: str = "test images"
+) -> str:
+    """What the table says, in sentences with numbers; ties are called ties, by the searched metric and by accuracy.
+
+    `judges` says in words which images the table is of.
+    """
+    best, metric = table.iloc[0], evidence.metric
+    images, groups = len(evidence.labels), len(set(evidence.groups))
+    unit = f"{images} {judges} of {groups} groups" if evidence.grouped else f"{images} {judges}"
+    by_accuracy = metric.name == "val_accuracy"
+    own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} on the {judges} and"
     text = (
-        f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},"
-        f" and gets {percent(best['test_accuracy'])} of {unit} right"
+        f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
+        f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
         f" (95 % interval {percent(best['test_accuracy_low'])} to {percent(best['test_accuracy_high'])})."
     )
     text += _answers_alike(table)
     if len(table) == 1:
         return f"{text} There is no other finalist to compare it with."
+    text += f" Of the {len(table) - 1} other finalists {_counted(table, 'verdict')} in {metric.title}"
+    text += "." if by_accuracy else f"; in accuracy {_counted(table, 'accuracy_verdict')}."
+    return f"{text} {_needed(table, pairs, groups, evidence, judges)}"
+
+
+def _counted(table: "pd.DataFrame", column: str) -> str:
+    """How many finalists are tied, worse and better by the verdicts of `column`."""
     parts = []
     for verdict, one, many in (
         (TIED, "is tied with the best", "are tied with the best"),
         (WORSE, "is worse", "are worse"),
-        (BETTER, "is better on the test set", "are better on the test set"),
+        (BETTER, "is better", "are better"),
     ):
-        those = table[table["verdict"] == verdict]
+        those = table[table[column] == verdict]
         count, blind = len(those), int(those["one_answer"].notna().sum())
         aside = f" (of which {blind} with the same class for every image)" if blind else ""
         if count:
             parts.append(f"{count} {one if count == 1 else many}{aside}")
-    text += f" Of the {len(table) - 1} other finalists {', '.join(parts)}."
-    return f"{text} {_needed(table, pairs, groups, evidence.grouped)}"
+    return ", ".join(parts)
 
 
 def _answers_alike(table: "pd.DataFrame") -> str:
@@ -110,21 +125,32 @@ def _answers_alike(table: "pd.DataFrame") -> str:
     return f" {who} the same class for every test image, which tells no classes apart: {names}."
 
 
-def _needed(table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, grouped: bool) -> str:
+def _needed(
+    table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, evidence: "Evidence", judges: str
+) -> str:
+    """How many groups would tell the top two apart by the searched metric."""
     import pandas as pd
 
-    top, unit = pairs.iloc[0], "groups" if grouped else "images"
-    second, points = table.iloc[1], abs(100 * top["difference"])
-    who = f"the top two on validation, {table.iloc[0]['label']} and {second['label']},"
+    metric, kind = evidence.metric, "test " if judges == "test images" else ""
+    top, unit = pairs.iloc[0], "groups" if evidence.grouped else "images"
+    who = f"the top two on validation, {table.iloc[0]['label']} and {table.iloc[1]['label']},"
     if pd.isna(top["groups_needed"]):
         return (
-            f"To separate {who} which are equal on the test set, takes more {unit} than any data could give."
+            f"To separate {who} which are equal on the {judges} in {metric.title}, takes more {unit} than any data"
+            " could give."
         )
+    size = abs(top["difference"])
+    by = f"{size:.3f} nats" if metric.minimised else f"{100 * size:.2f} points"
     return (
-        f"To separate {who} which differ by {points:.2f} points on the test set, about"
-        f" {int(top['groups_needed']):,} test {unit} would be needed (80 % power, 5 % level);"
+        f"To separate {who} which differ by {by} in {metric.title} on the {judges}, about"
+        f" {int(top['groups_needed']):,} {kind}{unit} would be needed (80 % power, 5 % level);"
         f" there are {groups:,}."
     )
+
+
+def in_words(metric: "Metric", value: float) -> str:
+    """A metric with its value, as people say it."""
+    return f"a {metric.title} of {value:.3f}" if metric.minimised else f"{percent(value)} {metric.title}"
 
 
 def percent(share: float) -> str:

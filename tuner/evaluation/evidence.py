@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
+
+if TYPE_CHECKING:
+    from tuner.evaluation.folds import FoldsFound
 
 __all__ = ["Comparison", "Evidence"]
 
@@ -20,8 +25,9 @@ class Comparison:
     """What a comparison found.
 
     `table` has one row a finalist, best validation first; its first row is the chosen one. `pairs` has one
-    row for every two of the finalists. Scores, differences and interval ends are fractions. `report` is the
-    page, `out` its folder. `findings` are sentences on published figures and on the leak of a split by image.
+    row for every judged metric and every two of the finalists. Shares and their differences are fractions, losses
+    nats an image. `report` is the page, `out` its folder. `findings` are sentences on published figures and on the
+    leak of a split by image. `folds` is the same over all images, each answered out of fold, where that was asked.
     """
 
     table: pd.DataFrame
@@ -31,11 +37,15 @@ class Comparison:
     report: Path
     out: Path
     findings: tuple[str, ...] = ()
+    folds: "FoldsFound | None" = None
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What pictures and page are made from: the finalists and their answers to the same test images [n]."""
+    """What pictures and page are made from: the finalists and their answers to the same images [n].
+
+    `metric` is that of the search; `positive` the number of the class that metrics of one class are of.
+    """
 
     runs: tuple[Run, ...]
     finalists: tuple[Finalist, ...]
@@ -44,6 +54,12 @@ class Evidence:
     groups: tuple[str, ...]
     labels: npt.NDArray[np.int64]
     logits: Mapping[str, FloatArray]
+    metric: Metric = METRICS["val_loss"]
+    positive: int | None = None
+
+    def answers(self, key: str) -> Answers:
+        """The answers of the finalist `key`."""
+        return Answers(self.labels, self.logits[key], self.positive)
 
     @property
     def grouped(self) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.config import METRICS, TrialConfig
+from trainables.config import TrialConfig
 from trainables.errors import RunProblem
+from trainables.metrics import METRICS
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run, read_yaml, rows_of, trial_config
 

@@ -4,13 +4,15 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainables.metrics import METRICS
 from tuner.evaluation.backbones import backbones_section
 from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
+from tuner.evaluation.folds import folds_section
 from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.page import document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
-from tuner.evaluation.table import main_rows, number, p_value, signed
+from tuner.evaluation.table import gap, main_rows, number, p_value
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.escaping import for_html
 
@@ -43,6 +45,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
     sections = [
         _summary(found, warnings),
         _scores(found, evidence, drawn["scores"], names),
+        *folds_section(found.folds),
         *background_section(found, evidence),
         *by_image_section(found),
         section("Between finalists", _pairs(found)),
@@ -68,12 +71,17 @@ def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
 
 def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Picture]", names: "Names") -> str:
     header, rows = main_rows(found.table)
-    test = "wild bootstrap over groups" if evidence.grouped else "exact McNemar"
+    test = (
+        "wild bootstrap over groups"
+        if evidence.grouped
+        else "exact McNemar for accuracy, else wild bootstrap"
+    )
     unit = "groups within their class" if evidence.grouped else "images (Wilson)"
     note = (
         "Ordered by validation, on which the first was chosen; the test set only reports. 95 % intervals"
         f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
-        f" compare with the first on the same images ({test}, Holm-corrected)."
+        f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
+        f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."
     )
     parts = [table(header, rows, "Finalists on the test set"), f'<p class="note">{note}</p>']
     if found.table["published_accuracy"].notna().any():
@@ -99,27 +107,32 @@ def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], l
 
 def _pairs(found: "Comparison") -> str:
     labels = dict(zip(found.table["key"], found.table["label"], strict=True))
-    header = [
-        "first",
-        "second",
-        "first minus second, points",
-        "95 %",
-        "p",
-        "p (Holm, all pairs)",
-        "groups needed",
-    ]
-    rows = []
-    for row in found.pairs.to_dict("records"):
-        needed = row["groups_needed"]
-        cells = [labels[row["first"]], labels[row["second"]], signed(row["difference"])]
-        cells += [f"{signed(row['low'])} to {signed(row['high'])}", p_value(row["p"]), p_value(row["p_holm"])]
-        rows.append(
-            [*cells, "no data would do" if needed is None or needed != needed else f"{int(needed):,}"]
-        )
-    if not rows:
+    if not len(found.pairs):
         return "<p>There is only one finalist.</p>"
+    tables = []
+    for name in found.pairs["metric"].unique():
+        metric = METRICS[name]
+        header = [
+            "first",
+            "second",
+            f"first minus second{'' if metric.minimised else ', points'}",
+            "95 %",
+            "p",
+            "p (Holm, all pairs)",
+            "groups needed",
+        ]
+        rows = []
+        for row in found.pairs[found.pairs["metric"] == name].to_dict("records"):
+            needed = row["groups_needed"]
+            cells = [labels[row["first"]], labels[row["second"]], gap(metric, row["difference"])]
+            cells += [f"{gap(metric, row['low'])} to {gap(metric, row['high'])}"]
+            cells += [p_value(row["p"]), p_value(row["p_holm"])]
+            rows.append(
+                [*cells, "no data would do" if needed is None or needed != needed else f"{int(needed):,}"]
+            )
+        tables.append(table(header, rows, f"Paired comparisons by {metric.title}"))
     note = "Groups needed: to see such a difference in four of five test sets, at the 5 % level."
-    return table(header, rows, "Paired comparisons") + f'<p class="note">{note}</p>'
+    return "".join(tables) + f'<p class="note">{note}</p>'
 
 
 def _saved(run: Run) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "needed_groups",
     "paired_test",
     "score_interval",
+    "sign_flip",
     "wilson",
 ]
 
@@ -178,7 +179,7 @@ def paired_test(
     size = np.bincount(codes)
     difference = float(gain.mean())
     grouped = len(size) < len(gain)
-    p_value = _sign_flip(per_group, resamples, seed) if grouped else mcnemar(first, second)
+    p_value = sign_flip(per_group, resamples, seed) if grouped else mcnemar(first, second)
     count, mean_size = len(size), len(gain) / len(size)
     deviations = (per_group - difference * size) / mean_size
     variance = float((deviations**2).sum()) / max(count - 1, 1)
@@ -186,6 +187,28 @@ def paired_test(
     half = _z(level) * math.sqrt((variance + 1 / count) / count)
     interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
     return Paired(difference, interval, p_value, needed_groups(difference, variance))
+
+
+def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
+    """The two-sided p-value of a wild bootstrap over the groups' differences `per_group` [groups].
+
+    All signs are enumerated where few groups differ.
+    """
+    changed = per_group[per_group != 0]
+    if len(changed) == 0:
+        return 1.0
+    # The tolerance keeps a tie a tie when sums of fractions differ in their last bit.
+    bar = abs(float(changed.sum())) - 1e-9
+    if len(changed) <= _EXACT_GROUPS:
+        masks = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
+        return float((np.abs((2 * masks - 1) @ changed) >= bar).mean())
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK_CELLS // len(changed))
+    extreme = 0
+    for start in range(0, resamples, block):
+        signs = rng.integers(0, 2, (min(block, resamples - start), len(changed))) * 2 - 1
+        extreme += int((np.abs(signs @ changed) >= bar).sum())
+    return (extreme + 1) / (resamples + 1)
 
 
 def needed_groups(
@@ -219,24 +242,6 @@ def calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: i
     code = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(code, weights=sure - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(sure))
-
-
-def _sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
-    changed = per_group[per_group != 0]
-    if len(changed) == 0:
-        return 1.0
-    # The tolerance keeps a tie a tie when sums of fractions differ in their last bit.
-    bar = abs(float(changed.sum())) - 1e-9
-    if len(changed) <= _EXACT_GROUPS:
-        masks = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
-        return float((np.abs((2 * masks - 1) @ changed) >= bar).mean())
-    rng = np.random.default_rng(seed)
-    block = max(1, _BLOCK_CELLS // len(changed))
-    extreme = 0
-    for start in range(0, resamples, block):
-        signs = rng.integers(0, 2, (min(block, resamples - start), len(changed))) * 2 - 1
-        extreme += int((np.abs(signs @ changed) >= bar).sum())
-    return (extreme + 1) / (resamples + 1)
 
 
 def _weights(strata: IntArray, resamples: int, rng: np.random.Generator) -> FloatArray:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trainables.metrics import METRICS, Metric
 from tuner.runs.escaping import for_markdown
 
 if TYPE_CHECKING:
@@ -11,30 +12,61 @@ if TYPE_CHECKING:
 
     from tuner.evaluation.evidence import Comparison
 
-__all__ = ["main_rows", "markdown", "note", "number", "p_value", "points", "published_span", "signed", "span"]
+__all__ = [
+    "amount",
+    "gap",
+    "main_rows",
+    "markdown",
+    "note",
+    "number",
+    "p_value",
+    "points",
+    "published_span",
+    "signed",
+    "span",
+]
 
 
-def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
-    """Header and cells of the main table, as the terminal and the page show them."""
+def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the main table, as the terminal and the page show them.
+
+    `judges` says which images the scores are of.
+    """
     metric = str(found["metric"].iloc[0])
-    published, seeds = found["published_accuracy"].notna().any(), (found["seeds"] > 0).any()
+    published, seeds = _any(found, "published_accuracy"), "seeds" in found and (found["seeds"] > 0).any()
     noted = found["one_answer"].notna().any()
-    header = ["", "finalist", metric, "test accuracy %", "95 %", *(["note"] if noted else [])]
+    searched = METRICS[metric]
+    by_accuracy = metric == "val_accuracy"
+    header = ["", "finalist", metric]
+    header += [] if by_accuracy else [f"{judges} {searched.title}{unit(searched)}"]
+    header += ["verdict", f"vs best{', points' if not searched.minimised else ''}", "p (Holm)"]
+    header += [f"{judges} accuracy %", "95 %", *(["note"] if noted else [])]
+    header += [] if by_accuracy else ["by accuracy", "vs best, points", "p (Holm)"]
     header += ["published %", "published as"] if published else []
-    header += ["verdict", "vs best, points", "p (Holm)"]
-    header += ["95 % by image", "balanced %", "macro-F1", "loss", "calib. error"]
+    others = [
+        METRICS[name] for name in ("val_loss", "val_balanced_accuracy", "val_macro_f1") if name != metric
+    ]
+    header += ["95 % by image", *(f"{one.title}{unit(one)}" for one in others), "calib. error"]
     header += ["seeds: mean ± sd %"] if seeds else []
-    by_image = found["by_image_accuracy"].notna().any()
+    by_image = _any(found, "by_image_accuracy")
     header += ["split by image %", "leak, points"] if by_image else []
     header += ["trial"]
     rows = []
     for row in found.to_dict("records"):
-        cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}", points(row["test_accuracy"])]
-        cells += [span(row, "test_accuracy"), *([note(row["one_answer"])] if noted else [])]
+        cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}"]
+        cells += [] if by_accuracy else [amount(searched, row["test_value"])]
+        cells += [row["verdict"], gap(searched, row["difference"]), p_value(row["p_holm"])]
+        cells += [points(row["test_accuracy"]), span(row, "test_accuracy")]
+        cells += [note(row["one_answer"])] if noted else []
+        if not by_accuracy:
+            cells += [
+                row["accuracy_verdict"],
+                signed(row["accuracy_difference"]),
+                p_value(row["accuracy_p_holm"]),
+            ]
         cells += [published_span(row), row["published_label"] or ""] if published else []
-        cells += [row["verdict"], signed(row["difference"]), p_value(row["p_holm"])]
-        cells += [span(row, "image_accuracy"), points(row["test_balanced_accuracy"])]
-        cells += [number(row[name]) for name in ("test_macro_f1", "test_loss", "calibration_error")]
+        cells += [span(row, "image_accuracy"), *(amount(one, row[f"test_{one.stem}"]) for one in others)]
+        cells += [number(row["calibration_error"])]
         if seeds:
             mean, spread = row["seed_accuracy_mean"], row["seed_accuracy_sd"]
             cells.append(f"{points(mean)} ± {points(spread)} ({row['seeds']})" if row["seeds"] else "")
@@ -42,6 +74,27 @@ def main_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
             cells += [points(row["by_image_accuracy"]), signed(row["leak"])]
         rows.append([*cells, row["key"]])
     return header, rows
+
+
+def _any(found: "pd.DataFrame", column: str) -> bool:
+    return column in found and bool(found[column].notna().any())
+
+
+def unit(metric: Metric) -> str:
+    """The unit in which a metric is shown: log loss in nats, as it is; shares in percent."""
+    return "" if metric.minimised else " %"
+
+
+def amount(metric: Metric, value: float) -> str:
+    """A metric's value: a loss as it is, a share in percent; empty for NaN."""
+    return number(value) if metric.minimised else points(value)
+
+
+def gap(metric: Metric, value: float) -> str:
+    """A difference in a metric with its sign, in nats or in points; empty for NaN."""
+    if not metric.minimised:
+        return signed(value)
+    return "" if math.isnan(value) else f"{round(value, 3) + 0.0:+.3f}"
 
 
 def note(one_answer: str | None) -> str:
@@ -92,5 +145,13 @@ def markdown(comparison: "Comparison") -> str:
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     notes = [for_markdown(f"Warning: {note}") for note in comparison.warnings]
     found = [part for text in comparison.findings for part in ("", for_markdown(text))]
-    words = [for_markdown(comparison.conclusion), *found, *([""] if notes else []), *notes]
+    folds = comparison.folds
+    judged = [] if folds is None else ["", f"In {folds.count} folds: {folds.conclusion}", *folds.remarks]
+    words = [
+        for_markdown(comparison.conclusion),
+        *map(for_markdown, judged),
+        *found,
+        *([""] if notes else []),
+        *notes,
+    ]
     return "\n".join([*lines, "", *words])

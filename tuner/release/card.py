@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.evaluation.scores import one_answer
+from tuner.release.card_sure import how_sure, percent, points, sure_sentences
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
 from tuner.runs.escaping import for_markdown, markdown_code
 
@@ -15,25 +16,40 @@ __all__ = ["card", "sentences"]
 
 
 def sentences(metrics: Mapping[str, Any]) -> list[str]:
-    """The scores in words, with their uncertainty."""
+    """What was exported, its scores, and how sure its answers are, in words, with their uncertainty."""
+    lines = [f"exported: {metrics['exported']}", *score_sentences(metrics), *sure_sentences(metrics)]
+    return [*lines, _running(metrics["running_cost"])]
+
+
+def _running(cost: Mapping[str, Any]) -> str:
+    """What the exported graph takes to run, in words."""
+    gpu = cost["gpu_images_per_second"]
+    batches = "" if gpu is None else f", {gpu:.0f} images a second in batches on the GPU"
+    return (
+        f"one image takes {cost['milliseconds']:.1f} ms on one thread ({cost['processor']}, ONNX Runtime){batches};"
+        f" {cost['megabytes']:.1f} MB, {cost['parameters'] / 1e6:.1f} million parameters"
+    )
+
+
+def score_sentences(metrics: Mapping[str, Any]) -> list[str]:
+    """The scores on the test images in words."""
     test = metrics["test"]
-    lines = [f"exported: {metrics['exported']}"]
     if test is None:
-        return [*lines, "no score: the test images were trained on as well"]
+        return ["no score: the test images were trained on as well"]
     exported, over = test["exported"], test["over_seeds"]["accuracy"]
     unit = f"{test['images']} test images" + (f" of {test['groups']} groups" if metrics["grouped"] else "")
-    lines += _one_answer(exported)
+    lines = _one_answer(exported)
     lines.append(
-        f"test accuracy of the exported model {_percent(exported['accuracy'])}"
-        f" (95 % interval {_percent(exported['accuracy_95'][0])} to {_percent(exported['accuracy_95'][1])},"
+        f"test accuracy of the exported model {percent(exported['accuracy'])}"
+        f" (95 % interval {percent(exported['accuracy_95'][0])} to {percent(exported['accuracy_95'][1])},"
         f" {unit}), macro-F1 {exported['macro_f1']:.3f}{_span(exported['macro_f1_95'])},"
         f" loss {exported['loss']:.4f}"
     )
     if "why_no_interval" in exported:
         lines.append(f"no interval of every score: {exported['why_no_interval']}")
     spread = over["standard_deviation"]
-    deviation = f", standard deviation {_points(spread)}" if spread is not None else ""
-    lines.append(f"seeds: {over['n']}, mean test accuracy {_percent(over['mean'])}{deviation}")
+    deviation = f", standard deviation {points(spread)}" if spread is not None else ""
+    lines.append(f"seeds: {over['n']}, mean test accuracy {percent(over['mean'])}{deviation}")
     return lines
 
 
@@ -58,6 +74,8 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
         "## Data\n\n" + _data(plan),
         "## Training\n\n" + _training(plan, metrics),
         "## Scores\n\n" + _scores(metrics),
+        "## How sure\n\n" + how_sure(metrics),
+        "## Running it\n\n" + f"- {for_markdown(_running(metrics['running_cost']))}",
         "## Limits\n\n" + _limits(plan, metrics),
         "## Files\n\n" + _files(),
     ]
@@ -102,7 +120,7 @@ def _training(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
 
 def _scores(metrics: Mapping[str, Any]) -> str:
     expected = metrics["expected"]
-    lines = [f"- {for_markdown(line)}" for line in sentences(metrics)[1:]]
+    lines = [f"- {for_markdown(line)}" for line in score_sentences(metrics)]
     error = expected["standard_error"]
     spread = expected["spread"] if error is None else f"± {error:.4f}, {expected['spread']}"
     lines.append(
@@ -149,11 +167,3 @@ def _files() -> str:
 
 def _span(ends: Sequence[float] | None) -> str:
     return "" if ends is None else f" (95 % interval {ends[0]:.3f} to {ends[1]:.3f})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f} points"

@@ -25,10 +25,15 @@ __all__ = ["explain", "require_explain"]
 _OVERLAY = 0.5
 
 
-def require_explain(folder: Path) -> None:
-    """Raise RunProblem unless `folder` holds weights and the package grad-cam is installed."""
+def require_explain(folder: Path, spec: ModelSpec) -> None:
+    """Raise RunProblem unless `folder` holds weights of one model and the package grad-cam is installed."""
     if not folder.is_dir():
         raise RunProblem(f"--explain needs the model folder with {WEIGHTS}, not only {folder.name}")
+    if spec.members > 1:
+        raise RunProblem(
+            f"--explain shows where one model looked, and {folder} holds {spec.members} whose answers are averaged;"
+            " leave --explain out, or retrain without --ensemble"
+        )
     import importlib.util
 
     if importlib.util.find_spec("pytorch_grad_cam") is None:
@@ -55,7 +60,7 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
             if answer.probabilities is None:
                 continue
             seen = picture(read_rgb(Path(answer.path)), spec.image_size, spec.short_side)
-            best_class = int(np.argmax(answer.probabilities))
+            best_class = answer.number
             heat = cam(_tensor(seen, spec), targets=[ClassifierOutputTarget(best_class)])[0]
             drawn = show_cam_on_image(
                 seen.astype(np.float32) / 255, heat, use_rgb=True, image_weight=1 - _OVERLAY

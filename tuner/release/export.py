@@ -1,14 +1,16 @@
 """A trial of a run -> a best.yaml that can be sent to somebody: `tuner export`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trainables.config import METRICS
 from trainables.errors import RunProblem, UnknownName
-from tuner.evaluation.standard_error import bootstrap_standard_error
-from tuner.runs.best import Best, save_best
+from trainables.metrics import METRICS
+from tuner.evaluation.standard_error import validation_error
+from tuner.runs.best import Best, read_best, save_best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, trial_config
+from tuner.runs.ensemble import Member
 from tuner.runs.places import is_taken, try_target
 
 __all__ = ["export"]
@@ -33,10 +35,17 @@ def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml"
             raise RunProblem(f"{path} exists already; choose another --out")
         try_target(path, "--out")
     metric = str(run.record["metric"])
-    spread = bootstrap_standard_error(run, str(row["trial_id"]), trial_config(row), metric)
+    spread = validation_error(run, str(row["trial_id"]), trial_config(row), metric)
     best = best_of(run, row, split_file=beside.name, spread=spread)
+    best = replace(best, ensemble=_ensemble(run))
     save_best(best, out, run.split())
     return best
+
+
+def _ensemble(run: Run) -> tuple[Member, ...]:
+    """The members of the ensemble that a comparison found in the run, none without one."""
+    path = run.path / "best.yaml"
+    return read_best(path).ensemble if path.is_file() else ()
 
 
 def _ranked(run: Run) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ __all__ = ["draw"]
 def draw(
     folder: Path, results: "Sequence[SeedResult]", metrics: Mapping[str, Any], classes: Sequence[str]
 ) -> None:
-    """Write learning_curves.png and, if the model was tested, confusion_matrix.png into `folder`."""
+    """Write learning_curves.png and, if the model was tested, confusion_matrix.png and answered.png into `folder`."""
     folder.mkdir()
     # It tells of every font face that it passes over.
     fonts = logging.getLogger("matplotlib.font_manager")
@@ -40,6 +40,7 @@ def _draw(
     _paint(folder, "learning_curves", (8.0, 3.6), lambda figure: _curves(figure, results), ())
     if metrics["test"] is None:
         return
+    _paint(folder, "answered", (5.6, 3.6), lambda figure: _answered(figure, metrics["answered"]), ())
     names = Names(classes)
     counts = np.array(metrics["test"]["exported"]["confusion"])
     side = 2.5 + 0.5 * min(len(classes), 16)
@@ -81,6 +82,23 @@ def _curves(figure: "Figure", results: "Sequence[SeedResult]") -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
     left.legend(fontsize=8)
     figure.suptitle(f"seeds: {len(results)}, one colour each", fontsize=9)
+
+
+def _answered(figure: "Figure", rows: Sequence[Mapping[str, float]]) -> None:
+    """Accuracy of the test images that are answered, the more doubtful being left unsure from the right to the left."""
+    axes = figure.subplots()
+    told = [row for row in rows if row["accuracy"] is not None]
+    share, accuracy = [row["answered"] for row in told], [row["accuracy"] for row in told]
+    axes.plot(share, accuracy, "-o", color=COLOURS[0], markersize=4)
+    for row in told:
+        place = (row["answered"], row["accuracy"])
+        axes.annotate(
+            f"{row['min_confidence']:g}", place, textcoords="offset points", xytext=(4, 5), fontsize=8
+        )
+    axes.set_xlabel("share of the test images answered")
+    axes.set_ylabel("accuracy on these")
+    axes.set_title("answered from which confidence on", fontsize=9)
+    axes.margins(x=0.08, y=0.15)
 
 
 def _confusion(figure: "Figure", counts: npt.NDArray[np.int64], names: Sequence[str]) -> None:

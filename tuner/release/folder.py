@@ -5,6 +5,7 @@ model.safetensors          the weights; best.yaml says of which model, and train
 labels.json                classes and preprocessing, also inside each of the three
 metrics.json  probabilities.parquet  training.csv  figures/  MODEL_CARD.md
 manifest.json              size and SHA-256 of every file
+model.int8.onnx  int8.json     the same in eight bits and what that costs, if `tuner export --int8` was asked for it
 """
 
 import hashlib
@@ -19,8 +20,10 @@ from trainables.errors import RunProblem
 from tuner.runs.directory import write_atomically
 
 __all__ = [
+    "INT8",
     "LABELS",
     "MANIFEST",
+    "METRICS_FILE",
     "ONNX",
     "PT2",
     "WEIGHTS",
@@ -31,7 +34,8 @@ __all__ = [
 ]
 
 ONNX, PT2, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
-LABELS, MANIFEST = "labels.json", "manifest.json"
+INT8 = "model.int8.onnx"
+LABELS, MANIFEST, METRICS_FILE = "labels.json", "manifest.json", "metrics.json"
 FORMAT = 1
 
 _CHUNK = 2**20
@@ -43,7 +47,11 @@ class ModelSpec:
 
     The short side is scaled to `short_side` pixels (bilinear, antialiased), the middle `image_size` square is
     cut out, uint8 RGB; (value / 255 - mean) / std happens inside the exported graphs. `classes` name the
-    columns of the output.
+    columns of the output. Of an ensemble of `members`, `mean` and `std` are those of the first.
+
+    The probabilities are those of the logits divided by `temperature`. `scores` are what sets of classes are made
+    from, see `tuner.evaluation.conformal`, and `costs` what an answer costs by true class and named class; both are
+    empty where there are none.
     """
 
     model: str
@@ -52,6 +60,10 @@ class ModelSpec:
     short_side: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    members: int = 1
+    temperature: float = 1.0
+    scores: tuple[tuple[float, ...], ...] = ()
+    costs: tuple[tuple[float, ...], ...] = ()
 
     def to_json(self) -> str:
         """The same as a text, class names in their own script."""
@@ -66,7 +78,10 @@ class ModelSpec:
                 raise RunProblem(f"{where} is of another version of tuner; retrain the model with this one")
             mean, std = (tuple(map(float, content.pop(name))) for name in ("mean", "std"))
             classes = tuple(map(str, content.pop("classes")))
-            return cls(**content, classes=classes, mean=_three(mean), std=_three(std))
+            scores, costs = (_table(content.pop(name, ()), len(classes)) for name in ("scores", "costs"))
+            return cls(
+                **content, classes=classes, mean=_three(mean), std=_three(std), scores=scores, costs=costs
+            )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunProblem(
                 f"{where} does not say what tuner's models say of themselves ({error})"
@@ -140,6 +155,14 @@ def _sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _table(rows: Any, classes: int) -> tuple[tuple[float, ...], ...]:
+    """A row of numbers for each class, or none at all."""
+    found = tuple(tuple(map(float, row)) for row in rows)
+    if len(found) not in (0, classes):
+        raise ValueError(f"{len(found)} rows for {classes} classes")
+    return found
 
 
 def _three(values: tuple[float, ...]) -> tuple[float, float, float]:

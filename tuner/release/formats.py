@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.checkpoint import weights_of
 from trainables.data.decode import Pixels
 from trainables.errors import RunProblem
-from trainables.models.classifier import Classifier
 from tuner.release.folder import ONNX, PT2, WEIGHTS, ModelSpec
+from tuner.release.portable import OUTPUTS, Portable
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-__all__ = ["OPSET", "TOLERANCE", "Portable", "largest_difference", "write_formats"]
+__all__ = ["OPSET", "TOLERANCE", "largest_difference", "quiet", "write_formats"]
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -33,39 +33,16 @@ METADATA_KEY = "tuner"
 _EXTERNAL_BYTES = 1_900_000_000
 
 
-class Portable(nn.Module):
-    """Pictures uint8 [b, size, size, 3] to probabilities fp32 [b, classes], normalisation included."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-        # They train and never answer: an exported model need not carry them.
-        classifier.auxiliary = nn.ModuleList()
-        self.register_buffer("mean", torch.tensor(classifier.mean).reshape(1, 3, 1, 1), persistent=True)
-        self.register_buffer("std", torch.tensor(classifier.std).reshape(1, 3, 1, 1), persistent=True)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Probabilities [b, classes] of `images`; rows sum to 1."""
-        values = images.permute(0, 3, 1, 2).float() / 255.0
-        logits = self.classifier((values - self.mean) / self.std)
-        return torch.softmax(logits, dim=1)
-
-
-def write_formats(classifier: Classifier, spec: ModelSpec, folder: Path, images: Pixels) -> dict[str, float]:
-    """Write the three files; the largest difference of probabilities on `images` [n, s, s, 3], by file.
+def write_formats(portable: Portable, spec: ModelSpec, folder: Path, images: Pixels) -> dict[str, float]:
+    """Write the three files; the largest difference of an output on `images` [n, s, s, 3], by file.
 
     Raises RunProblem if a format can't be made, or differs by more than `TOLERANCE` from the PyTorch model.
     """
     from safetensors.torch import save_file
 
-    classifier = classifier.cpu().eval()
-    weights = {name: tensor.contiguous() for name, tensor in weights_of(classifier).items()}
-    save_file(weights, folder / WEIGHTS, metadata={METADATA_KEY: spec.to_json()})
-    portable = Portable(classifier).eval()
-    with _quiet():
+    portable = portable.cpu().eval()
+    save_file(_weights(portable), folder / WEIGHTS, metadata={METADATA_KEY: spec.to_json()})
+    with quiet():
         try:
             exported = _export(portable, spec.image_size)
             torch.export.save(exported, folder / PT2, extra_files={"labels.json": spec.to_json()})
@@ -76,6 +53,17 @@ def write_formats(classifier: Classifier, spec: ModelSpec, folder: Path, images:
                 f" its weights are in {folder / WEIGHTS}"
             ) from error
     return _check(portable, folder, images)
+
+
+def _weights(portable: Portable) -> dict[str, Tensor]:
+    """Those of the classifier; of an ensemble each member's, its number from 0 and a dot before the names."""
+    states = [weights_of(classifier) for classifier in portable.classifiers]
+    alone = len(states) == 1
+    return {
+        name if alone else f"{number}.{name}": tensor.contiguous()
+        for number, state in enumerate(states)
+        for name, tensor in state.items()
+    }
 
 
 def largest_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
@@ -96,7 +84,7 @@ def _write_onnx(exported: "ExportedProgram", spec: ModelSpec, path: Path) -> Non
         dynamo=True,
         opset_version=OPSET,
         input_names=["images"],
-        output_names=["probabilities"],
+        output_names=list(OUTPUTS),
         external_data=False,
         verbose=False,
     )
@@ -111,19 +99,17 @@ def _write_onnx(exported: "ExportedProgram", spec: ModelSpec, path: Path) -> Non
 def _check(portable: Portable, folder: Path, images: Pixels) -> dict[str, float]:
     import onnxruntime
 
-    with torch.inference_mode():
-        truth = portable(torch.from_numpy(images)).numpy()
     session = onnxruntime.InferenceSession(str(folder / ONNX), providers=["CPUExecutionProvider"])
-    with _quiet():
-        loaded: Any = torch.export.load(folder / PT2).module()
-    answers = {
-        ONNX: [session.run(None, {"images": part})[0] for part in (images, images[:1])],
-        PT2: [loaded(torch.from_numpy(part)).detach().numpy() for part in (images, images[:1])],
-    }
-    differences = {
-        name: max(largest_difference(truth, whole), largest_difference(truth[:1], one))
-        for name, (whole, one) in answers.items()
-    }
+    with quiet():
+        program: Any = torch.export.load(folder / PT2).module()
+    differences = dict.fromkeys((ONNX, PT2), 0.0)
+    for part in (images, images[:1]):
+        with torch.inference_mode():
+            truth, loaded = portable(torch.from_numpy(part)), program(torch.from_numpy(part))
+        for name, answer in zip(OUTPUTS, session.run(list(OUTPUTS), {"images": part}), strict=True):
+            gaps = {ONNX: answer, PT2: loaded[name].detach().numpy()}
+            for file, found in gaps.items():
+                differences[file] = max(differences[file], largest_difference(truth[name].numpy(), found))
     for name, gap in differences.items():
         if not gap <= TOLERANCE:
             raise RunProblem(
@@ -134,7 +120,7 @@ def _check(portable: Portable, folder: Path, images: Pixels) -> dict[str, float]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporters' warnings and loggers are kept from the terminal."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)

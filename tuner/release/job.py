@@ -7,26 +7,45 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache import ImageCache
+from tuner.evaluation.statistics import FloatArray
 from tuner.release.images import Images
-from tuner.release.seeds import SeedJob
+from tuner.release.seeds import SeedJob, SeedResult
 from tuner.runs.best import Best
 
-__all__ = ["RetrainConfig", "RetrainPlan", "Retrained", "sample_pictures"]
+__all__ = [
+    "SEEDS",
+    "PlannedMember",
+    "RetrainConfig",
+    "RetrainPlan",
+    "Retrained",
+    "Trained",
+    "sample_pictures",
+]
+
+SEEDS = "seeds"
+"""The folder of the seeds' weights in an unfinished model folder."""
 
 
 @dataclass(frozen=True)
 class RetrainConfig:
-    """What `tuner retrain` is told; None is a default that suits best.yaml or the machine."""
+    """What `tuner retrain` is told; None is a default that suits best.yaml or the machine.
+
+    `seeds` are 5 by default, and 1 of an ensemble. `calibration` is whether a temperature and the sets' thresholds are
+    found; `costs` is a CSV file of what answers cost.
+    """
 
     best: Path
     data: Path | None = None
     labels: Path | None = None
     groups: Path | None = None
     group_regex: str | None = None
-    seeds: int = 5
+    seeds: int | None = None
     epochs: int | None = None
     final: bool = False
     average: bool = False
+    ensemble: bool = False
+    calibration: bool = True
+    costs: Path | None = None
     out: Path | None = None
     concurrent: int | None = None
     cpus_per_trial: float | None = None
@@ -37,6 +56,11 @@ class RetrainConfig:
     def folder(self) -> Path:
         """Where the model goes: `out`, else `model` beside best.yaml."""
         return (self.out or self.best.parent / "model").expanduser().resolve()
+
+    @property
+    def num_seeds(self) -> int:
+        """How many models, each from its own seed."""
+        return self.seeds or (1 if self.ensemble else 5)
 
 
 @dataclass(frozen=True)
@@ -49,16 +73,55 @@ class Retrained:
 
 
 @dataclass(frozen=True)
+class PlannedMember:
+    """One configuration of what is exported: there is one, or those of an ensemble, each taken `count` times.
+
+    `twin` is the same on the training images only; it answers the validation images. None where these are held out
+    anyway, or nobody asks.
+    """
+
+    trial: str
+    count: int
+    job: SeedJob
+    twin: SeedJob | None
+
+
+@dataclass(frozen=True)
 class RetrainPlan:
-    """A retraining that can start: what is trained on what, for how long, and why."""
+    """A retraining that can start: what is trained on what, for how long, and why.
+
+    `costs` [true class, named class] is what answers cost.
+    """
 
     config: RetrainConfig
     best: Best
     images: Images
     trained_parts: tuple[str, ...]
-    job: SeedJob
+    members: tuple[PlannedMember, ...]
     seeds: tuple[int, ...]
     epochs_rule: str
+    costs: FloatArray | None = None
+
+    @property
+    def job(self) -> SeedJob:
+        """What the seeds of the first member do."""
+        return self.members[0].job
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a plan: for each seed the results of its members, and those of the members' twins.
+
+    `twins` are None without calibration, where validation is held out, or if one diverged.
+    """
+
+    models: tuple[tuple[SeedResult, ...], ...]
+    twins: tuple[SeedResult, ...] | None
+
+    @property
+    def results(self) -> list[SeedResult]:
+        """All results but those of twins, seed by seed."""
+        return [result for model in self.models for result in model]
 
 
 def sample_pictures(job: SeedJob, count: int = 16) -> Any:

@@ -18,6 +18,7 @@ from trainables.data.walk import images_below
 from trainables.errors import InvalidValue, RunProblem
 from tuner.release.folder import ONNX, ModelSpec, verify
 from tuner.release.predictions import Prediction
+from tuner.release.rule import Rule, make_rule
 from tuner.tracking.reporter import Reporter
 
 __all__ = ["find_images", "load_model", "predict", "predictions"]
@@ -35,7 +36,7 @@ class Model:
 
     def __call__(self, pictures: Pixels) -> npt.NDArray[np.float32]:
         """Probabilities [n, classes] of `pictures`, uint8 [n, size, size, 3]."""
-        return np.asarray(self.session.run(None, {"images": pictures})[0], dtype=np.float32)
+        return np.asarray(self.session.run(["probabilities"], {"images": pictures})[0], dtype=np.float32)
 
 
 def load_model(path: Path) -> Model:
@@ -111,20 +112,26 @@ def _matching(pattern: Path) -> list[Path]:
         return []
 
 
-def predict(model: Model, images: Sequence[Path], reporter: Reporter | None = None) -> list[Prediction]:
+def predict(
+    model: Model, images: Sequence[Path], reporter: Reporter | None = None, rule: Rule | None = None
+) -> list[Prediction]:
     """The answers for `images`, in their order; a file that can't be read is an answer with an error."""
-    return [answer for batch in predictions(model, images, reporter) for answer in batch]
+    return [answer for batch in predictions(model, images, reporter, rule) for answer in batch]
 
 
 def predictions(
-    model: Model, images: Sequence[Path], reporter: Reporter | None = None
+    model: Model, images: Sequence[Path], reporter: Reporter | None = None, rule: Rule | None = None
 ) -> Iterator[list[Prediction]]:
-    """The answers for `images`, in their order, some at a time, as soon as they are there."""
+    """The answers for `images`, in their order, some at a time, as soon as they are there.
+
+    Without a `rule` it is the model's own, which names a class for every image.
+    """
     spec, done = model.spec, 0
+    rule = rule or make_rule(spec)
     with quiet_decoding(), (reporter or Reporter()).progress("predicting") as progress:
         looks = in_threads(lambda path: _look(path, spec), images, num_workers(None))
         for batch in _batches(zip(images, looks, strict=True)):
-            yield _answer(model, batch)
+            yield _answer(model, rule, batch)
             done += len(batch)
             if progress is not None:
                 progress(done, len(images))
@@ -148,14 +155,14 @@ def _batches(looks: Iterator[tuple[Path, Pixels | str]]) -> Iterator[list[tuple[
         yield batch
 
 
-def _answer(model: Model, batch: Sequence[tuple[Path, Pixels | str]]) -> list[Prediction]:
-    pictures = [look for _, look in batch if not isinstance(look, str)]
-    rows = iter(model(np.stack(pictures)).tolist() if pictures else [])
+def _answer(model: Model, rule: Rule, batch: Sequence[tuple[Path, Pixels | str]]) -> list[Prediction]:
+    seen = [(str(path), look) for path, look in batch if not isinstance(look, str)]
+    answers: Iterator[Prediction] = iter(())
+    if seen:
+        probabilities = model(np.stack([look for _, look in seen]))
+        answers = iter(rule.answers([path for path, _ in seen], probabilities))
     return [
-        Prediction(str(path), None, look)
-        if isinstance(look, str)
-        else Prediction(str(path), tuple(next(rows)))
-        for path, look in batch
+        Prediction(str(path), None, look) if isinstance(look, str) else next(answers) for path, look in batch
     ]
 
 

@@ -14,10 +14,12 @@ from trainables.data.decode import printable
 from trainables.errors import InvalidValue
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["OUT_SUFFIXES", "Prediction", "check_suffix", "write_predictions", "writing"]
+__all__ = ["OUT_SUFFIXES", "UNSURE", "Prediction", "check_suffix", "write_predictions", "writing"]
 
 OUT_SUFFIXES = (".parquet", ".csv", ".json")
-FIXED = ("path", "class", "probability", "error")
+FIXED = ("path", "class", "probability", "error", "set")
+UNSURE = "unsure"
+"""What stands for the class of an image that no class is likely enough for."""
 
 _ROWS_AT_ONCE = 4096
 """Rows of a Parquet file that wait for each other; fewer make slow files."""
@@ -27,14 +29,30 @@ Add = Callable[[Sequence["Prediction"]], None]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image: one probability a class, or None and the `error` why not."""
+    """The answer for one image: one probability a class, or None and the `error` why not.
+
+    `named` is the number of the class that is named, by default the likeliest; `unsure` says that none is likely
+    enough. `classes_in_set` are the numbers of the classes in the image's set, None where no sets were asked for.
+    """
 
     path: str
     probabilities: tuple[float, ...] | None
     error: str | None = None
+    named: int | None = None
+    unsure: bool = False
+    classes_in_set: tuple[int, ...] | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the class that is named, or would be; raises ValueError for an image that can't be read."""
+        if self.probabilities is None:
+            raise ValueError(f"{printable(self.path)} has no answer: {self.error}")
+        if self.named is not None:
+            return self.named
+        return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
     def row(self, classes: Sequence[str]) -> dict[str, Any]:
-        r"""As a row of the table: path, class, probability, error, then one column a class.
+        r"""As a row of the table: path, class, probability, error, set if there is one, then one column a class.
 
         Bytes of the path that are no UTF-8 are written as \xe9.
         """
@@ -42,8 +60,13 @@ class Prediction:
         if self.probabilities is None:
             empty = {"class": None, "probability": None, "error": self.error}
             return {"path": path, **empty, **dict.fromkeys(names)}
-        best = max(range(len(classes)), key=self.probabilities.__getitem__)
-        found = {"class": classes[best], "probability": self.probabilities[best], "error": None}
+        found: dict[str, Any] = {
+            "class": UNSURE if self.unsure else classes[self.number],
+            "probability": self.probabilities[self.number],
+            "error": None,
+        }
+        if self.classes_in_set is not None:
+            found["set"] = [classes[number] for number in self.classes_in_set]
         return {"path": path, **found, **dict(zip(names, self.probabilities, strict=True))}
 
 
@@ -55,13 +78,17 @@ def check_suffix(path: Path) -> None:
 
 def write_predictions(answers: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
     """Write one row an image to `path`, whose suffix says how; raises InvalidValue for another suffix."""
-    with writing(path, classes) as add:
+    with writing(path, classes, sets=any(one.classes_in_set is not None for one in answers)) as add:
         add(answers)
 
 
 @contextlib.contextmanager
-def writing(path: Path, classes: Sequence[str], reporter: Reporter | None = None) -> Iterator[Add]:
-    """A function that adds answers to `path`, which appears when all are there.
+def writing(
+    path: Path, classes: Sequence[str], reporter: Reporter | None = None, *, sets: bool = False
+) -> Iterator[Add]:
+    """A function that adds answers to `path`, which appears when all are there; with `sets` there is a column for them.
+
+    A set is a list; in a .csv file, which has none, it is written as JSON.
 
     They are on disk as they come, in a temporary neighbour. If the block raises, that becomes
     NAME.partial.SUFFIX, so that nothing is lost. Raises InvalidValue for another suffix, or a place where nothing
@@ -78,7 +105,8 @@ def writing(path: Path, classes: Sequence[str], reporter: Reporter | None = None
     writer = writers[path.suffix.lower()]
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
-        opened = _Table(writer(temporary, [*FIXED, *_columns(classes)]), classes)
+        fixed = FIXED if sets else FIXED[:-1]
+        opened = _Table(writer(temporary, [*fixed, *_columns(classes)]), classes)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise InvalidValue(f"{printable(path)} can't be written: {_why(error, path)}") from error
@@ -158,7 +186,10 @@ class _Csv:
         self._writer.writeheader()
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._writer.writerows(rows)
+        self._writer.writerows(
+            row if row.get("set") is None else {**row, "set": json.dumps(row["set"], ensure_ascii=False)}
+            for row in rows
+        )
         self._file.flush()
 
     def close(self) -> None:
@@ -189,8 +220,8 @@ class _Parquet:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        text = {"path", "class", "error"}
-        self._schema = pa.schema([(n, pa.string() if n in text else pa.float64()) for n in names])
+        kinds = {**dict.fromkeys(("path", "class", "error"), pa.string()), "set": pa.list_(pa.string())}
+        self._schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in names])
         self._waiting: list[Mapping[str, Any]] = []
         self._writer = pq.ParquetWriter(path, self._schema)
 

@@ -2,20 +2,28 @@
 
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainables.data.cache import build_cache
 from trainables.errors import InvalidValue, RunProblem
 from trainables.ranges import check_fields
 from tuner.cluster.environment import ray_environment
+from tuner.evaluation.costs import read_costs
 from tuner.release.images import Images, find_images
-from tuner.release.job import RetrainConfig, Retrained, RetrainPlan
-from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_seeds
+from tuner.release.job import SEEDS, PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
+from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_jobs
 from tuner.runs.best import Best, read_best
+from tuner.runs.best_trial import member_of
 from tuner.runs.directory import Run
+from tuner.runs.ensemble import Member
 from tuner.runs.places import is_taken, try_target
 from tuner.tracking.reporter import Reporter
+
+if TYPE_CHECKING:
+    from tuner.cluster.session import RaySession
 
 __all__ = ["RetrainConfig", "Retrained", "check_config", "make_job", "retrain"]
 
@@ -27,7 +35,8 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
     """Train the configuration of a best.yaml anew from `config.seeds` seeds and write a model folder.
 
     It trains on the training and validation images and scores the test images; with `final` it trains on all
-    and reports no score; with `average` validation is held out to judge averages. Raises UserMistake for
+    and reports no score; with `average` validation is held out to judge averages. With `ensemble` the members of the
+    ensemble of best.yaml are trained and exported as one. Raises UserMistake for
     what a person can mend, before anything is trained wherever it can be known.
     """
     reporter = reporter or Reporter()
@@ -42,16 +51,32 @@ def _retrain(config: RetrainConfig, best: Best, reporter: Reporter) -> Retrained
     from tuner.release.writing import finish
 
     work = config.folder.with_name(f".{config.folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-    (work / "seeds").mkdir(parents=True)
+    (work / SEEDS).mkdir(parents=True)
     try:
-        plan = prepare_plan(config, best, work / "seeds", reporter)
+        plan = prepare_plan(config, best, work / SEEDS, reporter)
         with ray_session(config) as session:
-            results = train_seeds(plan.job, plan.seeds, session, reporter)
-        done = finish(plan, _alive(results, reporter), work)
+            trained = _train(plan, session, reporter)
+        done = finish(plan, trained, work)
         work.replace(config.folder)
         return done
     finally:
         _clean(work, reporter)
+
+
+def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trained:
+    """Every member from every seed, and from the first seed the members' twins; all at once as far as they fit."""
+    jobs = [(member.job, plan.seeds) for member in plan.members]
+    jobs += [(member.twin, plan.seeds[:1]) for member in plan.members if member.twin is not None]
+    results = train_jobs(jobs, session, reporter)
+    count = len(plan.members)
+    models, twins = list(zip(*results[:count], strict=True)), tuple(own[0] for own in results[count:])
+    lost = next((twin.error for twin in twins if twin.error is not None), None)
+    if lost is not None:
+        reporter.warn(
+            f"the model that was to answer the validation images diverged ({lost}): the probabilities stay as they"
+            " are, and there are no sets"
+        )
+    return Trained(_alive(models, reporter), twins if twins and lost is None else None)
 
 
 def check_config(config: RetrainConfig) -> None:
@@ -61,6 +86,10 @@ def check_config(config: RetrainConfig) -> None:
         raise InvalidValue(
             "--final trains on every image, which leaves none for --average to judge by; choose one of them"
         )
+    if config.ensemble and config.average:
+        raise InvalidValue(
+            "--ensemble averages the probabilities of several models, --average the weights of one; choose one of them"
+        )
     if is_taken(config.folder):
         raise RunProblem(f"{config.folder} exists already; choose another --out")
     try_target(config.folder, "--out")
@@ -68,6 +97,7 @@ def check_config(config: RetrainConfig) -> None:
 
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
+    members = chosen_members(config, best)
     images = find_images(
         best,
         config.best,
@@ -77,29 +107,83 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
         groups=config.groups,
         group_regex=config.group_regex,
     )
+    costs = None if config.costs is None else read_costs(config.costs, images.classes)
     if config.final:
         parts: tuple[str, ...] = ("train", "val", "test")
     else:
         parts = ("train",) if config.average else ("train", "val")
-    epochs, rule = epochs_rule(best, images, parts, config.epochs)
-    validate, test = config.average, not config.final
-    job = make_job(best, images, parts, epochs, folder, reporter, validate=validate, test=test)
+    planned, rules = [], []
+    for number, member in enumerate(members):
+        own, place = _as_best(best, member), folder / str(number)
+        place.mkdir()
+        epochs, rule = epochs_rule(own, images, parts, config.epochs)
+        validate, test = config.average, not config.final
+        job = make_job(own, images, parts, epochs, place, reporter, validate=validate, test=test)
+        twin = _twin(job, images) if config.calibration and not config.average else None
+        planned.append(PlannedMember(member.trial, member.count, _late_and_alike(job, config, best), twin))
+        rules.append(rule if len(members) == 1 else f"{member.trial}: {rule}")
     plan = RetrainPlan(
         config=config,
         best=best,
         images=images,
         trained_parts=parts,
-        job=_late_and_alike(job, config, best),
-        seeds=tuple(draw_seeds(best.config.seed, config.seeds)),
-        epochs_rule=rule,
+        members=tuple(planned),
+        seeds=tuple(draw_seeds(best.config.seed, config.num_seeds)),
+        epochs_rule="; ".join(rules),
+        costs=costs,
     )
-    reporter.line(f"{images.words}; trains on {' + '.join(parts)}; seeds: {config.seeds}")
-    if config.average:
-        reporter.line("validation is not trained on: it judges whether an average is better")
-    reporter.line(rule)
+    _tell(plan, rules, reporter)
     if not config.final and images.same_split:
         _note_scoring(best, reporter)
     return plan
+
+
+def chosen_members(config: RetrainConfig, best: Best) -> tuple[Member, ...]:
+    """The configuration of best.yaml alone, or those of its ensemble; raises RunProblem if it has none."""
+    if not config.ensemble:
+        return (member_of(best, 1),)
+    if not best.ensemble:
+        raise RunProblem(
+            f"{config.best} records no ensemble; leave --ensemble out, or give the best.yaml of a run in which"
+            " `tuner compare` found one"
+        )
+    return best.ensemble
+
+
+def _as_best(best: Best, member: Member) -> Best:
+    """What best.yaml would say if `member` alone had been chosen."""
+    return replace(
+        best,
+        trial=member.trial,
+        config=member.config,
+        expected=replace(best.expected, epoch=member.epoch),
+        plateau_reduced_after=member.plateau_reduced_after,
+        ensemble=(),
+    )
+
+
+def _twin(job: SeedJob, images: Images) -> SeedJob:
+    """The same on the training images only; it answers the validation images and keeps no weights."""
+    train = set(images.paths("train"))
+    rows = [row for row in job.rows if row[0] in train]
+    return replace(job, rows=rows, test_cache=job.cache, test_paths=images.paths("val"), late=0)
+
+
+def _tell(plan: RetrainPlan, rules: Sequence[str], reporter: Reporter) -> None:
+    config = plan.config
+    reporter.line(
+        f"{plan.images.words}; trains on {' + '.join(plan.trained_parts)}; seeds: {config.num_seeds}"
+    )
+    if config.average:
+        reporter.line("validation is not trained on: it judges whether an average is better")
+    elif config.calibration:
+        one = "one more model" if len(plan.members) == 1 else "one more model of each member"
+        reporter.line(
+            f"{one} trains on the training images only and answers the validation images: the temperature and the"
+            " sets come from these answers (--no-calibration leaves it out)"
+        )
+    for rule in rules:
+        reporter.line(rule)
 
 
 def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int | None) -> tuple[int, str]:
@@ -166,7 +250,7 @@ def _late_and_alike(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:
     """The same, keeping what --average averages: models that started alike, or one seed's late epochs."""
     if not config.average:
         return job
-    late = min(LATE_EPOCHS, job.epochs) if config.seeds == 1 else 1
+    late = min(LATE_EPOCHS, job.epochs) if config.num_seeds == 1 else 1
     return replace(job, run_seed=best.run_seed, late=late)
 
 
@@ -176,17 +260,21 @@ def _cache(images: Images, paths: list[str], image_size: int, reporter: Reporter
         return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
 
 
-def _alive(results: list[SeedResult], reporter: Reporter) -> list[SeedResult]:
-    alive = [result for result in results if result.error is None]
-    for result in results:
-        if result.error is not None:
-            reporter.warn(f"seed {result.seed} diverged and is left out: {result.error}")
+def _alive(
+    models: Sequence[tuple[SeedResult, ...]], reporter: Reporter
+) -> tuple[tuple[SeedResult, ...], ...]:
+    alive = []
+    for model in models:
+        error = next((result.error for result in model if result.error is not None), None)
+        if error is None:
+            alive.append(model)
+        else:
+            reporter.warn(f"seed {model[0].seed} diverged and is left out: {error}")
     if not alive:
         raise RunProblem(
-            f"every seed diverged ({results[0].error}); lower config.learning_rate in best.yaml, or set"
-            " precision: fp32"
+            f"every seed diverged ({error}); lower config.learning_rate in best.yaml, or set precision: fp32"
         )
-    return alive
+    return tuple(alive)
 
 
 def _note_scoring(best: Best, reporter: Reporter) -> None:

@@ -1,4 +1,4 @@
-"""A Ray on which finalists are retrained, for `compare --seeds` and `--also-by-image`. Nothing heavy at import."""
+"""A Ray on which finalists are trained anew, for what `compare` may ask. Nothing heavy at import."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainables.errors import InvalidValue
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
-    from tuner.evaluation.comparison import ByImageScorer, SeedScorer
+    from tuner.evaluation.comparison import ByImageScorer, FoldScorer, SeedScorer
 
-__all__ = ["SeedDemands", "retrained"]
+__all__ = ["Retraining", "SeedDemands", "Trained", "retrained"]
+
+NESTED_FOLDS = 5
+"""Folds where --nested is asked for alone."""
 
 
 @dataclass(frozen=True)
 class SeedDemands:
-    """What the seeds ask of Ray; see `tuner.cluster.session.Demands`."""
+    """What the trainings ask of Ray; see `tuner.cluster.session.Demands`."""
 
     address: str | None = None
     concurrent: int | None = None
@@ -24,30 +28,74 @@ class SeedDemands:
     gpus_per_trial: float | None = None
 
 
+@dataclass(frozen=True)
+class Retraining:
+    """What finalists are to be trained for: other seeds, a random split by image, folds, searches inside these."""
+
+    seeds: int = 0
+    also_by_image: bool = False
+    folds: int = 0
+    nested: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is."""
+        return self.seeds > 0 or self.also_by_image or self.num_folds > 0
+
+    @property
+    def num_folds(self) -> int:
+        """Folds, those of --nested alone included."""
+        return self.folds or (NESTED_FOLDS if self.nested else 0)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What finds the scores of finalists that are trained anew; None for what nobody asked."""
+
+    seeds: "SeedScorer | None" = None
+    by_image: "ByImageScorer | None" = None
+    folds: "FoldScorer | None" = None
+
+
 @contextlib.contextmanager
 def retrained(
-    runs: Sequence[Path], seeds: int, also_by_image: bool, demands: SeedDemands, reporter: Reporter
-) -> "Iterator[tuple[SeedScorer | None, ByImageScorer | None]]":
-    """What scores finalists under `seeds` other seeds, and under a split by image; None for what nobody asked.
+    runs: Sequence[Path], asked: Retraining, demands: SeedDemands, reporter: Reporter
+) -> "Iterator[Trained]":
+    """What trains finalists as `asked`; all train on one Ray, which lives as long as the context.
 
-    Both train on one Ray, which lives as long as the context. Raises RunProblem for `runs` without groups if
-    `also_by_image`.
+    Searches inside folds come first, each on a Ray of its own. Raises RunProblem for `runs` that lack the groups for
+    it, InvalidValue for several runs and `nested`.
     """
-    if seeds < 1 and not also_by_image:
-        yield None, None
+    if not asked.wanted:
+        yield Trained()
         return
     from tuner.cluster.environment import ray_environment
 
     with ray_environment(demands.address):
         from tuner.cluster.session import ray_session
         from tuner.release.by_image import by_image_scores, check_groups
+        from tuner.release.folds import check_folds, fold_answers
+        from tuner.release.nested import nested_searches
         from tuner.release.seed_scores import seed_scores
         from tuner.runs.directory import Run
 
-        if also_by_image:
-            check_groups([Run.open(run) for run in runs])
+        opened, count = [Run.open(run) for run in runs], asked.num_folds
+        if asked.nested and len(opened) > 1:
+            raise InvalidValue("--nested repeats one search; name one run")
+        if asked.also_by_image:
+            check_groups(opened)
+        for run in opened if count else ():
+            check_folds(run, count)
+        winners = nested_searches(opened[0], count, reporter) if asked.nested else []
         with ray_session(demands) as session:
-            yield (
-                (lambda finalists: seed_scores(finalists, seeds, session, reporter)) if seeds else None,
-                (lambda finalists: by_image_scores(finalists, session, reporter)) if also_by_image else None,
+            yield Trained(
+                (lambda finalists: seed_scores(finalists, asked.seeds, session, reporter))
+                if asked.seeds
+                else None,
+                (lambda finalists: by_image_scores(finalists, session, reporter))
+                if asked.also_by_image
+                else None,
+                (lambda finalists: fold_answers(finalists, count, session, reporter, winners))
+                if count
+                else None,
             )

@@ -1,7 +1,7 @@
 """One configuration trained from several seeds at once, on Ray, without a search."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import Diverged, WorkerBroken
+from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits, torch_threads
 from trainables.machine import keep_freed_memory
 from trainables.setting import ComputeConfig
@@ -23,17 +24,18 @@ from tuner.cluster.session import RaySession
 from tuner.evaluation.statistics import FloatArray
 from tuner.tracking.reporter import Reporter
 
-__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs", "train_seeds"]
+__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs"]
 
 
 @dataclass(frozen=True)
 class SeedJob:
     """What all seeds share.
 
-    `rows` are (path, label, part) of the images to train on and, if any, to validate on; `reduced_after` are
+    `rows` are (path, label, part) of the images to train on and, if any, to validate on. The trained model answers
+    the images of `test_paths` in `test_cache`, if there are any. `reduced_after` are
     the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
     None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
-    weights of the last `late` epochs go to `folder`.
+    weights of the last `late` epochs go to `folder`. Without `feature_cache_bytes` frozen features are not kept.
     """
 
     config: TrialConfig
@@ -51,6 +53,7 @@ class SeedJob:
     late: int
     folder: str
     num_threads: int = 1
+    feature_cache_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,16 @@ def draw_seeds(seed: int, count: int) -> list[int]:
     return [int(np.random.SeedSequence([seed, 3, i]).generate_state(1)[0]) for i in range(count)]
 
 
-def train_seeds(
-    job: SeedJob, seeds: Sequence[int], session: RaySession, reporter: Reporter
-) -> list[SeedResult]:
-    """The result of every seed, in their order; as many at once as fit the Ray session."""
-    (results,) = train_jobs([(job, seeds)], session, reporter)
-    return results
-
-
 def train_jobs(
-    jobs: Sequence[tuple[SeedJob, Sequence[int]]], session: RaySession, reporter: Reporter
+    jobs: Sequence[tuple[SeedJob, Sequence[int]]],
+    session: RaySession,
+    reporter: Reporter,
+    on_result: Callable[[int, SeedResult], None] | None = None,
 ) -> list[list[SeedResult]]:
-    """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session."""
+    """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session.
+
+    `on_result` hears of each at once: the job's place and the result.
+    """
     resources = session.resources
     num_threads = max(1, int(resources["cpu"]))
     gpus = resources.get("gpu", 0.0)
@@ -104,7 +105,10 @@ def train_jobs(
                 running[remote.remote(shared[place], seed)] = (place, seed)
             done, _ = ray.wait(list(running), num_returns=1)
             result: SeedResult = ray.get(done[0])
+            place, _ = running[done[0]]
             results[running.pop(done[0])] = result
+            if on_result is not None:
+                on_result(place, result)
             if progress is not None:
                 progress(len(results), count)
             else:
@@ -148,7 +152,7 @@ def _try_seed(job: SeedJob, seed: int, parts: int) -> SeedResult | int:
             raise
         return run.accumulation
     weights = tuple(name for name in kept if name is not None)
-    history = tuple(asdict(metrics) for metrics in run.history)
+    history = tuple(metrics.row() for metrics in run.history)
     return SeedResult(seed, history, weights, _test_logits(job, run))
 
 
@@ -182,7 +186,11 @@ def _start(job: SeedJob, seed: int) -> TrainingRun:
     config = replace(
         with_seed(job.config, seed), patience=0, max_epochs=max(job.config.max_epochs, job.epochs)
     )
-    return TrainingRun(config, data, compute)
+    limit = job.feature_cache_bytes
+    if not limit:
+        return TrainingRun(config, data, compute)
+    shared = FeatureCache.shared(config.model, data.cache, compute, limit, config.augmentation)
+    return TrainingRun(config, data, compute, shared)
 
 
 def _train_epoch(run: TrainingRun, job: SeedJob) -> str | None:

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.config import METRICS
+from trainables import metrics
+from trainables.metrics import METRICS
+from tuner.evaluation.calibration import mean_logits
 from tuner.evaluation.scores import TestScores, score, score_intervals, softmax, why_no_interval
-from tuner.evaluation.statistics import FloatArray, Interval
-from tuner.release.folder import LABELS, ModelSpec, write_json, write_manifest
+from tuner.evaluation.statistics import FloatArray
+from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.seeds import SeedResult, score_weights
+from tuner.release.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.runs.best import save_best
 from tuner.runs.directory import write_atomically
 
 if TYPE_CHECKING:
-    from tuner.release.job import Retrained, RetrainPlan
+    from tuner.release.job import Retrained, RetrainPlan, Trained
+    from tuner.release.portable import Portable
 
 __all__ = ["Chosen", "finish"]
 
@@ -29,52 +33,128 @@ FIRST = "the first seed's model; which one is exported was settled before the te
 
 @dataclass(frozen=True)
 class Chosen:
-    """The weights that are exported, the rule by which they were, and their answers to the test images.
+    """The weights that are exported, one file a member, the rule by which they were, their answers to the test images.
 
     `averaging` says what became of --average; None without it.
     """
 
-    weights: Path
+    weights: tuple[Path, ...]
     rule: str
     seeds: tuple[int, ...]
     test_logits: FloatArray | None
     averaging: Mapping[str, Any] | None = None
 
 
-def finish(plan: "RetrainPlan", results: Sequence[SeedResult], folder: Path) -> "Retrained":
+def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained":
     """Write every file of the model folder into `folder`; what it holds."""
-    from trainables.data.preprocessing import cache_side
-    from trainables.inference import load_classifier
     from tuner.release.card import card, sentences
     from tuner.release.figures import draw
     from tuner.release.formats import write_formats
-    from tuner.release.job import Retrained, sample_pictures
+    from tuner.release.job import SEEDS, Retrained, sample_pictures
 
     job, images = plan.job, plan.images
-    chosen = _choose(plan, results)
-    classifier = load_classifier(job.config, len(job.classes), chosen.weights)
-    side = cache_side(job.image_size)
-    spec = ModelSpec(job.config.model, job.classes, job.image_size, side, classifier.mean, classifier.std)
+    chosen = _choose(plan, trained.models)
+    calibration = _calibration(plan, trained, chosen)
+    portable, spec = _portable(plan, chosen, calibration)
     (folder / LABELS).write_text(spec.to_json() + "\n", encoding="utf-8")
-    differences = write_formats(classifier, spec, folder, sample_pictures(job))
-    metrics = _metrics(plan, results, chosen, differences)
-    write_json(folder / "metrics.json", metrics)
-    _write_tables(plan, results, chosen, folder)
-    draw(folder / "figures", results, metrics, job.classes)
+    differences = write_formats(portable, spec, folder, sample_pictures(job))
+    metrics = _metrics(plan, trained.models, chosen, calibration)
+    metrics["largest_difference_of_exports"] = dict(differences)
+    metrics["running_cost"] = _running_cost(portable, folder)
+    write_json(folder / METRICS_FILE, metrics)
+    _write_tables(plan, trained.models, chosen, spec.temperature, folder)
+    draw(folder / "figures", trained.results, metrics, job.classes)
     again = replace(plan.best, classes=job.classes, data=images.data, split=images.source)
     again = replace(again, split=replace(again.split, file="best.split.parquet"))
     save_best(again, folder / "best.yaml", images.split)
     (folder / "MODEL_CARD.md").write_text(card(plan, metrics), encoding="utf-8")
-    shutil.rmtree(job.folder)
+    shutil.rmtree(folder / SEEDS)
     write_manifest(folder)
     return Retrained(plan.config.folder, metrics, tuple(sentences(metrics)))
 
 
-def _choose(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
-    first = results[0]
-    if not plan.config.average:
-        return Chosen(Path(first.weights[-1]), FIRST, (first.seed,), first.test_logits)
-    return _averaged(plan, results)
+def _portable(
+    plan: "RetrainPlan", chosen: Chosen, calibration: Calibration | None
+) -> "tuple[Portable, ModelSpec]":
+    """The module that is exported, and what it says of itself."""
+    from trainables.data.preprocessing import cache_side
+    from trainables.inference import load_classifier
+    from tuner.release.portable import Portable
+
+    job, counts = plan.job, [member.count for member in plan.members]
+    classifiers = [
+        load_classifier(member.job.config, len(job.classes), weights)
+        for member, weights in zip(plan.members, chosen.weights, strict=True)
+    ]
+    temperature = 1.0 if calibration is None else calibration.temperature
+    spec = ModelSpec(
+        model=" + ".join(dict.fromkeys(member.job.config.model for member in plan.members)),
+        classes=job.classes,
+        image_size=job.image_size,
+        short_side=cache_side(job.image_size),
+        mean=classifiers[0].mean,
+        std=classifiers[0].std,
+        members=len(classifiers),
+        temperature=temperature,
+        scores=() if calibration is None else calibration.scores,
+        costs=() if plan.costs is None else tuple(map(tuple, plan.costs.tolist())),
+    )
+    return Portable(*classifiers, counts=counts, temperature=temperature), spec
+
+
+def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:
+    """What the exported graph takes on this machine, for metrics.json."""
+    from tuner.evaluation.running_cost import count_parameters, of_onnx
+    from tuner.runs.hardware import hardware
+
+    cost = of_onnx(folder / ONNX, count_parameters(*portable.classifiers))
+    return {**asdict(cost), "processor": hardware()["processor"]}
+
+
+def _choose(plan: "RetrainPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:
+    first = models[0]
+    if plan.config.average:
+        return _averaged(plan, [result for (result,) in models])
+    files = tuple(Path(result.weights[-1]) for result in first)
+    rule = (
+        FIRST
+        if len(first) == 1
+        else f"an ensemble of {_members(plan)}, their probabilities averaged; {FIRST}"
+    )
+    return Chosen(files, rule, (first[0].seed,), _logits(plan, first))
+
+
+def _members(plan: "RetrainPlan") -> str:
+    return ", ".join(
+        member.trial if member.count == 1 else f"{member.trial} ({member.count} times)"
+        for member in plan.members
+    )
+
+
+def _logits(plan: "RetrainPlan", model: Sequence[SeedResult]) -> FloatArray | None:
+    """What a model answers the test images (its twins the validation images); of an ensemble the mean."""
+    answers = [result.test_logits for result in model if result.test_logits is not None]
+    if len(answers) < len(model):
+        return None
+    counts = [member.count for member in plan.members]
+    return answers[0] if len(answers) == 1 else mean_logits(answers, counts)
+
+
+def _calibration(plan: "RetrainPlan", trained: "Trained", chosen: Chosen) -> Calibration | None:
+    """The temperature and the scores of sets, from answers to validation images that were not trained on."""
+    if plan.config.calibration and plan.config.average:
+        logits: FloatArray | None = score_weights(plan.job, str(chosen.weights[0]), "val")
+        held_out = "by this model, which was not trained on them"
+    else:
+        logits = None if trained.twins is None else _logits(plan, trained.twins)
+        held_out = "by another model of the same seed, trained on the training images only"
+    return None if logits is None else calibrate(_answers(plan, "val", logits), held_out)
+
+
+def _answers(plan: "RetrainPlan", part: str, logits: FloatArray) -> Answers:
+    split = plan.images.split
+    groups = tuple(map(str, split.loc[split["split"] == part, "group"]))
+    return Answers(logits, _labels(plan, part), groups)
 
 
 def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
@@ -88,11 +168,13 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
     files = [result.weights[-1] for result in results] if of_seeds else list(results[0].weights)
     place = Path(job.folder) / "average.safetensors"
     labels = _labels(plan, "val")
+    named = plan.best.expected.positive
+    positive = job.classes.index(named) if named in job.classes else None
 
     def judge(state: Mapping[str, Any]) -> float:
         save_file(dict(state), place)
-        found = score(labels, score_weights(job, str(place), "val"))
-        return -METRICS[metric].cost(float(getattr(found, metric.removeprefix("val_"))))
+        answers = metrics.Answers(labels, score_weights(job, str(place), "val"), positive)
+        return -METRICS[metric].cost(METRICS[metric].compute(answers))
 
     soup = greedy_soup([load_file(file) for file in files], judge)
     save_file(dict(soup.state), place)
@@ -113,23 +195,27 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
         metric: METRICS[metric].cost(-soup.score),
     }
     logits = score_weights(job, str(place), "test")
-    return Chosen(place, rule, tuple(seeds), logits, averaging)
+    return Chosen((place,), rule, tuple(seeds), logits, averaging)
 
 
 def _metrics(
-    plan: "RetrainPlan", results: Sequence[SeedResult], chosen: Chosen, differences: Mapping[str, float]
+    plan: "RetrainPlan",
+    models: Sequence[Sequence[SeedResult]],
+    chosen: Chosen,
+    calibration: Calibration | None,
 ) -> dict[str, Any]:
     """What metrics.json says; `test` is absent where nothing was left to test on."""
     images, best = plan.images, plan.best
     metrics: dict[str, Any] = {
         "model": best.config.model,
+        "classes": list(plan.job.classes),
         "strategy": best.config.strategy,
         "trial": best.trial,
         "trained_on": list(plan.trained_parts),
         "trained_images": sum(part == "train" for _, _, part in plan.job.rows),
         "epochs": plan.job.epochs,
         "epochs_rule": plan.epochs_rule,
-        "seeds": [result.seed for result in results],
+        "seeds": [model[0].seed for model in models],
         "exported": chosen.rule,
         "exported_seeds": list(chosen.seeds),
         "split": images.words,
@@ -137,15 +223,21 @@ def _metrics(
         "data_fingerprint": images.data.fingerprint,
         "grouped": images.grouped,
         "expected": {**asdict(best.expected), "scores": dict(best.expected.scores)},
-        "largest_difference_of_exports": dict(differences),
     }
+    if len(plan.members) > 1:
+        metrics["ensemble"] = [
+            {"trial": one.trial, "count": one.count, "model": one.job.config.model, "epochs": one.job.epochs}
+            for one in plan.members
+        ]
     if chosen.averaging is not None:
         metrics["averaging"] = dict(chosen.averaging)
-    if chosen.test_logits is None:
+    test = None if chosen.test_logits is None else _answers(plan, "test", chosen.test_logits)
+    metrics |= uncertainty(plan.job.classes, calibration, test, plan.costs)
+    if test is None:
         return {**metrics, "test": None, "why_no_test": "--final: the test images were trained on"}
-    labels = _labels(plan, "test")
-    by_seed = [score(labels, r.test_logits) for r in results if r.test_logits is not None]
-    return {**metrics, "test": _test(plan, labels, chosen.test_logits, by_seed)}
+    by_seed = [score(test.labels, logits) for model in models if (logits := _logits(plan, model)) is not None]
+    temperature = 1.0 if calibration is None else calibration.temperature
+    return {**metrics, "test": _test(plan, test.labels, test.logits / temperature, by_seed)}
 
 
 def _test(
@@ -157,14 +249,14 @@ def _test(
     sure = score_intervals(labels, logits, groups)
     exported: dict[str, Any] = {name: getattr(found, name) for name in SCORES}
     for name in INTERVALS:
-        exported[f"{name}_95"] = _ends(getattr(sure, name))
+        exported[f"{name}_95"] = ends(getattr(sure, name))
     if sure.alone:
         names = [plan.job.classes[code] for code in sure.alone]
         exported["why_no_interval"] = why_no_interval(names, "group" if plan.images.grouped else "image")
     per_class = {
         label: {
             **{name: getattr(found, name)[i] for name in ("precision", "recall", "f1", "auc")},
-            "auc_95": _ends(sure.auc[i]),
+            "auc_95": ends(sure.auc[i]),
         }
         for i, label in enumerate(plan.job.classes)
     }
@@ -175,10 +267,6 @@ def _test(
         "by_seed": [{name: getattr(one, name) for name in SCORES} for one in by_seed],
         "over_seeds": {name: _spread([getattr(one, name) for one in by_seed]) for name in SCORES},
     }
-
-
-def _ends(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
 
 
 def _spread(values: Sequence[float]) -> dict[str, float | int | None]:
@@ -192,11 +280,22 @@ def _labels(plan: "RetrainPlan", part: str) -> Any:
     return np.array([number[str(v)] for v in split.loc[split["split"] == part, "label"]], dtype=np.int64)
 
 
-def _write_tables(plan: "RetrainPlan", results: Sequence[SeedResult], chosen: Chosen, folder: Path) -> None:
+def _write_tables(
+    plan: "RetrainPlan",
+    models: Sequence[Sequence[SeedResult]],
+    chosen: Chosen,
+    temperature: float,
+    folder: Path,
+) -> None:
     import pandas as pd
 
-    history = pd.DataFrame([{"seed": r.seed, **epoch} for r in results for epoch in r.history])
-    history = history.rename(
+    rows = [
+        {"seed": result.seed, "trial": member.trial, **epoch}
+        for model in models
+        for member, result in zip(plan.members, model, strict=True)
+        for epoch in result.history
+    ]
+    history = pd.DataFrame(rows).rename(
         columns={"train_accuracy": "train_acc", "val_accuracy": "val_acc", "epoch_seconds": "seconds"}
     )
     first = ["seed", "epoch", "train_loss", "val_loss", "train_acc", "val_acc", "learning_rate", "seconds"]
@@ -207,6 +306,6 @@ def _write_tables(plan: "RetrainPlan", results: Sequence[SeedResult], chosen: Ch
     test = plan.images.split[plan.images.split["split"] == "test"][["path", "group", "label"]]
     fixed = ("path", "group", "label")
     columns = [f"class {name}" if name in fixed else name for name in plan.job.classes]
-    answers = pd.DataFrame(softmax(chosen.test_logits), columns=columns)
+    answers = pd.DataFrame(softmax(chosen.test_logits / temperature), columns=columns)
     table = test.reset_index(drop=True).join(answers)
     write_atomically(folder / "probabilities.parquet", lambda file: table.to_parquet(file, index=False))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
-from trainables.config import FIELDS, METRICS, PRECISIONS, TrialConfig, plain_type
+from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
+from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
-from tuner.runs.sections import Section, is_real, is_whole
+from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
+from tuner.runs.sections import Section, is_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,8 @@ _HEADER = """\
 class Expected:
     """The score on the validation images at the trial's best `epoch`, and its spread.
 
-    `standard_error` is what `spread` says it is; None where there is nothing to take it from.
+    `standard_error` is what `spread` says it is; None where there is nothing to take it from. `positive` is the class
+    that metrics of one class are of.
     """
 
     metric: str
@@ -40,6 +43,7 @@ class Expected:
     standard_error: float | None
     spread: str
     scores: Mapping[str, float]
+    positive: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Best:
     """Everything that best.yaml says.
 
     `plateau_reduced_after` are the epochs after which a plateau schedule lowered the head's rate. `mean` and
-    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation.
+    `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation. `ensemble`
+    are the members of the ensemble that validation chose, if one was looked for.
     """
 
     trial: str
@@ -96,6 +101,7 @@ class Best:
     split: SplitSource
     versions: Mapping[str, str]
     plateau_reduced_after: tuple[int, ...] = ()
+    ensemble: tuple[Member, ...] = ()
 
 
 def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
@@ -137,12 +143,15 @@ def to_record(best: Best) -> dict[str, Any]:
     }
     if best.config.schedule == "plateau":
         record["plateau_reduced_after"] = list(best.plateau_reduced_after)
+    if best.ensemble:
+        record["ensemble"] = to_records(best.ensemble)
     return record
 
 
 TOP = (
     *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),
     *("normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
+    "ensemble",
 )
 
 
@@ -159,7 +168,7 @@ def read_best(path: Path) -> Best:
     data = _data(top.section("data"))
     classes = _classes(top, data)
     plateau = config.schedule == "plateau"
-    reduced = top.take("plateau_reduced_after", _epochs, "a list of epochs") if plateau else []
+    reduced = top.take("plateau_reduced_after", are_epochs, "a list of epochs") if plateau else []
     return Best(
         trial=top.text("trial"),
         run=top.text("run"),
@@ -176,6 +185,7 @@ def read_best(path: Path) -> Best:
         split=_split(top.section("split")),
         versions=dict(top.section("versions").content),
         plateau_reduced_after=tuple(reduced),
+        ensemble=members_of(top, _config),
     )
 
 
@@ -190,9 +200,8 @@ def _config(top: Section) -> TrialConfig:
         strategies.check(section.text("strategy"), config.model)
     except UserMistake as error:
         text = str(error)
-        raise type(error)(
-            text if text.startswith(str(top.path)) else f"{top.path}: config: {text}"
-        ) from error
+        where = f"{top.path}: {f'{top.name}.' if top.name else ''}config"
+        raise type(error)(text if text.startswith(str(top.path)) else f"{where}: {text}") from error
     return config
 
 
@@ -223,7 +232,7 @@ def _normalisation(
 
 
 def _expected(section: Section) -> Expected:
-    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores"))
+    section.only(("metric", "value", "epoch", "standard_error", "spread", "scores", "positive"))
     known = ", ".join(METRICS)
     return Expected(
         metric=section.take("metric", lambda value: value in METRICS, f"one of {known}"),
@@ -236,6 +245,7 @@ def _expected(section: Section) -> Expected:
         ),
         spread=section.text("spread"),
         scores={str(name): float(value) for name, value in section.section("scores").content.items()},
+        positive=section.text_or_null("positive") if "positive" in section.content else None,
     )
 
 
@@ -283,7 +293,3 @@ def _split(section: Section) -> SplitSource:
 
 def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(path, str) for path in value)
-
-
-def _epochs(value: Any) -> bool:
-    return isinstance(value, list) and all(is_whole(epoch, 1) for epoch in value)

@@ -8,11 +8,12 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
 from tuner.runs.directory import Run, trial_config
+from tuner.runs.ensemble import Member
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["best_of", "part_counts", "write_best"]
+__all__ = ["best_of", "member_of", "part_counts", "write_best"]
 
 NEIGHBOURS = 2
 """Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
@@ -40,7 +41,7 @@ def best_of(
     record = run.record
     config = trial_config(row)
     epochs = run.epochs(str(row["trial_id"]))
-    expected = _expected(row, str(record["metric"]), epochs, spread)
+    expected = _expected(row, record, epochs, spread)
     origin = source(config.model)
     data = record["data"]
     low, middle, high = data["fractions"]
@@ -78,20 +79,30 @@ def best_of(
     )
 
 
+def member_of(best: Best, count: int) -> Member:
+    """The trial of `best` as a member of an ensemble that takes it `count` times."""
+    return Member(best.trial, count, best.expected.epoch, best.config, best.plateau_reduced_after)
+
+
 def part_counts(split: "pd.DataFrame") -> dict[str, int]:
     """Images of `split` by part."""
     return {part: int((split["split"] == part).sum()) for part in ("train", "val", "test")}
 
 
 def _expected(
-    row: Mapping[str, Any], metric: str, epochs: "pd.DataFrame", spread: tuple[float | None, str] | None
+    row: Mapping[str, Any],
+    record: Mapping[str, Any],
+    epochs: "pd.DataFrame",
+    spread: tuple[float | None, str] | None,
 ) -> Expected:
     value, epoch = row["value"], row["best_epoch"]
     if value is None or value != value or epoch is None or epoch != epoch:
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
+    metric = str(record["metric"])
     error, how = spread or _epoch_spread(epochs, metric, int(epoch))
-    scores = {name: float(row[name]) for name in row if name.startswith("val_") and row[name] == row[name]}
-    return Expected(metric, float(value), int(epoch), error, how, scores)
+    measured = {name: row[name] for name in row if name.startswith("val_") and row[name] is not None}
+    scores = {name: float(value) for name, value in measured.items() if value == value}
+    return Expected(metric, float(value), int(epoch), error, how, scores, record.get("positive"))
 
 
 def _epoch_spread(epochs: "pd.DataFrame", metric: str, best: int) -> tuple[float | None, str]:

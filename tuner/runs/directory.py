@@ -21,13 +21,13 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from trainables.config import FIELDS, EpochMetrics, TrialConfig, plain_type
+from trainables.config import EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
 from trainables.errors import RunProblem
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ PROBE = "probe.json"
 
 STATUSES = ("completed", "stopped", "failed")
 """completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
-
-MEASURED = tuple(f.name for f in fields(EpochMetrics) if f.name.startswith(("val_", "train_")))
-"""The metrics of its best epoch that a trial's row repeats."""
 
 HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strategy"))
 """One column of `trials.parquet` each, null where it had no meaning."""
@@ -63,7 +60,7 @@ class TrialRow:
     best_epoch: int | None = None
     epochs: int = 0
     value: float | None = None
-    metrics: Mapping[str, float] | None = None
+    metrics: Mapping[str, float | None] | None = None
     seconds: float = 0.0
     error: str | None = None
     weights: str | None = None
@@ -79,33 +76,33 @@ class TrialRow:
 
 
 def epochs_schema() -> "pa.Schema":
-    """Columns of `epochs/`: trial_id, then the fields of EpochMetrics."""
+    """Columns of `epochs/`: trial_id, then those of an epoch."""
     import pyarrow as pa
 
-    return pa.schema([("trial_id", pa.string()), *_columns(fields(EpochMetrics))])
+    return pa.schema([("trial_id", pa.string()), *_columns(EPOCH_COLUMNS)])
 
 
 def trials_schema() -> "pa.Schema":
     """Columns of `trials.parquet`, in their order: TrialRow's, among them the config's and `MEASURED`."""
     import pyarrow as pa
 
-    measured = [f for f in fields(EpochMetrics) if f.name in MEASURED]
+    measured = {name: EPOCH_COLUMNS[name] for name in MEASURED}
     columns: list[tuple[str, pa.DataType]] = []
     for field in fields(TrialRow):
-        columns += _columns(measured if field.name == "metrics" else [field])
+        columns += _columns(measured if field.name == "metrics" else {field.name: plain_type(field)})
         if field.name == "number":
-            columns += _columns([FIELDS["model"], FIELDS["strategy"]])
+            columns += _columns({name: plain_type(FIELDS[name]) for name in ("model", "strategy")})
         elif field.name == "error":
-            columns += _columns([FIELDS[name] for name in HYPERPARAMETERS])
+            columns += _columns({name: plain_type(FIELDS[name]) for name in HYPERPARAMETERS})
     return pa.schema(columns)
 
 
-def _columns(chosen: Iterable[Field[Any]]) -> "list[tuple[str, pa.DataType]]":
-    """Name and type of each field's column, null where the field may be None."""
+def _columns(chosen: Mapping[str, type]) -> "list[tuple[str, pa.DataType]]":
+    """Name and Arrow's type of each column; any may hold nulls."""
     import pyarrow as pa
 
     kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    return [(field.name, kinds[plain_type(field)]) for field in chosen]
+    return [(name, kinds[kind]) for name, kind in chosen.items()]
 
 
 def flat_row(row: TrialRow, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +249,7 @@ class Run:
         write_atomically(self.path / PROBE, lambda file: file.write_text(text, encoding="utf-8"))
 
     def write_epochs(self, trial_id: str, epochs: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the part of `trial_id` by `epochs`, one mapping of EpochMetrics each."""
+        """Replace the part of `trial_id` by `epochs`, one mapping of EPOCH_COLUMNS each."""
         rows = [{"trial_id": trial_id, **epoch} for epoch in epochs]
         self._write_rows(f"epochs/{trial_id}.parquet", rows, epochs_schema())
 

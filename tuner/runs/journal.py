@@ -11,8 +11,8 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from trainables.config import METRICS
 from trainables.errors import RunProblem
+from trainables.metrics import METRICS
 
 STUDY_NAME = "tuner"
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainables.config import METRICS, EpochMetrics, TrialConfig
+from trainables.config import EPOCH_COLUMNS, TrialConfig
+from trainables.metrics import METRICS
 from tuner.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ EPOCH, END, FINAL_TEST = "epoch", "end", "final_test"
 class Event:
     """One thing that happened to a trial; plain values only, so it can be written as a line of JSON.
 
-    `kind` is epoch, end or final_test. `values` are the fields of EpochMetrics, the row of `trials.parquet` or
-    the row of the comparison. `parameters` are the fields of TrialConfig. `is_best` says that no
+    `kind` is epoch, end or final_test. `values` are the columns of an epoch that have a value, the row of
+    `trials.parquet` or the row of the comparison. `parameters` are the fields of TrialConfig. `is_best` says that no
     earlier epoch of the trial was as good.
     """
 
@@ -51,7 +52,9 @@ def epoch_event(
     trial_id: str, config: TrialConfig, epochs: Mapping[int, Mapping[str, Any]], number: int, metric: str
 ) -> Event:
     """The event of epoch `number` of a trial whose `epochs` are known by number."""
-    values = {name: epochs[number][name] for name in EpochMetrics.__dataclass_fields__}
+    measured = {name: _plain(epochs[number].get(name)) for name in EPOCH_COLUMNS}
+    # A metric that needs a positive class, or that a run of an earlier version did not know, has no value.
+    values = {name: value for name, value in measured.items() if value is not None}
     best = improved({epoch: row[metric] for epoch, row in epochs.items()}, number, metric)
     return Event(EPOCH, trial_id, config.combination, asdict(config), values, best)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainables.metrics import METRICS
 from tuner.runs.directory import write_atomically
 from tuner.runs.hardware import usual_ray_folder
 from tuner.runs.places import try_folder
@@ -17,10 +18,10 @@ PREFIX = "ray_"
 PANELS: Sequence[tuple[str, str, tuple[tuple[str, str], ...]]] = (
     ("Best value", "stat", (("tuner_best_value", "{{run}}"),)),
     ("Trials", "stat", (("tuner_trials", "{{state}}"), ("tuner_trials_planned", "planned"))),
-    ("Validation loss", "timeseries", (("tuner_trial_val_loss", "{{trial}}"),)),
-    ("Validation accuracy", "timeseries", (("tuner_trial_val_accuracy", "{{trial}}"),)),
-    ("Balanced accuracy", "timeseries", (("tuner_trial_val_balanced_accuracy", "{{trial}}"),)),
-    ("Macro F1", "timeseries", (("tuner_trial_val_macro_f1", "{{trial}}"),)),
+    *(
+        (f"Validation: {metric.title}", "timeseries", ((f"tuner_trial_{metric.name}", "{{trial}}"),))
+        for metric in METRICS.values()
+    ),
     ("Training loss", "timeseries", (("tuner_trial_train_loss", "{{trial}}"),)),
     ("Epoch", "timeseries", (("tuner_trial_epoch", "{{trial}}"),)),
     ("Learning rate", "timeseries", (("tuner_trial_learning_rate", "{{trial}}"),)),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tuner.runs.directory import MEASURED
+from trainables.config import MEASURED
 from tuner.runs.escaping import for_prometheus
 from tuner.tracking.events import Event
 
@@ -74,7 +74,8 @@ class Gauges:
         """Set the trial's gauges and add to the counters."""
         values = event.values
         for name in (*MEASURED, "epoch", "learning_rate", "epoch_seconds"):
-            self._set(f"tuner_trial_{name}", values[name], self._trial(trial))
+            if name in values:
+                self._set(f"tuner_trial_{name}", values[name], self._trial(trial))
         if values["epoch_seconds"] > 0:
             speed = self._images / values["epoch_seconds"]
             self._set("tuner_images_per_second", speed, self._trial(trial))

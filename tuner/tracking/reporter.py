@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from trainables.config import METRICS
+from trainables.metrics import METRICS
 
 """The metrics of a table of trials, beside the one that was searched by."""
 
@@ -57,8 +57,9 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
         missing = value is None or value != value or row["status"] == "failed"
         return (missing, 0.0 if missing else METRICS[metric].cost(value))
 
-    others = [name for name in METRICS if name != metric]
     ranked = sorted(rows, key=rank)[:most]
+    measured = [name for name in METRICS if any(row.get(name) == row.get(name) is not None for row in ranked)]
+    others = [name for name in measured if name != metric]
     counts = range(len(others), -1, -1)
     tables = [_best_trials(ranked, metric, others[:count]) for count in counts]
     return Fitting([*tables, _best_trials(ranked, metric, (), with_source=False)])

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import search_spaces
 from search_spaces import Space
-from trainables import models, strategies
-from trainables.config import METRICS, PRECISIONS
+from trainables import metrics, models, strategies
+from trainables.config import PRECISIONS
 from trainables.errors import InvalidValue, UnknownName
+from trainables.metrics import METRICS
 from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
 from tuner.tracking import sinks
@@ -50,6 +51,7 @@ class SearchConfig:
     weights_dir: Path | None = None
     precision: str = "auto"
     metric: str = "val_loss"
+    positive: str | None = None
     seed: int = 0
     time_budget_s: float | None = None
     name: str | None = None
@@ -75,6 +77,9 @@ class SearchConfig:
         from trainables.data.split import parse_fractions
 
         parse_fractions(self.split)
+        object.__setattr__(self, "metric", metrics.canonical(self.metric))
+        if METRICS[self.metric].needs_positive and self.positive is None:
+            raise InvalidValue(f"--metric {self.metric} is of one class; say which by --positive CLASS")
         for name in ("labels", "without"):
             if self.data is None and getattr(self, name) is not None:
                 raise InvalidValue(
@@ -85,8 +90,6 @@ class SearchConfig:
                 "--groups-from-similar looks through your images, and the drawn sample pictures have their groups;"
                 " say where yours are: --data FOLDER"
             )
-        if self.metric not in METRICS:
-            raise UnknownName.of("metric", self.metric, METRICS)
         if self.precision not in PRECISIONS:
             raise UnknownName.of("precision", self.precision, PRECISIONS)
         check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())

@@ -21,4 +21,5 @@ def run_context(prepared: Prepared, num_threads: int) -> RunContext:
         feature_cache_bytes=prepared.feature_cache_bytes,
         data=str(prepared.run.record["data"].get("folder", "")),
         storage=prepared.storage,
+        positive=None if prepared.positive is None else prepared.classes.index(prepared.positive),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
-from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
+from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
@@ -52,6 +52,7 @@ def load_data(
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
+    _check_positive(config, scan)
     split, similar = _split(config, scan, groups_csv, reporter)
     return Examined(scan, split, weights, sample, groups_csv, similar)
 
@@ -60,8 +61,16 @@ def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
     """The same without a space: whoever asks sees to the weights."""
     folder, groups_csv, sample = _data_source(config, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
+    _check_positive(config, scan)
     split, similar = _split(config, scan, groups_csv, reporter)
     return Examined(scan, split, config.weights, sample, groups_csv, similar)
+
+
+def _check_positive(config: SearchConfig, scan: "Scan") -> None:
+    """Raise UnknownName if the positive class is none of the classes."""
+    classes = [str(name) for name in scan.classes]
+    if config.positive is not None and config.positive not in classes:
+        raise UnknownName.of("class", config.positive, classes)
 
 
 def build_run_cache(

@@ -8,8 +8,9 @@ from typing import Any
 import search_spaces
 from search_spaces import Space
 from search_spaces.sampling import GivenTrial
-from trainables.config import METRICS, TrialConfig
+from trainables.config import TrialConfig
 from trainables.errors import InvalidValue, UserMistake
+from trainables.metrics import METRICS
 from tuner.runs.directory import Run, rows_of, trial_config
 
 __all__ = ["EACH", "Earlier", "find_earlier"]

@@ -65,6 +65,7 @@ class Prepared:
     prior: bool = False
     earlier: Sequence[Mapping[str, Any]] = ()
     until_settled: bool = False
+    positive: str | None = None
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -125,6 +126,7 @@ def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
         weights=record["weights"],
         precision=record["precision"],
         metric=record["metric"],
+        positive=record.get("positive"),
         seed=record["seed"],
         allowed={name: tuple(choices) for name, choices in settings["allowed"].items()},
         **{name: settings[name] for name in names - {"allowed"}},
@@ -139,6 +141,7 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, stor
         "space_fingerprint": space_fingerprint(settings.space),
         "grid": settings.space.grid,
         "metric": config.metric,
+        "positive": config.positive,
         "seed": config.seed,
         "image_size": settings.image_size,
         "weights": found.weights,

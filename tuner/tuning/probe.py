@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
-VERSION = 1
+VERSION = 2
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
@@ -241,25 +241,17 @@ def _kept_or_probed(
 ) -> tuple[Probed, bool]:
     """What is kept of an equal probe, or a new one; and whether it was kept."""
     from trainables.data import cache_home
-    from trainables.frozen_features import FeatureCache, FeatureKey
+    from trainables.frozen_features import FeatureCache
 
-    key = FeatureKey(
-        model=name,
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=images.cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    rest = (VERSION, key.digest, images.classes, images.seed, *_split_of(images))
+    features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
+    rest = (VERSION, features.key.digest, images.classes, images.seed, *_split_of(images))
     digest = hashlib.sha256(repr(rest).encode()).hexdigest()[:24]
     file = cache_home() / "probes" / f"{digest}.json"
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         return Probed(**{**kept, "losses": tuple(kept["losses"])}), True
     except (OSError, ValueError, TypeError, KeyError):
-        row = _probe(name, images, compute, FeatureCache(key, images.cache, compute.device, limit_bytes))
+        row = _probe(name, images, compute, features)
     from tuner.runs.directory import write_atomically
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -296,7 +288,7 @@ def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) 
     folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
     l2, _ = choose_l2(train, labels, len(images.classes), folds)
     logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
-    scores = score_logits(logits, truth, len(images.classes))
+    scores = score_logits(logits, truth)
     losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
     half = half_width(losses, images.val_groups)
     known = find(name)
@@ -310,11 +302,11 @@ def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) 
         features=classifier.width,
         milliseconds=milliseconds,
         l2=l2,
-        log_loss=scores.loss,
-        low=None if half is None else scores.loss - half,
-        high=None if half is None else scores.loss + half,
-        accuracy=scores.accuracy,
-        balanced_accuracy=scores.balanced_accuracy,
+        log_loss=scores["val_loss"],
+        low=None if half is None else scores["val_loss"] - half,
+        high=None if half is None else scores["val_loss"] + half,
+        accuracy=scores["val_accuracy"],
+        balanced_accuracy=scores["val_balanced_accuracy"],
         seconds=time.perf_counter() - started,
         losses=tuple(map(float, losses)),
     )

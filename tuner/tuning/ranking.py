@@ -4,7 +4,7 @@ import bisect
 from collections.abc import Mapping
 from typing import Any
 
-from trainables.config import Metric
+from trainables.metrics import Metric
 
 __all__ = ["Ranking"]
 

@@ -16,7 +16,8 @@ import numpy as np
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from trainables import epoch_cost
-from trainables.config import METRICS, TrialConfig
+from trainables.config import TrialConfig
+from trainables.metrics import METRICS
 
 BUDGET_OVER = "time budget"
 STOPPED_BY_HAND = "stopped by hand"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trainables.config import METRICS
+from trainables.metrics import METRICS
 from tuner.runs.directory import Run
 
 __all__ = ["LEAST", "MORE", "Settling", "expected_gain", "noise"]

@@ -19,10 +19,11 @@ from optuna.trial import TrialState, create_trial
 
 import search_spaces
 from trainables.checkpoint import SPLIT, read_split, take_best, write_split
-from trainables.config import METRICS, EpochMetrics, TrialConfig
+from trainables.config import EPOCH_COLUMNS, MEASURED, TrialConfig
 from trainables.errors import UserMistake
+from trainables.metrics import METRICS
 from trainables.storage import RunFolder
-from tuner.runs.directory import MEASURED, Run, TrialRow, flat_row
+from tuner.runs.directory import Run, TrialRow, flat_row
 from tuner.runs.journal import create_study
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
@@ -30,8 +31,6 @@ from tuner.tuning.proposals import REDRAWS, Proposals, Proposer
 from tuner.tuning.ranking import Ranking
 from tuner.tuning.sampler import Mirror
 from tuner.tuning.settled import Settling
-
-EPOCH_FIELDS = tuple(EpochMetrics.__dataclass_fields__)
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
 """What Ray's report of a dead worker says when the host ran out of memory."""
@@ -123,7 +122,7 @@ class TrialStore:
         epoch = int(result["epoch"])
         if epoch in trial.epochs:
             return False
-        trial.epochs[epoch] = {name: result[name] for name in EPOCH_FIELDS}
+        trial.epochs[epoch] = {name: result[name] for name in EPOCH_COLUMNS}
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
         self._journal.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
         self._mirror.report(trial.number, epoch, float(result[self.metric]))
@@ -260,7 +259,7 @@ class TrialStore:
             best_epoch=int(best["epoch"]),
             epochs=len(ordered),
             value=float(best[self.metric]),
-            metrics={name: float(best[name]) for name in MEASURED},
+            metrics={name: best.get(name) for name in MEASURED},
             seconds=sum(float(epoch["epoch_seconds"]) for epoch in ordered),
             trainable_first=int(ordered[0]["trainable_parameters"]),
             trainable_last=int(ordered[-1]["trainable_parameters"]),

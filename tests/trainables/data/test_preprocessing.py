@@ -15,7 +15,7 @@ from trainables.data.preprocessing import cache_side, centre_crop, fit, picture
 from trainables.errors import InvalidValue
 from trainables.models import create
 from tuner.release.folder import ModelSpec
-from tuner.release.formats import Portable
+from tuner.release.portable import Portable
 
 SIZE = 32
 SIDE = cache_side(SIZE)

@@ -9,7 +9,7 @@ from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.comparison import compare
 from tuner.evaluation.finalists import choose_finalists, note_scoring
 from tuner.evaluation.scores import softmax
-from tuner.evaluation.table import markdown
+from tuner.evaluation.table import main_rows, markdown
 from tuner.runs.directory import Run, read_yaml, trial_config
 
 
@@ -117,10 +117,45 @@ def test_equal_models_need_more_groups_than_any_data_could_give(tmp_path, monkey
 
 def test_every_pair_is_tested_on_the_same_images(found):
     count = len(found.table)
-    assert len(found.pairs) == count * (count - 1) // 2
-    accuracy = found.table.set_index("key")["test_accuracy"]
-    expected = [accuracy[row["first"]] - accuracy[row["second"]] for row in found.pairs.to_dict("records")]
-    assert found.pairs["difference"].tolist() == pytest.approx(expected)
+    assert found.pairs["metric"].unique().tolist() == ["val_loss", "val_accuracy"]
+    for metric, column in (("val_loss", "test_loss"), ("val_accuracy", "test_accuracy")):
+        pairs = found.pairs[found.pairs["metric"] == metric]
+        assert len(pairs) == count * (count - 1) // 2
+        scores = found.table.set_index("key")[column]
+        expected = [scores[row["first"]] - scores[row["second"]] for row in pairs.to_dict("records")]
+        assert pairs["difference"].tolist() == pytest.approx(expected)
+
+
+def test_verdicts_are_given_by_the_searched_metric_and_by_accuracy_beside_it(run, found):
+    table = found.table
+    assert table["test_value"].tolist() == table["test_loss"].tolist()
+    assert table["difference"].iloc[1:].tolist() == pytest.approx(
+        (table["test_loss"] - table["test_loss"].iloc[0]).iloc[1:].tolist()
+    )
+    assert table["accuracy_difference"].iloc[1:].tolist() == pytest.approx(
+        (table["test_accuracy"] - table["test_accuracy"].iloc[0]).iloc[1:].tolist()
+    )
+    worse = table[table["verdict"] == "worse"]
+    assert (worse["difference_low"] > 0).all()
+    assert "in log loss; in accuracy" in found.conclusion
+
+
+@pytest.mark.parametrize("metric", ["val_accuracy", "val_macro_f1", "val_auroc", "val_sensitivity_at_95"])
+def test_any_searched_metric_is_judged(tmp_path, metric, monkeypatch):
+    undrawn(monkeypatch)
+    run = make_run(tmp_path / "run")
+    run.update_record(metric=metric, positive=next(iter(CLASSES)))
+    trials = run.trials()
+    run.write_trials(trials.assign(val_sensitivity_at_95=trials["val_accuracy"]).to_dict("records"))
+    found = compare([run.path], scorer=fake_scorer)
+    assert found.table["value"].is_monotonic_decreasing
+    assert found.table["test_value"].between(0, 1).all()
+    better = found.table["difference"] > 0
+    assert not (better & (found.table["verdict"] == "worse")).any()
+    assert found.pairs["metric"].iloc[0] == metric
+    header = main_rows(found.table)[0]
+    assert header.count("verdict") == 1
+    assert ("by accuracy" in header) == (metric != "val_accuracy")
 
 
 def test_ungrouped_data_gets_wilsons_interval(tmp_path, monkeypatch):

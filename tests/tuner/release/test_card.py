@@ -22,7 +22,9 @@ def metrics_of(groups):
     )
     found = _test(plan, labels, logits, [])
     found["over_seeds"] = {"accuracy": {"mean": 0.9, "standard_deviation": None, "n": 1}}
-    return {"test": found, "grouped": True, "exported": "the first seed's model"}
+    cost = {"milliseconds": 1.5, "megabytes": 9.0, "parameters": 2e6, "gpu_images_per_second": 512.4}
+    nothing = {"calibration": None, "costs": None, "running_cost": {**cost, "processor": "a processor"}}
+    return {"test": found, "grouped": True, "exported": "the first seed's model", **nothing}
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,14 @@ def test_a_class_of_one_test_group_has_no_interval_in_the_metrics_and_the_card_s
     text = " ".join(sentences(metrics))
     assert exported["why_no_interval"] in text
     assert f"macro-F1 {exported['macro_f1']:.3f}, loss" in text
+
+
+def test_what_it_costs_to_run_is_told_with_its_machine():
+    said = sentences(metrics_of((6, 6, 2)))[-1]
+    assert said == (
+        "one image takes 1.5 ms on one thread (a processor, ONNX Runtime), 512 images a second in batches on the GPU;"
+        " 9.0 MB, 2.0 million parameters"
+    )
 
 
 def test_macro_f1_stands_with_its_interval_where_it_has_one():

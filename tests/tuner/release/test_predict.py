@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from trainables.models import create
 from tuner.cli.models import predict as predict_command
 from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
 from tuner.release.formats import TOLERANCE, write_formats
+from tuner.release.portable import Portable
 from tuner.release.predict import find_images, load_model, predict
 from tuner.release.predictions import Prediction, write_predictions, writing
 from tuner.tracking.reporter import Reporter
@@ -56,7 +58,7 @@ def folder(tmp_path_factory, classifier, pictures):
     spec = ModelSpec("resnet18", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std)
     (folder / LABELS).write_text(spec.to_json(), encoding="utf-8")
     images = np.stack([picture(read_rgb(p), SIZE, cache_side(SIZE)) for p in find_images([str(pictures)])])
-    differences = write_formats(classifier, spec, folder, images)
+    differences = write_formats(Portable(classifier), spec, folder, images)
     assert set(differences) == {ONNX, "model.pt2"}
     assert max(differences.values()) <= TOLERANCE
     write_manifest(folder)
@@ -101,7 +103,7 @@ def test_the_exported_program_carries_its_labels(folder):
     program = torch.export.load(folder / "model.pt2", extra_files=extra).module()
     assert ModelSpec.from_json(extra["labels.json"], "pt2").classes == CLASSES
     images = torch.zeros(5, SIZE, SIZE, 3, dtype=torch.uint8)
-    assert program(images).sum(1).tolist() == pytest.approx([1.0] * 5)
+    assert program(images)["probabilities"].sum(1).tolist() == pytest.approx([1.0] * 5)
 
 
 def test_a_file_that_is_no_image_is_a_row_with_an_error(folder, pictures, tmp_path):
@@ -320,7 +322,7 @@ def test_an_export_that_answers_differently_is_refused(classifier, tmp_path, mon
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", wrong)
     with pytest.raises(RunProblem, match=r"model\.onnx answers differently.*0\.0002"):
-        write_formats(classifier, spec, tmp_path, images)
+        write_formats(Portable(classifier), spec, tmp_path, images)
     assert (tmp_path / "model.safetensors").exists()
 
 
@@ -370,7 +372,7 @@ def test_explain_shows_where_the_model_looked(folder, pictures, tmp_path, classi
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     model = load_model(folder)
     answers = predict(model, [tmp_path / "torn.png", pictures / "green" / "001.png"])
-    require_explain(tmp_path)
+    require_explain(tmp_path, model.spec)
     written = explain(tmp_path, model.spec, answers, tmp_path / "out")
     assert len(written) == 1
     drawn = np.asarray(Image.open(written[0]))
@@ -384,4 +386,13 @@ def test_explain_needs_the_weights(folder):
     from tuner.release.explain import require_explain
 
     with pytest.raises(RunProblem, match="needs the model folder"):
-        require_explain(folder / ONNX)
+        require_explain(folder / ONNX, load_model(folder).spec)
+
+
+def test_explain_refuses_an_ensemble(folder):
+    from tuner.release.explain import require_explain
+
+    with pytest.raises(
+        RunProblem, match=r"where one model looked, and .* holds 3 whose answers are averaged"
+    ):
+        require_explain(folder, replace(load_model(folder).spec, members=3))

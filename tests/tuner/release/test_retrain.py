@@ -103,7 +103,7 @@ def test_without_validation_images_a_seed_trains_and_answers_the_test_images(tmp
     work = job(tmp_path, {"train": 6, "test": 3})
     result = train_seed(work, 5)
     assert result.error is None
-    assert all(math.isnan(epoch["val_loss"]) for epoch in result.history)
+    assert all(epoch["val_loss"] is None for epoch in result.history)
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
     assert result.test_logits.shape == (6, 2)
     again = score_weights(work, result.weights[-1], "test")
@@ -285,6 +285,8 @@ def test_contradictions_are_refused_before_anything_is_read(tmp_path):
         check_config(replace(config, epochs=0))
     with pytest.raises(InvalidValue, match=r"--final .* --average"):
         check_config(replace(config, final=True, average=True))
+    with pytest.raises(InvalidValue, match=r"--ensemble .* --average"):
+        check_config(replace(config, ensemble=True, average=True))
     with pytest.raises(RunProblem, match="exists already"):
         check_config(replace(config, out=tmp_path))
 
@@ -297,11 +299,16 @@ def test_class_names_in_any_script_can_be_drawn(tmp_path):
         "train_accuracy": 0.5,
         "val_accuracy": math.nan,
     }
-    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}}
+    rows = [
+        {"min_confidence": 0.5, "answered": 0.9, "accuracy": 0.8},
+        {"min_confidence": 0.99, "answered": 0.0, "accuracy": None},
+    ]
+    metrics = {"test": {"exported": {"confusion": [[3, 1], [0, 4]]}}, "answered": rows}
     draw(tmp_path / "figures", [SeedResult(1, (epoch, {**epoch, "epoch": 2}))], metrics, ["감자", "a" * 60])
     assert {file.name for file in (tmp_path / "figures").iterdir()} == {
         "learning_curves.png",
         "confusion_matrix.png",
+        "answered.png",
     }
 
 

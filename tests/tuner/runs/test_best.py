@@ -7,10 +7,11 @@ import yaml
 from fake_run import make_run
 
 from trainables.errors import RunProblem, UnknownName, UserMistake
-from tuner.evaluation.standard_error import standard_errors
+from trainables.metrics import METRICS, Answers
+from tuner.evaluation.metric_tests import standard_error
 from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
-from tuner.runs.best_trial import best_of, write_best
+from tuner.runs.best_trial import best_of, member_of, write_best
 from tuner.runs.directory import Run, trial_config
 
 
@@ -158,15 +159,20 @@ def test_export_of_a_run_without_a_score_says_so(tmp_path):
         export(empty.path, out=tmp_path / "best.yaml")
 
 
-def test_the_bootstrap_error_is_that_of_independent_images_without_groups():
+def errors(labels, logits, groups):
+    answers = Answers(labels, logits)
+    return {name: standard_error(METRICS[name], answers, groups) for name in ("val_loss", "val_accuracy")}
+
+
+def test_the_error_is_that_of_independent_images_without_groups():
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 400)
     logits = random.normal(size=(400, 2)) + 1.2 * np.eye(2)[labels]
-    errors = standard_errors(labels, logits, [str(i) for i in range(400)])
+    found = errors(labels, logits, np.arange(400))
     accuracy = (logits.argmax(1) == labels).mean()
-    assert errors["val_accuracy"] == pytest.approx(np.sqrt(accuracy * (1 - accuracy) / 400), rel=0.1)
+    assert found["val_accuracy"] == pytest.approx(np.sqrt(accuracy * (1 - accuracy) / 400), rel=0.01)
     losses = np.logaddexp(logits[:, 0], logits[:, 1]) - logits[np.arange(400), labels]
-    assert errors["val_loss"] == pytest.approx(losses.std() / 20, rel=0.1)
+    assert found["val_loss"] == pytest.approx(losses.std() / 20, rel=0.01)
 
 
 def test_groups_that_hang_together_make_the_error_larger():
@@ -174,11 +180,23 @@ def test_groups_that_hang_together_make_the_error_larger():
     leaf = random.integers(0, 2, 100)
     logits = np.repeat(random.normal(size=(100, 2)) + 1.2 * np.eye(2)[leaf], 4, axis=0)
     labels = np.repeat(leaf, 4)
-    alone = standard_errors(labels, logits, [str(i) for i in range(400)])
-    together = standard_errors(labels, logits, [str(i // 4) for i in range(400)])
+    alone = errors(labels, logits, np.arange(400))
+    together = errors(labels, logits, np.arange(400) // 4)
     assert together["val_loss"] == pytest.approx(2 * alone["val_loss"], rel=0.15)
 
 
 def test_a_best_is_frozen(run):
     with pytest.raises(dataclasses.FrozenInstanceError):
         best_of(run, scored(run)[0]).trial = "another"
+
+
+def test_an_export_takes_the_ensemble_of_the_run_along(run, tmp_path):
+    rows = sorted(scored(run), key=lambda row: row["value"])[:2]
+    first, second = (best_of(run, row) for row in rows)
+    members = (member_of(first, 2), member_of(second, 1))
+    save_best(dataclasses.replace(first, ensemble=members), run.path / "best.yaml")
+    assert export(run.path, out=tmp_path / "best.yaml").ensemble == members
+    content = yaml.safe_load((tmp_path / "best.yaml").read_text(encoding="utf-8"))["ensemble"]
+    assert [(one["trial"], one["count"], one["epoch"]) for one in content] == [
+        (str(row["trial_id"]), count, row["best_epoch"]) for row, count in zip(rows, (2, 1), strict=True)
+    ]

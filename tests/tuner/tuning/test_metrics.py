@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tiny import epoch, store, write_space
 
-from trainables.config import METRICS, Metric
+from trainables.metrics import METRICS, Metric
 from tuner.cli import app
 from tuner.evaluation.finalists import choose_finalists
 from tuner.runs.journal import load_study

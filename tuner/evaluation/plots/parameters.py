@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.config import METRICS
+from trainables.metrics import METRICS
 from tuner.evaluation.hyperparameters import Importances
 from tuner.evaluation.plots.canvas import COLOURS, fit, paper
 from tuner.runs.escaping import for_picture

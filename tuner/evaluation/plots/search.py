@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainables.config import METRICS
 from trainables.epoch_cost import spent
+from trainables.metrics import METRICS
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
 from tuner.runs.directory import Run, rows_of, trial_config

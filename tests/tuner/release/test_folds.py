@@ -1,0 +1,152 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_run import fake_scorer, make_run
+
+from trainables.errors import InvalidValue, RunProblem
+from tuner.evaluation.comparison import compare
+from tuner.evaluation.finalists import choose_finalists
+from tuner.release import folds as module
+from tuner.release.folds import assign_folds, check_folds, fold_answers
+from tuner.release.nested import _inner_split
+from tuner.release.seed_session import Retraining, SeedDemands, retrained
+from tuner.release.seeds import SeedResult
+from tuner.runs.best_trial import best_of
+from tuner.tracking.reporter import Reporter
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path / "run", samples=0)
+
+
+@pytest.fixture
+def trained(monkeypatch, run):
+    """Training replaced: every image is answered rightly, the first of a fold is not; the jobs that were asked for."""
+    jobs = []
+    classes = tuple(run.record["data"]["classes"])
+    known = run.split().set_index("path")["label"]
+
+    def train(asked, session, reporter, on_result):
+        for place, (job, seeds) in enumerate(asked):
+            jobs.append((job, list(seeds)))
+            logits = 3.0 * np.eye(len(classes))[[classes.index(known[path]) for path in job.test_paths]]
+            logits[0] = -logits[0]
+            on_result(place, SeedResult(seeds[0], ({"train_loss": 0.1},), (), logits))
+
+    images = SimpleNamespace(
+        classes=classes, split=run.split(), hashes=dict.fromkeys(run.split()["path"], ""), folder=run.path
+    )
+    monkeypatch.setattr(module, "find_images", lambda *_: images)
+    monkeypatch.setattr(module, "build_cache", lambda *_, **__: "cache")
+    monkeypatch.setattr(module, "train_jobs", train)
+    return jobs
+
+
+def test_folds_hold_whole_groups_and_every_class(run):
+    split = run.split()
+    fold = assign_folds(split, 5, 0)
+    assert sorted(set(fold)) == [0, 1, 2, 3, 4]
+    assert split.assign(fold=fold).groupby("group")["fold"].nunique().max() == 1
+    shares = pd.crosstab(split["label"], fold, normalize="index")
+    assert (shares - 0.2).abs().to_numpy().max() < 0.06
+    assert (assign_folds(split, 5, 0) == fold).all()
+    assert not (assign_folds(split, 5, 1) == fold).all()
+
+
+def test_every_image_is_answered_once_by_a_model_that_has_not_seen_its_group(run, trained):
+    finalists, _ = choose_finalists([run], 1)
+    found = fold_answers(finalists[:2], 3, session=None)
+    assert len(trained) == 6
+    split = run.split()
+    group = split.set_index("path")["group"]
+    for job, seeds in trained:
+        own = {path for path, _, _ in job.rows}
+        assert not {group[path] for path in own} & {group[path] for path in job.test_paths}
+        assert len(own) + len(job.test_paths) == len(split)
+        assert seeds == [job.config.seed]
+        assert {part for _, _, part in job.rows} == {"train"}
+    assert list(found.paths) == split["path"].tolist()
+    for logits in found.logits.values():
+        assert np.isfinite(logits).all()
+        assert (logits.argmax(axis=1) == found.labels).sum() == len(split) - 3
+
+
+def test_what_a_fold_answered_is_kept_and_not_trained_again(run, trained):
+    finalists, _ = choose_finalists([run], 1)
+    first = fold_answers(finalists[:1], 3, session=None)
+    (run.path / "folds" / f"{finalists[0].key}.2of3.npy").unlink()
+    again = fold_answers(finalists[:1], 3, session=None)
+    assert len(trained) == 4
+    np.testing.assert_array_equal(first.logits[finalists[0].key], again.logits[finalists[0].key])
+
+
+def test_a_finalist_that_diverges_in_a_fold_is_left_out(run, trained, monkeypatch):
+    finalists, _ = choose_finalists([run], 1)
+    train = module.train_jobs
+
+    def diverge(asked, session, reporter, on_result):
+        train(asked[1:], session, reporter, lambda place, result: on_result(place + 1, result))
+        on_result(0, SeedResult(0, error="epoch 1: NaN"))
+
+    monkeypatch.setattr(module, "train_jobs", diverge)
+    found = fold_answers(finalists[:2], 3, session=None)
+    assert list(found.logits) == [finalists[1].key]
+
+
+def test_the_folds_stand_in_tables_words_and_page(run, trained, monkeypatch):
+    answers = {}
+
+    def folds(finalists):
+        winners = [best_of(run, finalists[-1].row)] * 3
+        answers["found"] = fold_answers(finalists, 3, None, nested=winners)
+        return answers["found"]
+
+    found = compare([run.path], scorer=fake_scorer, top=1, folds=folds)
+    assert found.folds.count == 3
+    assert found.folds.table["key"].tolist() == found.table["key"].tolist()
+    assert len(found.folds.evidence.labels) == len(run.split())
+    widths = found.folds.table["test_accuracy_high"] - found.folds.table["test_accuracy_low"]
+    assert (widths < (found.table["test_accuracy_high"] - found.table["test_accuracy_low"])).all()
+    said = " ".join(found.folds.remarks)
+    assert "With every image as a judge" in said
+    assert "Repeated inside every fold, the search itself reaches" in said
+    page = found.report.read_text()
+    assert "Every image as a judge" in page
+    assert "out-of-fold log loss" in page
+    for name in ("folds", "fold_pairs", "fold_probabilities"):
+        assert len(pd.read_parquet(found.out / f"{name}.parquet"))
+
+
+def test_a_class_with_fewer_groups_than_folds_is_refused_with_the_number_that_would_do(run):
+    fewest = int(run.split().groupby("label")["group"].nunique().min())
+    check_folds(run, fewest)
+    with pytest.raises(RunProblem, match=f"at most --folds {fewest}"):
+        check_folds(run, fewest + 1)
+
+
+def test_a_search_inside_a_fold_never_sees_it_and_keeps_the_shares(run):
+    split = run.split()
+    held = assign_folds(split, 5, 0) == 2
+    inner = _inner_split(run, split, held)
+    assert (inner.loc[held, "split"] == "test").all()
+    assert set(inner.loc[~held, "split"]) == {"train", "val"}
+    assert inner.groupby("group")["split"].nunique().max() == 1
+    low, middle, _ = run.record["data"]["fractions"]
+    share = (inner["split"] == "val").sum() / (~held).sum()
+    assert share == pytest.approx(middle / (low + middle), abs=0.05)
+
+
+def test_nested_asks_for_one_run_and_for_five_folds_unless_told(run, tmp_path):
+    assert Retraining(nested=True).num_folds == 5
+    assert Retraining(folds=3, nested=True).num_folds == 3
+    assert not Retraining().wanted
+    other = make_run(tmp_path / "other", samples=0)
+    asked = Retraining(folds=2, nested=True)
+    with (
+        pytest.raises(InvalidValue, match="name one run"),
+        retrained([run.path, other.path], asked, SeedDemands(), Reporter()),
+    ):
+        pass

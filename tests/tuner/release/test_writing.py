@@ -1,0 +1,317 @@
+"""Retraining without Ray: seeds are trained one after the other in this process, everything else is as it is."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+from pictures import write_pictures
+from test_retrain import make_best
+
+from trainables.config import TrialConfig
+from trainables.data.cache import ImageCache, build_cache
+from trainables.data.preprocessing import centre_crop
+from trainables.errors import InvalidValue, RunProblem, UserMistake
+from tuner.cli.models import export
+from tuner.evaluation.calibration import log_losses, mean_logits
+from tuner.evaluation.costs import decide
+from tuner.evaluation.scores import softmax
+from tuner.release import retrain as retraining
+from tuner.release.folder import ModelSpec, verify
+from tuner.release.int8 import quantise, sentences
+from tuner.release.job import RetrainConfig
+from tuner.release.predict import find_images, load_model, predict
+from tuner.release.rule import make_rule
+from tuner.release.seeds import train_seed
+from tuner.release.writing import finish
+from tuner.runs.best import read_best, save_best
+from tuner.runs.ensemble import Member
+from tuner.tracking.reporter import Reporter
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"batch_size": 4, "strategy": "full", "learning_rate": 2e-3}
+COSTS = "true,predicted,cost\nblue,green,1\ngreen,blue,50\n"
+
+
+def in_turn(jobs, session, reporter):
+    return [[train_seed(job, seed) for seed in seeds] for job, seeds in jobs]
+
+
+def retrained(folder, **options):
+    """A finished model folder below `folder`, from its best.yaml, with the plan and what was trained."""
+    config = RetrainConfig(best=folder / "best.yaml", epochs=2, **options)
+    retraining.check_config(config)
+    best = read_best(config.best)
+    work = folder / f"work-{len(list(folder.iterdir()))}"
+    (work / "seeds").mkdir(parents=True)
+    plan = retraining.prepare_plan(config, best, work / "seeds", Reporter())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retraining, "train_jobs", in_turn)
+        trained = retraining._train(plan, SimpleNamespace(), Reporter())
+    done = finish(plan, trained, work)
+    return SimpleNamespace(folder=work, plan=plan, trained=trained, metrics=done.metrics, said=done.sentences)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A best.yaml with an ensemble of two architectures, one of them taken twice, and a table of costs."""
+    folder = tmp_path_factory.mktemp("best")
+    members = (
+        Member("resnet18-full-00000", 2, 2, TrialConfig.resolve({"model": "resnet18", **SMALL})),
+        Member("mobilenet_v2-full-00001", 1, 2, TrialConfig.resolve({"model": "mobilenet_v2", **SMALL})),
+    )
+    make_best(folder, config=members[0].config, ensemble=members)
+    (folder / "costs.csv").write_text(COSTS, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def single(home):
+    return retrained(home, seeds=1, costs=home / "costs.csv")
+
+
+@pytest.fixture(scope="module")
+def ensemble(home):
+    return retrained(home, ensemble=True, costs=home / "costs.csv")
+
+
+def test_pictures(model):
+    """The test images as a model sees them, in their order."""
+    images = model.plan.images
+    paths = images.paths("test")
+    cache = ImageCache.open(build_cache(images.folder, paths, [images.hashes[p] for p in paths], 32))
+    return centre_crop([cache[int(row)] for row in cache.rows(paths)], 32)
+
+
+test_pictures.__test__ = False
+
+
+@pytest.mark.parametrize("kind", ["single", "ensemble"])
+def test_pytorch_pt2_and_onnx_agree_with_temperature_ensemble_and_cost_rule_in_place(kind, request):
+    model = request.getfixturevalue(kind)
+    logits = [result.test_logits for result in model.trained.models[0]]
+    assert len(logits) == {"single": 1, "ensemble": 2}[kind]
+    mixed = logits[0] if len(logits) == 1 else mean_logits(logits, [2, 1])
+    temperature = model.metrics["calibration"]["temperature"]
+    truth = softmax(mixed / temperature)
+    assert abs(temperature - 1) > 1e-3
+    pictures = test_pictures(model)
+    onnx = load_model(model.folder)
+    program = torch.export.load(model.folder / "model.pt2").module()
+    written = pd.read_parquet(model.folder / "probabilities.parquet")[list(onnx.spec.classes)].to_numpy()
+    exported = program(torch.from_numpy(pictures))["probabilities"].detach().numpy()
+    for found in (onnx(pictures), exported, written):
+        assert np.abs(found - truth).max() < 1e-4
+        assert (decide(found, onnx.spec.costs) == decide(truth, onnx.spec.costs)).all()
+    assert (mixed.argmax(axis=1) == truth.argmax(axis=1)).all()
+
+
+def test_the_temperature_comes_from_a_model_that_has_not_seen_the_validation_images(single):
+    member, (twin,) = single.plan.members[0], single.trained.twins
+    val, train = set(single.plan.images.paths("val")), set(single.plan.images.paths("train"))
+    assert {path for path, _, _ in member.twin.rows} == train
+    assert {path for path, _, _ in member.job.rows} == train | val
+    assert twin.test_logits.shape == (len(val), 2)
+    assert twin.weights == ()
+    assert twin.seed == single.trained.models[0][0].seed
+    calibration = single.metrics["calibration"]
+    assert calibration["held_out"] == "by another model of the same seed, trained on the training images only"
+    assert calibration["validation"]["images"] == len(val)
+    assert calibration["validation"]["loss"]["after"] <= calibration["validation"]["loss"]["before"] + 1e-9
+
+
+def test_the_scores_of_the_folder_are_those_of_the_calibrated_model(single):
+    test = single.metrics["test"]["exported"]
+    labels = np.array(
+        [("blue", "green").index(path.split("/")[0]) for path in single.plan.images.paths("test")]
+    )
+    logits = single.trained.models[0][0].test_logits
+    assert test["loss"] == pytest.approx(
+        log_losses(logits / single.metrics["calibration"]["temperature"], labels).mean()
+    )
+    change = single.metrics["calibration"]["test"]["loss"]
+    assert change["before"] == pytest.approx(log_losses(logits, labels).mean())
+    assert change["after"] == pytest.approx(test["loss"])
+    assert change["before_95"][0] <= change["before"] <= change["before_95"][1]
+
+
+def test_report_and_card_tell_of_temperature_sets_silence_and_costs(single):
+    text, said = (single.folder / "MODEL_CARD.md").read_text(encoding="utf-8"), " ".join(single.said)
+    for words in (
+        "temperature ",
+        "test log loss",
+        "test calibration error",
+        "sets at --alpha 0.1",
+        "cost of a test",
+    ):
+        assert words in said
+        assert words in text
+    assert "| 0.9 |" in text
+    assert "| green | 50 | 0 |" in text
+    assert "fewer than 9 calibration groups of blue, green" in said
+    assert (single.folder / "figures" / "answered.png").exists()
+    verify(single.folder)
+    assert not (single.folder / "seeds").exists()
+
+
+def test_the_file_of_the_model_alone_holds_all_that_sets_and_costs_need(single, tmp_path):
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes((single.folder / "model.onnx").read_bytes())
+    spec = load_model(alone).spec
+    assert [len(own) for own in spec.scores] == [2, 2]
+    assert spec.costs == ((0, 1), (50, 0))
+    assert spec.temperature == single.metrics["calibration"]["temperature"]
+    assert ModelSpec.from_json((single.folder / "labels.json").read_text(encoding="utf-8"), "labels") == spec
+
+
+def test_an_ensemble_s_folder_says_what_it_is_made_of_and_can_be_trained_again(ensemble):
+    metrics = json.loads((ensemble.folder / "metrics.json").read_text(encoding="utf-8"))
+    assert [(one["trial"], one["count"]) for one in metrics["ensemble"]] == [
+        ("resnet18-full-00000", 2),
+        ("mobilenet_v2-full-00001", 1),
+    ]
+    assert "resnet18-full-00000 (2 times), mobilenet_v2-full-00001" in metrics["exported"]
+    again = read_best(ensemble.folder / "best.yaml")
+    assert [member.trial for member in again.ensemble] == [one["trial"] for one in metrics["ensemble"]]
+    assert load_model(ensemble.folder).spec.members == 2
+    training = pd.read_csv(ensemble.folder / "training.csv")
+    assert training.groupby("trial").size().tolist() == [2, 2]
+    assert len(ensemble.trained.twins) == 2
+
+
+def test_without_calibration_probabilities_are_those_of_the_logits_and_no_twin_is_trained(home):
+    plain = retrained(home, seeds=1, calibration=False)
+    assert plain.trained.twins is None
+    assert (plain.metrics["calibration"], plain.metrics["sets"]) == (None, None)
+    spec = load_model(plain.folder).spec
+    assert (spec.temperature, spec.scores, spec.costs) == (1.0, (), ())
+    answers = pd.read_parquet(plain.folder / "probabilities.parquet")[["blue", "green"]].to_numpy()
+    np.testing.assert_allclose(answers, softmax(plain.trained.models[0][0].test_logits), atol=1e-12)
+    assert "Not calibrated" in (plain.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_an_average_is_calibrated_by_its_own_answers_and_final_without_test_images(home):
+    average = retrained(home, seeds=1, average=True)
+    assert average.trained.twins is None
+    assert average.metrics["calibration"]["held_out"] == "by this model, which was not trained on them"
+    assert average.metrics["sets"]["test"]["coverage"] <= 1
+    final = retrained(home, seeds=1, final=True)
+    assert final.metrics["calibration"]["test"] is None
+    assert final.metrics["sets"]["test"] is None
+    assert {path for path, _, _ in final.plan.members[0].twin.rows} == set(final.plan.images.paths("train"))
+    assert "validation log loss" in " ".join(final.said)
+    assert not (final.folder / "figures" / "answered.png").exists()
+
+
+def test_a_twin_that_diverges_costs_the_calibration_only(home, monkeypatch):
+    config = RetrainConfig(best=home / "best.yaml", epochs=1, seeds=1)
+    (home / "lost").mkdir()
+    plan = retraining.prepare_plan(config, read_best(config.best), home / "lost", Reporter())
+    warned = []
+    one = SimpleNamespace(error=None, seed=1), SimpleNamespace(error="train_loss nan", seed=1)
+    monkeypatch.setattr(retraining, "train_jobs", lambda *given: [[one[0]], [one[1]]])
+    trained = retraining._train(plan, SimpleNamespace(), SimpleNamespace(warn=warned.append))
+    assert trained.models == ((one[0],),)
+    assert trained.twins is None
+    assert "diverged (train_loss nan)" in warned[0]
+
+
+def test_a_model_with_a_diverged_member_is_left_out():
+    good, bad = SimpleNamespace(error=None, seed=1), SimpleNamespace(error="train_loss nan", seed=2)
+    alive = retraining._alive([(good, good), (good, bad)], Reporter())
+    assert alive == ((good, good),)
+    with pytest.raises(RunProblem, match=r"every seed diverged \(train_loss nan\)"):
+        retraining._alive([(good, bad)], Reporter())
+
+
+def test_an_ensemble_that_nobody_found_and_costs_of_other_classes_are_refused(tmp_path):
+    best = make_best(tmp_path)
+    config = RetrainConfig(best=tmp_path / "best.yaml", ensemble=True)
+    with pytest.raises(RunProblem, match="records no ensemble; leave --ensemble out"):
+        retraining.prepare_plan(config, best, tmp_path, Reporter())
+    (tmp_path / "costs.csv").write_text("true,predicted,cost\nblue,green,1\n", encoding="utf-8")
+    config = replace(config, ensemble=False, costs=tmp_path / "costs.csv")
+    with pytest.raises(InvalidValue, match="lacks the cost of naming 'blue' where it is 'green'"):
+        retraining.prepare_plan(config, best, tmp_path, Reporter())
+
+
+def test_the_members_of_an_ensemble_are_read_as_they_were_written_and_mistakes_are_named(home, tmp_path):
+    best = read_best(home / "best.yaml")
+    assert [member.count for member in best.ensemble] == [2, 1]
+    save_best(best, tmp_path / "best.yaml")
+    assert read_best(tmp_path / "best.yaml") == best
+    for old, new, said in (
+        ("count: 2", "count: 0", r"ensemble\[0\]\.count=0 is wrong; it is a whole number from 1 up"),
+        ("model: mobilenet_v2", "model: mobilnet", r"ensemble\[1\]\.config: .*mobilnet"),
+        ("trial: mobilenet_v2-full-00001", "trial: resnet18-full-00000", "names trial .* twice; add up"),
+    ):
+        text = (tmp_path / "best.yaml").read_text(encoding="utf-8")
+        (tmp_path / "other.yaml").write_text(text.replace(f"{old}\n", f"{new}\n"), encoding="utf-8")
+        with pytest.raises(UserMistake, match=said):
+            read_best(tmp_path / "other.yaml")
+
+
+def test_the_class_of_least_expected_cost_is_named_where_a_mistake_is_dear(single):
+    model, rule = load_model(single.folder), make_rule(load_model(single.folder).spec)
+    answers = predict(model, find_images([str(single.plan.images.folder)]))
+    assert all(one.named == int(decide([one.probabilities], model.spec.costs)[0]) for one in answers)
+    dear, cheap = (one.row(model.spec.classes) for one in rule.answers("ab", [[0.9, 0.1], [0.99, 0.01]]))
+    assert (dear["class"], dear["probability"]) == ("green", 0.1)
+    assert (cheap["class"], cheap["probability"]) == ("blue", 0.99)
+
+
+def test_the_onnx_names_its_outputs(single):
+    session = onnxruntime.InferenceSession(str(single.folder / "model.onnx"))
+    assert [output.name for output in session.get_outputs()] == ["probabilities"]
+
+
+def test_eight_bits_are_compared_image_by_image_and_answer_almost_alike(single):
+    done = quantise(single.folder)
+    assert [(one.part, one.trained_on) for one in done.differences] == [("val", True), ("test", False)]
+    images = {one.part: one.images for one in done.differences}
+    assert images == {part: len(single.plan.images.paths(part)) for part in ("val", "test")}
+    for one in done.differences:
+        assert one.difference == pytest.approx(one.accuracy_int8 - one.accuracy)
+        assert one.difference_95.low <= one.difference <= one.difference_95.high
+        assert 0 < one.largest_difference < 0.2
+    assert done.after.megabytes < 0.35 * done.before.megabytes
+    assert done.after.parameters == done.before.parameters == single.metrics["running_cost"]["parameters"]
+    verify(single.folder)
+    model, eight = load_model(single.folder), load_model(single.folder / "model.int8.onnx")
+    assert eight.spec == model.spec
+    pictures = test_pictures(single)
+    gap = np.abs(eight(pictures) - model(pictures)).max()
+    assert gap == pytest.approx(done.differences[1].largest_difference, abs=1e-6)
+    told = json.loads((single.folder / "int8.json").read_text(encoding="utf-8"))
+    assert told["differences"][1]["difference"] == done.differences[1].difference
+    said = " ".join(sentences(done))
+    assert "(the model was trained on them, which hides a part of the loss)" in said
+    assert f"{done.after.megabytes:.1f} MB instead of {done.before.megabytes:.1f}" in said
+    with pytest.raises(RunProblem, match=r"model\.int8\.onnx exists already; remove it"):
+        quantise(single.folder)
+
+
+def test_eight_bits_need_the_images_of_the_model(ensemble, tmp_path):
+    write_pictures(tmp_path / "others", {"blue": 8, "green": 8}, seed=5)
+    with pytest.raises(RunProblem, match=r"does not hold the images that .* was made from"):
+        quantise(ensemble.folder, data=tmp_path / "others")
+
+
+def test_on_the_command_line_an_export_in_eight_bits_takes_a_model_folder(ensemble):
+    done = CliRunner().invoke(export, [str(ensemble.folder), "--int8"])
+    assert done.exit_code == 0, done.output
+    assert "model.int8.onnx: " in done.output
+    assert "p = " in done.output
+    for wrong, said in (
+        (["--int8", "--out", "x"], "--int8 writes into"),
+        (["--data", "x"], "belongs to --int8"),
+    ):
+        refused = CliRunner().invoke(export, [str(ensemble.folder), *wrong])
+        assert refused.exit_code == 2
+        assert said in " ".join(refused.output.split())

@@ -1,0 +1,55 @@
+"""A model's answers to images whose classes are known: what metrics are computed from. NumPy only where it is used."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Answers"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Class numbers `labels` [n] and `logits` [n, classes] of the same images; `positive` is the class of interest."""
+
+    labels: "npt.NDArray[np.int64]"
+    logits: "npt.NDArray[np.float64]"
+    positive: int | None = None
+
+    @cached_property
+    def log_probabilities(self) -> "npt.NDArray[np.float64]":
+        """Logarithms [n, classes] of the probabilities."""
+        import numpy as np
+
+        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+    @cached_property
+    def probabilities(self) -> "npt.NDArray[np.float64]":
+        """Probabilities [n, classes]; rows sum to 1."""
+        import numpy as np
+
+        return np.asarray(np.exp(self.log_probabilities))
+
+    @cached_property
+    def predicted(self) -> "npt.NDArray[np.int64]":
+        """The likeliest class of each image [n]."""
+        import numpy as np
+
+        return np.asarray(self.logits.argmax(axis=1))
+
+    @cached_property
+    def confusion(self) -> "npt.NDArray[np.float64]":
+        """Images [true class, predicted class]."""
+        import numpy as np
+
+        classes = self.logits.shape[1]
+        counts = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
+        return counts.reshape(classes, classes).astype(np.float64)
+
+    def only(self, rows: "npt.NDArray[np.bool_] | npt.NDArray[np.int64]") -> "Answers":
+        """The answers to the images `rows`, a mask [n] or places."""
+        return Answers(self.labels[rows], self.logits[rows], self.positive)

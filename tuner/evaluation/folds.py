@@ -1,0 +1,132 @@
+"""Every image as a judge: the finalists' answers out of fold, their table, and what they say beside the test set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.evaluation.conclusion import conclude, in_words, percent
+from tuner.evaluation.judging import judge
+from tuner.evaluation.metric_tests import metric_test
+from tuner.evaluation.page import section
+from tuner.evaluation.page import table as html_table
+from tuner.evaluation.statistics import FloatArray
+from tuner.evaluation.table import gap, main_rows
+from tuner.runs.escaping import for_html
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.evaluation.evidence import Evidence
+
+__all__ = ["NESTED", "FoldsFound", "OutOfFold", "folds_section", "judge_folds"]
+
+NESTED = "the search itself"
+"""Key of the answers that the winners of searches inside the folds give."""
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Answers to all images [n], each by a model that trained on the other folds only.
+
+    `labels` are class numbers; `logits` [n, classes] go by the finalist's key; a finalist of which a fold diverged is
+    missing. `nested` are those of the winner of a search inside each fold, where one was made.
+    """
+
+    count: int
+    paths: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    logits: Mapping[str, FloatArray]
+    nested: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class FoldsFound:
+    """What the folds say: tables as those of the test images, and sentences."""
+
+    count: int
+    table: "pd.DataFrame"
+    pairs: "pd.DataFrame"
+    conclusion: str
+    remarks: tuple[str, ...]
+    evidence: "Evidence"
+
+
+def judge_folds(
+    answers: OutOfFold, on_test: "pd.DataFrame", evidence: "Evidence", seed: int = 0
+) -> FoldsFound:
+    """Judge the finalists by their answers out of fold; `on_test` is their table on the test images alone."""
+    finalists = tuple(one for one in evidence.finalists if one.key in answers.logits)
+    own = replace(
+        evidence,
+        finalists=finalists,
+        paths=answers.paths,
+        groups=answers.groups,
+        labels=answers.labels,
+        logits=answers.logits,
+    )
+    table, pairs = judge(own, seed)
+    remarks = [_widths(table, on_test, answers.count), _estimates(answers.count)]
+    if answers.nested is not None:
+        remarks.append(_flattery(own, answers.nested, seed))
+    else:
+        remarks.append(
+            "The finalists were chosen with a part of these images, which flatters a little: --nested measures by how"
+            " much."
+        )
+    return FoldsFound(answers.count, table, pairs, conclude(table, pairs, own, "images"), tuple(remarks), own)
+
+
+def _widths(table: "pd.DataFrame", on_test: "pd.DataFrame", count: int) -> str:
+    """How wide the first finalist's interval is by all images and by the test images."""
+    best = table.iloc[0]
+    alone = on_test[on_test["key"] == best["key"]].iloc[0]
+    ours, theirs = (row["test_accuracy_high"] - row["test_accuracy_low"] for row in (best, alone))
+    return (
+        f"With every image as a judge the 95 % interval of {best['label']}'s accuracy is {100 * ours:.1f} points wide,"
+        f" with the test images alone {100 * theirs:.1f}."
+    )
+
+
+def _estimates(count: int) -> str:
+    return (
+        f"Each finalist was trained {count} times, each time on all images but one fold, as long as in the search; the"
+        " fold's images were then answered by a model that had seen none of their groups. That estimates the score of"
+        f" the configuration when it is trained on {100 * (count - 1) / count:.0f} % of the images, not of one trained"
+        " model."
+    )
+
+
+def _flattery(evidence: "Evidence", nested: FloatArray, seed: int) -> str:
+    """The search's own estimate, and by how much the chosen finalist's exceeds it."""
+    metric, best = evidence.metric, evidence.finalists[0]
+    ours = evidence.answers(best.key)
+    theirs = replace(ours, logits=nested)
+    found = metric_test(metric, ours, theirs, evidence.groups, seed=seed)
+    right = float((theirs.predicted == theirs.labels).mean())
+    unit = "" if metric.minimised else " points"
+    return (
+        f"Repeated inside every fold, the search itself reaches {in_words(metric, metric.compute(theirs))} and gets"
+        f" {percent(right)} right: no image had a part in choosing what answered it. {best.label} minus that is"
+        f" {gap(metric, found.difference)}{unit} in {metric.title} (95 % interval {gap(metric, found.interval.low)} to"
+        f" {gap(metric, found.interval.high)})."
+    )
+
+
+def folds_section(found: FoldsFound | None) -> list[str]:
+    """The page's section; empty where there were no folds."""
+    if found is None:
+        return []
+    header, rows = main_rows(found.table, "out-of-fold")
+    remarks = "".join(f'<p class="note">{for_html(text)}</p>' for text in found.remarks)
+    return [
+        section(
+            "Every image as a judge",
+            f"<p>{for_html(found.conclusion)}</p>",
+            html_table(header, rows, f"Finalists in {found.count} folds over all images"),
+            remarks,
+        )
+    ]

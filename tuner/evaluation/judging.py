@@ -1,0 +1,121 @@
+"""Finalists judged by their answers to the same images: scores with intervals, pairs, verdicts."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trainables.metrics import METRICS, Metric
+from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE
+from tuner.evaluation.evidence import Evidence
+from tuner.evaluation.metric_tests import metric_test
+from tuner.evaluation.scores import score, score_intervals
+from tuner.evaluation.statistics import holm
+
+__all__ = ["judge", "judged_metrics"]
+
+SIGNIFICANCE = 0.05
+
+MANY = 30
+"""Finalists from which only comparisons with the best are made."""
+
+PAIR = ["metric", "first", "second", "difference", "low", "high", "p", "groups_needed"]
+
+
+def judge(evidence: Evidence, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row a finalist, best validation first, and one row for every metric and every two finalists.
+
+    The columns `verdict`, `difference`, `difference_low`, `difference_high`, `p` and `p_holm` compare with the first by
+    the metric of the search; the same with the prefix `accuracy_` and `loss_` by these. Differences are in the
+    metric's own unit.
+    """
+    pairs = _pairs(evidence, seed)
+    return _table(evidence, pairs, seed), pairs
+
+
+def judged_metrics(evidence: Evidence) -> tuple[Metric, ...]:
+    """The metric of the search, then log loss and accuracy, by each of which finalists are told apart."""
+    return tuple(dict.fromkeys((evidence.metric, METRICS["val_loss"], METRICS["val_accuracy"])))
+
+
+def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
+    rows = []
+    for rank, one in enumerate(evidence.finalists, start=1):
+        answers = evidence.answers(one.key)
+        found = score(evidence.labels, evidence.logits[one.key])
+        sure = score_intervals(evidence.labels, evidence.logits[one.key], evidence.groups, seed=seed)
+        row: dict[str, Any] = {
+            "rank": rank,
+            "run": one.run.path.resolve().name,
+            "trial_id": one.row["trial_id"],
+        }
+        row |= {"key": one.key, "label": one.label, "combination": one.config.combination}
+        row |= {"model": one.config.model, "strategy": one.config.strategy, "status": one.row["status"]}
+        row |= {"best_epoch": one.row["best_epoch"], "metric": evidence.metric.name, "value": one.value}
+        row |= {"test_value": evidence.metric.compute(answers)}
+        row |= {f"test_{metric.stem}": metric.compute(answers) for metric in METRICS.values()}
+        row |= _ends("test_accuracy", sure.accuracy) | _ends("image_accuracy", sure.image_accuracy)
+        for name in ("balanced_accuracy", "macro_f1"):
+            row |= _ends(f"test_{name}", getattr(sure, name))
+        row["calibration_error"] = found.calibration_error
+        for name in ("precision", "recall", "f1", "auc"):
+            row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
+        for c, interval in zip(evidence.classes, sure.auc, strict=True):
+            low, high = _ends("auc", interval).values()
+            row |= {f"auc_low[{c}]": low, f"auc_high[{c}]": high}
+        row["confusion"] = json.dumps(found.confusion)
+        row["one_answer"] = None if found.one_answer is None else evidence.classes[found.one_answer]
+        rows.append(row)
+    table = pd.DataFrame(rows).astype({"one_answer": "object"})
+    prefixes = {"": evidence.metric, "accuracy_": METRICS["val_accuracy"], "loss_": METRICS["val_loss"]}
+    for prefix, metric in prefixes.items():
+        against = _against_best(evidence, pairs, metric)
+        against.columns = pd.Index([name if name == "key" else f"{prefix}{name}" for name in against.columns])
+        table = table.merge(against, on="key", how="left", validate="1:1")
+    # With many classes there are many columns, each a block of its own; a copy joins them.
+    return table.copy()
+
+
+def _ends(name: str, interval: Any) -> dict[str, float]:
+    low, high = (np.nan, np.nan) if interval is None else (interval.low, interval.high)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
+    """Every two finalists, of many only those with the best; `p_holm` corrects for all of a metric's questions."""
+    answers = {one.key: evidence.answers(one.key) for one in evidence.finalists}
+    keys, frames = list(answers), []
+    for metric in judged_metrics(evidence):
+        rows = []
+        for i, first in enumerate(keys if len(keys) <= MANY else keys[:1]):
+            for second in keys[i + 1 :]:
+                found = metric_test(metric, answers[first], answers[second], evidence.groups, seed=seed)
+                row = {
+                    "metric": metric.name,
+                    "first": first,
+                    "second": second,
+                    "difference": found.difference,
+                }
+                row |= {"low": found.interval.low, "high": found.interval.high, "p": found.p_value}
+                rows.append({**row, "groups_needed": found.needed})
+        frame = pd.DataFrame(rows, columns=PAIR).astype({"groups_needed": "Int64"})
+        frames.append(frame.assign(p_holm=holm([float(p) for p in frame["p"]])))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _against_best(evidence: Evidence, pairs: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Each finalist minus the chosen one in `metric`; `p_holm` corrects for these questions only, the fewest."""
+    best = evidence.finalists[0].key
+    mine = pairs[(pairs["first"] == best) & (pairs["metric"] == metric.name)]
+    rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST}]
+    for row, adjusted in zip(mine.to_dict("records"), holm([float(p) for p in mine["p"]]), strict=True):
+        difference = -row["difference"]
+        verdict = (
+            TIED if not adjusted <= SIGNIFICANCE else BETTER if metric.better(difference, 0.0) else WORSE
+        )
+        entry = {"key": row["second"], "difference": difference, "difference_low": -row["high"]}
+        entry |= {"difference_high": -row["low"], "p": row["p"], "p_holm": adjusted, "verdict": verdict}
+        rows.append(entry)
+    columns = ["key", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
+    return pd.DataFrame(rows, columns=columns)

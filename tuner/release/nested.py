@@ -1,0 +1,112 @@
+"""The search repeated inside every fold, so that no image has a part in choosing what answers it.
+
+For `tuner compare --nested`. Each search is a run directory of its own in the run's folder `folds/`, with the settings
+of the run and the other folds' images split anew into training and validation; it is resumed where it was interrupted,
+and found again once it has ended.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import search_spaces
+from trainables.errors import RunProblem
+from tuner.release.folds import FOLDER, assign_folds
+from tuner.runs.best import Best
+from tuner.runs.best_trial import best_of
+from tuner.runs.directory import Run, rows_of
+from tuner.tracking.reporter import Reporter
+from tuner.tuning.data import build_run_cache
+from tuner.tuning.loop import SearchResult, execute
+from tuner.tuning.prepare import prepared_from
+from tuner.tuning.resume import resume
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["nested_searches"]
+
+
+def nested_searches(run: Run, count: int, reporter: Reporter) -> list[Best]:
+    """The winner of a search inside each of `count` folds, in their order.
+
+    Raises RunProblem where a search ends without one, or is interrupted.
+    """
+    split = run.split()
+    fold = assign_folds(split, count, int(run.record["seed"]))
+    winners = []
+    for number in range(count):
+        path = run.path / FOLDER / f"search-{number + 1}of{count}"
+        reporter.line(f"search inside fold {number + 1} of {count}: {path}")
+        inner = _searched(run, path, _inner_split(run, split, fold == number), reporter)
+        winners.append(_winner(inner))
+    return winners
+
+
+def _searched(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> Run:
+    """The finished search at `path`, made or gone on with."""
+    if (path / "run.yaml").exists():
+        inner = Run.open(path)
+        if inner.record["finished"] is not None:
+            return inner
+        result = resume(path, reporter=reporter)
+    else:
+        result = _search(run, path, split, reporter)
+    if result.interrupted:
+        raise RunProblem(f"{path}: the search was interrupted; the same command goes on with it")
+    return result.run
+
+
+def _search(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> SearchResult:
+    record = dict(run.record)
+    space = search_spaces.load(record["space"])
+    inner = Run.create(path, _record(record, split, path.name))
+    inner.write_split(split)
+    inner.write_images(run.images())
+    folder = Path(record["data"]["folder"])
+    cache = build_run_cache(folder, split, run.images(), record["image_size"], reporter)
+    prepared = prepared_from(inner, space, cache)
+    with inner.owned():
+        return execute(prepared, reporter)
+
+
+def _record(record: dict[str, Any], split: "pd.DataFrame", name: str) -> dict[str, Any]:
+    """That of the outer run, with the inner split, without what the outer search wrote while it ran."""
+    from trainables.data.split import fingerprint, leaks
+
+    settings = {**record["settings"], "dashboard": False, "log": [], "earlier": [], "storage": ""}
+    data = {**record["data"], "split_fingerprint": fingerprint(split), "leaks": leaks(split)}
+    kept = {
+        key: value for key, value in record.items() if key not in ("ended", "space_trouble", "space_edits")
+    }
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    return {**kept, "name": name, "started": started, "finished": None, "settings": settings, "data": data}
+
+
+def _inner_split(run: Run, split: "pd.DataFrame", held: Any) -> "pd.DataFrame":
+    """The held fold as test, the rest split into training and validation in the run's proportion, by group."""
+    low, middle, _ = run.record["data"]["fractions"]
+    rest = split[~held].reset_index(drop=True)
+    # One of so many folds is nearest to the validation's share.
+    inner = max(2, round((low + middle) / middle))
+    val = assign_folds(rest, inner, int(run.record["seed"])) == 0
+    parts = split["split"].to_numpy(dtype=object).copy()
+    parts[held] = "test"
+    parts[~held] = ["val" if chosen else "train" for chosen in val]
+    return split.assign(split=parts)
+
+
+def _winner(run: Run) -> Best:
+    """The best trial of a search that has ended; raises RunProblem if it has none."""
+    from trainables.metrics import METRICS
+
+    metric = METRICS[str(run.record["metric"])]
+    rows: Sequence[dict[str, Any]] = [
+        row
+        for row in rows_of(run.trials())
+        if row["status"] != "failed" and row["value"] is not None and row["value"] == row["value"]
+    ]
+    if not rows:
+        raise RunProblem(f"{run.path}: no trial of this search has a score; look into its failures/")
+    return best_of(run, min(rows, key=lambda row: metric.cost(float(row["value"]))))

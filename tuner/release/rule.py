@@ -1,0 +1,100 @@
+"""From probabilities to an answer: the class that is named, silence below a confidence, a set of classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.errors import InvalidValue, RunProblem
+from trainables.ranges import check
+from tuner.evaluation.conformal import conformal_sets, needed_groups, thresholds
+from tuner.evaluation.costs import decide
+from tuner.release.folder import ModelSpec
+from tuner.release.predictions import UNSURE, Prediction
+
+__all__ = ["Rule", "make_rule", "some"]
+
+_NAMED = 5
+"""Classes that a warning names; of more it counts the rest."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How answers are made of probabilities; a field that is None asks for nothing.
+
+    `costs` [true class, named class] make the class of least expected cost be named, else it is the likeliest. An image
+    whose likeliest class has less than `min_confidence` is unsure. `limits` [classes] are the thresholds of sets.
+    `warnings` are what a person should know of them.
+    """
+
+    costs: FloatArray | None = None
+    min_confidence: float | None = None
+    limits: FloatArray | None = None
+    warnings: tuple[str, ...] = ()
+
+    def answers(self, paths: Sequence[str], probabilities: npt.ArrayLike) -> list[Prediction]:
+        """The answers for `paths` [n], whose `probabilities` are [n, classes]."""
+        found = np.asarray(probabilities, dtype=np.float64)
+        named = found.argmax(axis=1) if self.costs is None else decide(found, self.costs)
+        unsure = np.zeros(len(found), dtype=bool)
+        if self.min_confidence is not None:
+            unsure = found.max(axis=1) < self.min_confidence
+        sets = None if self.limits is None else conformal_sets(found, self.limits)
+        return [
+            Prediction(
+                path=path,
+                probabilities=tuple(row.tolist()),
+                named=int(named[place]),
+                unsure=bool(unsure[place]),
+                classes_in_set=None if sets is None else tuple(np.flatnonzero(sets[place]).tolist()),
+            )
+            for place, (path, row) in enumerate(zip(paths, found, strict=True))
+        ]
+
+
+def make_rule(spec: ModelSpec, alpha: float | None = None, min_confidence: float | None = None) -> Rule:
+    """The rule of a model, with sets that may miss the truth at most `alpha` of the time.
+
+    Raises InvalidValue for numbers out of range and for a class named like the answer unsure, RunProblem if sets are
+    asked of a model that was not calibrated.
+    """
+    alpha, min_confidence = check("alpha", alpha), check("min_confidence", min_confidence)
+    if min_confidence is not None and UNSURE in spec.classes:
+        raise InvalidValue(
+            f"--min-confidence answers {UNSURE!r}, which is a class of this model; rename the class, or leave it out"
+        )
+    costs = np.array(spec.costs) if spec.costs else None
+    if alpha is None:
+        return Rule(costs, min_confidence)
+    if not spec.scores:
+        raise RunProblem(
+            f"--alpha {alpha:g}: the model has no calibrated sets, since it was retrained with --no-calibration;"
+            " retrain it without"
+        )
+    limits = thresholds(spec.scores, alpha)
+    return Rule(costs, min_confidence, limits, _warnings(spec, limits, alpha))
+
+
+def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, ...]:
+    needed, groups = needed_groups(alpha), sum(map(len, spec.scores))
+    if np.isinf(limits).any():
+        return (
+            f"--alpha {alpha:g} needs {needed} calibration groups and the model has {groups}: every set holds every"
+            f" class; from --alpha {1 / (groups + 1):.2g} on sets say something",
+        )
+    few = [name for name, own in zip(spec.classes, spec.scores, strict=True) if len(own) < needed]
+    if not few:
+        return ()
+    return (
+        f"--alpha {alpha:g} needs {needed} calibration groups a class, and {some(few)} had fewer: for these"
+        " the sets may miss the truth more often",
+    )
+
+
+def some(names: Sequence[str], most: int = _NAMED) -> str:
+    """The first of `names`, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
