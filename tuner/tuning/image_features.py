@@ -118,7 +118,10 @@ def told_features(
         reporter.line(
             f"features of {count:,} images from {source}: about {clock(expected)}, less if they are cached"
         )
-    return image_features(config, scan, backbone, reporter)
+    found = image_features(config, scan, backbone, reporter)
+    if len(scan.images) >= TOLD_FROM:
+        reporter.line(f"features took {clock(found.seconds)}")
+    return found
 
 
 def _classifier(config: SearchConfig, backbone: tuple[str, str]) -> "tuple[Classifier, ComputeConfig]":
