@@ -56,7 +56,7 @@ FLIPPED = 0.05
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, parts=PARTS, splits=20, epochs=4, images=20000)
+    options = parse(__doc__, parts=PARTS, splits=8, epochs=3, images=20000)
     splits, epochs, images = (
         (2, 1, 300) if options.quick else (options.splits, options.epochs, options.images)
     )
@@ -157,7 +157,7 @@ def _agreement(found: Similar, truth: dict[str, str]) -> str:
 def _probed(split: Any, values: np.ndarray, classes: Sequence[str]) -> tuple[float, float]:
     """Accuracy and log loss on the test images of a linear probe on training and validation."""
     labels = torch.tensor([list(classes).index(label) for label in split["label"]])
-    test = torch.from_numpy((split["split"] == "test").to_numpy())
+    test = torch.tensor((split["split"] == "test").tolist())
     features = torch.from_numpy(values)
     logits = F.linear(features[test], *solve(features[~test], labels[~test], len(classes), l2=L2))
     right = (logits.argmax(1) == labels[test]).double().mean()
