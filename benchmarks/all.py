@@ -19,6 +19,11 @@ NAMES = (
     "race",
     "calibration",
     "calibration_coverage",
+    "policies",
+    "strategies",
+    "probe_advice",
+    "images",
+    "strangers",
 )
 
 

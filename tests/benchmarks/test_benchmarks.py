@@ -18,6 +18,11 @@ LAST_ROWS = {
     "race": "| random, nobody stopped",
     "calibration": "| groups alike",
     "calibration_coverage": "| 54 groups of 4",
+    "policies": "| policy |",
+    "strategies": "| strategy |",
+    "probe_advice": "| way to choose |",
+    "images": "| true groups",
+    "strangers": "| late_blight",
 }
 
 

@@ -152,6 +152,7 @@ def rank(
     if method == SELF_CONFIDENCE:
         return judged[np.argsort(confidence, kind="stable")], None, method
     from cleanlab.filter import find_label_issues
+
     wrong = find_label_issues(labels, own, n_jobs=1)
     flagged = np.zeros(len(given), bool)
     flagged[judged] = wrong

@@ -17,8 +17,10 @@ from tuner.cli import commands
 from tuner.planning.plan import plan
 from tuner.tracking.leaderboard import remarks
 from tuner.tracking.reporter import Reporter
+from tuner.tuning import similar
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.image_features import find_similar, usable_backbone
+from tuner.tuning.inspection import inspect
 from tuner.tuning.prepare import prepare
 from tuner.tuning.similar import near_copies
 
@@ -45,6 +47,13 @@ def test_copies_are_found_by_their_hash(scenes):
     precision, recall = agreement(near_copies(scan(folder)), truth)
     assert precision > 0.95
     assert recall > 0.9
+
+
+def test_more_images_than_can_be_compared_quickly_are_left_alone(scenes, monkeypatch):
+    folder, _ = scenes
+    monkeypatch.setattr(similar, "MOST_COMPARED", 79)
+    assert near_copies(scan(folder)) is None
+    assert inspect(folder, None, None).near_copies.count == 0
 
 
 def test_a_backbone_s_features_find_the_views_of_a_scene(scenes, tmp_path):
