@@ -21,11 +21,11 @@ from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import autocast, best_device, choose_precision
-from trainables.machine import keep_freed_memory
 from trainables.setting import ComputeConfig
 from trainables.strategies import apply_freeze
 from trainables.training import TrainingRun
 from trainables.trial_data import load_trial_data
+from trainables.worker import keep_freed_memory
 
 FEATURE_BYTES = 2**30
 

@@ -73,12 +73,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A fine-tuned model: its best epoch's loss on validation, then on test, nats an image; and what it took."""
+    """A fine-tuned model: its best epoch's loss on validation, then on test, nats an image; and what it took.
+
+    The logits [n, classes] are its answers to both.
+    """
 
     val_loss: float
     test_loss: float
     test_accuracy: float
     seconds: float
+    val_logits: npt.NDArray[np.float64]
+    test_logits: npt.NDArray[np.float64]
 
 
 def open_pool(image_size: int) -> Pool:
@@ -169,18 +174,28 @@ def best_epoch(settings: Mapping[str, Any], split: Split, compute: ComputeConfig
 
 def tested(run: TrainingRun, split: Split, seconds: float) -> Tuned:
     """The scores of a training's classifier on the split's test images."""
-    pool, compute = split.pool, run.compute
-    logits = compute_logits(
-        run.classifier,
-        pool.cache,
-        pool.rows[split.test],
-        compute.image_size,
-        compute.precision,
-        compute.device,
+    compute = run.compute
+    pool = split.pool
+    val, test = (
+        compute_logits(
+            run.classifier,
+            pool.cache,
+            pool.rows[places],
+            compute.image_size,
+            compute.precision,
+            compute.device,
+        )
+        for places in (split.val, split.test)
     )
-    scores = score_logits(logits, torch.from_numpy(pool.labels[split.test]))
-    val_loss = min(metrics.val_loss for metrics in run.history)
-    return Tuned(val_loss, scores["val_loss"], scores["val_accuracy"], seconds)
+    scores = score_logits(test, torch.from_numpy(pool.labels[split.test]))
+    return Tuned(
+        min(metrics.val_loss for metrics in run.history),
+        scores["val_loss"],
+        scores["val_accuracy"],
+        seconds,
+        val.double().numpy(),
+        test.double().numpy(),
+    )
 
 
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float, float]:

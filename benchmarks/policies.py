@@ -4,13 +4,17 @@
 
 EfficientNet-Lite0 from ImageNet weights, 200 training images, everything trained at rates that fall towards the input.
 The best epoch is chosen on validation, every split's test images are its own. `mixup` and `cutmix` come on top of the
-study's policy, as numbers that a trial has.
+study's policy, as numbers that a trial has. At last the ensemble that validation chooses among a split's models, beside
+the single one that it chooses.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from common import parse, print_held_equal, source
 from fine_tuning import (
+    Split,
     Tuned,
     compared,
     compute_config,
@@ -24,10 +28,13 @@ from fine_tuning import (
 )
 
 from trainables import augmentations
+from trainables.metrics import METRICS, Answers
+from tuner.evaluation.ensemble import ensemble_logits, select
 
 MODEL = "timm:tf_efficientnet_lite0"
 EPOCHS, IMAGE_SIZE, SPLITS, NUM_TRAIN, NUM_VAL = 12, 64, 12, 200, 100
 FIRST = "study"
+MEMBERS = 5
 SHARED = {
     "model": MODEL,
     "strategy": "layerwise",
@@ -49,7 +56,7 @@ MIXED: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, splits=SPLITS)
+    options = parse(__doc__, splits=SPLITS, members=MEMBERS)
     count, epochs, size, num_train = (
         (3, 2, 32, 40) if options.quick else (options.splits, EPOCHS, IMAGE_SIZE, NUM_TRAIN)
     )
@@ -64,11 +71,40 @@ def main() -> None:
                 found[name].append(fine_tune({**SHARED, "max_epochs": epochs, **own}, split, compute))
                 say_tuned(split, name, found[name][-1])
     print_table(found)
+    print_ensembles(found, chosen, options.members)
     print_held_equal(
         f"{source()[2]}, {count} splits by group, {counted(chosen[0])}, {size} px, {epochs} epochs",
         f"{MODEL.removeprefix('timm:')} in {compute.precision}, batch 32, AdamW, cosine,"
         " rate 1e-3 halved each stage down",
     )
+
+
+def print_ensembles(found: dict[str, list[Tuned]], chosen: Sequence[Split], most: int) -> None:
+    """The ensemble of at most `most` models of a split that validation chooses, beside its best single model."""
+    metric = METRICS["val_loss"]
+    rows: dict[str, list[float]] = {"single": [], "ensemble": [], "single right": [], "ensemble right": []}
+    sizes = []
+    for number, split in enumerate(chosen):
+        of_split = {name: tuned[number] for name, tuned in found.items()}
+        val, test = (split.pool.labels[places] for places in (split.val, split.test))
+        counts = select({name: one.val_logits for name, one in of_split.items()}, val, metric, most)
+        single = min(of_split.values(), key=lambda one: one.val_loss)
+        together = ensemble_logits(counts, {name: one.test_logits for name, one in of_split.items()})
+        answers = {"single": Answers(test, single.test_logits), "ensemble": Answers(test, together)}
+        for name, own in answers.items():
+            rows[name].append(metric.compute(own))
+            rows[f"{name} right"].append(METRICS["val_accuracy"].compute(own))
+        sizes.append(len(counts))
+    print(f"\nchosen on validation among the {len(found)} models of each split, judged on its test images")
+    print("| chosen | test log loss | test accuracy |\n|---|---|---|")
+    for name in ("single", "ensemble"):
+        print(f"| {name} | {np.mean(rows[name]):.3f} | {np.mean(rows[f'{name} right']):.3f} |")
+    gaps, right = (np.subtract(rows[f"ensemble{of}"], rows[f"single{of}"]).tolist() for of in ("", " right"))
+    print(f"\nensemble minus single, log loss: {compared(gaps)}; {np.mean(sizes):.1f} members on average")
+    print(
+        f"accuracy: {100 * np.mean(right):+.1f} points ({100 * mean_and_interval(right)[1]:+.1f} to", end=" "
+    )
+    print(f"{100 * mean_and_interval(right)[2]:+.1f})", flush=True)
 
 
 def print_table(found: dict[str, list[Tuned]]) -> None:

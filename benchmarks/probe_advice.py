@@ -106,9 +106,9 @@ def judge(split: Split, computes: Sequence[ComputeConfig], epochs: int) -> Judge
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, splits=SPLITS)
+    options = parse(__doc__, splits=SPLITS, sizes=SIZES)
     count, epochs, size, sizes = (
-        (3, 2, 32, (40,)) if options.quick else (options.splits, EPOCHS, IMAGE_SIZE, SIZES)
+        (3, 2, 32, (40,)) if options.quick else (options.splits, EPOCHS, IMAGE_SIZE, options.sizes)
     )
     pool = open_pool(size)
     with lite_weights(MODELS, options.quick) as weights:

@@ -253,6 +253,14 @@ def hyperparameters() -> str:
     return "\n".join([*_table(header, (row(name) for name in FIELDS)), ""])
 
 
+def metrics() -> str:
+    """Every metric that a search may optimise, with its direction."""
+    from trainables.metrics import METRICS
+
+    rows = ((f"`{m.name}`", m.text, "lower" if m.minimised else "higher") for m in METRICS.values())
+    return "\n".join([*_table(("metric", "", "better"), rows), ""])
+
+
 def columns() -> str:
     """The columns of `epochs/` and of `trials.parquet`."""
     from tuner.runs.directory import epochs_schema, trials_schema
@@ -307,6 +315,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "classes": classes,
     "errors": errors,
     "hyperparameters": hyperparameters,
+    "metrics": metrics,
     "columns": columns,
     "documents": documents,
 }

@@ -37,9 +37,11 @@ def test_a_module_with_code_for_gpus_says_that_it_was_not_run_on_one(file):
 
 
 def test_the_modules_with_gpu_code_are_found():
-    assert {"trainables/inference.py", "trainables/data/batches.py", "tuner/tuning/packing.py"} <= set(
-        with_gpu_code()
-    )
+    assert {
+        "trainables/inference.py",
+        "trainables/data/device_pictures.py",
+        "tuner/tuning/packing.py",
+    } <= set(with_gpu_code())
 
 
 def test_the_help_of_what_needs_a_gpu_says_that_it_was_not_run_on_one():

@@ -76,6 +76,7 @@ class BatchLoader:
             batch_size=batch_size,
             image_size=self.compute.image_size,
             device=self.compute.device,
+            again=True,
         )
 
     def _feature_cache_for(self, epoch: int) -> FeatureCache | None:
@@ -93,7 +94,7 @@ class BatchLoader:
         features = feature_cache.train(
             self.classifier, rows, occurrences(rows), epoch, aux_inputs=self.aux_inputs
         )
-        targets = torch.from_numpy(labels[order]).to(self.compute.device)
+        targets = send(torch.from_numpy(labels[order]), self.compute.device)
         for span in spans(len(order), self.config.batch_size):
             # The whole epoch's features stay on the host: a device may have no room for them.
             yield send(features[span], self.compute.device), targets[span]

@@ -21,6 +21,9 @@ _OUT_OF_MEMORY = (
     "cudnn_status_alloc_failed",
 )
 
+_ACCELERATOR_ERRORS = (torch.AcceleratorError,) if hasattr(torch, "AcceleratorError") else ()
+"""What torch raises, from 2.8 on, for whatever the device itself reports."""
+
 _BROKEN = ("cuda error", "cudaerror", "hip error", "hiperror", "cudnn_status_", "cublas_status_")
 """After most errors of these names every later call of the process fails too; the others cost a new process."""
 
@@ -42,7 +45,7 @@ def breaks_process(error: BaseException) -> bool:
     while link is not None and id(link) not in seen:
         if isinstance(link, RuntimeError) and not is_out_of_memory(link):
             text = str(link).lower()
-            if any(sign in text for sign in _BROKEN):
+            if isinstance(link, _ACCELERATOR_ERRORS) or any(sign in text for sign in _BROKEN):
                 return True
         seen.add(id(link))
         link = link.__cause__ or link.__context__

@@ -29,6 +29,7 @@ from trainables.data.cache import ImageCache
 from trainables.device_errors import in_smaller_batches
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
+from trainables.readback import read_back_each
 from trainables.setting import ComputeConfig
 
 VERSION = 2
@@ -152,6 +153,7 @@ class FeatureCache:
                 batch_size=self.batch_size,
                 image_size=self.key.image_size,
                 device=self.device,
+                again=True,
             )
             return self._run(classifier, batches)
 
@@ -170,16 +172,19 @@ class FeatureCache:
             augmentation=self.key.augmentation,
         )
 
-    @torch.no_grad()
     def _run(
         self, classifier: Classifier, pictures: Iterator[Tensor], aux_inputs: bool = False
     ) -> Iterator[Tensor]:
-        for images in pictures:
-            with autocast(self.device, self.key.precision):
-                features = classifier.features(
-                    normalise(images, classifier.mean, classifier.std), aux_inputs=aux_inputs
-                )
-            yield flat(features).float().cpu()
+        @torch.no_grad()
+        def computed() -> Iterator[Tensor]:
+            for images in pictures:
+                with autocast(self.device, self.key.precision):
+                    features = classifier.features(
+                        normalise(images, classifier.mean, classifier.std), aux_inputs=aux_inputs
+                    )
+                yield flat(features).float()
+
+        return read_back_each(computed())
 
     def _read(self, name: str, rows: Rows, width: int, compute: Compute) -> Floats:
         """The stored features [len(rows), width] of `rows`, after computing those that are not there yet."""

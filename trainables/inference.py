@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from trainables.errors import InvalidValue, RunProblem
 from trainables.metrics import Answers, measure
 from trainables.models import create
 from trainables.models.classifier import Classifier
+from trainables.readback import read_back
+from trainables.worker import as_worker
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -81,6 +83,23 @@ def native_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
+    """The trial's model before its first step.
+
+    The backbone is a function of (`weights`, `run_seed`) alone, so that trials share it; the heads
+    are drawn from the trial's own seed.
+    """
+    torch.manual_seed(config.seed)
+    return create(
+        config.model,
+        num_classes,
+        weights=weights,
+        dropout=config.dropout,
+        auxiliary=strategies.wants_auxiliary(config.strategy),
+        seed=run_seed,
+    )
+
+
 def load_classifier(config: TrialConfig, num_classes: int, weights: Path) -> Classifier:
     """The model of `config` with the trained `weights` of one of our files, in eval mode.
 
@@ -122,8 +141,8 @@ def compute_logits(
         parts = []
         for images in eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device):
             with autocast(device, precision):
-                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float().cpu())
-        return torch.cat(parts)
+                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float())
+        return read_back(torch.cat(parts))
 
     return in_smaller_batches(compute, batch_size)
 
@@ -166,19 +185,8 @@ def score_images(
     num_threads: int,
 ) -> np.ndarray:
     """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
-    with torch_threads(num_threads):
+    with as_worker(num_threads):
         return _score_images(config, classes, weights, folder, images, image_size, precision)
-
-
-@contextlib.contextmanager
-def torch_threads(number: int) -> Iterator[None]:
-    """While entered torch computes with `number` threads; afterwards with as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _score_images(

@@ -1,6 +1,5 @@
-"""What a worker needs of its machine: images in a cache of the machine's own, and memory that is not handed back."""
+"""What a worker needs of its machine: the run's images in a cache of the machine's own."""
 
-import ctypes
 import functools
 import platform
 from pathlib import Path
@@ -12,23 +11,7 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.errors import TrialFailed
 from trainables.storage import storage_of
 
-__all__ = ["keep_freed_memory", "local_images"]
-
-M_TRIM_THRESHOLD, M_MMAP_MAX, NEVER = -1, -4, 2**31 - 1
-"""Parameters of glibc's mallopt, and a threshold that is not reached."""
-
-
-def keep_freed_memory() -> bool:
-    """Let this process keep what it frees for its next batch; whether the C library could be told so.
-
-    By default glibc returns each large tensor to the system and takes it back a moment later, page by page:
-    GoogLeNet at 224 px spent a fifth of its time there. Source: mallopt(3).
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, TypeError, AttributeError):
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+__all__ = ["local_images"]
 
 
 @functools.lru_cache(maxsize=2)

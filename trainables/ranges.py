@@ -56,6 +56,7 @@ NUMBERS: Mapping[str, Range] = {
     "epochs": _sampled("max_epochs"),
     "seeds": Range(1, 10_000),
     "more_seeds": Range(0, 10_000),
+    "members": Range(2, 100, or_zero=True),
     "folds": Range(2, 1_000, or_zero=True),
     "top": Range(1, 1_000_000),
     "most": Range(1, 1_000_000),
@@ -65,7 +66,11 @@ NUMBERS: Mapping[str, Range] = {
 }
 """The range of each number by its name in Python."""
 
-FLAGS: Mapping[str, str] = {"time_budget_s": "--time-budget", "more_seeds": "--seeds"}
+FLAGS: Mapping[str, str] = {
+    "time_budget_s": "--time-budget",
+    "more_seeds": "--seeds",
+    "members": "--ensemble",
+}
 """Options that are not named like their number."""
 
 

@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import pandas as pd
 import ray
-import torch
 from ray import tune
 
 from trainables import models, strategies
@@ -31,11 +29,12 @@ from trainables.device_errors import breaks_process, is_out_of_memory, release_m
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken
 from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision
-from trainables.machine import keep_freed_memory, local_images
+from trainables.machine import local_images
 from trainables.setting import ComputeConfig
 from trainables.storage import storage_of
 from trainables.training import TrainingRun
 from trainables.trial_data import TrialData, load_trial_data
+from trainables.worker import prepare_worker
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
@@ -56,11 +55,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         if context is None:
             raise ValueError("give the RunContext with tune.with_parameters(trainable, context=...)")
         self.context = context
-        keep_freed_memory()
-        torch.set_num_threads(context.num_threads)
-        cv2.setNumThreads(1)
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
+        prepare_worker(context.num_threads)
         self._prepare(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -117,6 +112,9 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self.trial_name_here = str(values.pop("trial_id"))
         self._config = TrialConfig.resolve(values)
         self._run, self._writer = None, None
+        if best_device().type != "cpu":
+            # What the allocator kept of the trial before is lost to the neighbours on the same GPU.
+            release_memory()
         self._known: list[EpochMetrics] = []
         self._replayed = 0
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,18 +14,17 @@ from trainables import strategies
 from trainables.averaging import WeightAverage
 from trainables.batch_loader import EVAL_BATCH, BatchLoader
 from trainables.config import EpochMetrics, TrialConfig
-from trainables.data.batches import normalise
 from trainables.device_errors import in_smaller_batches
+from trainables.divergence import require_finite, watch_for
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
-from trainables.inference import autocast, placed, score_logits
+from trainables.inference import build_classifier, placed, score_logits
 from trainables.linear_probe import solve_head
-from trainables.losses import class_weights, describe_loss, training_loss
+from trainables.losses import class_weights, describe_loss
 from trainables.metrics import METRICS
 from trainables.mixing import draw_mixture, mix
-from trainables.models import create
-from trainables.models.classifier import Classifier
 from trainables.optim import Schedule, build_optimizer, start_over
+from trainables.readback import read_back, read_back_each
 from trainables.setting import ComputeConfig
 from trainables.strategies.groups import (
     HEAD,
@@ -35,27 +34,8 @@ from trainables.strategies.groups import (
     is_backbone_frozen,
     moved_weights,
 )
+from trainables.training_step import TrainingStep
 from trainables.trial_data import TrialData
-
-LOOK_EVERY = 8
-"""Batches between two looks at the loss on an accelerator, which has to finish its work for each look."""
-
-
-def build_classifier(config: TrialConfig, num_classes: int, weights: str, run_seed: int) -> Classifier:
-    """The trial's model before its first step.
-
-    The backbone is a function of (`weights`, `run_seed`) alone, so that trials share it; the heads
-    are drawn from the trial's own seed.
-    """
-    torch.manual_seed(config.seed)
-    return create(
-        config.model,
-        num_classes,
-        weights=weights,
-        dropout=config.dropout,
-        auxiliary=strategies.wants_auxiliary(config.strategy),
-        seed=run_seed,
-    )
 
 
 class TrainingRun:
@@ -63,7 +43,7 @@ class TrainingRun:
 
     `finished` is None while there is more to do, then "completed" or "patience". Between epochs the
     whole state is in `state_dict`; random numbers need no state, since those of an epoch follow from
-    (seed, epoch). The scaling of fp16 gradients was not run on a GPU.
+    (seed, epoch).
     """
 
     def __init__(
@@ -79,9 +59,8 @@ class TrainingRun:
         self.history: list[EpochMetrics] = []
         self.best_epoch = 0
         self.first_rates = ""
-        self.accumulation = 1
         self.eval_batch = EVAL_BATCH
-        self.look_every = 1 if compute.device.type == "cpu" else LOOK_EVERY
+        self.watch = watch_for(compute.device)
         self._waited, self._reference = 0, math.inf
         self._metric = METRICS[compute.metric]
         classifier = build_classifier(config, len(data.classes), compute.weights, compute.run_seed)
@@ -91,14 +70,21 @@ class TrainingRun:
         self.optimizer = build_optimizer(self.groups, config)
         self.schedule = Schedule(self.optimizer, self.groups, config)
         self._average = WeightAverage(self.classifier, config.ema_decay) if config.ema_decay else None
-        self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "fp16")
         weighted = config.class_weight_power > 0
-        self._class_weights = (
+        weights = (
             class_weights(data.train_counts, config.class_weight_power).to(compute.device)
             if weighted
             else None
         )
+        self._step = TrainingStep(
+            config, compute, self.classifier, self.optimizer, weights, aux_inputs=self.loader.aux_inputs
+        )
         self._val_labels = torch.from_numpy(data.val_labels)
+
+    @property
+    def accumulation(self) -> int:
+        """In how many parts a training batch is computed."""
+        return self._step.accumulation
 
     def epochs(self) -> Iterator[EpochMetrics]:
         """What each remaining epoch measured, until `finished` is set."""
@@ -108,8 +94,8 @@ class TrainingRun:
     def step(self) -> EpochMetrics:
         """Train and validate one epoch.
 
-        Raises Diverged at the batch whose loss is not finite (on an accelerator up to `LOOK_EVERY` batches later,
-        before anything is validated), or after a validation whose loss is not.
+        Raises Diverged at the batch whose loss is not finite (on an accelerator some batches later, before anything is
+        validated), or after a validation whose loss is not.
         """
         started = time.perf_counter()
         epoch = self.epoch + 1
@@ -117,6 +103,7 @@ class TrainingRun:
         self.classifier.train()
         trainable = apply_freeze(self.groups, epoch)
         start_over(self.optimizer, self.groups, epoch)
+        self._step.begin([group.trains_in(epoch) for group in self.groups], self._steps_from(epoch))
         if self._average is not None:
             self._average.begin()
         train_loss, train_accuracy = self._train(epoch)
@@ -161,12 +148,13 @@ class TrainingRun:
             "learning_rates_first": self.first_rates,
             "learning_rates_last": self._rates(),
             "loss": describe_loss(
-                weight=self._class_weights,
+                weight=self._step.class_weights,
                 label_smoothing=self.config.label_smoothing,
                 auxiliary_weight=self.config.auxiliary_weight,
             ),
             "sampler": self.config.sampler,
             "batch": f"{self.config.batch_size} as {self.accumulation} x {micro}",
+            "step": self._step.chosen.said,
         }
 
     def halve_batch(self) -> bool:
@@ -178,7 +166,7 @@ class TrainingRun:
 
     def split_batches(self, parts: int) -> None:
         """Compute every training batch in at least `parts` parts, and as many times fewer images at once elsewhere."""
-        self.accumulation = max(self.accumulation, min(parts, self.config.batch_size))
+        self._step.accumulation = max(self.accumulation, min(parts, self.config.batch_size))
         self.eval_batch = max(1, min(self.eval_batch, EVAL_BATCH // parts))
         if self.loader.feature_cache is not None:
             self.loader.feature_cache.compute_in_parts(parts)
@@ -200,7 +188,7 @@ class TrainingRun:
             "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "scaler": self._scaler.state_dict(),
+            "scaler": self._step.scaler.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
         }
 
@@ -214,7 +202,7 @@ class TrainingRun:
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self._scaler.load_state_dict(state["scaler"])
+        self._step.scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
 
@@ -234,38 +222,41 @@ class TrainingRun:
             loss_sum += loss.to(exact) * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             seen += len(labels)
-            if (number + 1) % self.look_every == 0 or number + 1 == total:
-                self._require_finite(loss_sum / seen, epoch, f"batch {number + 1} of {total}")
-        return float(loss_sum) / seen, int(correct) / seen
+            self.watch.look(loss_sum, epoch, number + 1, total)
+        loss, hits = read_back(torch.stack([loss_sum, correct.to(exact)])).tolist()
+        require_finite(loss / seen, epoch, f"batch {total} of {total}")
+        return loss / seen, int(hits) / seen
+
+    def _steps_from(self, epoch: int) -> int:
+        """Steps of all epochs from `epoch` on, if nobody stops the trial."""
+        batches = math.ceil(len(self.data.train_rows) / self.config.batch_size)
+        return batches * (self.config.max_epochs - epoch + 1)
 
     @torch.no_grad()
     def _solve_head(self, epoch: int) -> tuple[float, float]:
         """Set the head to the linear probe of the epoch's pictures; its criterion and accuracy on them."""
         self.schedule.set_rates(epoch)
         size = math.ceil(self.config.batch_size / self.accumulation)
-        features, labels = [], []
-        for inputs, targets in self.loader.train(epoch):
-            features += [self._pooled(part).float().cpu() for part in inputs.split(size)]
-            labels.append(targets.cpu())
-        pooled = torch.cat(features)
-        self._require_finite(pooled.sum(), epoch, "features of the frozen backbone")
+        labels: list[Tensor] = []
+
+        def features() -> Iterator[Tensor]:
+            for inputs, targets in self.loader.train(epoch):
+                labels.append(targets)
+                yield from (self._step.pooled(part).float() for part in inputs.split(size))
+
+        pooled = torch.cat(list(read_back_each(features())))
+        require_finite(float(pooled.sum()), epoch, "features of the frozen backbone")
         found = solve_head(
             self.classifier.head,
             pooled,
-            torch.cat(labels),
+            read_back(torch.cat(labels)),
             l2=self.config.probe_l2 or 0.0,
-            weight=self._class_weights,
+            weight=self._step.class_weights,
             label_smoothing=self.config.label_smoothing,
         )
         if self._average is not None:
             self._average.restart()
         return found
-
-    @staticmethod
-    def _require_finite(train_loss: Tensor, epoch: int, where: str) -> None:
-        """Raise Diverged if a loss so far was not finite, which the mean of them shows for ever after."""
-        if not math.isfinite(value := float(train_loss)):
-            raise Diverged(f"epoch {epoch}, {where}: train_loss {value}")
 
     def _mixed(self, inputs: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor, float]:
         """The batch, mixed where it is to be and the backbone trains, its labels, and the share that is theirs.
@@ -282,71 +273,22 @@ class TrainingRun:
         return mixed, labels, kept
 
     def _update(self, inputs: Tensor, labels: Tensor, kept: float = 1.0) -> tuple[Tensor, Tensor]:
-        """One optimizer step on a batch, in `accumulation` parts; its detached loss and logits.
-
-        Of every picture the share `kept` is its own, the rest that of the one at its mirrored place.
-        """
-        targets = [(labels, kept)] if kept == 1.0 else [(labels, kept), (labels.flip(0), 1 - kept)]
-        self.optimizer.zero_grad(set_to_none=True)
-        losses, outputs = [], []
-        size = math.ceil(len(inputs) / self.accumulation)
-        wholes = [self._weight_of(target) for target, _ in targets]
-        for number, part in enumerate(inputs.split(size)):
-            logits = self._outputs(part)
-            loss = torch.zeros((), device=part.device)
-            for (target, share), whole in zip(targets, wholes, strict=True):
-                own = target[number * size : number * size + len(part)]
-                loss = loss + share * self._weight_of(own) / whole * self._criterion(logits, own)
-            self._scaler.scale(loss).backward()
-            losses.append(loss.detach())
-            outputs.append(logits[0].detach())
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+        """One optimizer step on a batch; its detached loss and logits."""
+        found = self._step.update(inputs, labels, kept)
         if self._average is not None:
             self._average.update()
-        return torch.stack(losses).sum(), torch.cat(outputs)
-
-    def _criterion(self, logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """The trial's own loss of a batch."""
-        return training_loss(
-            logits,
-            labels,
-            weight=self._class_weights,
-            label_smoothing=self.config.label_smoothing,
-            auxiliary_weight=self.config.auxiliary_weight,
-        )
-
-    def _weight_of(self, labels: Tensor) -> Tensor:
-        """What a mean over `labels` divides by: their class weights, or their number."""
-        if self._class_weights is None:
-            return torch.tensor(float(len(labels)), device=labels.device)
-        return self._class_weights[labels].sum()
+        return found
 
     def _outputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of flat features [b, d]."""
-        with autocast(self.compute.device, self.compute.precision):
-            classify: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = self.classifier.classify
-            return classify(self._features(inputs))
-
-    def _pooled(self, inputs: Tensor) -> Tensor:
-        """Pooled features [b, d] of uint8 images [b, 3, s, s] or of flat features."""
-        with autocast(self.compute.device, self.compute.precision):
-            return self._features(inputs)[0]
-
-    def _features(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """What the heads read: pooled features [b, d], then the auxiliary heads' inputs where they run."""
-        if inputs.dtype != torch.uint8:
-            return self.classifier.unflat(inputs)
-        images = normalise(inputs, self.classifier.mean, self.classifier.std)
-        aux_inputs = self.loader.aux_inputs and self.classifier.training
-        return self.classifier.features(images, aux_inputs=aux_inputs)
+        return self._step.outputs(inputs)
 
     @torch.inference_mode()
     def _validation_logits(self, epoch: int, batch_size: int) -> Tensor:
         """Logits fp32 [n, classes] of the validation images, on the CPU, computed `batch_size` at a time."""
         self.eval_batch = batch_size
         batches = self.loader.validation(epoch, batch_size)
-        return torch.cat([self._outputs(inputs)[0].float().cpu() for inputs in batches])
+        return read_back(torch.cat([self._outputs(inputs)[0].float() for inputs in batches]))
 
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""

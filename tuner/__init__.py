@@ -13,8 +13,8 @@ The functions do what the commands of these names do. What a person can mend is 
     ...     tuner.SearchConfig(space="googlenet_full", metric="accuracy")
     ... except tuner.UserMistake as mistake:
     ...     print(mistake)
-    unknown metric 'accuracy'; did you mean 'val_accuracy'? known: val_accuracy, val_balanced_accuracy, val_loss, \
-val_macro_f1
+    unknown metric 'accuracy'; did you mean 'val_accuracy'? known: val_accuracy, val_auroc, \
+val_balanced_accuracy, val_loss, val_macro_f1, val_sensitivity_at_95
 """
 
 from importlib import import_module
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from tuner.runs.directory import Run
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
-    from tuner.tuning.probe import Probe, Probed
+    from tuner.tuning.probe import Probe
+    from tuner.tuning.probing import Probed
 
 __all__ = [
     "Best",
@@ -96,7 +97,7 @@ _ELSEWHERE = {
     "SearchConfig": "tuner.tuning.config",
     "SearchResult": "tuner.tuning.loop",
     "Probe": "tuner.tuning.probe",
-    "Probed": "tuner.tuning.probe",
+    "Probed": "tuner.tuning.probing",
 }
 
 

@@ -228,6 +228,8 @@ def compare(
     *,
     out: AnyPath | None = None,
     top: int = 5,
+    ensemble: int = 5,
+    costs: AnyPath | None = None,
     seeds: int = 0,
     also_by_image: bool = False,
     folds: int = 0,
@@ -238,10 +240,12 @@ def compare(
     """Score the finalists of one or more run directories on the test images and write the report.
 
     The `table` and the `pairs` of the result are DataFrames, `conclusion` says in words what they mean, `report` is
-    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation; with
-    `seeds` each is retrained as often with other seeds, with `also_by_image` once on a random split by image, whose
-    leak is then measured, with `folds` on so many folds over all images, each of which then judges, and with `nested`
-    the search is repeated inside each fold. `seed` is that of the bootstraps. Raises RunProblem for runs that can't be
+    the page. Finalists are the best trial of each combination and the `top` overall, chosen on validation, and an
+    ensemble of at most `ensemble` kept trials where validation prefers one; with `costs`, a file of what answers cost,
+    they are judged by that, too. With `seeds` each is retrained as often with other seeds, with `also_by_image` once
+    on a random split by image, whose leak is then measured, with `folds` on so many folds over all images, each of
+    which then judges, and with `nested` the search is repeated inside each fold. `seed` is that of the bootstraps.
+    Raises RunProblem for runs that can't be
     compared.
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
@@ -258,6 +262,8 @@ def compare(
             folders,
             out=where,
             top=top,
+            ensemble=ensemble,
+            costs=None if costs is None else Path(costs),
             seed=seed,
             seed_scores=found.seeds,
             by_image=found.by_image,

@@ -40,6 +40,12 @@ def test_a_device_that_is_lost_breaks_the_process(error):
     assert not is_out_of_memory(error)
 
 
+@pytest.mark.skipif(not hasattr(torch, "AcceleratorError"), reason="torch before 2.8 has no such class")
+def test_what_the_device_itself_reports_breaks_the_process_whatever_it_says_unless_memory_ran_out():
+    assert breaks_process(torch.AcceleratorError("invalid device context"))
+    assert not breaks_process(torch.AcceleratorError("CUDA error: out of memory"))
+
+
 def test_the_chain_of_an_error_is_looked_through():
     def outer():
         try:

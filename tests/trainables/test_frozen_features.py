@@ -14,8 +14,9 @@ from trainables import augmentations, strategies
 from trainables.config import CONDITIONS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.frozen_features import FeatureCache, FeatureKey, _size_on_disk
+from trainables.inference import build_classifier
 from trainables.setting import ComputeConfig
-from trainables.training import TrainingRun, build_classifier
+from trainables.training import TrainingRun
 
 CPU = torch.device("cpu")
 

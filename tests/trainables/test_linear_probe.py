@@ -96,7 +96,7 @@ def gradient(run, l2):
     """Of the trial's criterion on the frozen features of epoch 1 by the head, the penalty included."""
     run.classifier.eval()
     with torch.no_grad():
-        batches = [(run._pooled(inputs).float(), labels) for inputs, labels in run.loader.train(1)]
+        batches = [(run._step.pooled(inputs).float(), labels) for inputs, labels in run.loader.train(1)]
     pooled, labels = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
     linear = run.classifier.head[-1]
     scale = scales(pooled)

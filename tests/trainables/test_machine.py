@@ -1,7 +1,5 @@
 import dataclasses
 import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,6 @@ import pandas as pd
 import pytest
 from pictures import write_pictures
 
-from trainables import machine
 from trainables.config import RunContext
 from trainables.data.cache import build_cache
 from trainables.errors import TrialFailed
@@ -72,40 +69,3 @@ def test_a_machine_without_the_images_says_which_machine_and_where_they_should_b
     with pytest.raises(TrialFailed, match="/no/such/images") as caught:
         local_images(moved)
     assert platform.node() in str(caught.value)
-
-
-CHURN = """
-import resource, sys
-import numpy as np
-from trainables.machine import keep_freed_memory
-
-if sys.argv[1] == "keep":
-    assert keep_freed_memory()
-def churn():
-    for _ in range(5):
-        [np.ones(2_500_000) for _ in range(5)]
-churn()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-churn()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
-def test_a_worker_keeps_the_memory_that_it_frees():
-    faults = {
-        word: int(subprocess.run([sys.executable, "-c", CHURN, word], capture_output=True, check=True).stdout)
-        for word in ("keep", "default")
-    }
-    assert faults["keep"] < faults["default"] / 10
-
-
-@pytest.mark.parametrize("error", [OSError("no such library"), TypeError("bad argument"), None])
-def test_a_c_library_without_mallopt_is_left_alone(monkeypatch, error):
-    def library(name):
-        if error is not None:
-            raise error
-        return object()
-
-    monkeypatch.setattr(machine.ctypes, "CDLL", library)
-    assert machine.keep_freed_memory() is False

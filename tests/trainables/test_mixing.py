@@ -81,7 +81,7 @@ def test_the_loss_is_that_of_both_labels_by_their_shares(tmp_path, class_weight_
     assert kept == draw_mixture(0.4, 0.0, 0, 1, 0).kept
     run.classifier.train()
     loss, logits = run._update(mixed, labels, kept)
-    both = [F.cross_entropy(logits, own, weight=run._class_weights) for own in (labels, labels.flip(0))]
+    both = [F.cross_entropy(logits, own, weight=run._step.class_weights) for own in (labels, labels.flip(0))]
     assert float(loss) == pytest.approx(float(kept * both[0] + (1 - kept) * both[1]), rel=1e-5)
 
 

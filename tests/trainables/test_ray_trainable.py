@@ -223,3 +223,20 @@ def test_an_error_of_the_writer_does_not_reach_the_next_trial(worker):
     trainable.context = RunContext(**{**vars(trainable.context), "storage": "file:///no/such/place"})
     trainable.reset_config({"trial_id": "next", "model": "resnet18", "strategy": "full", "max_epochs": 1})
     assert trainable._writer is None
+
+
+def test_a_worker_on_a_gpu_hands_back_what_the_trial_before_held_and_one_on_a_processor_wastes_no_time(
+    worker, monkeypatch
+):
+    freed, held = [], []
+    monkeypatch.setattr(module, "release_memory", lambda: freed.append([one() for one in held]))
+    trainable = worker()
+    trainable.step()
+    following = {"model": "resnet18", "strategy": "full", "max_epochs": 1}
+    trainable.reset_config({"trial_id": "next", **following})
+    assert freed == []
+    trainable.step()
+    held.append(weakref.ref(trainable._run))
+    monkeypatch.setattr(module, "best_device", lambda: torch.device("cuda"))
+    trainable.reset_config({"trial_id": "last", **following})
+    assert freed == [[None]]

@@ -5,9 +5,10 @@ import torch
 from pictures import trial_data
 
 from trainables.config import TrialConfig
+from trainables.divergence import LOOK_EVERY, Watch
 from trainables.errors import Diverged
 from trainables.setting import ComputeConfig
-from trainables.training import LOOK_EVERY, TrainingRun
+from trainables.training import TrainingRun
 
 
 def run_of(folder, **parameters):
@@ -41,13 +42,13 @@ def test_a_trial_whose_loss_is_not_finite_ends_at_that_batch_and_validates_nothi
 
 def test_on_an_accelerator_the_loss_is_looked_at_every_few_batches_and_at_the_end(tmp_path):
     run = run_of(tmp_path, batch_size=2)
-    run.look_every = LOOK_EVERY
+    run.watch = Watch(LOOK_EVERY)
     trained = spoil(run, 2)
     with pytest.raises(Diverged, match=rf"batch {LOOK_EVERY} of 12"):
         run.step()
     assert len(trained) == LOOK_EVERY < 12
     late = run_of(tmp_path, batch_size=2)
-    late.look_every = LOOK_EVERY
+    late.watch = Watch(LOOK_EVERY)
     trained = spoil(late, 12)
     late.validate = lambda epoch: pytest.fail("validated")
     with pytest.raises(Diverged, match="batch 12 of 12"):
@@ -57,6 +58,6 @@ def test_on_an_accelerator_the_loss_is_looked_at_every_few_batches_and_at_the_en
 def test_a_validation_loss_that_is_not_finite_is_a_divergence_too(tmp_path):
     run = run_of(tmp_path)
     scores = run.validate(1)
-    run.validate = lambda epoch: type(scores)(math.nan, 0.5, 0.5, 0.5)
+    run.validate = lambda epoch: {**scores, "val_loss": math.nan}
     with pytest.raises(Diverged, match="epoch 1: val_loss nan"):
         run.step()

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import platformdirs
-
 from trainables.errors import DataProblem
 from trainables.private import private_folder
 
@@ -30,6 +28,8 @@ def cache_home() -> Path:
 
 def _usual() -> Path | None:
     """The user's cache folder, if it can be written."""
+    import platformdirs
+
     try:
         folder = Path(platformdirs.user_cache_dir("tuner"))
         # Without a home older platformdirs answer with a relative path, newer ones raise.

@@ -1,28 +1,18 @@
-"""Batches of pixels for a trial, the next prepared while the present one trains.
+"""Batches of pixels for a trial, the next prepared while the present one trains."""
 
-The way through pinned memory to a device was not run on a GPU.
-"""
-
-import queue
-import threading
+import functools
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from trainables import augmentations
-from trainables.data.augment import (
-    MAX_OCCURRENCES,
-    NUMBERS,
-    Floats,
-    augment,
-    augment_on_device,
-    draw,
-)
+from trainables.data.ahead import ahead
+from trainables.data.augment import MAX_OCCURRENCES, NUMBERS, Floats, augment, draw
 from trainables.data.cache import ImageCache
-from trainables.data.decode import Pixels
+from trainables.data.copies import overlapped, send
+from trainables.data.device_pictures import cropped, drawn, draws_itself, resident
 from trainables.data.preprocessing import centre_crop
 
 __all__ = [
@@ -37,10 +27,6 @@ __all__ = [
 ]
 
 Rows = npt.NDArray[np.int64]
-Item = TypeVar("Item")
-
-_AHEAD = 2
-_PATIENCE_S = 0.05
 
 
 def train_batches(
@@ -68,7 +54,8 @@ def train_batches(
     order = epoch_order(labels, sampler, trial_seed, epoch)
     device = torch.device(device)
     turns = occurrences(rows[order])
-    chosen = torch.from_numpy(labels[order].astype(np.int64))
+    # All labels of the epoch at once: a device need not be told of each batch's.
+    chosen = send(torch.from_numpy(labels[order].astype(np.int64)), device)
     pictures = picture_batches(
         cache,
         rows[order],
@@ -81,7 +68,7 @@ def train_batches(
         augmentation=augmentation,
     )
     for span, images in zip(spans(len(order), batch_size), pictures, strict=True):
-        yield images, send(chosen[span], device)
+        yield images, chosen[span]
 
 
 def picture_batches(
@@ -104,31 +91,59 @@ def picture_batches(
     numbers = _numbers(rows, turns, len(cache), run_seed, epoch)
     policy = augmentations.get(augmentation)
 
-    def prepare(span: slice) -> torch.Tensor:
-        return _augmented([cache[int(row)] for row in rows[span]], numbers[span], image_size, device, policy)
+    parts = spans(len(rows), batch_size)
+    if draws_itself(device):
+        return overlapped(drawn(cache, rows, numbers, parts, image_size, device, policy), device)
 
-    return ahead(map(prepare, spans(len(rows), batch_size)))
+    def prepare(span: slice) -> torch.Tensor:
+        pictures = augment([cache[int(row)] for row in rows[span]], numbers[span], image_size, policy)
+        return send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
+
+    return ahead(map(prepare, parts))
 
 
 def eval_batches(
-    cache: ImageCache, rows: Rows, *, batch_size: int, image_size: int, device: torch.device | str
+    cache: ImageCache,
+    rows: Rows,
+    *,
+    batch_size: int,
+    image_size: int,
+    device: torch.device | str,
+    again: bool = False,
 ) -> Iterator[torch.Tensor]:
-    """The middle of the picture of every row, in order: uint8 [b, 3, size, size] in channels_last layout."""
-    device = torch.device(device)
+    """The middle of the picture of every row, in order: uint8 [b, 3, size, size] in channels_last layout.
 
-    def prepare(start: int) -> torch.Tensor:
-        pictures = centre_crop([cache[int(row)] for row in rows[start : start + batch_size]], image_size)
+    `again` tells that pictures of `cache` will be asked for again, so that a GPU may keep them all.
+    """
+    device = torch.device(device)
+    parts = [slice(start, start + batch_size) for start in range(0, len(rows), batch_size)]
+    if again and draws_itself(device) and resident(cache, device) is not None:
+        return overlapped(cropped(cache, rows, parts, image_size, device), device)
+
+    def prepare(span: slice) -> torch.Tensor:
+        pictures = centre_crop([cache[int(row)] for row in rows[span]], image_size)
         return send(torch.from_numpy(pictures), device).permute(0, 3, 1, 2)
 
-    return ahead(map(prepare, range(0, len(rows), batch_size)))
+    return overlapped(map(prepare, parts), device)
 
 
 def normalise(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """`images` uint8 [b, 3, h, w] as float32 in channels_last layout, (x / 255 - mean) / std a channel."""
-    shape = (1, len(mean), 1, 1)
-    centre = torch.tensor(mean, device=images.device).reshape(shape) * 255.0
-    scale = 1.0 / (torch.tensor(std, device=images.device).reshape(shape) * 255.0)
+    centre, scale = _constants(tuple(mean), tuple(std), images.device)
     return images.to(torch.float32, memory_format=torch.channels_last).sub_(centre).mul_(scale)
+
+
+@functools.cache
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and 1 / std of pixels from 0 to 255, [1, c, 1, 1] each, held on the device from the first batch on."""
+    shape = (1, len(mean), 1, 1)
+    # Not as tensors of inference mode, in which validation may ask first.
+    with torch.inference_mode(False):
+        centre = torch.tensor(mean).reshape(shape) * 255.0
+        scale = 1.0 / (torch.tensor(std).reshape(shape) * 255.0)
+        return centre.to(device), scale.to(device)
 
 
 def epoch_order(labels: Rows, sampler: str, trial_seed: int, epoch: int) -> Rows:
@@ -138,51 +153,6 @@ def epoch_order(labels: Rows, sampler: str, trial_seed: int, epoch: int) -> Rows
         return random.permutation(len(labels))
     share = 1.0 / np.bincount(labels)[labels]
     return random.choice(len(labels), size=len(labels), replace=True, p=share / share.sum())
-
-
-def ahead(source: Iterator[Item]) -> Iterator[Item]:
-    """The items of `source`, made by one background thread at most two ahead.
-
-    An exception of `source` is raised here. The thread ends when the reader closes or drops the iterator.
-    """
-    items: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(_AHEAD)
-    stop = threading.Event()
-    thread = threading.Thread(target=_produce, args=(source, items, stop), name="batches", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, item = items.get()
-            if kind == "end":
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item  # type: ignore[misc]
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _produce(
-    source: Iterator[Item],
-    items: "queue.Queue[tuple[str, Item | BaseException | None]]",
-    stop: threading.Event,
-) -> None:
-    def hand_over(kind: str, item: Item | BaseException | None = None) -> bool:
-        while not stop.is_set():
-            try:
-                items.put((kind, item), timeout=_PATIENCE_S)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    try:
-        for item in source:
-            if not hand_over("item", item):
-                return
-        hand_over("end")
-    except BaseException as error:
-        hand_over("error", error)
 
 
 def spans(num_images: int, batch_size: int) -> list[slice]:
@@ -212,21 +182,3 @@ def occurrences(drawn: Rows) -> Rows:
     counts = np.empty(len(drawn), np.int64)
     counts[by_row] = np.arange(len(drawn)) - starts
     return counts
-
-
-def _augmented(
-    images: list[Pixels], numbers: Floats, size: int, device: torch.device, policy: augmentations.Policy
-) -> torch.Tensor:
-    if device.type != "cuda":
-        # A Mac's GPU does not sample beyond an image's border as the augmentation needs it.
-        return send(torch.from_numpy(augment(images, numbers, size, policy)), device).permute(0, 3, 1, 2)
-    return augment_on_device(images, numbers, size, device, policy).contiguous(
-        memory_format=torch.channels_last
-    )
-
-
-def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """`tensor` on `device`, on its way through pinned memory where there is a GPU."""
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)

@@ -70,6 +70,18 @@ class ImageCache:
         start, end, height, width = self._spans[row]
         return self._data[start:end].reshape(height, width, 3)
 
+    @property
+    def pixels(self) -> Pixels:
+        """All pictures back to back: uint8 [p, 3], a read-only view of the file; `places` says where each lies."""
+        end = self._spans[-1][1] if self._spans else _HEADER_SIZE
+        return self._data[_HEADER_SIZE:end].reshape(-1, 3)
+
+    @property
+    def places(self) -> npt.NDArray[np.int64]:
+        """Of each picture where it begins in `pixels`, its height and width: [n, 3]."""
+        begin = [(start - _HEADER_SIZE) // 3 for start, *_ in self._spans]
+        return np.column_stack([np.array(begin, dtype=np.int64), self.shapes])
+
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageCache.open, (self.path,)
 

@@ -4,7 +4,7 @@ Scaled until the short side is `cache_side`, then the middle is cut out. Needs n
 runs without torch and OpenCV.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -12,7 +12,7 @@ from PIL import Image
 from trainables.data.decode import Pixels
 from trainables.errors import InvalidValue
 
-__all__ = ["MAX_ASPECT", "cache_side", "centre_crop", "fit", "picture"]
+__all__ = ["MAX_ASPECT", "cache_side", "centre_crop", "fit", "picture", "require_size"]
 
 MAX_ASPECT = 4.0
 """Longer images lose their ends: beyond this a training crop would see a sliver of the picture anyway."""
@@ -37,13 +37,19 @@ def fit(pixels: Pixels, side: int) -> Pixels:
     return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
+def require_size(shapes: Iterable[tuple[int, int]], size: int) -> None:
+    """Raise InvalidValue if a picture of `shapes` (height, width) is too small to be cropped to `size`."""
+    for height, width in shapes:
+        if min(height, width) < size:
+            raise InvalidValue(f"an image of {width} x {height} can't be cropped to {size}; cache it larger")
+
+
 def centre_crop(images: Sequence[Pixels], size: int) -> Pixels:
     """The middle of every picture, uint8 [b, size, size, 3]; raises InvalidValue if one is too small."""
     out = np.empty((len(images), size, size, 3), np.uint8)
     for i, image in enumerate(images):
         height, width = image.shape[:2]
-        if min(height, width) < size:
-            raise InvalidValue(f"an image of {width} x {height} can't be cropped to {size}; cache it larger")
+        require_size([(height, width)], size)
         top, left = (height - size) // 2, (width - size) // 2
         out[i] = image[top : top + size, left : left + size]
     return out

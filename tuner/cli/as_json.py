@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tuner.cli.catalogue import SpaceView
-    from tuner.evaluation.evidence import Comparison
-    from tuner.evaluation.folds import FoldsFound
+    from tuner.evaluation.evidence import Comparison, FoldsFound
     from tuner.planning.plan import Plan
     from tuner.release.predictions import Prediction
     from tuner.tuning.inspection import Inspection

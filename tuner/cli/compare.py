@@ -22,6 +22,19 @@ from tuner.cli.terminal import say
     help="Best trials that are finalists in any case.",
 )
 @click.option(
+    "--ensemble",
+    type=Number("members"),
+    default=5,
+    show_default=True,
+    help="Members of an ensemble that validation chooses, one more finalist; 0 for none.",
+)
+@click.option(
+    "--costs",
+    type=FOLDER,
+    metavar="FILE",
+    help="CSV with columns true, predicted, cost: finalists are judged by the mean cost of an image, too.",
+)
+@click.option(
     "--seeds",
     type=Number("more_seeds"),
     default=0,
@@ -50,6 +63,8 @@ def compare(
     runs: tuple[Path, ...],
     out: Path | None,
     top: int,
+    ensemble: int,
+    costs: Path | None,
     seeds: int,
     also_by_image: bool,
     folds: int,
@@ -82,6 +97,8 @@ def compare(
             runs,
             out=out,
             top=top,
+            ensemble=ensemble,
+            costs=costs,
             seed=seed,
             seed_scores=found.seeds,
             by_image=found.by_image,

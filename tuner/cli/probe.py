@@ -119,6 +119,7 @@ def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
     from tuner.tracking.reporter import clock
     from tuner.tuning.probe import advised, tied
+    from tuner.tuning.probing import ms
 
     alike = tied(found)
     table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
@@ -135,7 +136,7 @@ def render(found: "Probe") -> list[RenderableType]:
             f"{row.balanced_accuracy:.3f}",
             f"{row.parameters / 1e6:.1f}M",
             f"{row.megabytes:.0f}",
-            f"{row.milliseconds:.1f}",
+            ms(row.milliseconds, row.gpu_milliseconds),
             row.licence or "",
             "tied with the best" if row.model in alike and row is not found.rows[0] else "",
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.evaluation.page import figure, section, table
 from tuner.runs.directory import Run
 from tuner.runs.escaping import for_html
+from tuner.tuning.probing import ms
 
 if TYPE_CHECKING:
     from tuner.evaluation.plots import Picture
@@ -70,7 +71,7 @@ def backbone_rows(document: Mapping[str, Any]) -> list[list[str]]:
                 f"{row['balanced_accuracy']:.3f}",
                 f"{row['parameters'] / 1e6:.1f}M",
                 f"{row['megabytes']:.0f}",
-                f"{row['milliseconds']:.1f}",
+                ms(row["milliseconds"], row.get("gpu_milliseconds")),
                 ", ".join(words),
                 row["licence"] or "",
             ]

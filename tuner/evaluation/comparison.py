@@ -13,6 +13,8 @@ from trainables.metrics import METRICS
 from trainables.ranges import check
 from tuner.evaluation.by_image import ByImage, leak_sentence, with_by_image
 from tuner.evaluation.conclusion import conclude, doubts
+from tuner.evaluation.costs import read_costs
+from tuner.evaluation.ensemble import Ensemble, choose_ensemble, ensemble_logits, record
 from tuner.evaluation.evidence import Comparison, Evidence
 from tuner.evaluation.finalists import (
     Finalist,
@@ -27,6 +29,7 @@ from tuner.evaluation.folds import OutOfFold, judge_folds
 from tuner.evaluation.judging import judge
 from tuner.evaluation.published import finding, with_published
 from tuner.evaluation.scores import softmax
+from tuner.evaluation.tradeoffs import with_running_costs
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
@@ -47,6 +50,8 @@ def compare(
     *,
     out: Path | None = None,
     top: int = 5,
+    ensemble: int = 0,
+    costs: Path | None = None,
     seed: int = 0,
     scorer: Scorer | None = None,
     seed_scores: pd.DataFrame | SeedScorer | None = None,
@@ -56,16 +61,18 @@ def compare(
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
 
-    They go to `out`, by default `report/` in the first run. `seed_scores` (key, seed, accuracy) holds
+    They go to `out`, by default `report/` in the first run. An ensemble of at most `ensemble` kept trials, chosen
+    on validation, is one more finalist, the last in the table whatever its validation score, and is noted in the
+    run's best.yaml; 0 looks for none. With `costs`, a file of what answers cost, finalists are also judged by the
+    mean cost of an image, the class of least expected cost being named. `seed_scores` (key, seed, accuracy) holds
     the test accuracy of finalists that were retrained with other seeds, or is a function that finds it, called once
-    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image, and
-    `folds` for their answers out of fold to all images.
-    Without `fresh_check` an earlier look
-    at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared.
+    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image,
+    and `folds` for their answers out of fold to all images. Without `fresh_check` an earlier look at the test set
+    is recorded but not warned of. Raises RunProblem for runs that can't be compared.
     """
     from tuner.evaluation.report import write_report
 
-    top, seed = check("top", top), check("seed", seed)
+    top, seed, ensemble = check("top", top), check("seed", seed), check("members", ensemble)
     opened = [Run.open(Path(path)) for path in runs]
     if not opened:
         raise RunProblem("no run to compare; give the folder of one")
@@ -73,19 +80,28 @@ def compare(
     for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
         try_folder(place, option)
     notes = check_same_split(opened)
+    classes = [str(name) for name in opened[0].record["data"]["classes"]]
+    matrix = None if costs is None else read_costs(costs, classes)
     if isinstance(seed_scores, pd.DataFrame):
         _check_seeds(seed_scores)
     finalists, missing = choose_finalists(opened, top)
     if scorer is None:
         for run in opened:
             check_test_images(run)
-    stale = [_note(run, finalists) for run in opened]
-    evidence = _score_all(opened, finalists, scorer or score_with_weights)
+    score_of = scorer or score_with_weights
+    chosen = choose_ensemble(opened, ensemble, score_of)
+    looking = [*finalists, *(chosen.members if chosen else ())]
+    stale = [_note(run, looking) for run in opened]
+    evidence = replace(_score_all(opened, finalists, score_of), costs=matrix)
+    if chosen is not None:
+        evidence = _with_ensemble(evidence, chosen, score_of)
+    if ensemble:
+        record(opened[0], chosen)
     seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     leak = by_image(finalists) if callable(by_image) else by_image
     table, pairs = judge(evidence, seed)
-    table = _with_seeds(with_published(table, evidence), seeds)
+    table = with_running_costs(_with_seeds(with_published(table, evidence), seeds), evidence)
     table = with_by_image(table, leak)
     answers = folds(finalists) if callable(folds) else folds
     judged = None if answers is None else judge_folds(answers, table, evidence, seed)
@@ -107,6 +123,17 @@ def compare(
 def _note(run: Run, finalists: Sequence[Finalist]) -> str | None:
     trials = [str(one.row["trial_id"]) for one in finalists if one.run is run]
     return note_scoring(run, trials, "compare") if trials else None
+
+
+def _with_ensemble(evidence: Evidence, chosen: Ensemble, scorer: Scorer) -> Evidence:
+    """The same with the ensemble as the last finalist; members that are no finalists answer the test images too."""
+    known = dict(evidence.logits)
+    for one in chosen.members:
+        if one.key not in known:
+            known[one.key] = np.asarray(scorer(one.run, one.row, list(evidence.paths)), dtype=np.float64)
+    own = chosen.finalist
+    logits = {**evidence.logits, own.key: ensemble_logits(own.members or {}, known)}
+    return replace(evidence, finalists=(*evidence.finalists, own), logits=logits)
 
 
 def _score_all(runs: Sequence[Run], finalists: Sequence[Finalist], scorer: Scorer) -> Evidence:

@@ -86,8 +86,8 @@ def conclude(
     text += _answers_alike(table)
     if len(table) == 1:
         return f"{text} There is no other finalist to compare it with."
-    text += f" Of the {len(table) - 1} other finalists {_counted(table, 'verdict')} in {metric.title}"
-    text += "." if by_accuracy else f"; in accuracy {_counted(table, 'accuracy_verdict')}."
+    text += f" Of the {len(table) - 1} other finalists, by {metric.title}, {_counted(table, 'verdict')}"
+    text += "." if by_accuracy else f"; by accuracy {_counted(table, 'accuracy_verdict')}."
     return f"{text} {_needed(table, pairs, groups, evidence, judges)}"
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,7 @@ from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
 
-if TYPE_CHECKING:
-    from tuner.evaluation.folds import FoldsFound
-
-__all__ = ["Comparison", "Evidence"]
+__all__ = ["Comparison", "Evidence", "FoldsFound"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,8 @@ class Comparison:
 class Evidence:
     """What pictures and page are made from: the finalists and their answers to the same images [n].
 
-    `metric` is that of the search; `positive` the number of the class that metrics of one class are of.
+    `metric` is that of the search; `positive` the number of the class that metrics of one class are of;
+    `costs` [true class, named class] what answers cost, where that was given.
     """
 
     runs: tuple[Run, ...]
@@ -56,6 +53,7 @@ class Evidence:
     logits: Mapping[str, FloatArray]
     metric: Metric = METRICS["val_loss"]
     positive: int | None = None
+    costs: FloatArray | None = None
 
     def answers(self, key: str) -> Answers:
         """The answers of the finalist `key`."""
@@ -69,3 +67,15 @@ class Evidence:
     def correct(self, key: str) -> npt.NDArray[np.bool_]:
         """Which images [n] the finalist `key` gets right."""
         return np.asarray(self.logits[key].argmax(axis=1) == self.labels)
+
+
+@dataclass(frozen=True)
+class FoldsFound:
+    """What the folds say: tables as those of the test images, and sentences."""
+
+    count: int
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    conclusion: str
+    remarks: tuple[str, ...]
+    evidence: "Evidence"

@@ -21,6 +21,7 @@ __all__ = [
     "check_same_split",
     "check_test_images",
     "choose_finalists",
+    "kept_trials",
     "note_scoring",
     "rows_of",
     "score_with_weights",
@@ -39,7 +40,8 @@ class Finalist:
     """One trial of the final comparison.
 
     `key` names it among all runs; `label` is short enough for a picture; `value` is the chosen validation
-    metric.
+    metric. An ensemble has `members`: how often each trial is taken, by key;
+    and the model of each.
     """
 
     run: Run
@@ -48,6 +50,8 @@ class Finalist:
     row: Mapping[str, Any]
     config: TrialConfig
     value: float
+    members: Mapping[str, int] | None = None
+    member_models: Mapping[str, str] | None = None
 
 
 def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], list[str]]:
@@ -56,21 +60,8 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
     Finalists are the best finished trial of every combination, and the `top` best of all. A stopped trial
     counts if its weights were kept. Raises RunProblem if nobody is left.
     """
-    metric = str(runs[0].record["metric"])
-    candidates: list[Finalist] = []
-    for run in runs:
-        prefix = f"{_run_name(run)}/" if len(runs) > 1 else ""
-        for row in rows_of(run.trials()):
-            value, trial = row[metric], str(row["trial_id"])
-            finished = row["status"] == "completed" or (
-                row["status"] == "stopped" and run.weights(trial).exists()
-            )
-            if finished and value is not None and value == value:
-                candidates.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
-    candidates.sort(key=lambda one: (METRICS[metric].cost(one.value), one.key))
-    kept = _best_of_each(
-        [one for one in candidates if one.run.weights(str(one.row["trial_id"])).exists()], top
-    )
+    candidates = _candidates(runs)
+    kept = _best_of_each([one for one in candidates if _has_weights(one)], top)
     lost = [one.key for one in _best_of_each(candidates, top) if one not in kept]
     if not kept:
         raise RunProblem(
@@ -79,6 +70,31 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
         )
     notes = [f"left out for want of weights: {', '.join(lost)}"] if lost else []
     return _labelled(kept), notes
+
+
+def kept_trials(runs: Sequence[Run], most: int) -> list[Finalist]:
+    """The `most` best trials of all `runs`, on validation, whose weights are there, without labels."""
+    return [one for one in _candidates(runs) if _has_weights(one)][:most]
+
+
+def _candidates(runs: Sequence[Run]) -> list[Finalist]:
+    """The finished trials of all `runs`, best validation first."""
+    metric = str(runs[0].record["metric"])
+    found: list[Finalist] = []
+    for run in runs:
+        prefix = f"{_run_name(run)}/" if len(runs) > 1 else ""
+        for row in rows_of(run.trials()):
+            value, trial = row[metric], str(row["trial_id"])
+            finished = row["status"] == "completed" or (
+                row["status"] == "stopped" and run.weights(trial).exists()
+            )
+            if finished and value is not None and value == value:
+                found.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
+    return sorted(found, key=lambda one: (METRICS[metric].cost(one.value), one.key))
+
+
+def _has_weights(one: Finalist) -> bool:
+    return one.run.weights(str(one.row["trial_id"])).exists()
 
 
 def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:

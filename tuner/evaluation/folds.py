@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.evaluation.conclusion import conclude, in_words, percent
+from tuner.evaluation.ensemble import ensemble_logits
+from tuner.evaluation.evidence import Evidence, FoldsFound
 from tuner.evaluation.judging import judge
 from tuner.evaluation.metric_tests import metric_test
 from tuner.evaluation.page import section
@@ -19,9 +21,7 @@ from tuner.runs.escaping import for_html
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tuner.evaluation.evidence import Evidence
-
-__all__ = ["NESTED", "FoldsFound", "OutOfFold", "folds_section", "judge_folds"]
+__all__ = ["NESTED", "OutOfFold", "folds_section", "judge_folds"]
 
 NESTED = "the search itself"
 """Key of the answers that the winners of searches inside the folds give."""
@@ -43,30 +43,19 @@ class OutOfFold:
     nested: FloatArray | None = None
 
 
-@dataclass(frozen=True)
-class FoldsFound:
-    """What the folds say: tables as those of the test images, and sentences."""
-
-    count: int
-    table: "pd.DataFrame"
-    pairs: "pd.DataFrame"
-    conclusion: str
-    remarks: tuple[str, ...]
-    evidence: "Evidence"
-
-
-def judge_folds(
-    answers: OutOfFold, on_test: "pd.DataFrame", evidence: "Evidence", seed: int = 0
-) -> FoldsFound:
+def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence, seed: int = 0) -> FoldsFound:
     """Judge the finalists by their answers out of fold; `on_test` is their table on the test images alone."""
-    finalists = tuple(one for one in evidence.finalists if one.key in answers.logits)
+    logits = dict(answers.logits)
+    for one in evidence.finalists:
+        if one.members and set(one.members) <= set(logits):
+            logits[one.key] = ensemble_logits(one.members, logits)
     own = replace(
         evidence,
-        finalists=finalists,
+        finalists=tuple(one for one in evidence.finalists if one.key in logits),
         paths=answers.paths,
         groups=answers.groups,
         labels=answers.labels,
-        logits=answers.logits,
+        logits=logits,
     )
     table, pairs = judge(own, seed)
     remarks = [_widths(table, on_test, answers.count), _estimates(answers.count)]
@@ -77,7 +66,9 @@ def judge_folds(
             "The finalists were chosen with a part of these images, which flatters a little: --nested measures by how"
             " much."
         )
-    return FoldsFound(answers.count, table, pairs, conclude(table, pairs, own, "images"), tuple(remarks), own)
+    return FoldsFound(
+        answers.count, table, pairs, conclude(table, pairs, own, "images in all"), tuple(remarks), own
+    )
 
 
 def _widths(table: "pd.DataFrame", on_test: "pd.DataFrame", count: int) -> str:
@@ -100,7 +91,7 @@ def _estimates(count: int) -> str:
     )
 
 
-def _flattery(evidence: "Evidence", nested: FloatArray, seed: int) -> str:
+def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     """The search's own estimate, and by how much the chosen finalist's exceeds it."""
     metric, best = evidence.metric, evidence.finalists[0]
     ours = evidence.answers(best.key)

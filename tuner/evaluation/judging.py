@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainables.metrics import METRICS, Metric
+from trainables.metrics import METRICS, Answers, Metric
+from tuner.evaluation.calibration import mean_interval
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE
+from tuner.evaluation.costs import decide, incurred
 from tuner.evaluation.evidence import Evidence
 from tuner.evaluation.metric_tests import metric_test
 from tuner.evaluation.scores import score, score_intervals
-from tuner.evaluation.statistics import holm
+from tuner.evaluation.statistics import FloatArray, holm
 
-__all__ = ["judge", "judged_metrics"]
+__all__ = ["cost_metric", "judge", "judged_metrics"]
 
 SIGNIFICANCE = 0.05
 
@@ -27,7 +29,8 @@ def judge(evidence: Evidence, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
     """One row a finalist, best validation first, and one row for every metric and every two finalists.
 
     The columns `verdict`, `difference`, `difference_low`, `difference_high`, `p` and `p_holm` compare with the first by
-    the metric of the search; the same with the prefix `accuracy_` and `loss_` by these. Differences are in the
+    the metric of the search; the same with the prefix `accuracy_`, `loss_` and, where costs are
+    known, `cost_` by these. Differences are in the
     metric's own unit.
     """
     pairs = _pairs(evidence, seed)
@@ -35,8 +38,21 @@ def judge(evidence: Evidence, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def judged_metrics(evidence: Evidence) -> tuple[Metric, ...]:
-    """The metric of the search, then log loss and accuracy, by each of which finalists are told apart."""
-    return tuple(dict.fromkeys((evidence.metric, METRICS["val_loss"], METRICS["val_accuracy"])))
+    """The metric of the search, then log loss, accuracy and costs, by each of which finalists are told apart."""
+    given = () if evidence.costs is None else (cost_metric(evidence.costs),)
+    return tuple(dict.fromkeys((evidence.metric, METRICS["val_loss"], METRICS["val_accuracy"], *given)))
+
+
+def cost_metric(costs: FloatArray) -> Metric:
+    """The mean cost of an image where the class of least expected cost is named; `costs` [true class, named class]."""
+
+    def values(answers: Answers) -> FloatArray:
+        return incurred(answers.labels, decide(answers.probabilities, costs), costs)
+
+    def compute(answers: Answers) -> float:
+        return float(values(answers).mean())
+
+    return Metric("cost", "minimize", compute, values, "The mean cost of an image.", order=len(METRICS))
 
 
 def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -59,6 +75,7 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         for name in ("balanced_accuracy", "macro_f1"):
             row |= _ends(f"test_{name}", getattr(sure, name))
         row["calibration_error"] = found.calibration_error
+        row |= _cost(evidence, answers)
         for name in ("precision", "recall", "f1", "auc"):
             row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
         for c, interval in zip(evidence.classes, sure.auc, strict=True):
@@ -69,12 +86,22 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         rows.append(row)
     table = pd.DataFrame(rows).astype({"one_answer": "object"})
     prefixes = {"": evidence.metric, "accuracy_": METRICS["val_accuracy"], "loss_": METRICS["val_loss"]}
+    if evidence.costs is not None:
+        prefixes["cost_"] = cost_metric(evidence.costs)
     for prefix, metric in prefixes.items():
         against = _against_best(evidence, pairs, metric)
         against.columns = pd.Index([name if name == "key" else f"{prefix}{name}" for name in against.columns])
         table = table.merge(against, on="key", how="left", validate="1:1")
     # With many classes there are many columns, each a block of its own; a copy joins them.
     return table.copy()
+
+
+def _cost(evidence: Evidence, answers: Answers) -> dict[str, float]:
+    """The mean cost of an image and its interval over groups; nothing where no costs were given."""
+    if evidence.costs is None:
+        return {}
+    paid = incurred(answers.labels, decide(answers.probabilities, evidence.costs), evidence.costs)
+    return {"test_cost": float(paid.mean()), **_ends("test_cost", mean_interval(paid, evidence.groups))}
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:

@@ -4,12 +4,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainables.metrics import METRICS
 from tuner.evaluation.backbones import backbones_section
 from tuner.evaluation.by_image import by_image_section
 from tuner.evaluation.conclusion import percent
 from tuner.evaluation.folds import folds_section
 from tuner.evaluation.hyperparameters import edge_warnings, savings
+from tuner.evaluation.judging import judged_metrics
 from tuner.evaluation.page import document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
 from tuner.evaluation.table import gap, main_rows, number, p_value
@@ -48,7 +48,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         *folds_section(found.folds),
         *background_section(found, evidence),
         *by_image_section(found),
-        section("Between finalists", _pairs(found)),
+        section("Between finalists", _pairs(found, evidence)),
         section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
         *backbones_section(evidence.runs, drawn.get("backbones", [])),
         _parameters(drawn.get("parameters", []), [*notes, *edges]),
@@ -77,8 +77,11 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
         else "exact McNemar for accuracy, else wild bootstrap"
     )
     unit = "groups within their class" if evidence.grouped else "images (Wilson)"
+    last = (
+        "; the ensemble, whose votes were chosen there, stands last" if evidence.finalists[-1].members else ""
+    )
     note = (
-        "Ordered by validation, on which the first was chosen; the test set only reports. 95 % intervals"
+        f"Ordered by validation, on which the first was chosen{last}; the test set only reports. 95 % intervals"
         f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
         f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
         f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."
@@ -105,13 +108,13 @@ def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], l
     return header, rows
 
 
-def _pairs(found: "Comparison") -> str:
+def _pairs(found: "Comparison", evidence: "Evidence") -> str:
     labels = dict(zip(found.table["key"], found.table["label"], strict=True))
     if not len(found.pairs):
         return "<p>There is only one finalist.</p>"
     tables = []
-    for name in found.pairs["metric"].unique():
-        metric = METRICS[name]
+    for metric in judged_metrics(evidence):
+        name = metric.name
         header = [
             "first",
             "second",

@@ -42,7 +42,8 @@ def of_classifier(classifier: "Classifier", image_size: int) -> RunningCost:
     """
     import torch
 
-    from trainables.inference import placed, torch_threads
+    from trainables.inference import placed
+    from trainables.worker import as_worker
 
     def forward(device: torch.device, batch: int) -> Callable[[], Any]:
         model = placed(classifier, device).eval()
@@ -57,7 +58,7 @@ def of_classifier(classifier: "Classifier", image_size: int) -> RunningCost:
         return once
 
     before = next(classifier.parameters()).device
-    with torch.inference_mode(), torch_threads(1):
+    with torch.inference_mode(), as_worker(1):
         one = median_seconds(forward(torch.device("cpu"), 1))
         gpu = None
         if torch.cuda.is_available():

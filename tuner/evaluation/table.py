@@ -46,6 +46,10 @@ def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], l
     others = [
         METRICS[name] for name in ("val_loss", "val_balanced_accuracy", "val_macro_f1") if name != metric
     ]
+    costed = "test_cost" in found
+    header += [f"{judges} cost", "95 %", "by cost", "vs best", "p (Holm)"] if costed else []
+    timed = "milliseconds" in found
+    header += ["ms an image", "MB", "Pareto"] if timed else []
     header += ["95 % by image", *(f"{one.title}{unit(one)}" for one in others), "calib. error"]
     header += ["seeds: mean ± sd %"] if seeds else []
     by_image = _any(found, "by_image_accuracy")
@@ -65,6 +69,19 @@ def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], l
                 p_value(row["accuracy_p_holm"]),
             ]
         cells += [published_span(row), row["published_label"] or ""] if published else []
+        if costed:
+            cells += [
+                number(row["test_cost"]),
+                f"{number(row['test_cost_low'])} to {number(row['test_cost_high'])}",
+            ]
+            dearer = gap(METRICS["val_loss"], row["cost_difference"])
+            cells += [row["cost_verdict"], dearer, p_value(row["cost_p_holm"])]
+        if timed:
+            cells += [
+                f"{row['milliseconds']:.1f}",
+                f"{row['megabytes']:.0f}",
+                "front" if row["pareto"] else "",
+            ]
         cells += [span(row, "image_accuracy"), *(amount(one, row[f"test_{one.stem}"]) for one in others)]
         cells += [number(row["calibration_error"])]
         if seeds:

@@ -183,11 +183,10 @@ def _measure(
     reporter: Reporter,
 ) -> dict[tuple[str, str], Cost]:
     """What every model x strategy of `pool` takes, timed on a few of the images."""
-    from trainables.inference import best_device, choose_precision, torch_threads
-    from trainables.machine import keep_freed_memory
+    from trainables.inference import best_device, choose_precision
     from trainables.setting import ComputeConfig
+    from trainables.worker import as_worker
 
-    keep_freed_memory()
     device = best_device()
     compute = ComputeConfig(
         settings.image_size, "none", choose_precision(config.precision, device), device=device
@@ -195,7 +194,7 @@ def _measure(
     chosen = representatives(pool)
     costs = {}
     with (
-        torch_threads(max(1, threads)),
+        as_worker(max(1, threads)),
         tempfile.TemporaryDirectory() as folder,
         reporter.progress("timing steps") as progress,
     ):

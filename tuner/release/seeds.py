@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import ray
-import torch
 
 from trainables.checkpoint import weights_of
 from trainables.config import TrialConfig
@@ -15,11 +14,11 @@ from trainables.data.cache import ImageCache
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import Diverged, WorkerBroken
 from trainables.frozen_features import FeatureCache
-from trainables.inference import best_device, choose_precision, compute_logits, torch_threads
-from trainables.machine import keep_freed_memory
+from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import load_trial_data
+from trainables.worker import as_worker, prepare_worker
 from tuner.cluster.session import RaySession
 from tuner.evaluation.statistics import FloatArray
 from tuner.tracking.reporter import Reporter
@@ -122,8 +121,7 @@ def train_seed(job: SeedJob, seed: int) -> SeedResult:
     When memory runs out it starts over with every batch in twice as many parts. An error that this process can't
     compute after is raised as WorkerBroken.
     """
-    keep_freed_memory()
-    torch.set_num_threads(job.num_threads)
+    prepare_worker(job.num_threads)
     parts = 1
     try:
         while isinstance(result := _try_seed(job, seed, parts), int):
@@ -167,7 +165,7 @@ def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
     else:
         cache = ImageCache.open(str(job.test_cache))
         rows = cache.rows(job.test_paths)
-    with torch_threads(job.num_threads):
+    with as_worker(job.num_threads):
         logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
     return np.asarray(logits.double().numpy())
 

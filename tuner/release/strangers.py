@@ -130,7 +130,8 @@ def _part(
 ) -> "tuple[Tensor, npt.NDArray[np.int64]]":
     """Features and class numbers of the images of `part`, or of `MOST` of them, by the weights in a file."""
     from trainables.data.cache import ImageCache
-    from trainables.inference import best_device, compute_features, load_classifier, torch_threads
+    from trainables.inference import best_device, compute_features, load_classifier
+    from trainables.worker import as_worker
 
     split = plan.images.split[plan.images.split["split"] == part]
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:MOST])
@@ -141,6 +142,6 @@ def _part(
     trained = ImageCache.open(plan.job.cache)
     cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
     classifier = load_classifier(job.config, len(job.classes), weights)
-    with torch_threads(job.num_threads):
+    with as_worker(job.num_threads):
         features = compute_features(classifier, cache, cache.rows(paths), job.image_size, best_device())
     return features, labels

@@ -48,8 +48,8 @@ class TrialRow:
     """One row of `trials.parquet`, but for the hyperparameters, which follow from the config.
 
     `value` is the chosen metric at `best_epoch`; `seconds` is time spent training and validating.
-    The `applied_*` columns say what was in force, read off the live optimizer, loss and batches:
-    learning rates as "group=rate" at first and last epoch, the criterion, the sampler. `source` says where the
+    The `applied_*` columns say what was in force, read off the live optimizer, loss and batches: learning rates as
+    "group=rate" at first and last epoch, the criterion, the sampler, how a step was launched. `source` says where the
     configuration came from: "earlier run", "first", "prior" or the sampler's name; null in runs of earlier versions.
     """
 
@@ -71,6 +71,7 @@ class TrialRow:
     applied_loss: str | None = None
     applied_sampler: str | None = None
     applied_batch: str | None = None
+    applied_step: str | None = None
     retries: int = 0
     source: str | None = None
 

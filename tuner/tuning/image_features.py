@@ -139,19 +139,10 @@ def _classifier(config: SearchConfig, backbone: tuple[str, str]) -> "tuple[Class
 def _opened(
     config: SearchConfig, backbone: tuple[str, str], cache: "ImageCache"
 ) -> "tuple[Classifier, FeatureCache]":
-    from trainables.frozen_features import FeatureCache, FeatureKey
+    from trainables.frozen_features import FeatureCache
 
     classifier, compute = _classifier(config, backbone)
-    key = FeatureKey(
-        model=backbone[0],
-        weights=compute.weights,
-        run_seed=compute.run_seed,
-        images=cache.path.name,
-        image_size=compute.image_size,
-        precision=compute.precision,
-        device=compute.device.type,
-    )
-    return classifier, FeatureCache(key, cache, compute.device, config.feature_cache_bytes)
+    return classifier, FeatureCache.shared(backbone[0], cache, compute, config.feature_cache_bytes)
 
 
 def _forward(classifier: "Classifier", compute: "ComputeConfig", pictures: npt.NDArray[np.uint8]) -> None:

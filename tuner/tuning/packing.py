@@ -1,13 +1,15 @@
 """How many trials share a GPU under `--gpus-per-trial auto`: measure one trial of every model, then divide.
 
 Any trial may land on any GPU, so the hungriest model decides. Memory is a hard bound, kept with a margin; beyond
-the number of trials that keep the GPU busy between them, more would only wait for each other. The division is
-tested with measurements made by hand; the measuring was not run on a GPU.
+the number of trials that keep the GPU busy between them, more would only wait for each other. What was measured stands
+in the run's record. The division is tested with measurements made by hand; the measuring was not run on a GPU.
 """
 
+import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from trainables import models
 from trainables.config import RunContext, TrialConfig
@@ -23,7 +25,13 @@ MARGIN = 0.15
 CONTEXT_BYTES = 600 * 2**20
 """What a process takes of a GPU besides its tensors: CUDA's context and the libraries' kernels."""
 
+MPS_PIPES = "/tmp/nvidia-mps"
+"""Where the daemon has its pipes unless CUDA_MPS_PIPE_DIRECTORY says otherwise; source: NVIDIA's guide to MPS."""
+
 PROBE_BATCHES = 6
+
+PROBE_EPOCHS = 100
+"""Of which two are trained: a trial that would soon be over takes less memory, as it records no graph of its steps."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,49 @@ class Use:
     """What one training trial takes of a GPU with `gpu_bytes`.
 
     `peak_bytes` is the most memory at any moment, the process itself included; `busy` is the share of
-    the time, 0 to 1, in which the GPU computes for it.
+    the time, 0 to 1, in which the GPU computes for it. With `mps`, NVIDIA's Multi-Process Service, trials on one GPU
+    compute at the same time; without it they take turns.
     """
 
     peak_bytes: int
     busy: float
     gpu_bytes: int
+    mps: bool = False
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How many trials share a GPU, and the measurements of one trial of every model that say so."""
+
+    trials_per_gpu: int
+    uses: Mapping[str, Use]
+
+    @property
+    def share(self) -> float:
+        """The share of a GPU that each trial gets."""
+        return 1 / self.trials_per_gpu
+
+    def document(self) -> dict[str, Any]:
+        """What `run.yaml` keeps."""
+        return {
+            "trials_per_gpu": self.trials_per_gpu,
+            "margin": MARGIN,
+            "uses": {model: asdict(use) for model, use in self.uses.items()},
+        }
+
+    def lines(self) -> list[str]:
+        """What a person is told."""
+        said = [
+            f"one trial of {model} takes {use.peak_bytes / 1e9:.1f} of {use.gpu_bytes / 1e9:.1f} GB"
+            f" and keeps the GPU busy {use.busy:.0%} of the time"
+            for model, use in self.uses.items()
+        ]
+        number = self.trials_per_gpu
+        if number == 1:
+            return [*said, "1 trial on a GPU"]
+        mps = any(use.mps for use in self.uses.values())
+        how = "at the same time, by NVIDIA's MPS" if mps else "taking turns, since NVIDIA's MPS does not run"
+        return [*said, f"{number} trials on a GPU, {how}"]
 
 
 Probe = Callable[[TrialConfig], Use]
@@ -53,7 +98,7 @@ def heaviest(configs: Iterable[TrialConfig]) -> dict[str, TrialConfig]:
                 "model": model,
                 "strategy": "full_aux" if models.has_auxiliary(model) else "full",
                 "batch_size": batch_size,
-                "max_epochs": 2,
+                "max_epochs": PROBE_EPOCHS,
             }
         )
         for model, batch_size in sorted(batches.items())
@@ -78,27 +123,20 @@ def pack_trials(prepared: "Prepared", reporter: Reporter, have: Mapping[str, flo
 
     configs = sample_configs(prepared.space, prepared.overrides, prepared.allowed)
     probe = probe_on_ray(run_context(prepared, 1))
-    return gpu_share(configs, probe, have, prepared.cpus_per_trial or 1.0, reporter)
+    packing = measured_packing(configs, probe, have, prepared.cpus_per_trial or 1.0)
+    for line in packing.lines():
+        reporter.line(line)
+    prepared.run.update_record(packing=packing.document())
+    return packing.share
 
 
-def gpu_share(
-    configs: Iterable[TrialConfig],
-    probe: Probe,
-    have: Mapping[str, float],
-    cpus_per_trial: float,
-    reporter: Reporter,
-) -> float:
-    """The share of a GPU that each trial gets, after `probe` measured one of every model among `configs`."""
+def measured_packing(
+    configs: Iterable[TrialConfig], probe: Probe, have: Mapping[str, float], cpus_per_trial: float
+) -> Packing:
+    """How many trials share a GPU, after `probe` measured one of every model among `configs`."""
     uses = {model: probe(config) for model, config in heaviest(configs).items()}
     slots = int(have.get("CPU", 1.0) / have["GPU"] / cpus_per_trial)
-    number = trials_per_gpu(uses.values(), slots)
-    for model, use in uses.items():
-        gigabytes = f"{use.peak_bytes / 1e9:.1f} of {use.gpu_bytes / 1e9:.1f} GB"
-        reporter.line(
-            f"one trial of {model} takes {gigabytes} and keeps the GPU busy {use.busy:.0%} of the time"
-        )
-    reporter.line(f"{number} trials on a GPU")
-    return 1 / number
+    return Packing(trials_per_gpu(uses.values(), slots), uses)
 
 
 def probe_on_ray(context: RunContext) -> Probe:
@@ -118,6 +156,10 @@ def measure(config: TrialConfig, context: RunContext) -> Use:
     """Train two short epochs of `config` on this process's GPU; what the second one took."""
     import torch
 
+    from trainables.device_errors import is_out_of_memory
+    from trainables.worker import prepare_worker
+
+    prepare_worker(context.num_threads)
     run = _short_run(config, context)
     total = torch.cuda.mem_get_info()[1]
     try:
@@ -126,11 +168,18 @@ def measure(config: TrialConfig, context: RunContext) -> Use:
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
             seconds = run.step().epoch_seconds
             torch.cuda.synchronize()
-    except torch.OutOfMemoryError:
-        return Use(total, 1.0, total)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return Use(total, 1.0, total, mps_runs())
     busy = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds
     # Reserved, not allocated: what the caching allocator holds is lost to the neighbours.
-    return Use(torch.cuda.max_memory_reserved() + CONTEXT_BYTES, min(1.0, busy), total)
+    return Use(torch.cuda.max_memory_reserved() + CONTEXT_BYTES, min(1.0, busy), total, mps_runs())
+
+
+def mps_runs() -> bool:
+    """Whether NVIDIA's Multi-Process Service is here for this process, by the pipe of its control daemon."""
+    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or MPS_PIPES) / "control").exists()
 
 
 def _short_run(config: TrialConfig, context: RunContext) -> "TrainingRun":

@@ -82,6 +82,8 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     storage = _bucket(config, path.name)
     found = load_data(config, settings, reporter, narrowed.found)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
+    if found.sample and config.time_budget_s is None:
+        config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
     if probe is not None and config.time_budget_s is not None:
         # The probe's time is the search's time.
         config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
@@ -148,16 +150,15 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, stor
         "precision": config.precision,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "finished": None,
-        "settings": {**_settings_record(config, settings, found.sample), "storage": storage},
+        "settings": {**_settings_record(config, settings), "storage": storage},
         "versions": versions(),
         "hardware": hardware(),
         "data": _data_record(config, found),
     }
 
 
-def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool) -> dict[str, Any]:
+def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str, Any]:
     """What a resume needs to go on alike."""
-    budget = config.time_budget_s
     same = (
         "reduction_factor",
         "sampler",
@@ -179,7 +180,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings, sample: bool
         "grace_period": settings.grace_period,
         "overrides": dict(settings.overrides),
         **{name: getattr(config, name) for name in same},
-        "time_budget_s": SAMPLE_TIME_BUDGET_S if sample and budget is None else budget,
+        "time_budget_s": config.time_budget_s,
         "log": list(config.log),
         "earlier": [dict(one) for one in settings.earlier.taken],
         "allowed": {name: list(choices) for name, choices in settings.allowed.items()},

@@ -5,74 +5,29 @@ those of the validation images. The penalty is chosen by grouped cross-validatio
 is that of the validation images. The test images are not read.
 """
 
-import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import InvalidValue, WeightsUnavailable
-from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS, find
+from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
+from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.data import Examined, build_run_cache, scan_and_split, ways_out
-from tuner.tuning.group_statistics import grouped_folds, half_width
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from trainables.data.cache import ImageCache
-    from trainables.models.classifier import Classifier
-    from trainables.setting import ComputeConfig
+from tuner.tuning.group_statistics import half_width
+from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
-VERSION = 2
-"""Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
-
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
-TIMED_IMAGES = 5
-
-
-@dataclass(frozen=True)
-class Probed:
-    """What a linear probe on one backbone showed.
-
-    `log_loss`, in nats per image, and the accuracies are of the validation images; `low` and `high` hold the loss with
-    95 % confidence, whole groups being what varies. `milliseconds` are those of one image on one thread of this
-    machine's processor, the backbone alone; `seconds` is what the probe took. `losses` [n] are those of the single
-    validation images, in the order of the split.
-    """
-
-    model: str
-    family: str | None
-    licence: str | None
-    parameters: int
-    megabytes: float
-    features: int
-    milliseconds: float
-    l2: float
-    log_loss: float
-    low: float | None
-    high: float | None
-    accuracy: float
-    balanced_accuracy: float
-    seconds: float
-    losses: tuple[float, ...]
-
-    def row(self) -> dict[str, Any]:
-        """The fields without the single losses."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "losses"}
 
 
 @dataclass(frozen=True)
@@ -142,22 +97,26 @@ def probe_images(
     passed_over: Mapping[str, str],
     reporter: Reporter,
 ) -> Probe:
-    """Probe the models that `weights` names on images that are split already."""
-    from trainables.inference import best_device, choose_precision
-    from trainables.setting import ComputeConfig
+    """Probe the models that `weights` names on images that are split already.
+
+    What computes on a GPU is a process of its own, and over when the search begins.
+    """
+    from trainables.inference import best_device
 
     started = time.perf_counter()
-    device = best_device()
     image_size = image_size_of(config)
     cache_path = build_run_cache(found.scan.folder, found.split, found.hashes, image_size, reporter)
-    precision = choose_precision(config.precision, device)
-    images = _images(found.split, cache_path, tuple(map(str, found.scan.classes)), config.seed)
-    rows, again = [], 0
+    images = probe_images_of(found.split, cache_path, tuple(map(str, found.scan.classes)), config.seed)
+    limit = config.feature_cache_bytes
+    jobs = [
+        ProbeJob(name, images, origin, image_size, config.precision, limit)
+        for name, origin in weights.items()
+    ]
+    results = map(probe_one, jobs) if best_device().type == "cpu" else results_apart(probe_one, jobs)
+    rows, again, precision = [], 0, config.precision
     with reporter.progress("probing backbones") as progress:
-        for number, (name, origin) in enumerate(weights.items()):
-            compute = ComputeConfig(image_size, origin, precision, config.seed, device=device)
-            row, kept = _kept_or_probed(name, images, compute, config.feature_cache_bytes)
-            again += kept
+        for number, (name, (row, kept, used)) in enumerate(zip(weights, results, strict=True)):
+            again, precision = again + kept, used
             rows.append(row)
             reporter.line(
                 f"{name}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image"
@@ -206,133 +165,6 @@ def with_weights(config: SearchConfig, names: Sequence[str]) -> tuple[dict[str, 
             f"none of the {len(names)} backbones has pretrained weights here, cached or downloadable; {ways_out()}"
         )
     return weights, passed_over
-
-
-@dataclass(frozen=True)
-class _Images:
-    """The images of a probe: rows of the cache, class numbers and groups of training and validation."""
-
-    cache: "ImageCache"
-    classes: tuple[str, ...]
-    train_rows: npt.NDArray[np.int64]
-    train_labels: npt.NDArray[np.int64]
-    train_groups: Sequence[str]
-    val_rows: npt.NDArray[np.int64]
-    val_labels: npt.NDArray[np.int64]
-    val_groups: Sequence[str]
-    seed: int
-
-
-def _images(split: "pd.DataFrame", cache: Path, classes: tuple[str, ...], seed: int) -> _Images:
-    from trainables.data.cache import ImageCache
-
-    opened = ImageCache.open(cache)
-
-    def part(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
-        own = split[split["split"] == name]
-        labels = np.array([classes.index(str(label)) for label in own["label"]], dtype=np.int64)
-        return opened.rows(own["path"].tolist()), labels, own["group"].astype(str).tolist()
-
-    return _Images(opened, classes, *part("train"), *part("val"), seed)
-
-
-def _kept_or_probed(
-    name: str, images: _Images, compute: "ComputeConfig", limit_bytes: int
-) -> tuple[Probed, bool]:
-    """What is kept of an equal probe, or a new one; and whether it was kept."""
-    from trainables.data import cache_home
-    from trainables.frozen_features import FeatureCache
-
-    features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
-    rest = (VERSION, features.key.digest, images.classes, images.seed, *_split_of(images))
-    digest = hashlib.sha256(repr(rest).encode()).hexdigest()[:24]
-    file = cache_home() / "probes" / f"{digest}.json"
-    try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        return Probed(**{**kept, "losses": tuple(kept["losses"])}), True
-    except (OSError, ValueError, TypeError, KeyError):
-        row = _probe(name, images, compute, features)
-    from tuner.runs.directory import write_atomically
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        file, lambda path: path.write_text(json.dumps(dataclasses.asdict(row)), encoding="utf-8")
-    )
-    return row, False
-
-
-def _split_of(images: _Images) -> tuple[str, ...]:
-    """A digest of which images train and validate, with their labels and groups."""
-    parts = (
-        *(images.train_rows, images.train_labels, images.train_groups),
-        *(images.val_rows, images.val_labels, images.val_groups),
-    )
-    return tuple(hashlib.sha256(repr(list(part)).encode()).hexdigest() for part in parts)
-
-
-def _probe(name: str, images: _Images, compute: "ComputeConfig", features: Any) -> Probed:
-    import torch
-    from torch.nn import functional as F
-
-    from trainables.inference import placed, score_logits
-    from trainables.linear_probe import choose_l2, solve
-
-    started = time.perf_counter()
-    classifier = models.create(
-        name, len(images.classes), weights=compute.weights, dropout=0.0, seed=compute.run_seed
-    )
-    milliseconds = _milliseconds(classifier, compute)
-    classifier = placed(classifier, compute.device).eval()
-    train, val = (features.validation(classifier, rows) for rows in (images.train_rows, images.val_rows))
-    labels, truth = torch.from_numpy(images.train_labels), torch.from_numpy(images.val_labels)
-    folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
-    l2, _ = choose_l2(train, labels, len(images.classes), folds)
-    logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
-    scores = score_logits(logits, truth)
-    losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
-    half = half_width(losses, images.val_groups)
-    known = find(name)
-    parameters = sum(p.numel() for p in classifier.backbone.parameters())
-    return Probed(
-        model=name,
-        family=None if known is None else known.family,
-        licence=None if known is None else known.licence,
-        parameters=parameters,
-        megabytes=sum(p.numel() * p.element_size() for p in classifier.backbone.parameters()) / 1e6,
-        features=classifier.width,
-        milliseconds=milliseconds,
-        l2=l2,
-        log_loss=scores["val_loss"],
-        low=None if half is None else scores["val_loss"] - half,
-        high=None if half is None else scores["val_loss"] + half,
-        accuracy=scores["val_accuracy"],
-        balanced_accuracy=scores["val_balanced_accuracy"],
-        seconds=time.perf_counter() - started,
-        losses=tuple(map(float, losses)),
-    )
-
-
-def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
-    """Median time of one image through the backbone, on one thread of the processor."""
-    import torch
-
-    from trainables.inference import autocast
-
-    cpu, threads = torch.device("cpu"), torch.get_num_threads()
-    precision = compute.precision if compute.device.type == "cpu" else "fp32"
-    image = torch.zeros(1, 3, compute.image_size, compute.image_size).to(memory_format=torch.channels_last)
-    classifier = classifier.eval()
-    times = []
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode(), autocast(cpu, precision):
-            for _ in range(TIMED_IMAGES + 1):
-                started = time.perf_counter()
-                classifier.features(image)
-                times.append(time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
-    return 1e3 * float(np.median(times[1:]))
 
 
 def tied(found: Probe) -> tuple[str, ...]:

@@ -268,6 +268,7 @@ class TrialStore:
             applied_loss=trial.applied.get("loss"),
             applied_sampler=trial.applied.get("sampler"),
             applied_batch=trial.applied.get("batch"),
+            applied_step=trial.applied.get("step"),
         )
 
     def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:

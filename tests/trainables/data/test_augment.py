@@ -4,10 +4,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables import augmentations
 from trainables.augmentations import Policy
-from trainables.data.augment import ERASED, NUMBERS, OPERATIONS, augment, augment_on_device, draw
+from trainables.data.augment import ERASED, NUMBERS, OPERATIONS, augment, draw
+from trainables.data.augment_on_device import crop_on_device, draw_on_device, drawings
+from trainables.data.preprocessing import centre_crop
 
 STILL = {
     "crop_scale": 1.0,
@@ -135,6 +139,23 @@ def test_blur_is_a_gaussian_of_three_taps() -> None:
     assert np.abs(one(picture, sigma=1.0).astype(int) - expected).max() <= 1
 
 
+def on_device(images: Sequence[np.ndarray], drawn: np.ndarray, size: int, policy: Policy) -> torch.Tensor:
+    """The pictures as a device draws them, which is the CPU here."""
+    pixels, places = back_to_back(images)
+    how = drawings(places[:, 1:].numpy(), drawn, size, policy)
+    table = torch.from_numpy(how.table)
+    return draw_on_device(pixels, places, table, how.most.max(0).tolist(), size, policy)
+
+
+def back_to_back(images: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """All pixels [p, 3], and where each picture begins with its height and width."""
+    pixels = np.concatenate([image.reshape(-1, 3) for image in images])
+    sizes = [image.shape[0] * image.shape[1] for image in images]
+    starts = np.cumsum([0, *sizes[:-1]])
+    places = np.array([(start, *image.shape[:2]) for start, image in zip(starts, images, strict=True)])
+    return torch.from_numpy(pixels), torch.from_numpy(places)
+
+
 SHAPES: Sequence[tuple[int, int]] = ((72, 72), (72, 96), (110, 73), (73, 292), (64, 64))
 
 
@@ -142,11 +163,58 @@ def test_the_device_draws_the_same_pictures_within_interpolation_error(policy: P
     images = [smooth(h, seed=i, width=w) for i, (h, w) in enumerate(SHAPES * 8)]
     drawn = draw(len(images), seed=3, epoch=1)
     here = augment(images, drawn, 64, policy).astype(int)
-    there = augment_on_device(images, drawn, 64, "cpu", policy)
+    there = on_device(images, drawn, 64, policy)
     assert there.shape == (40, 3, 64, 64)
+    assert there.is_contiguous(memory_format=torch.channels_last)
     difference = np.abs(here - there.permute(0, 2, 3, 1).numpy())
     assert difference.max() <= 6
     assert difference.mean() < 0.5
+
+
+class Products(TorchDispatchMode):
+    """Notes every operation that a GPU may compute in TF32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, operation, types, given=(), named=None):
+        name = str(operation)
+        if any(word in name for word in ("mm", "matmul", "conv", "addmv", "aten.dot", "einsum", "bilinear")):
+            self.found.append(name)
+        return operation(*given, **(named or {}))
+
+
+def test_a_device_draws_without_a_product_that_tf32_would_round(policy: Policy) -> None:
+    image = smooth(72)
+    with Products() as products:
+        on_device([image], draw(1, seed=0, epoch=1), 64, policy)
+        torch.ones(2, 2) @ torch.ones(2, 2)
+    assert products.found == ["aten.mm.default"]
+
+
+def test_a_long_picture_is_averaged_on_a_device_too_among_square_ones() -> None:
+    stripes = np.zeros((64, 256, 3), np.uint8)
+    stripes[:, ::2] = 200
+    pictures = on_device([smooth(), stripes], np.repeat(numbers(), 2, axis=0), 64, MODERATE)
+    assert (pictures[1, :, 8:-8, 8:-8].int() - 100).abs().max() <= 8
+    assert (pictures[0].permute(1, 2, 0).numpy() == smooth()).all()
+
+
+def test_a_large_batch_is_drawn_as_a_small_one(policy: Policy) -> None:
+    images = [smooth(h, seed=i, width=w) for i, (h, w) in enumerate(SHAPES * 8)]
+    drawn = draw(len(images), seed=3, epoch=1)
+    whole = on_device(images, drawn, 32, policy)
+    parts = [on_device(images[i : i + 7], drawn[i : i + 7], 32, policy) for i in range(0, 40, 7)]
+    assert (whole == torch.cat(parts)).all()
+
+
+def test_a_device_cuts_the_very_middle_that_the_processor_cuts() -> None:
+    images = [smooth(h, seed=i, width=w) for i, (h, w) in enumerate(SHAPES)]
+    pixels, places = back_to_back(images)
+    found = crop_on_device(pixels, places, 63)
+    assert (found.permute(0, 2, 3, 1).numpy() == centre_crop(images, 63)).all()
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_long_picture_is_averaged_and_not_sampled_with_gaps() -> None:
@@ -172,7 +240,7 @@ def test_sources_are_never_changed(policy: Policy) -> None:
     image.flags.writeable = False
     before = image.copy()
     augment([image], draw(1, 0, 0), 64, policy)
-    augment_on_device([image], draw(1, 0, 0), 64, "cpu", policy)
+    on_device([image], draw(1, 0, 0), 64, policy)
     assert (image == before).all()
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.batches import ahead, epoch_order, eval_batches, normalise, train_batches
+from trainables.data.ahead import ahead
+from trainables.data.batches import epoch_order, eval_batches, normalise, train_batches
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.scan import scan
 
@@ -111,6 +112,20 @@ def test_normalising_is_that_of_torchvision() -> None:
     torch.testing.assert_close(out, (pixels / 255 - column[0]) / column[1])
     assert out.dtype == torch.float32
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_mean_and_deviation_are_made_once_and_held_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+    with torch.inference_mode():
+        first = normalise(pixels, (0.4, 0.5, 0.6), (0.2, 0.2, 0.2))
+
+    def fail(*given: object, **named: object) -> torch.Tensor:
+        raise AssertionError("a constant was made again")
+
+    monkeypatch.setattr(torch, "tensor", fail)
+    again = normalise(pixels, [0.4, 0.5, 0.6], [0.2, 0.2, 0.2])
+    assert (first == again).all()
+    assert not again.is_inference()
 
 
 def workers() -> int:

@@ -51,7 +51,7 @@ TEXT = (
         "weights",
     ),
     *("applied_learning_rates_first", "applied_learning_rates_last", "applied_loss", "applied_sampler"),
-    *("applied_batch", "source"),
+    *("applied_batch", "applied_step", "source"),
 )
 
 

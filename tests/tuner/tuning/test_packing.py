@@ -10,8 +10,17 @@ from trainables.errors import InvalidValue
 from tuner.cli import app as cli
 from tuner.cluster.session import ray_session, trial_resources
 from tuner.tracking.reporter import Reporter
+from tuner.tuning import packing
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.packing import Use, gpu_share, heaviest, trials_per_gpu
+from tuner.tuning.packing import (
+    Packing,
+    Use,
+    heaviest,
+    measured_packing,
+    mps_runs,
+    pack_trials,
+    trials_per_gpu,
+)
 
 GB = 10**9
 
@@ -57,7 +66,7 @@ def test_the_cores_bound_what_shares_a_gpu():
         return use(1, 0.05)
 
     shares = [
-        gpu_share([config("resnet18")], probe, {"CPU": 8.0, "GPU": 2.0}, cpus, Reporter())
+        measured_packing([config("resnet18")], probe, {"CPU": 8.0, "GPU": 2.0}, cpus).share
         for cpus in (1.0, 2.0)
     ]
     assert shares == [1 / 4, 1 / 2]
@@ -77,6 +86,55 @@ def test_a_word_other_than_auto_is_refused():
     assert (said.exit_code, "neither a number nor auto" in said.output) == (2, True)
 
 
+def test_what_was_measured_stands_in_the_runs_record_and_is_said(tmp_path, monkeypatch):
+    class Lines(Reporter):
+        def line(self, text):
+            said.append(text)
+
+    said = []
+    found = {"resnet18": use(5, 0.3), "mobilenet_v2": Use(10**9, 0.123, 24 * GB, mps=True)}
+    monkeypatch.setattr(packing, "probe_on_ray", lambda context: lambda config: found[config.model])
+    space = write_space(tmp_path, SPACE)
+    demands = prepared(tmp_path, space, gpus_per_trial="auto", cpus_per_trial=None)
+    assert pack_trials(demands, Lines(), {"CPU": 16.0, "GPU": 1.0}) == 1 / 3
+    kept = demands.run.record["packing"]
+    assert (kept["trials_per_gpu"], kept["margin"]) == (3, packing.MARGIN)
+    assert kept["uses"] == {
+        "resnet18": {"peak_bytes": 5 * GB, "busy": 0.3, "gpu_bytes": 24 * GB, "mps": False},
+        "mobilenet_v2": {"peak_bytes": GB, "busy": 0.123, "gpu_bytes": 24 * GB, "mps": True},
+    }
+    assert "one trial of resnet18 takes 5.0 of 24.0 GB and keeps the GPU busy 30% of the time" in said
+    assert said[-1] == "3 trials on a GPU, at the same time, by NVIDIA's MPS"
+
+
+SPACE = '''"""Two models."""
+
+
+def space(trial):
+    trial.suggest_categorical("model", ["resnet18", "mobilenet_v2"])
+    return {"strategy": "full", "batch_size": 8}
+'''
+
+
+def test_who_shares_a_gpu_without_mps_takes_turns_and_who_shares_it_with_nobody_needs_none():
+    assert (
+        Packing(2, {"resnet18": use(1, 0.5)})
+        .lines()[-1]
+        .endswith("taking turns, since NVIDIA's MPS does not run")
+    )
+    assert Packing(1, {"resnet18": use(20, 1)}).lines()[-1] == "1 trial on a GPU"
+
+
+def test_mps_runs_where_its_daemon_has_its_pipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert not mps_runs()
+    (tmp_path / "control").touch()
+    assert mps_runs()
+    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY")
+    monkeypatch.setattr(packing, "MPS_PIPES", str(tmp_path / "none"))
+    assert not mps_runs()
+
+
 @pytest.mark.ray
 def test_packed_trials_share_fake_gpus_at_once(tmp_path):
     ray.init(
@@ -90,7 +148,7 @@ def test_packed_trials_share_fake_gpus_at_once(tmp_path):
 
     def pack(have):
         seen.append((have["CPU"], have["GPU"]))
-        return gpu_share([config("resnet18")], lambda config: use(7, 0.1), have, 1.0, Reporter())
+        return measured_packing([config("resnet18")], lambda config: use(7, 0.1), have, 1.0).share
 
     @ray.remote
     def devices() -> list[int]:

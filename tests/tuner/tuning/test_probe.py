@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 import tuner
-from trainables import models
+from trainables import inference, models
 from trainables.data.cache import ImageCache
 from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
 from trainables.linear_probe import PENALTIES, choose_l2, solve
@@ -46,6 +46,7 @@ def row(model, losses, milliseconds):
             0.1,
             4,
             milliseconds,
+            None,
             0.1,
             float(np.mean(losses)),
             0.0,
@@ -79,6 +80,21 @@ def test_backbones_are_measured_best_first_and_the_second_probe_computes_nothing
     monkeypatch.setattr(models, "create", lambda *_, **__: pytest.fail("built a network again"))
     again = probe(config_of(images), SMALL)
     assert (again.rows, again.again) == (first.rows, 2)
+
+
+def test_where_there_is_a_gpu_another_process_probes_and_this_one_leaves_it_alone(images, monkeypatch):
+    expected = probe(config_of(images, seed=3), SMALL)
+    monkeypatch.setattr(inference, "best_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(models, "create", lambda *_, **__: pytest.fail("built a network in the driver"))
+    monkeypatch.setattr(inference, "choose_precision", lambda *_: pytest.fail("asked the GPU"))
+    for file in (images.parent / "cache" / "probes").iterdir():
+        file.unlink()
+    found = probe(config_of(images, seed=3), SMALL)
+    assert found.again == 0
+    assert [one.model for one in found.rows] == [one.model for one in expected.rows]
+    for one, other in zip(found.rows, expected.rows, strict=True):
+        assert one.log_loss == pytest.approx(other.log_loss, rel=1e-4)
+    assert found.precision == expected.precision
 
 
 def test_another_split_is_another_probe_and_a_broken_file_is_measured_anew(images, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.evaluation.hyperparameters import Importances, importances, parameter_frame
-from tuner.evaluation.plots import backbones, parameters, scores, search
+from tuner.evaluation.plots import backbones, parameters, scores, search, tradeoffs
 from tuner.evaluation.plots import mistakes as wrong
 from tuner.evaluation.plots.canvas import COLOURS, Names, Picture, paint
 from tuner.runs.directory import Run
@@ -69,6 +69,13 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
         caption += " Brackets: mean and standard deviation over other seeds of the same configuration."
     drawn = scores.three_groups(evidence.finalists, table)
     album.add("groups", "scores", "Fine-tuning, + label smoothing, + plateau", caption, drawn)
+    if "milliseconds" in table:
+        caption = (
+            "One image at a time on one thread, in fp32. On the line: the finalists that no other beats in both; the"
+            " differences in score may be ties."
+        )
+        drawn = tradeoffs.front(table, evidence.metric)
+        album.add("tradeoffs", "scores", "What it costs to run", caption, drawn)
     caption = (
         "Test images by true class (rows) and predicted class (columns); darker is a larger share of a row."
     )

@@ -1,0 +1,66 @@
+"""Whatever computes for a search does so in a process that is prepared like every other."""
+
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import trainables.worker
+from trainables import inference, ray_trainable
+from trainables.config import RunContext, TrialConfig
+from tuner.planning import plan
+from tuner.release import seeds
+from tuner.release.seeds import SeedJob
+from tuner.tracking.reporter import Reporter
+from tuner.tuning import packing
+
+CONFIG = TrialConfig.resolve({"model": "resnet18", "strategy": "full"})
+CONTEXT = RunContext("run", "cache", ("a", "b"), 32, "none", "fp32", "val_loss", 0, num_threads=7)
+JOB = SeedJob(
+    **{
+        **dict.fromkeys(field.name for field in fields(SeedJob)),
+        "config": CONFIG,
+        "classes": ("a", "b"),
+        "num_threads": 7,
+    }
+)
+
+
+class Prepared(Exception):
+    """The process was asked to be a worker of so many threads."""
+
+
+def trial():
+    worker = ray_trainable.TrialTrainable.__new__(ray_trainable.TrialTrainable)
+    worker.setup({"trial_id": "t"}, CONTEXT)
+
+
+def planned():
+    settings = SimpleNamespace(image_size=32)
+    asked = SimpleNamespace(precision="fp32")
+    plan._measure(asked, settings, None, [CONFIG], 7, Reporter())
+
+
+WAYS = {
+    "a trial": trial,
+    "a seed": lambda: seeds.train_seed(JOB, 0),
+    "the weights of a seed": lambda: seeds.score_weights(JOB, "weights", "val"),
+    "packing": lambda: packing.measure(CONFIG, CONTEXT),
+    "planning": planned,
+    "scoring": lambda: inference.score_images(CONFIG, ["a"], Path("w"), Path(), [], 32, "fp32", 7),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_begins_with_the_one_preparation(way, monkeypatch):
+    def note(num_threads):
+        raise Prepared(num_threads)
+
+    monkeypatch.setattr(trainables.worker, "_prepare", note)
+    monkeypatch.setattr(trainables.worker, "_state", {"prepared": False})
+    monkeypatch.setattr(inference, "load_classifier", lambda *given: None)
+    monkeypatch.setattr(seeds.ImageCache, "open", lambda path: SimpleNamespace(rows=lambda paths: []))
+    monkeypatch.setattr(seeds, "load_trial_data", lambda *given: SimpleNamespace(val_rows=[]), raising=True)
+    with pytest.raises(Prepared, match="7"):
+        WAYS[way]()

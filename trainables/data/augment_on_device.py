@@ -1,0 +1,200 @@
+"""The pictures of `augment` drawn on a device, a batch at a time, from stored pixels and a table of numbers.
+
+What an epoch needs of the processor is worked out once, before its first batch: a row a picture of where its pixels
+lie and how they are mapped. A batch then costs the processor no arithmetic and no copy but that of the pixels, or
+none at all where they are on the device already. Pictures of any shape lie back to back, so nothing is padded.
+
+Nothing here is a product of matrices or a convolution: a GPU may compute those in TF32, whose 10 bits would move a
+sample by a third of a pixel. Tested with the CPU as the device; not run on a GPU.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trainables.augmentations.policy import Policy
+from trainables.data.augment_maps import (
+    ERASED,
+    LUMA,
+    Floats,
+    boxes,
+    colour_maps,
+    kernels,
+    shrunk_maps,
+    source_maps,
+    steps,
+    wedge_maps,
+)
+
+__all__ = ["Drawings", "crop_on_device", "draw_on_device", "drawings", "within_wedges"]
+
+TOGETHER = 32
+"""Pictures drawn at once: what they need on the way, about 2 MB each at 224 px, bounds the memory of a large batch."""
+
+_WARP, _COLOUR, _OFFSET, _KERNEL = slice(0, 6), slice(6, 15), slice(15, 18), slice(18, 20)
+_WEDGES, _BOX, _STEP = slice(20, 32), slice(32, 36), slice(36, 38)
+_COLUMNS = 38
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """How pictures are drawn, a row each: float32 [n, 38] of maps and numbers; `most` int64 [n, 2], see `steps`."""
+
+    table: npt.NDArray[np.float32]
+    most: npt.NDArray[np.int64]
+
+
+def drawings(shapes: npt.NDArray[np.int64], numbers: Floats, size: int, policy: Policy) -> Drawings:
+    """What pictures of `shapes` [n, (h, w)] with their `numbers` [n, 25] are drawn with, `size` pixels a side."""
+    warps = source_maps(shapes.astype(np.float64), numbers, size, policy)
+    by = steps(warps)
+    colours, offsets, _ = colour_maps(numbers, policy)
+    table = np.zeros((len(shapes), _COLUMNS), np.float32)
+    table[:, _WARP] = shrunk_maps(warps, by).reshape(-1, 6)
+    table[:, _COLOUR], table[:, _OFFSET] = colours.reshape(-1, 9), offsets
+    table[:, _KERNEL] = kernels(numbers, policy)[:, :2]
+    wedges, erased = wedge_maps(numbers, size, policy), boxes(numbers, size, policy)
+    if wedges is not None:
+        table[:, _WEDGES] = wedges.reshape(-1, 12)
+    if erased is not None:
+        table[:, _BOX] = erased
+    table[:, _STEP] = by
+    return Drawings(table, by)
+
+
+def draw_on_device(
+    pixels: Tensor, places: Tensor, table: Tensor, most: Sequence[int], size: int, policy: Policy
+) -> Tensor:
+    """Augmented pictures, uint8 [b, 3, size, size] in channels_last layout, on the device of `pixels`.
+
+    `pixels` uint8 [p, 3] holds the pictures back to back; `places` int64 [b, 3] says of each where it begins, in
+    pixels, and its height and width. `table` [b, 38] are rows of `Drawings`, `most` the largest of their steps.
+    """
+    out = torch.empty((len(places), size, size, 3), dtype=torch.uint8, device=pixels.device)
+    for start in range(0, len(places), TOGETHER):
+        part = slice(start, start + TOGETHER)
+        out[part] = _drawn(pixels, places[part], table[part], most, size, policy)
+    return out.permute(0, 3, 1, 2)
+
+
+def crop_on_device(pixels: Tensor, places: Tensor, size: int) -> Tensor:
+    """The middle of every picture as `centre_crop` cuts it, uint8 [b, 3, size, size]; see `draw_on_device`."""
+    index = torch.arange(size, device=pixels.device)
+    begin, height, width = (places[:, i, None, None] for i in range(3))
+    rows = (height - size).div(2, rounding_mode="floor") + index[None, :, None]
+    columns = (width - size).div(2, rounding_mode="floor") + index[None, None, :]
+    return pixels[begin + rows * width + columns].permute(0, 3, 1, 2)
+
+
+def _drawn(
+    pixels: Tensor, places: Tensor, table: Tensor, most: Sequence[int], size: int, policy: Policy
+) -> Tensor:
+    """Pictures uint8 [b, size, size, 3]."""
+    constant = _constants(pixels.device)
+    warped = _sampled(pixels, places, table[:, _WARP], table[:, _STEP].long(), most, size)
+    grey = (warped.mean((1, 2)) * constant.luma).sum(1)
+    offset = table[:, _OFFSET] * grey[:, None]
+    colour = table[:, _COLOUR].unflatten(1, (3, 3))
+    coloured = offset[:, None, None, :] + warped[..., :1] * colour[:, None, None, :, 0]
+    for channel in (1, 2):
+        source = warped[..., channel : channel + 1]
+        coloured = coloured + source * colour[:, None, None, :, channel]
+    coloured = coloured.clamp(0, 255)
+    if policy.border == "black":
+        coloured = coloured * within_wedges(table[:, _WEDGES].unflatten(1, (4, 3)), size)[..., None]
+    drawn = _blurred(coloured, table[:, _KERNEL]).round().clamp(0, 255).to(torch.uint8)
+    if policy.erase:
+        drawn = torch.where(_within(table[:, _BOX], size), constant.erased, drawn)
+    return drawn
+
+
+def _sampled(
+    pixels: Tensor, places: Tensor, warp: Tensor, step: Tensor, most: Sequence[int], size: int
+) -> Tensor:
+    """Sources [b, size, size, 3], averaged over their steps and interpolated, mirrored beyond their edges."""
+    index = torch.arange(size, device=pixels.device, dtype=torch.float32)
+    across, down = index[None, None, :], index[None, :, None]
+    begin, height, width = (places[:, i, None, None] for i in range(3))
+    ends, corners, shares = (height, width), [], []
+    for axis in (0, 1):
+        # The row of the map that gives y is the second; that of steps and of the map count (x, y).
+        a, b, c = (warp[:, 3 * (1 - axis) + i, None, None] for i in range(3))
+        by = step[:, 1 - axis, None, None]
+        last = ends[axis].div(by, rounding_mode="floor") - 1
+        place = _mirrored(a * across + b * down + c, last)
+        low = place.floor()
+        shares.append((place - low)[..., None])
+        corners.append((low.long(), torch.minimum(low.long() + 1, last)))
+    by_x, by_y = step[:, 0, None, None], step[:, 1, None, None]
+
+    def mean(row: Tensor, column: Tensor) -> Tensor:
+        start = begin + row * by_y * width + column * by_x
+        if max(most) == 1:
+            return pixels[start].float()
+        total = torch.zeros((*start.shape, 3), device=pixels.device)
+        for y in range(most[1]):
+            for x in range(most[0]):
+                # Of a picture with a shorter step the same pixel again, which counts nothing.
+                counts = ((by_y > y) & (by_x > x))[..., None]
+                there = start + torch.where(counts[..., 0], y * width + x, 0)
+                total += pixels[there] * counts
+        return total / (by_x * by_y)[..., None]
+
+    (top, bottom), (left, right) = corners
+    upper = torch.lerp(mean(top, left), mean(top, right), shares[1])
+    lower = torch.lerp(mean(bottom, left), mean(bottom, right), shares[1])
+    return torch.lerp(upper, lower, shares[0])
+
+
+def _mirrored(place: Tensor, last: Tensor) -> Tensor:
+    """Where `place` is in a picture of pixels 0 to `last`, mirrored at its edges as often as needed."""
+    last = last.float()
+    period = (2 * last).clamp(min=1)
+    return torch.minimum(last, (last - (last - place.remainder(period)).abs()).clamp(min=0))
+
+
+def _blurred(pictures: Tensor, kernels: Tensor) -> Tensor:
+    """Pictures [b, s, s, 3] under kernels of three weights, given as the outer and the middle one, [b, 2]."""
+    outer, middle = (kernels[:, i, None, None, None] for i in (0, 1))
+    for axis in (2, 1):
+        size = pictures.shape[axis]
+        before = torch.cat([pictures.narrow(axis, 1, 1), pictures.narrow(axis, 0, size - 1)], axis)
+        after = torch.cat([pictures.narrow(axis, 1, size - 1), pictures.narrow(axis, size - 2, 1)], axis)
+        pictures = outer * (before + after) + middle * pictures
+    return pictures
+
+
+def within_wedges(maps: Tensor, size: int) -> Tensor:
+    """How much of each pixel lies within the wedges' maps [b, 4, 3], 0 to 1 over one pixel: [b, size, size]."""
+    index = torch.arange(size, device=maps.device, dtype=torch.float32)
+    across, down, start = (maps[:, :, i, None] for i in range(3))
+    places = (across * index)[:, :, None, :] + (down * index + start)[:, :, :, None]
+    within = (1 - places.abs().amax(dim=1)) * (size / 2) + 0.5
+    return within.clamp(0, 1)
+
+
+def _within(boxes: Tensor, size: int) -> Tensor:
+    """Which pixels lie within `boxes` [b, 4], left, top, right, bottom: bool [b, size, size, 1]."""
+    index = torch.arange(size, device=boxes.device)
+    left, top, right, bottom = (boxes[:, i, None] for i in range(4))
+    across, down = (index >= left) & (index < right), (index >= top) & (index < bottom)
+    return (down[:, :, None] & across[:, None, :])[..., None]
+
+
+@dataclass(frozen=True)
+class _Constants:
+    """What every batch needs again, held on the device: made there anew, each would make the processor wait."""
+
+    luma: Tensor
+    erased: Tensor
+
+
+@functools.cache
+def _constants(device: torch.device) -> _Constants:
+    luma = torch.tensor(LUMA, dtype=torch.float32)
+    return _Constants(luma.to(device), torch.tensor(ERASED, dtype=torch.uint8).to(device))
