@@ -56,7 +56,7 @@ FLIPPED = 0.05
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, parts=PARTS, splits=8, epochs=3, images=20000)
+    options = parse(__doc__, parts=PARTS, splits=8, tuned=3, epochs=3, images=20000)
     splits, epochs, images = (
         (2, 1, 300) if options.quick else (options.splits, options.epochs, options.images)
     )
@@ -73,7 +73,9 @@ def main() -> None:
 
         if "leaves" in options.parts:
             sides = (size,) if options.quick else (size, 224)
-            leaves(found, truth, {side: features(side) for side in sides}, splits, epochs, origin)
+            leaves(
+                found, truth, {side: features(side) for side in sides}, splits, epochs, origin, options.tuned
+            )
         if "labels" in options.parts:
             labels(found, truth, features(size), 1 if options.quick else 3)
         if "camera" in options.parts:
@@ -95,6 +97,7 @@ def leaves(
     splits: int,
     epochs: int,
     weights: str,
+    tuned_splits: int,
 ) -> None:
     """How many leaf-mates are found, and where that puts the score of a model."""
     print(
@@ -121,13 +124,13 @@ def leaves(
             split_truth = split.assign(group=[truth[path] for path in split["path"]])
             leak.append(leaks(split_truth) / (split["split"] == "test").sum())
             rows.append(_probed(split, by_side[smallest].values, found.classes))
-            if seed < 3:
+            if seed < tuned_splits:
                 tuned.append(_fine_tuned(found, split, smallest, epochs, weights, seed))
                 say(f"  {name}, split {seed}: accuracy {rows[-1][0]:.4f}, fine-tuned {tuned[-1]:.4f}")
         accuracy, loss = (mean_and_interval([row[i] for row in rows]) for i in range(2))
-        best = mean_and_interval(tuned)
+        best = ", ".join(f"{value:.4f}" for value in tuned)
         print(
-            f"| {name} | {np.mean(leak):.1%} | {_ends(accuracy)} | {_ends(loss)} | {_ends(best)} |",
+            f"| {name} | {np.mean(leak):.1%} | {_ends(accuracy)} | {_ends(loss)} | {best} |",
             flush=True,
         )
 
