@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from common import parse, print_held_equal, say, source
-from fine_tuning import Pool, Split, best_epoch, compute_config, lite_weights, open_pool
+from fine_tuning import Pool, Split, best_epoch, compute_config, drawn, lite_weights, open_pool
 from PIL import Image
 
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
 from trainables.data.sample import sample_data
-from trainables.inference import compute_features
-from trainables.strangers import MEASURES, auroc, fit_measure, fit_strangers, strangeness
+from trainables.strangers import MEASURES, auroc, compute_means, fit_measure, fit_strangers, strangeness
 from tuner.tuning.group_statistics import grouped_folds
 
 MODEL = "timm:tf_efficientnet_lite0"
@@ -49,7 +48,7 @@ OTHERS = 60
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, epochs=4)
+    options = parse(__doc__, epochs=4, train=400)
     size, epochs = (32, 1) if options.quick else (96, options.epochs)
     pool = open_pool(size)
     with tempfile.TemporaryDirectory() as place, lite_weights([MODEL], options.quick) as weights:
@@ -60,16 +59,21 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|")
         for code, name in enumerate(pool.classes):
-            _without(pool, code, others, {**SETTINGS, "max_epochs": epochs}, compute)
+            _without(pool, code, others, {**SETTINGS, "max_epochs": epochs}, options.train, compute)
             say(f"  {name} is done")
     pictures = ", ".join(f"{len(cache)} {kind}" for kind, cache in others.items())
     print_held_equal(
-        f"{source()[2]}, {size} px, {epochs} epochs, {MODEL.removeprefix('timm:')} in {compute.precision}, {pictures}"
+        f"{source()[2]}, {size} px, {options.train} training images, {epochs} epochs, {MODEL.removeprefix('timm:')} in {compute.precision}, {pictures}"
     )
 
 
 def _without(
-    pool: Pool, code: int, others: Mapping[str, ImageCache], settings: Mapping[str, Any], compute: Any
+    pool: Pool,
+    code: int,
+    others: Mapping[str, ImageCache],
+    settings: Mapping[str, Any],
+    wanted: int,
+    compute: Any,
 ) -> None:
     """Train without the class `code`, fit both measures and the better one, and print a row for each."""
     kept = np.flatnonzero(pool.labels != code)
@@ -77,11 +81,12 @@ def _without(
     labels = pool.labels[kept] - (pool.labels[kept] > code)
     own = Pool(pool.cache, classes, pool.rows[kept], labels, pool.groups[kept])
     block = grouped_folds(own.labels, own.groups.tolist(), 0, FOLDS)
-    train, val, test = (np.flatnonzero(chosen) for chosen in (block > 1, block == 1, block == 0))
+    rest_of, val, test = (np.flatnonzero(chosen) for chosen in (block > 1, block == 1, block == 0))
+    train = drawn(own, rest_of, wanted, code)
     classifier = best_epoch(settings, Split(own, train, val, test, 0), compute).classifier
 
     def features(cache: ImageCache, rows: np.ndarray) -> torch.Tensor:
-        return compute_features(classifier, cache, rows, compute.image_size, compute.device)
+        return compute_means(classifier, cache, rows, compute.image_size, compute.device)
 
     places = {"train": train, "val": val, "test": test}
     parts = {name: features(own.cache, own.rows[place]) for name, place in places.items()}

@@ -147,33 +147,6 @@ def compute_logits(
     return in_smaller_batches(compute, batch_size)
 
 
-@torch.inference_mode()
-def compute_features(
-    classifier: Classifier,
-    cache: ImageCache,
-    rows: np.ndarray,
-    image_size: int,
-    device: torch.device,
-    batch_size: int = 64,
-) -> Tensor:
-    """What the head reads, float32 [n, d], of the cached images `rows`, computed in fp32.
-
-    Where memory runs out it starts over with half the batch.
-    """
-    classifier = placed(classifier, device).eval()
-
-    def compute(size: int) -> Tensor:
-        batches = eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device)
-        return torch.cat(
-            [
-                classifier.features(normalise(images, classifier.mean, classifier.std))[0].float().cpu()
-                for images in batches
-            ]
-        )
-
-    return in_smaller_batches(compute, batch_size)
-
-
 def score_images(
     config: TrialConfig,
     classes: Sequence[str],

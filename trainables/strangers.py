@@ -1,12 +1,15 @@
-"""How unlike the training images a picture is, from the features that the classifier's head reads.
+"""How unlike the training images a picture is, from what the stages of the network put out.
 
-Features are projected on the principal components of the training images, each scaled to standard deviation 1; what the
-projection leaves out is one more coordinate, the length of the residual, which catches pictures of quite other things
-(Wang et al. 2022, ViM). In that space strangeness is one of two measures:
+Features are the means over all places of what each stage but the last puts out: what the last one passes on is what
+tells the classes apart, and a cat is one of them there (Lee et al. 2018, A simple unified framework for detecting
+out-of-distribution samples, take all layers for the same reason). They are projected on the principal components of the
+training images, each scaled to standard deviation 1; what the projection leaves out is one more coordinate, the length
+of the residual, which catches pictures of quite other things (Wang et al. 2022, ViM). In that space strangeness is one of
+two measures:
 
 nearest     the distance to the 5th nearest training image (Sun et al. 2022, Out-of-distribution detection with deep
             nearest neighbors)
-gaussian    the Mahalanobis distance to the nearest class mean, one covariance for all classes (Lee et al. 2018)
+gaussian    the Mahalanobis distance to the nearest class mean, one covariance for all classes (Lee et al.)
 
 Which one is settled by leaving out each class in turn: a measure fitted without the class shall tell its validation
 images from those of the others. Strangeness is divided by its 99 % quantile over the validation images, so that 1 is
@@ -15,13 +18,30 @@ the threshold.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MEASURES", "StrangerScore", "Strangers", "auroc", "fit_measure", "fit_strangers"]
+from trainables.data.batches import eval_batches, normalise
+from trainables.data.cache import ImageCache
+from trainables.device_errors import in_smaller_batches
+from trainables.inference import placed
+from trainables.models.classifier import Classifier
+
+__all__ = [
+    "MEASURES",
+    "StrangerScore",
+    "Strangers",
+    "auroc",
+    "compute_means",
+    "features_and_means",
+    "fit_measure",
+    "fit_strangers",
+    "strangeness",
+]
 
 MEASURES = ("nearest", "gaussian")
 COMPONENTS = 64
@@ -38,8 +58,30 @@ RIDGE = 1e-3
 Ints = npt.NDArray[np.int64]
 
 
+def features_and_means(classifier: Classifier, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """What `classifier.features` returns for normalised `images` [b, 3, s, s], and the stages' means [b, m] beside it.
+
+    The last stage is left out where there are others.
+    """
+    parts: list[Tensor] = []
+
+    def note(module: nn.Module, inputs: object, output: Any) -> None:
+        tensor = output[0] if isinstance(output, (tuple, list)) else output
+        # Of a picture [b, c, h, w] over its places; of tokens [b, n, c] over these.
+        parts.append(tensor.float().mean((2, 3)) if tensor.dim() == 4 else tensor.float().mean(1))
+
+    seen = [stage.modules[-1] for stage in classifier.stages[:-1] or classifier.stages]
+    handles = [module.register_forward_hook(note) for module in seen]
+    try:
+        features = classifier.features(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return features, torch.cat([part if part.dim() == 2 else part[:, None] for part in parts], 1)
+
+
 class StrangerScore(nn.Module):
-    """Features [b, d] to strangeness [b]; `scale` is what the raw distance is divided by."""
+    """Means of the stages [b, d] to strangeness [b]; `scale` is what the raw distance is divided by."""
 
     mean: Tensor
     projection: Tensor
@@ -166,3 +208,30 @@ def auroc(scores: npt.NDArray[np.float32], strange: npt.NDArray[np.bool_]) -> fl
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(strange, scores))
+
+
+@torch.inference_mode()
+def compute_means(
+    classifier: Classifier,
+    cache: ImageCache,
+    rows: npt.NDArray[np.int64],
+    image_size: int,
+    device: torch.device,
+    batch_size: int = 64,
+) -> Tensor:
+    """The stages' means, float32 [n, d], of the cached images `rows`, computed in fp32.
+
+    Where memory runs out it starts over with half the batch.
+    """
+    classifier = placed(classifier, device).eval()
+
+    def compute(size: int) -> Tensor:
+        batches = eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device)
+        return torch.cat(
+            [
+                features_and_means(classifier, normalise(images, classifier.mean, classifier.std))[1].cpu()
+                for images in batches
+            ]
+        )
+
+    return in_smaller_batches(compute, batch_size)

@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from trainables import strangers
-from trainables.strangers import MEASURES, StrangerScore, auroc, fit_measure, fit_strangers, strangeness
+from trainables.models import create
+from trainables.strangers import (
+    MEASURES,
+    StrangerScore,
+    auroc,
+    features_and_means,
+    fit_measure,
+    fit_strangers,
+    strangeness,
+)
 
 CLASSES = ("a", "b", "c")
 
@@ -109,3 +118,15 @@ def test_the_score_goes_through_export_with_any_number_of_images(fitted):
 
 def test_auroc_counts_ties_half():
     assert auroc(np.array([1, 1], np.float32), np.array([True, False])) == 0.5
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "timm:test_vit"])
+def test_the_stages_means_are_taken_beside_the_features_and_leave_no_hook(name):
+    classifier = create(name, 2).eval()
+    images = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        features, means = features_and_means(classifier, images)
+        torch.testing.assert_close(features, classifier.features(images))
+    assert means.shape[0] == 3
+    assert means.shape[1] > 10
+    assert not any(module._forward_hooks for module in classifier.modules())

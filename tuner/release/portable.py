@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.classifier import Classifier
+from trainables.strangers import features_and_means
 
 __all__ = ["PROBABILITIES", "STRANGENESS", "Portable"]
 
@@ -18,8 +19,8 @@ class Portable(nn.Module):
     """Pictures uint8 [b, size, size, 3] to its `outputs`, normalisation, averaging and temperature included.
 
     Several `members` are an ensemble: their probabilities are averaged, each counting `counts` times, by default once.
-    `strangers` turns the features of the first member into strangeness; without it there is no such output. A further
-    output is a name in `outputs` and an entry of what `forward` returns.
+    `strangers` turns what the stages of the first member put out into strangeness; without it there is no such output.
+    A further output is a name in `outputs` and an entry of what `forward` returns.
     """
 
     shares: Tensor
@@ -52,10 +53,10 @@ class Portable(nn.Module):
             answers = [member(values) for member in self.members]
             return {PROBABILITIES: torch.softmax(self.logits(answers), dim=1)}
         first, *others = cast(list[_Normalised], list(self.members))
-        features = first.features(values)
+        features, means = first.features_and_means(values)
         answers = [first.classify(features), *(member(values) for member in others)]
         found = {PROBABILITIES: torch.softmax(self.logits(answers), dim=1)}
-        return {**found, STRANGENESS: self.strangers(features[0])}
+        return {**found, STRANGENESS: self.strangers(means)}
 
     def logits(self, answers: Sequence[Tensor]) -> Tensor:
         """What the softmax is taken of [b, classes]: for an ensemble the logarithm of the mean probability."""
@@ -84,8 +85,8 @@ class _Normalised(nn.Module):
         logits: Tensor = self.classifier((values - self.mean) / self.std)
         return logits
 
-    def features(self, values: Tensor) -> tuple[Tensor, ...]:
-        return self.classifier.features((values - self.mean) / self.std)
+    def features_and_means(self, values: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        return features_and_means(self.classifier, (values - self.mean) / self.std)
 
     def classify(self, features: tuple[Tensor, ...]) -> Tensor:
         return self.classifier.classify(features)[0]

@@ -1,9 +1,10 @@
 """The second output of a model that is exported: how unlike the training images a picture is, and where its limits are.
 
-The measure is fitted to features of the exported network (of an ensemble its first member). Its thresholds come from
-validation images that a network has not seen: those of the twin that calibrates, whose own features are as far from its
-own training images; of a model that held validation out, its own. Where there is neither they are the exported model's
-features of images that it was trained on, which lie too close: more pictures than 1 and 5 % are then called strange.
+The measure is fitted to what the stages of the exported network put out (of an ensemble its first member). Its limits
+come from validation images that a network has not seen: those of the twin that calibrates, whose own features are as far
+from its own training images; of a model that held validation out, its own. Where there is neither they are the exported
+model's features of images that it was trained on, which may lie too close: more pictures than 1 and 5 % are then called
+strange.
 """
 
 from collections.abc import Sequence
@@ -120,8 +121,8 @@ def strangers_section(found: dict[str, Any]) -> str:
 
 
 _MEASURES = {
-    "nearest": "the distance to the 5th nearest of them, in the features that the last layer reads",
-    "gaussian": "the Mahalanobis distance to the nearest class, in the features that the last layer reads",
+    "nearest": "the distance to the 5th nearest of them, in what the stages of the network put out",
+    "gaussian": "the Mahalanobis distance to the nearest class, in what the stages of the network put out",
 }
 
 
@@ -130,7 +131,8 @@ def _part(
 ) -> "tuple[Tensor, npt.NDArray[np.int64]]":
     """Features and class numbers of the images of `part`, or of `MOST` of them, by the weights in a file."""
     from trainables.data.cache import ImageCache
-    from trainables.inference import best_device, compute_features, load_classifier
+    from trainables.inference import best_device, load_classifier
+    from trainables.strangers import compute_means
     from trainables.worker import as_worker
 
     split = plan.images.split[plan.images.split["split"] == part]
@@ -143,5 +145,5 @@ def _part(
     cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
     classifier = load_classifier(job.config, len(job.classes), weights)
     with as_worker(job.num_threads):
-        features = compute_features(classifier, cache, cache.rows(paths), job.image_size, best_device())
+        features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
     return features, labels

@@ -27,7 +27,7 @@ from trainables.data.decode import read_rgb
 from trainables.data.preprocessing import cache_side, centre_crop, picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
-from trainables.strangers import fit_strangers
+from trainables.strangers import features_and_means, fit_strangers
 from tuner.cli.models import predict as predict_command
 from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
 from tuner.release.formats import TOLERANCE, write_formats
@@ -77,7 +77,7 @@ def wary(tmp_path_factory, classifier, pictures):
     values = torch.from_numpy(noise).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(part).reshape(1, 3, 1, 1) for part in (classifier.mean, classifier.std))
     with torch.no_grad():
-        features = classifier.features((values - mean) / std)[0]
+        features = features_and_means(classifier, (values - mean) / std)[1]
     labels = np.arange(60) % len(CLASSES)
     found = fit_strangers(features[:40], labels[:40], features[40:], labels[40:], CLASSES)
     spec = ModelSpec(
