@@ -63,7 +63,8 @@ def main() -> None:
             say(f"  {name} is done")
     pictures = ", ".join(f"{len(cache)} {kind}" for kind, cache in others.items())
     print_held_equal(
-        f"{source()[2]}, {size} px, {options.train} training images, {epochs} epochs, {MODEL.removeprefix('timm:')} in {compute.precision}, {pictures}"
+        f"{source()[2]}, {size} px, {options.train} training images, {epochs} epochs,"
+        f" {MODEL.removeprefix('timm:')} in {compute.precision}, {pictures}"
     )
 
 

@@ -2,10 +2,10 @@
 
 Features are the means over all places of what each stage but the last puts out: what the last one passes on is what
 tells the classes apart, and a cat is one of them there (Lee et al. 2018, A simple unified framework for detecting
-out-of-distribution samples, take all layers for the same reason). They are projected on the principal components of the
-training images, each scaled to standard deviation 1; what the projection leaves out is one more coordinate, the length
-of the residual, which catches pictures of quite other things (Wang et al. 2022, ViM). In that space strangeness is one of
-two measures:
+out-of-distribution samples, take all layers for the same reason). They are projected on the principal components of
+the training images, each scaled to standard deviation 1; what the projection leaves out is one more coordinate, the
+length of the residual, which catches pictures of quite other things (Wang et al. 2022, ViM). In that space strangeness
+is one of two measures:
 
 nearest     the distance to the 5th nearest training image (Sun et al. 2022, Out-of-distribution detection with deep
             nearest neighbors)

@@ -1,10 +1,10 @@
 """The second output of a model that is exported: how unlike the training images a picture is, and where its limits are.
 
 The measure is fitted to what the stages of the exported network put out (of an ensemble its first member). Its limits
-come from validation images that a network has not seen: those of the twin that calibrates, whose own features are as far
-from its own training images; of a model that held validation out, its own. Where there is neither they are the exported
-model's features of images that it was trained on, which may lie too close: more pictures than 1 and 5 % are then called
-strange.
+come from validation images that a network has not seen: those of the twin that calibrates, whose own features are as
+far from its own training images; of a model that held validation out, its own. Where there is neither they are the
+exported model's features of images that it was trained on, which may lie too close: more pictures than 1 and 5 % are
+then called strange.
 """
 
 from collections.abc import Sequence
