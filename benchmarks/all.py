@@ -23,6 +23,8 @@ NAMES = (
     "calibration",
     "calibration_coverage",
     "eight_bits",
+    "images",
+    "strangers",
 )
 
 

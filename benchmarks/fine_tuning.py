@@ -154,15 +154,27 @@ def features(model: str, split: Split, compute: ComputeConfig) -> FeatureCache:
 
 def fine_tune(settings: Mapping[str, Any], split: Split, compute: ComputeConfig) -> Tuned:
     """Train the configuration `settings` on the split with a seed of the split's own; test its best epoch."""
-    config = TrialConfig.resolve({"patience": 0, **settings, "seed": split.seed})
     started = time.perf_counter()
+    run = best_epoch(settings, split, compute)
+    seconds = time.perf_counter() - started
+    return tested(run, split, seconds)
+
+
+def best_epoch(settings: Mapping[str, Any], split: Split, compute: ComputeConfig) -> TrainingRun:
+    """The training of the configuration `settings` on the split, with the weights of its best epoch."""
+    config = TrialConfig.resolve({"patience": 0, **settings, "seed": split.seed})
     run = TrainingRun(config, split.data, compute, features(config.model, split, compute))
     best: dict[str, Any] = {}
     for metrics in run.epochs():
         if run.best_epoch == metrics.epoch:
             best = copy.deepcopy(run.classifier.state_dict())
-    seconds = time.perf_counter() - started
     run.classifier.load_state_dict(best)
+    return run
+
+
+def tested(run: TrainingRun, split: Split, seconds: float) -> Tuned:
+    """The scores of a training's classifier on the split's test images."""
+    compute = run.compute
     pool = split.pool
     val, test = (
         compute_logits(

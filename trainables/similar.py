@@ -33,6 +33,9 @@ LINKED = 0.25
 """Two groups become one if at least this share of the pairs between them were found."""
 
 BLOCK = 1024
+"""Rows of a block at most; fewer of many images, so that a block has at most `BLOCK_VALUES` similarities."""
+
+BLOCK_VALUES = 20_000_000
 SAMPLE = 2000
 """Images whose similarities to all others tell what is usual."""
 
@@ -95,8 +98,9 @@ def find_neighbours(vectors: Floats, labels: Ints, seed: int = 0, count: int = N
     sample = np.sort(np.random.default_rng(seed).permutation(images)[:SAMPLE])
     mean, deviation = _usual_of_each(vectors, labels, sample)
     index, score = np.empty((images, count), np.int64), np.empty((images, count), np.float32)
-    for start in range(0, images, BLOCK):
-        rows = np.arange(start, min(start + BLOCK, images))
+    block = max(1, min(BLOCK, BLOCK_VALUES // images))
+    for start in range(0, images, block):
+        rows = np.arange(start, min(start + block, images))
         found = _scores(vectors, mean, deviation, rows, slice(None))
         found[np.arange(len(rows)), rows] = -np.inf
         best = np.argpartition(-found, count - 1, axis=1)[:, :count]

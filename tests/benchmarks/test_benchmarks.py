@@ -22,6 +22,8 @@ LAST_ROWS = {
     "calibration": "| groups alike",
     "calibration_coverage": "| 54 groups of 4",
     "eight_bits": "| efficientnet_lite0",
+    "images": "| true groups",
+    "strangers": "| late_blight",
 }
 
 

@@ -287,6 +287,10 @@ _PREDICT: Keys = {
     "images[].set": ("list", "with `--alpha`, the classes in its set"),
     "images[].set[]": ("text", ""),
     "images[].error": ("text?", "why the image could not be read"),
+    "images[].strangeness": (
+        "number?",
+        "how unlike the training images it is; 1 is the limit of 99 % of validation",
+    ),
     "images[].*": ("number?", "a class's probability, under its name"),
 }
 

@@ -164,7 +164,13 @@ def predict(
     with (
         contextlib.nullcontext()
         if out is None
-        else writing(out, classes, reporter, sets=alpha is not None) as add
+        else writing(
+            out,
+            classes,
+            reporter,
+            sets=alpha is not None,
+            strange=model.spec.strange_at_95 is not None,
+        ) as add
     ):
         # A bar and answers would stand in each other's way.
         for batch in predictions(model, found, None if printed else reporter, rule):
@@ -192,4 +198,7 @@ def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
         row = one.row(classes)
         said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
         chosen = f"\t{{{', '.join(row['set'])}}}" if "set" in row else ""
-        say(f"{row['path']}\t{said}{chosen}")
+        strange = (
+            f"\tunlike the training images ({one.strangeness:.2f})" if (one.strangeness or 0) > 1 else ""
+        )
+        say(f"{row['path']}\t{said}{chosen}{strange}")

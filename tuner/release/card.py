@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.evaluation.scores import one_answer
 from tuner.release.card_sure import how_sure, percent, points, sure_sentences
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
+from tuner.release.strangers import strangers_section, strangers_sentence
 from tuner.runs.escaping import for_markdown, markdown_code
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ __all__ = ["card", "sentences"]
 def sentences(metrics: Mapping[str, Any]) -> list[str]:
     """What was exported, its scores, and how sure its answers are, in words, with their uncertainty."""
     lines = [f"exported: {metrics['exported']}", *score_sentences(metrics), *sure_sentences(metrics)]
-    return [*lines, _running(metrics["running_cost"])]
+    strange = [strangers_sentence(metrics["strangers"])] if metrics.get("strangers") else []
+    return [*lines, *strange, _running(metrics["running_cost"])]
 
 
 def _running(cost: Mapping[str, Any]) -> str:
@@ -75,6 +77,7 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
         "## Training\n\n" + _training(plan, metrics),
         "## Scores\n\n" + _scores(metrics),
         "## How sure\n\n" + how_sure(metrics),
+        "## Strangers\n\n" + strangers_section(metrics["strangers"]),
         "## Running it\n\n" + f"- {for_markdown(_running(metrics['running_cost']))}",
         "## Limits\n\n" + _limits(plan, metrics),
         "## Files\n\n" + _files(),

@@ -1,6 +1,6 @@
 """A folder with a trained model: what its files are, and whether they are as they were written.
 
-model.onnx  model.pt2      uint8 pictures [batch, size, size, 3] to probabilities, preprocessing inside
+model.onnx  model.pt2      uint8 pictures [batch, size, size, 3] to probabilities and strangeness, preprocessing inside
 model.safetensors          the weights; best.yaml says of which model, and trains it again
 labels.json                classes and preprocessing, also inside each of the three
 metrics.json  probabilities.parquet  training.csv  figures/  MODEL_CARD.md
@@ -51,7 +51,8 @@ class ModelSpec:
 
     The probabilities are those of the logits divided by `temperature`. `scores` are what sets of classes are made
     from, see `tuner.evaluation.conformal`, and `costs` what an answer costs by true class and named class; both are
-    empty where there are none.
+    empty where there are none. `strange_at_95` is the strangeness that 95 % of the validation images stay below, 1
+    being that of 99 %; None for a model that has no such output.
     """
 
     model: str
@@ -64,6 +65,7 @@ class ModelSpec:
     temperature: float = 1.0
     scores: tuple[tuple[float, ...], ...] = ()
     costs: tuple[tuple[float, ...], ...] = ()
+    strange_at_95: float | None = None
 
     def to_json(self) -> str:
         """The same as a text, class names in their own script."""

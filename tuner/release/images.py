@@ -65,8 +65,8 @@ def find_images(
     search keep its split, unless groups are given. `path` is that of best.yaml.
     Raises DataProblem for a folder that is gone or has changed, RunProblem for a split that can't be had.
     """
-    if data is None and labels is None and best.data.labels is not None:
-        labels = _labels(best.data.labels)
+    if labels is None and best.data.labels is not None:
+        labels = _labels(best.data.labels, data)
     scan = scan_and_tell(_folder(best, data), reporter, labels, best.data.left_out)
     same = scan.fingerprint == best.data.fingerprint
     if best.data.left_out and not same and data is not None:
@@ -95,7 +95,7 @@ def images_by_image(best: Best, reporter: Reporter) -> Images:
     """
     from trainables.data.split import fingerprint, make_split
 
-    labels = None if best.data.labels is None else _labels(best.data.labels)
+    labels = None if best.data.labels is None else _labels(best.data.labels, None)
     scan = scan_and_tell(_folder(best, None), reporter, labels, best.data.left_out)
     if scan.fingerprint != best.data.fingerprint:
         raise DataProblem(
@@ -174,11 +174,22 @@ def _folder(best: Best, data: Path | None) -> Path:
     raise DataProblem(f"{folder}, the images of the search, is gone; say where they are: --data FOLDER")
 
 
-def _labels(written: str) -> Path:
-    """The table of the search; raises DataProblem if it is gone."""
-    if not Path(written).is_file():
-        raise DataProblem(f"{written}, the labels of the search, is gone; say where they are: --labels FILE")
-    return Path(written)
+def _labels(written: str, data: Path | None) -> Path | None:
+    """The table of the search, where it speaks of the images in `data`; None where it does not.
+
+    Raises DataProblem if it is gone and no other folder is given.
+    """
+    from trainables.data.table import read_table
+
+    file = Path(written)
+    if data is None and not file.is_file():
+        raise DataProblem(f"{file}, the labels of the search, is gone; say where they are: --labels FILE")
+    if data is None:
+        return file
+    if not file.is_file():
+        return None
+    rows = read_table(file, "labels", ("path",)).rows
+    return file if any((data / row["path"].strip()).exists() for row in rows) else None
 
 
 def _same_split(best: Best, path: Path, scan: "Scan") -> "pd.DataFrame":

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tuner.evaluation.running_cost import RunningCost, of_onnx
 from tuner.evaluation.statistics import FloatArray, Interval, paired_test
 from tuner.release.folder import INT8, METRICS_FILE, ONNX, ModelSpec, verify, write_json, write_manifest
 from tuner.release.images import Images, find_images
-from tuner.release.predict import Model, load_model
+from tuner.release.predict import METADATA_KEY, Model, load_model
 from tuner.runs.best import read_best
 from tuner.runs.directory import write_atomically
 from tuner.runs.places import is_taken
@@ -153,10 +153,22 @@ def write_int8(source: Path, target: Path, pictures: Pixels) -> None:
                 per_channel=True,
                 op_types_to_quantize=[*_KINDS, *_POOLS],
             )
+            _forget_strangers(target)
         except Exception as error:  # ONNX Runtime has no exception class of its own here
             raise RunProblem(
                 f"{source} can't be quantised ({type(error).__name__}: {(str(error).splitlines() or ['?'])[0]})"
             ) from error
+
+
+def _forget_strangers(path: Path) -> None:
+    """Take the limits of strangeness out: rounded features are not those that they were found for."""
+    import onnx
+
+    model = onnx.load(str(path))
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = replace(ModelSpec.from_json(entry.value, str(path)), strange_at_95=None).to_json()
+    onnx.save(model, str(path))
 
 
 def _batches(pictures: Pixels) -> Iterator[Pixels]:

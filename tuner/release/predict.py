@@ -4,7 +4,7 @@ ONNX Runtime takes a GPU where its package for GPUs finds one; that was not run 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,13 @@ class Model:
     def __call__(self, pictures: Pixels) -> npt.NDArray[np.float32]:
         """Probabilities [n, classes] of `pictures`, uint8 [n, size, size, 3]."""
         return np.asarray(self.session.run(["probabilities"], {"images": pictures})[0], dtype=np.float32)
+
+    def with_strangeness(self, pictures: Pixels) -> tuple[npt.NDArray[np.float32], list[float | None]]:
+        """The probabilities, and how unlike the training images each picture is; None for models that don't say."""
+        if self.spec.strange_at_95 is None:
+            return self(pictures), [None] * len(pictures)
+        found, strange = self.session.run(["probabilities", "strangeness"], {"images": pictures})
+        return np.asarray(found, dtype=np.float32), np.asarray(strange, dtype=np.float64).tolist()
 
 
 def load_model(path: Path) -> Model:
@@ -159,8 +166,11 @@ def _answer(model: Model, rule: Rule, batch: Sequence[tuple[Path, Pixels | str]]
     seen = [(str(path), look) for path, look in batch if not isinstance(look, str)]
     answers: Iterator[Prediction] = iter(())
     if seen:
-        probabilities = model(np.stack([look for _, look in seen]))
-        answers = iter(rule.answers([path for path, _ in seen], probabilities))
+        probabilities, strangeness = model.with_strangeness(np.stack([look for _, look in seen]))
+        found = rule.answers([path for path, _ in seen], probabilities)
+        answers = (
+            replace(answer, strangeness=strange) for answer, strange in zip(found, strangeness, strict=True)
+        )
     return [
         Prediction(str(path), None, look) if isinstance(look, str) else next(answers) for path, look in batch
     ]

@@ -17,7 +17,7 @@ from tuner.tracking.reporter import Reporter
 __all__ = ["OUT_SUFFIXES", "UNSURE", "Prediction", "check_suffix", "write_predictions", "writing"]
 
 OUT_SUFFIXES = (".parquet", ".csv", ".json")
-FIXED = ("path", "class", "probability", "error", "set")
+FIXED = ("path", "class", "probability", "error", "strangeness", "set")
 UNSURE = "unsure"
 """What stands for the class of an image that no class is likely enough for."""
 
@@ -33,6 +33,8 @@ class Prediction:
 
     `named` is the number of the class that is named, by default the likeliest; `unsure` says that none is likely
     enough. `classes_in_set` are the numbers of the classes in the image's set, None where no sets were asked for.
+    `strangeness` says how unlike the training images it is, 1 being the limit of 99 % of validation; None for models
+    that don't say.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Prediction:
     named: int | None = None
     unsure: bool = False
     classes_in_set: tuple[int, ...] | None = None
+    strangeness: float | None = None
 
     @property
     def number(self) -> int:
@@ -52,7 +55,7 @@ class Prediction:
         return max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
 
     def row(self, classes: Sequence[str]) -> dict[str, Any]:
-        r"""As a row of the table: path, class, probability, error, set if there is one, then one column a class.
+        r"""As a row of the table: path, class, probability, error, strangeness and set if any, a column a class.
 
         Bytes of the path that are no UTF-8 are written as \xe9.
         """
@@ -65,6 +68,8 @@ class Prediction:
             "probability": self.probabilities[self.number],
             "error": None,
         }
+        if self.strangeness is not None:
+            found["strangeness"] = self.strangeness
         if self.classes_in_set is not None:
             found["set"] = [classes[number] for number in self.classes_in_set]
         return {"path": path, **found, **dict(zip(names, self.probabilities, strict=True))}
@@ -78,15 +83,23 @@ def check_suffix(path: Path) -> None:
 
 def write_predictions(answers: Sequence[Prediction], classes: Sequence[str], path: Path) -> None:
     """Write one row an image to `path`, whose suffix says how; raises InvalidValue for another suffix."""
-    with writing(path, classes, sets=any(one.classes_in_set is not None for one in answers)) as add:
+    sets, strange = (
+        any(getattr(one, name) is not None for one in answers) for name in ("classes_in_set", "strangeness")
+    )
+    with writing(path, classes, sets=sets, strange=strange) as add:
         add(answers)
 
 
 @contextlib.contextmanager
 def writing(
-    path: Path, classes: Sequence[str], reporter: Reporter | None = None, *, sets: bool = False
+    path: Path,
+    classes: Sequence[str],
+    reporter: Reporter | None = None,
+    *,
+    sets: bool = False,
+    strange: bool = False,
 ) -> Iterator[Add]:
-    """A function that adds answers to `path`, which appears when all are there; with `sets` there is a column for them.
+    """A function that adds answers to `path`, which appears when all are there; `sets` and `strange` want a column.
 
     A set is a list; in a .csv file, which has none, it is written as JSON.
 
@@ -105,7 +118,8 @@ def writing(
     writer = writers[path.suffix.lower()]
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
-        fixed = FIXED if sets else FIXED[:-1]
+        unwanted = {name for name, wanted in (("set", sets), ("strangeness", strange)) if not wanted}
+        fixed = [name for name in FIXED if name not in unwanted]
         opened = _Table(writer(temporary, [*fixed, *_columns(classes)]), classes)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -163,10 +163,15 @@ def _as_best(best: Best, member: Member) -> Best:
 
 
 def _twin(job: SeedJob, images: Images) -> SeedJob:
-    """The same on the training images only; it answers the validation images and keeps no weights."""
+    """The same on the training images only; it answers the validation images."""
     train = set(images.paths("train"))
     rows = [row for row in job.rows if row[0] in train]
-    return replace(job, rows=rows, test_cache=job.cache, test_paths=images.paths("val"), late=0)
+    # Its weights have the name of the seed that it is a twin of.
+    place = Path(job.folder) / "twin"
+    place.mkdir()
+    return replace(
+        job, rows=rows, test_cache=job.cache, test_paths=images.paths("val"), late=1, folder=str(place)
+    )
 
 
 def _tell(plan: RetrainPlan, rules: Sequence[str], reporter: Reporter) -> None:

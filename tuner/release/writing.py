@@ -15,6 +15,7 @@ from tuner.evaluation.scores import TestScores, score, score_intervals, softmax,
 from tuner.evaluation.statistics import FloatArray
 from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.seeds import SeedResult, score_weights
+from tuner.release.strangers import FoundStrangers, find_strangers
 from tuner.release.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.runs.best import save_best
 from tuner.runs.directory import write_atomically
@@ -55,11 +56,13 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
     job, images = plan.job, plan.images
     chosen = _choose(plan, trained.models)
     calibration = _calibration(plan, trained, chosen)
-    portable, spec = _portable(plan, chosen, calibration)
+    strangers = find_strangers(plan, trained, chosen.weights[0])
+    portable, spec = _portable(plan, chosen, calibration, strangers)
     (folder / LABELS).write_text(spec.to_json() + "\n", encoding="utf-8")
     differences = write_formats(portable, spec, folder, sample_pictures(job))
     metrics = _metrics(plan, trained.models, chosen, calibration)
     metrics["largest_difference_of_exports"] = dict(differences)
+    metrics["strangers"] = strangers.document
     metrics["running_cost"] = _running_cost(portable, folder)
     write_json(folder / METRICS_FILE, metrics)
     _write_tables(plan, trained.models, chosen, spec.temperature, folder)
@@ -74,7 +77,7 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
 
 
 def _portable(
-    plan: "RetrainPlan", chosen: Chosen, calibration: Calibration | None
+    plan: "RetrainPlan", chosen: Chosen, calibration: Calibration | None, strangers: FoundStrangers
 ) -> "tuple[Portable, ModelSpec]":
     """The module that is exported, and what it says of itself."""
     from trainables.data.preprocessing import cache_side
@@ -98,8 +101,10 @@ def _portable(
         temperature=temperature,
         scores=() if calibration is None else calibration.scores,
         costs=() if plan.costs is None else tuple(map(tuple, plan.costs.tolist())),
+        strange_at_95=strangers.at_95,
     )
-    return Portable(*classifiers, counts=counts, temperature=temperature), spec
+    portable = Portable(*classifiers, counts=counts, temperature=temperature, strangers=strangers.score)
+    return portable, spec
 
 
 def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:

@@ -131,14 +131,21 @@ def told_features(
     if backbone is None or best_device().type == "cpu":
         if told:
             _tell(scan, backbone, foretell(config, scan, backbone), reporter)
-        return image_features(config, scan, backbone, reporter)
+        return _told_after(image_features(config, scan, backbone, reporter), told, reporter)
     answers = results_apart(
         _Asked(config, scan, backbone).answer, [foretell, _quietly] if told else [_quietly]
     )
     if told:
         _tell(scan, backbone, next(answers), reporter)
     features: ImageFeatures = next(answers)
-    return features
+    return _told_after(features, told, reporter)
+
+
+def _told_after(found: ImageFeatures, told: bool, reporter: Reporter) -> ImageFeatures:
+    """`found`, after what it took was said where that was foretold."""
+    if told:
+        reporter.line(f"features took {clock(found.seconds)}")
+    return found
 
 
 def _tell(scan: "Scan", backbone: tuple[str, str] | None, expected: float, reporter: Reporter) -> None:

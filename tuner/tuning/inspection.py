@@ -156,9 +156,14 @@ def _near_copies(found: "Scan") -> Duplicates:
     """Pairs of another size, quality or light, whose pixels differ."""
     from tuner.tuning.similar import near_copies
 
-    images = found.images
-    close = near_copies(found).pairs.tolist()
-    pairs = [(images[a].path, images[b].path) for a, b in close if images[a].pixels != images[b].pixels]
+    images, close = found.images, near_copies(found)
+    if close is None:
+        return Duplicates(0, ())
+    pairs = [
+        (images[a].path, images[b].path)
+        for a, b in close.pairs.tolist()
+        if images[a].pixels != images[b].pixels
+    ]
     return Duplicates(len(pairs), tuple(pairs[:_NAMED]))
 
 

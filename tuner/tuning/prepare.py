@@ -204,7 +204,7 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
         "groups": None if found.groups is None else str(found.groups.resolve()),
         "group_regex": config.group_regex,
         "groups_from_similar": None if found.similar is None else _similar_record(found.similar, split),
-        "near_copies": _similar_record(near_copies(scan), split),
+        "near_copies": None if (copies := near_copies(scan)) is None else _similar_record(copies, split),
         "fractions": list(fractions),
         "leaks": splitting.leaks(split),
         "corrupt": [list(pair) for pair in scan.corrupt],

@@ -29,6 +29,9 @@ __all__ = [
     "write_groups",
 ]
 
+MOST_COMPARED = 50_000
+"""Images that are compared without being asked to, at most."""
+
 HASH = "perceptual hash"
 """What stands for the backbone's name where none has weights."""
 
@@ -134,8 +137,13 @@ def hashed_features(scan: "Scan") -> ImageFeatures:
     return ImageFeatures(hash_vectors([image.look for image in scan.images]), HASH, 0.0)
 
 
-def near_copies(scan: "Scan") -> Similar:
-    """Copies of another size, quality or light, by the perceptual hash; quick, and blind to other angles."""
+def near_copies(scan: "Scan") -> Similar | None:
+    """Copies of another size, quality or light, by the perceptual hash; quick, and blind to other angles.
+
+    None of more than `MOST_COMPARED` images: each is compared with each, which then takes minutes.
+    """
+    if len(scan.images) > MOST_COMPARED:
+        return None
     return propose(scan, hashed_features(scan))
 
 

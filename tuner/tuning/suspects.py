@@ -140,9 +140,9 @@ def rank(
 ) -> tuple[Ints, npt.NDArray[np.bool_] | None, str]:
     """Places from the most doubtful label to the surest, what cleanlab flags, and the method, best there is by default.
 
-    Self-confidence is the probability of the given label. cleanlab (Northcutt et al. 2021, Confident learning) puts
-    those first that it takes for wrong, and compares with what is usual for each class. Images without probabilities
-    are left out.
+    Self-confidence is the probability of the given label. cleanlab (Northcutt et al. 2021, Confident learning) compares
+    with what is usual for each class; those that it takes for wrong come first, by self-confidence. Images without
+    probabilities are left out.
     """
     judged = np.flatnonzero(np.isfinite(probabilities).all(1))
     own, labels = probabilities[judged], given[judged]
@@ -152,13 +152,11 @@ def rank(
     if method == SELF_CONFIDENCE:
         return judged[np.argsort(confidence, kind="stable")], None, method
     from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
 
     wrong = find_label_issues(labels, own, n_jobs=1)
-    scores = get_label_quality_scores(labels, own, method="self_confidence", adjust_pred_probs=True)
     flagged = np.zeros(len(given), bool)
     flagged[judged] = wrong
-    return judged[np.lexsort((scores, ~wrong))], flagged, method
+    return judged[np.lexsort((confidence, ~wrong))], flagged, method
 
 
 def write_suspects(found: Suspects, path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnxruntime
 import pandas as pd
@@ -26,6 +27,7 @@ from trainables.data.decode import read_rgb
 from trainables.data.preprocessing import cache_side, centre_crop, picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
+from trainables.strangers import features_and_means, fit_strangers
 from tuner.cli.models import predict as predict_command
 from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
 from tuner.release.formats import TOLERANCE, write_formats
@@ -63,6 +65,55 @@ def folder(tmp_path_factory, classifier, pictures):
     assert max(differences.values()) <= TOLERANCE
     write_manifest(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def wary(tmp_path_factory, classifier, pictures):
+    """A model.onnx of the same network that says how unlike its training images a picture is."""
+    place = tmp_path_factory.mktemp("wary")
+    random = np.random.default_rng(0)
+    known = np.stack([picture(read_rgb(p), SIZE, cache_side(SIZE)) for p in find_images([str(pictures)])])
+    noise = random.integers(0, 12, (60, 1, 1, 1), dtype=np.uint8) + known[np.arange(60) % len(known)] // 2
+    values = torch.from_numpy(noise).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(part).reshape(1, 3, 1, 1) for part in (classifier.mean, classifier.std))
+    with torch.no_grad():
+        features = features_and_means(classifier, (values - mean) / std)[1]
+    labels = np.arange(60) % len(CLASSES)
+    found = fit_strangers(features[:40], labels[:40], features[40:], labels[40:], CLASSES)
+    spec = ModelSpec(
+        *("resnet18", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std),
+        strange_at_95=found.at_95,
+    )
+    differences = write_formats(Portable(classifier, strangers=found.score), spec, place, known)
+    assert max(differences.values()) <= TOLERANCE
+    return place / ONNX
+
+
+def test_a_picture_of_something_else_is_called_strange(wary, folder, pictures, tmp_path):
+    odd = tmp_path / "odd"
+    write_pictures(odd, {"checks": 1}, side=50)
+    pattern = (np.indices((50, 50)).sum(0) // 4 % 2 * 255).astype(np.uint8)
+    cv2.imwrite(str(odd / "checks" / "000.png"), np.dstack([pattern, 255 - pattern, pattern]))
+    plain = predict(load_model(folder), find_images([str(pictures)]))
+    assert all(one.strangeness is None for one in plain)
+    answers = predict(load_model(wary), find_images([str(pictures), str(odd)]))
+    assert all(one.strangeness < answers[-1].strangeness for one in answers[:-1])
+    assert answers[-1].strangeness > 1
+    np.testing.assert_allclose(answers[0].probabilities, plain[0].probabilities, atol=1e-5)
+
+
+def test_strangeness_is_a_column_and_a_word_where_the_model_has_it(wary, folder, pictures, tmp_path):
+    for model, columns in ((wary, ["strangeness"]), (folder, [])):
+        out = tmp_path / f"{len(columns)}.csv"
+        done = CliRunner().invoke(predict_command, [str(model), str(pictures), "--out", str(out)])
+        assert done.exit_code == 0, done.output
+        head = out.read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert head[: 4 + len(columns)] == ["path", "class", "probability", "error", *columns]
+        assert len(head) == 4 + len(columns) + len(CLASSES)
+    pattern = (np.indices((50, 50)).sum(0) // 4 % 2 * 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "odd.png"), np.dstack([pattern, 255 - pattern, pattern]))
+    said = CliRunner().invoke(predict_command, [str(wary), str(tmp_path / "odd.png")]).output
+    assert "unlike the training images (" in said
 
 
 @pytest.fixture

@@ -233,6 +233,14 @@ def test_a_search_with_labels_from_a_table_is_retrained_with_the_same(best, tmp_
         find_images(tabled, tmp_path / "best.yaml", Reporter())
     moved = find_images(tabled, tmp_path / "best.yaml", Reporter(), labels=tmp_path / "moved.csv")
     assert moved.same_split
+    (tmp_path / "moved.csv").rename(table)
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    assert find_images(tabled, tmp_path / "best.yaml", Reporter(), data=tmp_path / "elsewhere").same_split
+    write_pictures(tmp_path / "others", {"red": 12, "grey": 12}, seed=5)
+    assert (
+        find_images(tabled, tmp_path / "best.yaml", Reporter(), data=tmp_path / "others").data.labels is None
+    )
+    table.rename(tmp_path / "moved.csv")
     swapped = (tmp_path / "moved.csv").read_text().replace(",blue", ",x").replace(",green", ",blue")
     table.write_text(swapped)
     with pytest.raises(DataProblem, match="has changed since the search"):

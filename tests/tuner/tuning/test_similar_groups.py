@@ -17,9 +17,10 @@ from tuner.cli import commands
 from tuner.planning.plan import plan
 from tuner.tracking.leaderboard import remarks
 from tuner.tracking.reporter import Reporter
-from tuner.tuning import image_features
+from tuner.tuning import image_features, similar
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.image_features import find_similar, usable_backbone
+from tuner.tuning.inspection import inspect
 from tuner.tuning.prepare import prepare
 from tuner.tuning.similar import near_copies
 
@@ -62,6 +63,13 @@ def test_where_there_is_a_gpu_another_process_computes_the_features(scenes, tmp_
     monkeypatch.setattr(reporter, "line", said.append, raising=False)
     assert find_similar(config, scan(folder), reporter).source == "resnet18"
     assert any(line.startswith("features of") for line in said)
+
+
+def test_more_images_than_can_be_compared_quickly_are_left_alone(scenes, monkeypatch):
+    folder, _ = scenes
+    monkeypatch.setattr(similar, "MOST_COMPARED", 79)
+    assert near_copies(scan(folder)) is None
+    assert inspect(folder, None, None).near_copies.count == 0
 
 
 def test_a_backbone_s_features_find_the_views_of_a_scene(scenes, tmp_path):
