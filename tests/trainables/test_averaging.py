@@ -55,7 +55,7 @@ def test_a_trial_trains_alike_and_is_judged_by_the_average(tmp_path, monkeypatch
 def test_what_is_kept_is_what_was_validated(tmp_path):
     run = run_of(tmp_path, ema_decay=0.95)
     metrics = run.step()
-    assert run.validate(1).loss == metrics.val_loss
+    assert run.validate(1)["val_loss"] == metrics.val_loss
 
 
 @pytest.mark.parametrize("strategy", ["full", "gradual_unfreeze", "probe_then_full"])

@@ -135,6 +135,10 @@ def metrics_of(answers):
         "trained_on": ["train"],
         "trained_images": 4,
     }
+    cost = {"milliseconds": 1.5, "megabytes": 9.0, "parameters": 2e6, "gpu_images_per_second": None}
+    words |= {"calibration": None, "sets": None, "costs": None, "strangers": None, "classes": list(UGLY)}
+    words |= {"answered": [{"min_confidence": 0.5, "answered": 1.0, "accuracy": found.accuracy}]}
+    words |= {"running_cost": {**cost, "processor": "a processor"}}
     return {**words, "seeds": [1], "grouped": False, "expected": expected, "test": test}
 
 
@@ -146,7 +150,8 @@ def card_of(metrics):
     images = SimpleNamespace(
         classes=UGLY, data=data, source=source, grouped=False, words="of <i>images</i>|", same_split=True
     )
-    return card(SimpleNamespace(best=best, images=images), metrics)
+    members = (SimpleNamespace(job=SimpleNamespace(config=config)),)
+    return card(SimpleNamespace(best=best, images=images, members=members), metrics)
 
 
 def test_the_model_card_has_a_row_for_every_class():

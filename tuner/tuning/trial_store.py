@@ -122,7 +122,7 @@ class TrialStore:
         epoch = int(result["epoch"])
         if epoch in trial.epochs:
             return False
-        trial.epochs[epoch] = {name: result[name] for name in EPOCH_COLUMNS}
+        trial.epochs[epoch] = {name: result.get(name) for name in EPOCH_COLUMNS}
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
         self._journal.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
         self._mirror.report(trial.number, epoch, float(result[self.metric]))

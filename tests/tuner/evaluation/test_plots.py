@@ -32,6 +32,7 @@ EXPECTED = {
     "rungs",
     "search",
     "slices",
+    "tradeoffs",
 }
 
 

@@ -64,7 +64,7 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
         assert [row[f"strategy@{stages}-stages"] for row in first] == [
             "feature_extractor",
             "probe_then_full",
-            "layerwise",
+            "full",
         ]
         kind = "low-rate" if "convnext" in name else "convolutional"
         assert first[1][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
