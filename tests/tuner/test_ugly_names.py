@@ -136,7 +136,10 @@ def metrics_of(answers):
         "trained_images": 4,
     }
     cost = {"milliseconds": 1.5, "megabytes": 9.0, "parameters": 2e6, "gpu_images_per_second": None}
-    words |= {"calibration": None, "sets": None, "costs": None, "strangers": None, "classes": list(UGLY)}
+    words |= {"calibration": None, "sets": None, "costs": None, "classes": list(UGLY)}
+    strange = {"measure": "nearest", "left_out_auroc": {"nearest": dict.fromkeys(UGLY, 0.9)}, "at_95": 0.9}
+    strange |= {"validation_images": 200, "thresholds_from": "validation images", "false_alarms": None}
+    words |= {"strangers": strange}
     words |= {"answered": [{"min_confidence": 0.5, "answered": 1.0, "accuracy": found.accuracy}]}
     words |= {"running_cost": {**cost, "processor": "a processor"}}
     return {**words, "seeds": [1], "grouped": False, "expected": expected, "test": test}
@@ -151,7 +154,7 @@ def card_of(metrics):
         classes=UGLY, data=data, source=source, grouped=False, words="of <i>images</i>|", same_split=True
     )
     members = (SimpleNamespace(job=SimpleNamespace(config=config)),)
-    return card(SimpleNamespace(best=best, images=images, members=members), metrics)
+    return card(SimpleNamespace(best=best, images=images, members=members), {**metrics, "answered": None})
 
 
 def test_the_model_card_has_a_row_for_every_class():
