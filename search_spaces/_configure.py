@@ -148,7 +148,9 @@ def first_trials(
 ) -> tuple[dict[str, Any], ...]:
     """Parameters of the trials to run first, without those whose model or strategy is not allowed.
 
-    Raises InvalidValue if nothing is left of a grid, and a UserMistake if they can't be had from the space.
+    Where a probe settles the models, those of the model that it names first come first: all strategies of one that
+    suits the images before any of the next. Raises InvalidValue if nothing is left of a grid, and a UserMistake if they
+    can't be had from the space.
     """
     with told_of(space.reference, "first_trials"):
         proposed = tuple(dict(parameters) for parameters in space.propose(max_epochs))
@@ -157,6 +159,8 @@ def first_trials(
         for parameters in proposed
         if all(value in allowed.get(field_of(name), (value,)) for name, value in parameters.items())
     )
+    if space.probe and (models := allowed.get("model")):
+        kept = tuple(sorted(kept, key=lambda parameters: models.index(parameters["model"])))
     if space.grid and not kept:
         limits = " ".join(f"{OPTIONS.get(name, name)} {','.join(values)}" for name, values in allowed.items())
         raise InvalidValue(

@@ -56,6 +56,14 @@ def test_the_default_space_is_auto_and_its_models_are_the_candidates():
     assert not search_spaces.load("all_models").probe
 
 
+def test_the_model_that_the_probe_names_first_is_tried_with_every_strategy_before_the_next():
+    space = search_spaces.load("auto")
+    chosen = ("resnet50", "timm:convnext_nano.in12k_ft_in1k")
+    for models_in_order in (chosen, chosen[::-1]):
+        first = search_spaces.first_trials(space, 12, {"model": models_in_order})
+        assert [row["model"] for row in first] == [name for name in models_in_order for _ in range(3)]
+
+
 def test_each_model_has_its_first_trials_and_its_familys_rate():
     space = search_spaces.load("auto")
     for name in ("timm:convnext_nano.in12k_ft_in1k", "resnet50"):
