@@ -54,11 +54,13 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
     alarms, unlike, seen, held = (dict.fromkeys(METRICS, 0) for _ in range(4))
     for draw in range(draws):
         equal = _pair(design, skill, rng)
-        other = _pair(design, skill, rng, gains=[0.0, BLUNT], temperatures=[TEMPERATURE, sharp])
+        other = None
+        if sharp is not None:
+            other = _pair(design, skill, rng, gains=[0.0, BLUNT], temperatures=[TEMPERATURE, sharp])
         better = _pair(design, skill, rng, gains=[GAIN, 0.0])
         for name, metric in METRICS.items():
             alarms[name] += _test(metric, equal, draw).p_value <= LEVEL
-            if name == "val_loss":
+            if name == "val_loss" and other is not None:
                 unlike[name] += _test(metric, other, draw).p_value <= LEVEL
             found = _test(metric, better, draw)
             seen[name] += found.p_value <= LEVEL and metric.better(found.difference, 0.0)
@@ -68,7 +70,7 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
             design.name if place == 0 else "",
             metric.title,
             share(alarms[name], draws),
-            share(unlike[name], draws) if name == "val_loss" else "",
+            share(unlike[name], draws) if name == "val_loss" and sharp is not None else "",
             share(seen[name], draws),
             share(held[name], draws),
         ]
@@ -96,8 +98,8 @@ def _difference(metric: Metric, pair: list[Sample]) -> float:
     return first - second
 
 
-def _temperature_of_equal_loss(design: Design, skill: np.ndarray, rng: np.random.Generator) -> float:
-    """The temperature at which the blunt model has the log loss of the other."""
+def _temperature_of_equal_loss(design: Design, skill: np.ndarray, rng: np.random.Generator) -> float | None:
+    """The temperature at which the blunt model has the log loss of the other; None if it never has."""
     first, second = _pair(design, skill, rng, gains=[0.0, BLUNT], times=TIMES)
     loss = METRICS["val_loss"].compute
     wanted, raw = loss(first.answers()), second.logits / TEMPERATURE
@@ -106,6 +108,8 @@ def _temperature_of_equal_loss(design: Design, skill: np.ndarray, rng: np.random
         return loss(Sample(second.labels, temperature * raw, second.groups).answers())
 
     low, high = min(np.linspace(0.4, TEMPERATURE, 33), key=at), TEMPERATURE
+    if not at(low) < wanted < at(high):
+        return None
     for _ in range(30):
         middle = (low + high) / 2
         if at(middle) < wanted:
