@@ -33,6 +33,18 @@ from trainables.trial_data import TrialData
 from tuner.tuning.group_statistics import grouped_folds
 
 FEATURE_BYTES = 2**31
+
+FALLING: dict[str, Any] = {
+    "strategy": "layerwise",
+    "stage_decay": 0.5,
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "learning_rate": 1e-3,
+    "backbone_learning_rate": 1e-3,
+    "weight_decay": 1e-2,
+    "batch_size": 32,
+}
+"""Everything trained from the first epoch, at rates that halve from stage to stage towards the input."""
 Rows = npt.NDArray[np.int64]
 
 

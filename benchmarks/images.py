@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 from common import parse, print_held_equal, say, source
-from fine_tuning import Pool, Split, compute_config, fine_tune, lite_weights, mean_and_interval
+from fine_tuning import FALLING, Pool, Split, compute_config, fine_tune, lite_weights, mean_and_interval
 from many_images import measure
 from torch.nn import functional as F
 
@@ -41,14 +41,7 @@ L2 = 0.01
 
 FINE_TUNED: dict[str, Any] = {
     "model": MODEL,
-    "strategy": "layerwise",
-    "stage_decay": 0.5,
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "learning_rate": 1e-3,
-    "backbone_learning_rate": 1e-3,
-    "weight_decay": 1e-2,
-    "batch_size": 32,
+    **FALLING,
     "augmentation": "study",
 }
 FLIPPED = 0.05

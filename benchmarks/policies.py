@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from common import parse, print_held_equal, source
 from fine_tuning import (
+    FALLING,
     Split,
     Tuned,
     compared,
@@ -37,16 +38,9 @@ FIRST = "study"
 MEMBERS = 5
 SHARED = {
     "model": MODEL,
-    "strategy": "layerwise",
-    "stage_decay": 0.5,
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "learning_rate": 1e-3,
-    "backbone_learning_rate": 1e-3,
-    "weight_decay": 1e-2,
+    **FALLING,
     "label_smoothing": 0.1,
     "dropout": 0.2,
-    "batch_size": 32,
 }
 MIXED: dict[str, dict[str, Any]] = {
     "study, mixup 0.2": {"augmentation": FIRST, "mixup": 0.2},

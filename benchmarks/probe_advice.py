@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from common import parse, print_held_equal, say, source
 from fine_tuning import (
+    FALLING,
     Split,
     Tuned,
     compared,
@@ -40,16 +41,9 @@ MODELS = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
 EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5
 SIZES = (200, 600)
 SHARED = {
-    "strategy": "layerwise",
-    "stage_decay": 0.5,
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "learning_rate": 1e-3,
-    "backbone_learning_rate": 1e-3,
-    "weight_decay": 1e-2,
+    **FALLING,
     "label_smoothing": 0.1,
     "dropout": 0.2,
-    "batch_size": 32,
 }
 
 

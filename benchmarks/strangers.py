@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import parse, print_held_equal, say, source
-from fine_tuning import Pool, Split, best_epoch, compute_config, drawn, lite_weights, open_pool
+from fine_tuning import FALLING, Pool, Split, best_epoch, compute_config, drawn, lite_weights, open_pool
 from PIL import Image
 
 from trainables.data.cache import ImageCache, build_cache
@@ -29,14 +29,7 @@ from tuner.tuning.group_statistics import grouped_folds
 MODEL = "timm:tf_efficientnet_lite0"
 SETTINGS: dict[str, Any] = {
     "model": MODEL,
-    "strategy": "layerwise",
-    "stage_decay": 0.5,
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "learning_rate": 1e-3,
-    "backbone_learning_rate": 1e-3,
-    "weight_decay": 1e-2,
-    "batch_size": 32,
+    **FALLING,
     "augmentation": "study",
 }
 FOLDS = 5

@@ -90,7 +90,7 @@ def test_the_limits_of_strangeness_come_from_a_twin_and_stand_in_card_and_metric
     assert found["false_alarms"]["test_images"] == len(single.plan.images.paths("test"))
     model = load_model(single.folder)
     assert model.spec.strange_at_95 == found["at_95"]
-    values = np.array(model.with_strangeness(test_pictures(single))[1])
+    values = np.array(model.with_strangeness(pictures_of(single))[1])
     assert np.isfinite(values).all()
     assert found["false_alarms"]["above_99"] == pytest.approx((values > 1).mean())
     card = (single.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
@@ -101,18 +101,15 @@ def test_the_limits_of_strangeness_come_from_a_twin_and_stand_in_card_and_metric
 
 def test_of_an_ensemble_the_first_member_tells_strangers(ensemble):
     model = load_model(ensemble.folder)
-    assert np.isfinite(model.with_strangeness(test_pictures(ensemble))[1]).all()
+    assert np.isfinite(model.with_strangeness(pictures_of(ensemble))[1]).all()
 
 
-def test_pictures(model):
+def pictures_of(model):
     """The test images as a model sees them, in their order."""
     images = model.plan.images
     paths = images.paths("test")
     cache = ImageCache.open(build_cache(images.folder, paths, [images.hashes[p] for p in paths], 32))
     return centre_crop([cache[int(row)] for row in cache.rows(paths)], 32)
-
-
-test_pictures.__test__ = False
 
 
 @pytest.mark.parametrize("kind", ["single", "ensemble"])
@@ -124,7 +121,7 @@ def test_pytorch_pt2_and_onnx_agree_with_temperature_ensemble_and_cost_rule_in_p
     temperature = model.metrics["calibration"]["temperature"]
     truth = softmax(mixed / temperature)
     assert abs(temperature - 1) > 1e-3
-    pictures = test_pictures(model)
+    pictures = pictures_of(model)
     onnx = load_model(model.folder)
     program = torch.export.load(model.folder / "model.pt2").module()
     written = pd.read_parquet(model.folder / "probabilities.parquet")[list(onnx.spec.classes)].to_numpy()
@@ -312,7 +309,7 @@ def test_eight_bits_are_compared_image_by_image_and_answer_almost_alike(single):
     model, eight = load_model(single.folder), load_model(single.folder / "model.int8.onnx")
     # Rounded features are not those that the limits of strangeness were found for.
     assert eight.spec == replace(model.spec, strange_at_95=None)
-    pictures = test_pictures(single)
+    pictures = pictures_of(single)
     gap = np.abs(eight(pictures) - model(pictures)).max()
     assert gap == pytest.approx(done.differences[1].largest_difference, abs=1e-6)
     told = json.loads((single.folder / "int8.json").read_text(encoding="utf-8"))
