@@ -88,15 +88,8 @@ def compare(
     if scorer is None:
         for run in opened:
             check_test_images(run)
-    score_of = scorer or score_with_weights
-    chosen = choose_ensemble(opened, ensemble, score_of)
-    looking = [*finalists, *(chosen.members if chosen else ())]
-    stale = [_note(run, looking) for run in opened]
-    evidence = replace(_score_all(opened, finalists, score_of), costs=matrix)
-    if chosen is not None:
-        evidence = _with_ensemble(evidence, chosen, score_of)
-    if ensemble:
-        record(opened[0], chosen)
+    evidence, stale = _look(opened, finalists, ensemble, scorer or score_with_weights)
+    evidence = replace(evidence, costs=matrix)
     seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     leak = by_image(finalists) if callable(by_image) else by_image
@@ -118,6 +111,21 @@ def compare(
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+
+
+def _look(
+    runs: Sequence[Run], finalists: Sequence[Finalist], ensemble: int, scorer: Scorer
+) -> tuple[Evidence, list[str | None]]:
+    """The answers to the test images, an ensemble's last, once the look is recorded; and what each run says of it."""
+    chosen = choose_ensemble(runs, ensemble, scorer)
+    looking = [*finalists, *(chosen.members if chosen else ())]
+    stale = [_note(run, looking) for run in runs]
+    evidence = _score_all(runs, finalists, scorer)
+    if chosen is not None:
+        evidence = _with_ensemble(evidence, chosen, scorer)
+    if ensemble:
+        record(runs[0], chosen)
+    return evidence, stale
 
 
 def _note(run: Run, finalists: Sequence[Finalist]) -> str | None:
