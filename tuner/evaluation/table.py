@@ -1,7 +1,7 @@
 """The main table of a comparison as text: its rows for page and terminal, and as Markdown."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables.metrics import METRICS, Metric
@@ -26,71 +26,109 @@ __all__ = [
     "span",
 ]
 
+Column = tuple[str, Callable[[Mapping[Any, Any]], str]]
+"""The head of a column, and its cell for a row of the comparison."""
+
 
 def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], list[list[str]]]:
     """Header and cells of the main table, as the terminal and the page show them.
 
     `judges` says which images the scores are of.
     """
-    metric = str(found["metric"].iloc[0])
-    published, seeds = _any(found, "published_accuracy"), "seeds" in found and (found["seeds"] > 0).any()
-    noted = found["one_answer"].notna().any()
-    searched = METRICS[metric]
-    by_accuracy = metric == "val_accuracy"
-    header = ["", "finalist", metric]
-    header += [] if by_accuracy else [f"{judges} {searched.title}{unit(searched)}"]
-    header += ["verdict", f"vs best{', points' if not searched.minimised else ''}", "p (Holm)"]
-    header += [f"{judges} accuracy %", "95 %", *(["note"] if noted else [])]
-    header += [] if by_accuracy else ["by accuracy", "vs best, points", "p (Holm)"]
-    header += ["published %", "published as"] if published else []
-    others = [
-        METRICS[name] for name in ("val_loss", "val_balanced_accuracy", "val_macro_f1") if name != metric
+    columns = [
+        *_searched(found, judges),
+        *_accuracy(found, judges),
+        *_costs(found, judges),
+        *_others(found),
+        ("trial", lambda row: row["key"]),
     ]
-    costed = "test_cost" in found
-    header += [f"{judges} cost", "95 %", "by cost", "vs best", "p (Holm)"] if costed else []
-    timed = "milliseconds" in found
-    header += ["ms an image", "MB", "Pareto"] if timed else []
-    header += ["95 % by image", *(f"{one.title}{unit(one)}" for one in others), "calib. error"]
-    header += ["seeds: mean ± sd %"] if seeds else []
-    by_image = _any(found, "by_image_accuracy")
-    header += ["split by image %", "leak, points"] if by_image else []
-    header += ["trial"]
-    rows = []
-    for row in found.to_dict("records"):
-        cells = [str(row["rank"]), row["label"], f"{row['value']:.4f}"]
-        cells += [] if by_accuracy else [amount(searched, row["test_value"])]
-        cells += [row["verdict"], gap(searched, row["difference"]), p_value(row["p_holm"])]
-        cells += [points(row["test_accuracy"]), span(row, "test_accuracy")]
-        cells += [note(row["one_answer"])] if noted else []
-        if not by_accuracy:
-            cells += [
-                row["accuracy_verdict"],
-                signed(row["accuracy_difference"]),
-                p_value(row["accuracy_p_holm"]),
-            ]
-        cells += [published_span(row), row["published_label"] or ""] if published else []
-        if costed:
-            cells += [
-                number(row["test_cost"]),
-                f"{number(row['test_cost_low'])} to {number(row['test_cost_high'])}",
-            ]
-            dearer = gap(METRICS["val_loss"], row["cost_difference"])
-            cells += [row["cost_verdict"], dearer, p_value(row["cost_p_holm"])]
-        if timed:
-            cells += [
-                f"{row['milliseconds']:.1f}",
-                f"{row['megabytes']:.0f}",
-                "front" if row["pareto"] else "",
-            ]
-        cells += [span(row, "image_accuracy"), *(amount(one, row[f"test_{one.stem}"]) for one in others)]
-        cells += [number(row["calibration_error"])]
-        if seeds:
-            mean, spread = row["seed_accuracy_mean"], row["seed_accuracy_sd"]
-            cells.append(f"{points(mean)} ± {points(spread)} ({row['seeds']})" if row["seeds"] else "")
-        if by_image:
-            cells += [points(row["by_image_accuracy"]), signed(row["leak"])]
-        rows.append([*cells, row["key"]])
-    return header, rows
+    rows = [[cell(row) for _, cell in columns] for row in found.to_dict("records")]
+    return [head for head, _ in columns], rows
+
+
+def _searched(found: "pd.DataFrame", judges: str) -> list[Column]:
+    """Who it is, and how it does by the metric of the search."""
+    metric = METRICS[str(found["metric"].iloc[0])]
+    test: list[Column] = [
+        (f"{judges} {metric.title}{unit(metric)}", lambda row: amount(metric, row["test_value"]))
+    ]
+    return [
+        ("", lambda row: str(row["rank"])),
+        ("finalist", lambda row: row["label"]),
+        (metric.name, lambda row: f"{row['value']:.4f}"),
+        *([] if metric.name == "val_accuracy" else test),
+        ("verdict", lambda row: row["verdict"]),
+        (f"vs best{'' if metric.minimised else ', points'}", lambda row: gap(metric, row["difference"])),
+        ("p (Holm)", lambda row: p_value(row["p_holm"])),
+    ]
+
+
+def _accuracy(found: "pd.DataFrame", judges: str) -> list[Column]:
+    """Accuracy with its interval, verdicts by it, and what was published."""
+    columns: list[Column] = [
+        (f"{judges} accuracy %", lambda row: points(row["test_accuracy"])),
+        ("95 %", lambda row: span(row, "test_accuracy")),
+    ]
+    if found["one_answer"].notna().any():
+        columns.append(("note", lambda row: note(row["one_answer"])))
+    if found["metric"].iloc[0] != "val_accuracy":
+        columns += [
+            ("by accuracy", lambda row: row["accuracy_verdict"]),
+            ("vs best, points", lambda row: signed(row["accuracy_difference"])),
+            ("p (Holm)", lambda row: p_value(row["accuracy_p_holm"])),
+        ]
+    if _any(found, "published_accuracy"):
+        columns += [
+            ("published %", published_span),
+            ("published as", lambda row: row["published_label"] or ""),
+        ]
+    return columns
+
+
+def _costs(found: "pd.DataFrame", judges: str) -> list[Column]:
+    """What answers cost and what running costs, where that is known."""
+    columns: list[Column] = []
+    if "test_cost" in found:
+        columns += [
+            (f"{judges} cost", lambda row: number(row["test_cost"])),
+            ("95 %", lambda row: f"{number(row['test_cost_low'])} to {number(row['test_cost_high'])}"),
+            ("by cost", lambda row: row["cost_verdict"]),
+            ("vs best", lambda row: gap(METRICS["val_loss"], row["cost_difference"])),
+            ("p (Holm)", lambda row: p_value(row["cost_p_holm"])),
+        ]
+    if "milliseconds" in found:
+        columns += [
+            ("ms an image", lambda row: f"{row['milliseconds']:.1f}"),
+            ("MB", lambda row: f"{row['megabytes']:.0f}"),
+            ("Pareto", lambda row: "front" if row["pareto"] else ""),
+        ]
+    return columns
+
+
+def _others(found: "pd.DataFrame") -> list[Column]:
+    """The other scores, and what other seeds and a split by image make of accuracy."""
+    columns: list[Column] = [("95 % by image", lambda row: span(row, "image_accuracy"))]
+    for name in ("val_loss", "val_balanced_accuracy", "val_macro_f1"):
+        if name != found["metric"].iloc[0]:
+            columns.append(_score(METRICS[name]))
+    columns.append(("calib. error", lambda row: number(row["calibration_error"])))
+    if "seeds" in found and (found["seeds"] > 0).any():
+        columns.append(("seeds: mean ± sd %", _seeds))
+    if _any(found, "by_image_accuracy"):
+        columns += [
+            ("split by image %", lambda row: points(row["by_image_accuracy"])),
+            ("leak, points", lambda row: signed(row["leak"])),
+        ]
+    return columns
+
+
+def _score(metric: Metric) -> Column:
+    return f"{metric.title}{unit(metric)}", lambda row: amount(metric, row[f"test_{metric.stem}"])
+
+
+def _seeds(row: Mapping[Any, Any]) -> str:
+    mean, spread = row["seed_accuracy_mean"], row["seed_accuracy_sd"]
+    return f"{points(mean)} ± {points(spread)} ({row['seeds']})" if row["seeds"] else ""
 
 
 def _any(found: "pd.DataFrame", column: str) -> bool:
