@@ -26,11 +26,11 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from children import children, measure_at_once  # noqa: E402
 from common import in_turns, print_table, say  # noqa: E402
+from gpu_bound import bound_epoch  # noqa: E402
 from gpu_contenders import (  # noqa: E402
     Epoch,
     Job,
     Pictures,
-    bound_epoch,
     drawn_pictures,
     forget,
     handwritten_epoch,
@@ -47,6 +47,7 @@ SIZE = 224
 IMAGES = 2048
 TOGETHER = (1, 2, 4)
 VALIDATION_SHARE = 8
+PARTS = MODELS_PART, FROZEN_PART, TOGETHER_PART = "models", "frozen", "together"
 
 TUNER, STUDY, WRITTEN, BOUND = "tuner", "study's loop", "hand-written loop", "bound"
 CONTENDERS: Mapping[str, Callable[[Job], Epoch]] = {
@@ -57,10 +58,10 @@ CONTENDERS: Mapping[str, Callable[[Job], Epoch]] = {
 }
 
 
-def compare(job: Job, repeats: int) -> None:
-    """Print the rates of all contenders, their memory, and how tuner's steps were launched."""
+def compare(job: Job, repeats: int, contenders: Mapping[str, Callable[[Job], Epoch]]) -> None:
+    """Print the rates of the contenders, their memory, and how tuner's steps were launched."""
     ready, peaks = {}, {}
-    for name, make in CONTENDERS.items():
+    for name, make in contenders.items():
         say(f"  preparing {name}")
         before = _start_counting(job.device)
         ready[name] = make(job)
@@ -70,7 +71,7 @@ def compare(job: Job, repeats: int) -> None:
         {name: partial(_rate, epoch, job.device, count) for name, epoch in ready.items()}, repeats
     )
     title = f"{job.model}, batch {job.batch}, {job.size} px, {count} training images, {job.precision}"
-    print_table(title, "images/s", found, (STUDY, WRITTEN, BOUND))
+    print_table(title, "images/s", found, [name for name in (STUDY, WRITTEN, BOUND) if name in found])
     run = training_run(job)
     run.step()
     print(f"tuner's step: {run.applied()['step']}")
@@ -158,6 +159,10 @@ def _options() -> argparse.Namespace:
     here = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", choices=("cuda", "cpu"), default=here, help=f"here {here}")
     parser.add_argument("--check", action="store_true", help="say whether the GPU computes what it should")
+    parser.add_argument(
+        "--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS, help="who competes"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; means nothing")
     parser.add_argument("--models", nargs="+", default=MODELS, help="any that tuner knows")
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help="images a batch")
@@ -180,10 +185,13 @@ def _measure(options: argparse.Namespace, pictures: Pictures) -> None:
         for model in options.models
         for batch in options.batches
     ]
-    for job in jobs:
-        compare(job, options.repeats)
-    frozen(jobs[0], options.repeats)
-    at_once(jobs[0], TOGETHER[:2] if options.quick else TOGETHER, options.repeats)
+    if MODELS_PART in options.parts:
+        for job in jobs:
+            compare(job, options.repeats, {name: CONTENDERS[name] for name in options.contenders})
+    if FROZEN_PART in options.parts:
+        frozen(jobs[0], options.repeats)
+    if TOGETHER_PART in options.parts:
+        at_once(jobs[0], TOGETHER[:2] if options.quick else TOGETHER, options.repeats)
     print(
         f"\nheld equal: the same drawn pictures as JPEG of 256 px, augmentation 'moderate', Adam;"
         f" {cores} loading processes of the loops that have any"

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +28,6 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import autocast, choose_precision
 from trainables.setting import ComputeConfig
-from trainables.strategies import apply_freeze
 from trainables.training import TrainingRun
 from trainables.trial_data import TrialData, load_trial_data
 from trainables.worker import prepare_worker
@@ -38,8 +35,6 @@ from trainables.worker import prepare_worker
 SIDE = 256
 CLASSES = ("early", "healthy", "late")
 EVAL_BATCH = 128
-HELD = 8
-"""Batches that the bound goes through in turn: enough that no cache holds them, few enough for any GPU."""
 FEATURE_BYTES = 2**32
 
 Epoch = Callable[[], object]
@@ -208,83 +203,6 @@ def _uint8_loader(job: Job, part: str) -> "DataLoader[tuple[Tensor, Tensor]]":
         persistent_workers=job.workers > 0,
         pin_memory=job.device == "cuda",
     )
-
-
-def bound_epoch(job: Job) -> Epoch:
-    """The same step on normalised tensors that lie on the device; on a GPU one graph a step and one a validation batch.
-
-    No image is read, copied or augmented, and nothing is recorded.
-    """
-    run = training_run(job)
-    model, device = run.classifier, torch.device(job.device)
-    shape = (job.batch, 3, job.size, job.size)
-    held = [
-        (torch.randn(shape).to(device, memory_format=torch.channels_last), _labels(job.batch, device))
-        for _ in range(1 if job.device == "cuda" else HELD)
-    ]
-    seen = torch.randn(min(EVAL_BATCH, job.pictures.count("val")), *shape[1:])
-    seen = seen.to(device, memory_format=torch.channels_last)
-    steps = -(-job.pictures.count("train") // job.batch)
-    looks = -(-job.pictures.count("val") // EVAL_BATCH)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True, capturable=job.device == "cuda")
-
-    def step(pictures: Tensor, labels: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(device, job.precision):
-            logits = model(pictures)
-        nn.functional.cross_entropy(logits, labels).backward()
-        optimizer.step()
-
-    def look() -> None:
-        with torch.no_grad(), autocast(device, job.precision):
-            model(seen)
-
-    def trains() -> None:
-        model.train()
-        apply_freeze(run.groups, 1)
-
-    trains()
-    if job.device == "cuda":
-        training = _graphed(partial(step, *held[0]))
-        model.eval()
-        looking = _graphed(look)
-
-        def epoch() -> None:
-            for _ in range(steps):
-                training()
-            for _ in range(looks):
-                looking()
-
-    else:
-
-        def epoch() -> None:
-            trains()
-            for pictures, labels in islice(cycle(held), steps):
-                step(pictures, labels)
-            model.eval()
-            for _ in range(looks):
-                look()
-
-    epoch()
-    return epoch
-
-
-def _labels(count: int, device: torch.device) -> Tensor:
-    return (torch.arange(count) % len(CLASSES)).to(device)
-
-
-def _graphed(work: Callable[[], None]) -> Callable[[], None]:
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    replay: Any = graph.replay
-    return replay  # type: ignore[no-any-return]
 
 
 def seconds(work: Epoch, device: str) -> float:

@@ -202,7 +202,9 @@ class TrainingRun:
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self._step.scaler.load_state_dict(state["scaler"])
+        # A trial that went on in another precision scaled no gradients, or scales none.
+        if state["scaler"]:
+            self._step.scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
 

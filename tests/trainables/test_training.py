@@ -61,3 +61,13 @@ def test_a_validation_loss_that_is_not_finite_is_a_divergence_too(tmp_path):
     run.validate = lambda epoch: {**scores, "val_loss": math.nan}
     with pytest.raises(Diverged, match="epoch 1: val_loss nan"):
         run.step()
+
+
+def test_a_trial_goes_on_in_a_precision_that_scales_gradients_and_in_one_that_does_not(tmp_path):
+    plain, scaled = run_of(tmp_path), run_of(tmp_path)
+    scaled._step.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    plain.step()
+    scaled.load_state_dict(plain.state_dict())
+    assert (scaled.epoch, scaled._step.scaler.get_scale()) == (1, 8.0)
+    plain.load_state_dict(scaled.state_dict())
+    assert plain.epoch == 1
