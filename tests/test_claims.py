@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 GPU_CODE = re.compile(r"torch\.cuda|\"cuda\"|CUDAExecutionProvider|CUDA error|\"fp16\"|/nvidia/")
 NOT_RUN = "not run on a GPU"
+RUN = "run on an NVIDIA H200"
 
 
 def docstrings(file: Path) -> str:
@@ -32,8 +33,9 @@ def with_gpu_code() -> list[str]:
 
 
 @pytest.mark.parametrize("file", with_gpu_code())
-def test_a_module_with_code_for_gpus_says_that_it_was_not_run_on_one(file):
-    assert NOT_RUN in docstrings(ROOT / file)
+def test_a_module_with_code_for_gpus_says_whether_it_was_run_on_one(file):
+    said = docstrings(ROOT / file)
+    assert NOT_RUN in said or RUN in said
 
 
 def test_the_modules_with_gpu_code_are_found():

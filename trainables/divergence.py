@@ -1,4 +1,4 @@
-"""Looking out for a loss that is not finite, without holding up the device; not run on a GPU."""
+"""Looking out for a loss that is not finite, without holding up the device; run on an NVIDIA H200."""
 
 import math
 

@@ -5,7 +5,7 @@ GPU takes to run them. Recorded once, they are launched together. The usual (eag
 whose loss or gradients differ from it is not used. Recorded are forward and backward pass; the optimizer's few fused
 kernels, which need the learning rate, stay outside.
 
-Tested on the CPU with a recorder that repeats the work; not run on a GPU.
+Tested on the CPU with a recorder that repeats the work, and run on an NVIDIA H200.
 """
 
 import time

@@ -58,8 +58,8 @@ def best_device() -> torch.device:
 def choose_precision(wanted: str, device: torch.device) -> str:
     """The precision for `wanted` on `device`: auto takes bf16 where it is native, fp16 on older GPUs, else fp32.
 
-    Run with bf16 and fp32 on CPUs, not run on a GPU. Raises InvalidValue for fp16 without CUDA, whose scaler of
-    gradients it needs, and for bf16 on a Mac's GPU.
+    Run with bf16 and fp32 on CPUs, and run on an NVIDIA H200 with bf16; older GPUs were not to hand. Raises
+    InvalidValue for fp16 without CUDA, whose scaler of gradients it needs, and for bf16 on a Mac's GPU.
     """
     if device.type == "mps":
         if wanted not in ("auto", "fp32"):

