@@ -19,13 +19,16 @@ DESIGNS = (
 GAIN = 0.25
 """What the better of two models adds to the true class's logit before the temperature."""
 
-BLUNT = -0.2
-"""The same of a model that is right less often, but whose log loss is made equal by a temperature of its own."""
+BLUNT = -0.1
+"""The same of a model that is right less often, but whose log loss equals that of one that is too sure of itself."""
 
 TIMES = 300
 """Of the groups of a design, the huge test set on which two models are made equal and true differences are read."""
 
 LEVEL = 0.05
+
+SLOW_SHARE = 5
+"""A metric that is tested by exchanging whole groups takes as many times longer, and has as many times fewer draws."""
 
 
 def print_tests(draws: int) -> None:
@@ -54,13 +57,13 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
     alarms, unlike, seen, held = (dict.fromkeys(METRICS, 0) for _ in range(4))
     for draw in range(draws):
         equal = _pair(design, skill, rng)
-        other = None
-        if sharp is not None:
-            other = _pair(design, skill, rng, gains=[0.0, BLUNT], temperatures=[TEMPERATURE, sharp])
+        other = _pair(design, skill, rng, gains=[0.0, BLUNT], temperatures=[sharp, TEMPERATURE])
         better = _pair(design, skill, rng, gains=[GAIN, 0.0])
         for name, metric in METRICS.items():
+            if draw >= _draws_of(metric, draws):
+                continue
             alarms[name] += _test(metric, equal, draw).p_value <= LEVEL
-            if name == "val_loss" and other is not None:
+            if name == "val_loss":
                 unlike[name] += _test(metric, other, draw).p_value <= LEVEL
             found = _test(metric, better, draw)
             seen[name] += found.p_value <= LEVEL and metric.better(found.difference, 0.0)
@@ -69,13 +72,17 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
         [
             design.name if place == 0 else "",
             metric.title,
-            share(alarms[name], draws),
-            share(unlike[name], draws) if name == "val_loss" and sharp is not None else "",
-            share(seen[name], draws),
-            share(held[name], draws),
+            share(alarms[name], _draws_of(metric, draws)),
+            share(unlike[name], draws) if name == "val_loss" else "",
+            share(seen[name], _draws_of(metric, draws)),
+            share(held[name], _draws_of(metric, draws)),
         ]
         for place, (name, metric) in enumerate(METRICS.items())
     ]
+
+
+def _draws_of(metric: Metric, draws: int) -> int:
+    return draws if metric.smooth else max(1, draws // SLOW_SHARE)
 
 
 def share(count: float, draws: int) -> str:
@@ -98,18 +105,18 @@ def _difference(metric: Metric, pair: list[Sample]) -> float:
     return first - second
 
 
-def _temperature_of_equal_loss(design: Design, skill: np.ndarray, rng: np.random.Generator) -> float | None:
-    """The temperature at which the blunt model has the log loss of the other; None if it never has."""
-    first, second = _pair(design, skill, rng, gains=[0.0, BLUNT], times=TIMES)
+def _temperature_of_equal_loss(design: Design, skill: np.ndarray, rng: np.random.Generator) -> float:
+    """The temperature at which the sharp model is so sure of itself that its log loss is that of the blunt one."""
+    sharp, blunt = _pair(design, skill, rng, gains=[0.0, BLUNT], times=TIMES)
     loss = METRICS["val_loss"].compute
-    wanted, raw = loss(first.answers()), second.logits / TEMPERATURE
+    wanted, raw = loss(blunt.answers()), sharp.logits / TEMPERATURE
 
     def at(temperature: float) -> float:
-        return loss(Sample(second.labels, temperature * raw, second.groups).answers())
+        return loss(Sample(sharp.labels, temperature * raw, sharp.groups).answers())
 
-    low, high = min(np.linspace(0.4, TEMPERATURE, 33), key=at), TEMPERATURE
-    if not at(low) < wanted < at(high):
-        return None
+    low, high = TEMPERATURE, 2 * TEMPERATURE
+    while at(high) < wanted:
+        low, high = high, 2 * high
     for _ in range(30):
         middle = (low + high) / 2
         if at(middle) < wanted:

@@ -12,7 +12,7 @@ from tuner.evaluation.scores import score
 PROFILES = 20
 
 TEMPERATURE = 2.0
-"""Makes the simulated model a little too sure of itself, so that its calibration error is not zero."""
+"""By which logits are multiplied: about what suits the simulated models best, so that their log loss is a usual one."""
 
 
 @dataclass(frozen=True)
