@@ -13,7 +13,7 @@ that are advised. The prior is that of `common.usual_prior` but for:
   than the stronger ones where twelve epochs see few images; `dihedral` is for pictures without a way up.
 
 The first trials follow from `benchmarks/strategies.py`: the solved head and then everything is best on a hundred
-images, everything from the first epoch on six hundred.
+images, everything from the first epoch on six hundred. The head alone comes last: the probe has told how it does.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
 
 
 def first_trials(max_epochs: int) -> list[dict[str, Any]]:
-    """Of each model the head alone, then the probe's head and everything, then everything from the start."""
+    """Of each model the probe's head and then everything, everything from the start, and at last the head alone."""
     shared = {
         "learning_rate": 1e-3,
         "weight_decay": 1e-2,
@@ -82,9 +82,9 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
             **({} if strategy == "feature_extractor" else _rate(model) | unmixed),
         }
         for strategy, own in (
-            ("feature_extractor", {}),
             ("probe_then_full", {"probe_l2": 0.03}),
             ("full", {"augmentation": "dihedral"}),
+            ("feature_extractor", {}),
         )
         for model in MODELS
         if strategy in _strategies(model, max_epochs)
