@@ -68,7 +68,7 @@ def _near_training(data: Mapping[str, Any]) -> list[str]:
 
 def conclude(
     table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", judges: str = "test images"
-) -> str:
+) -> tuple[str, ...]:
     """What the table says, in sentences with numbers; ties are called ties, by the searched metric and by accuracy.
 
     `judges` says in words which images the table is of.
@@ -78,17 +78,17 @@ def conclude(
     unit = f"{images} {judges} of {groups} groups" if evidence.grouped else f"{images} {judges}"
     by_accuracy = metric.name == "val_accuracy"
     own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} on the {judges} and"
-    text = (
+    first = (
         f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
         f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
         f" (95 % interval {percent(best['test_accuracy_low'])} to {percent(best['test_accuracy_high'])})."
     )
-    text += _answers_alike(table)
+    alike = _answers_alike(table)
     if len(table) == 1:
-        return f"{text} There is no other finalist to compare it with."
-    text += f" Of the {len(table) - 1} other finalists, by {metric.title}, {_counted(table, 'verdict')}"
-    text += "." if by_accuracy else f"; by accuracy {_counted(table, 'accuracy_verdict')}."
-    return f"{text} {_needed(table, pairs, groups, evidence, judges)}"
+        return (first, *alike, "There is no other finalist to compare it with.")
+    others = f"Of the {len(table) - 1} other finalists, by {metric.title}, {_counted(table, 'verdict')}"
+    others += "." if by_accuracy else f"; by accuracy {_counted(table, 'accuracy_verdict')}."
+    return (first, *alike, others, _needed(table, pairs, groups, evidence, judges))
 
 
 def _counted(table: "pd.DataFrame", column: str) -> str:
@@ -107,22 +107,22 @@ def _counted(table: "pd.DataFrame", column: str) -> str:
     return ", ".join(parts)
 
 
-def _answers_alike(table: "pd.DataFrame") -> str:
-    """A sentence on the finalists that tell no classes apart; empty if all do."""
+def _answers_alike(table: "pd.DataFrame") -> tuple[str, ...]:
+    """A sentence on the finalists that tell no classes apart; none if all do."""
     alike = table[table["one_answer"].notna()]
     if len(alike) == 0:
-        return ""
+        return ()
     chosen = table["one_answer"].iloc[0]
     if isinstance(chosen, str):
         others = len(alike) - 1
         more = f", and so {'does 1 other' if others == 1 else f'do {others} others'}" if others else ""
         return (
-            f" But it answers the same class, {chosen!r}, for every test image{more}: it tells no classes apart,"
-            " and to be tied with it says nothing."
+            f"But it answers the same class, {chosen!r}, for every test image{more}: it tells no classes apart,"
+            " and to be tied with it says nothing.",
         )
     names = ", ".join(f"{row['label']} ({row['one_answer']!r})" for row in alike.to_dict("records"))
     who = "1 finalist answers" if len(alike) == 1 else f"{len(alike)} finalists answer"
-    return f" {who} the same class for every test image, which tells no classes apart: {names}."
+    return (f"{who} the same class for every test image, which tells no classes apart: {names}.",)
 
 
 def _needed(

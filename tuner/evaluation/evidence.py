@@ -20,20 +20,26 @@ __all__ = ["Comparison", "Evidence", "FoldsFound"]
 class Comparison:
     """What a comparison found.
 
-    `table` has one row a finalist, best validation first; its first row is the chosen one. `pairs` has one
-    row for every judged metric and every two of the finalists. Shares and their differences are fractions, losses
-    nats an image. `report` is the page, `out` its folder. `findings` are sentences on published figures and on the
-    leak of a split by image. `folds` is the same over all images, each answered out of fold, where that was asked.
+    `sentences` say it in words, the chosen finalist and its scores first. `table` has one row a finalist, best
+    validation first; its first row is the chosen one. `pairs` has one row for every judged metric and every two of the
+    finalists. Shares and their differences are fractions, losses nats an image. `report` is the page, `out` its folder.
+    `findings` are sentences on published figures and on the leak of a split by image. `folds` is the same over all
+    images, each answered out of fold, where that was asked.
     """
 
     table: pd.DataFrame
     pairs: pd.DataFrame
-    conclusion: str
+    sentences: tuple[str, ...]
     warnings: tuple[str, ...]
     report: Path
     out: Path
     findings: tuple[str, ...] = ()
     folds: "FoldsFound | None" = None
+
+    @property
+    def conclusion(self) -> str:
+        """The sentences as one text."""
+        return " ".join(self.sentences)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,11 @@ class FoldsFound:
     count: int
     table: pd.DataFrame
     pairs: pd.DataFrame
-    conclusion: str
+    sentences: tuple[str, ...]
     remarks: tuple[str, ...]
     evidence: "Evidence"
+
+    @property
+    def conclusion(self) -> str:
+        """The sentences as one text."""
+        return " ".join(self.sentences)

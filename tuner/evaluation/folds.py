@@ -12,7 +12,7 @@ from tuner.evaluation.ensemble import ensemble_logits
 from tuner.evaluation.evidence import Evidence, FoldsFound
 from tuner.evaluation.judging import judge
 from tuner.evaluation.metric_tests import metric_test
-from tuner.evaluation.page import section
+from tuner.evaluation.page import bullets, section
 from tuner.evaluation.page import table as html_table
 from tuner.evaluation.statistics import FloatArray
 from tuner.evaluation.table import gap, main_rows
@@ -116,7 +116,8 @@ def folds_section(found: FoldsFound | None) -> list[str]:
     return [
         section(
             "Every image as a judge",
-            f"<p>{for_html(found.conclusion)}</p>",
+            f"<p>{for_html(found.sentences[0])}</p>",
+            bullets(found.sentences[1:]),
             html_table(header, rows, f"Finalists in {found.count} folds over all images"),
             remarks,
         )

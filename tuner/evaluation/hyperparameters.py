@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import field_of
-from tuner.runs.directory import Run, rows_of, trial_config
+from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND, Run, rows_of, trial_config
 from tuner.runs.journal import load_study
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Savings:
     """Epochs that ran, of those that all trials would have taken to the end.
 
     `by_scheduler` were saved by stopping poor trials, `by_patience` by trials that no longer improved;
-    `hours` is the time for all the saved ones at each trial's own speed.
+    `hours` is the time for all the saved ones at each trial's own speed. `cut_off` were ended by the time budget or by
+    hand, which saves nothing: they might have been worth it.
     """
 
     spent: int
@@ -48,6 +49,7 @@ class Savings:
     by_scheduler: int
     by_patience: int
     by_failure: int
+    cut_off: int
     hours: float
 
 
@@ -97,7 +99,7 @@ def edge_warnings(run: Run) -> list[str]:
         place = _place(value, low, high, bool(getattr(distribution, "log", False)))
         side = "lower" if place <= EDGE else "upper" if place >= 1 - EDGE else None
         # Where a parameter is switched off is no wall that hides better values.
-        if side and not (side == "lower" and value <= OFF.get(field_of(name), 0.0)):
+        if side and not (side == "lower" and min(low, value) <= OFF.get(field_of(name), 0.0)):
             found.append(
                 f"the best {name}, {value:.4g}, lies at the {side} edge of its range {low:.4g} to {high:.4g};"
                 " better values may lie beyond: widen the range"
@@ -107,13 +109,16 @@ def edge_warnings(run: Run) -> list[str]:
 
 def savings(run: Run) -> Savings:
     """What stopping early saved in `run`, against every trial going on to its `max_epochs`."""
-    spent = full = scheduler = patience = failure = 0
+    spent = full = scheduler = patience = failure = cut = 0
     hours = 0.0
     for row in run.trials().to_dict("records"):
         epochs, longest = int(row["epochs"]), int(row["max_epochs"])
         left = max(0, longest - epochs)
         spent, full = spent + epochs, full + epochs + left
         if row["status"] == "stopped":
+            if row["reason"] in (BUDGET_OVER, STOPPED_BY_HAND):
+                cut += left
+                continue
             scheduler += left
         elif row["status"] == "failed":
             failure += left
@@ -121,7 +126,7 @@ def savings(run: Run) -> Savings:
             patience += left
         if epochs and row["status"] != "failed":
             hours += left * float(row["seconds"]) / epochs / 3600
-    return Savings(spent, full, scheduler, patience, failure, hours)
+    return Savings(spent, full, scheduler, patience, failure, cut, hours)
 
 
 def parameter_frame(run: Run) -> "pd.DataFrame":

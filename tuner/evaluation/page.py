@@ -51,6 +51,8 @@ figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: blo
 .gallery figure { margin: 0; } .gallery img, .gone { width: 100%; aspect-ratio: 1; object-fit: cover;
   border-radius: .5rem; background: var(--wash); }
 .gone { display: grid; place-items: center; color: var(--soft); }
+@media (max-width: 40rem) { td { min-width: 7rem; } th, td { padding: .35rem .5rem; }
+  .wide img { min-width: 29rem; } }
 @media print { .long { max-height: none; } }
 """
 
@@ -72,6 +74,12 @@ def document(title: str, sections: Sequence[str]) -> str:
 def section(title: str, *parts: str) -> str:
     """A part of the page under its own heading; `parts` are HTML, `title` is text."""
     return f"<h2>{for_html(title)}</h2>{''.join(parts)}"
+
+
+def bullets(sentences: Sequence[str]) -> str:
+    """A list of texts; nothing where there are none."""
+    items = "".join(f"<li>{for_html(one)}</li>" for one in sentences)
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:

@@ -10,7 +10,7 @@ from tuner.evaluation.conclusion import percent
 from tuner.evaluation.folds import folds_section
 from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.judging import judged_metrics
-from tuner.evaluation.page import document, figure, section, table
+from tuner.evaluation.page import bullets, document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
 from tuner.evaluation.table import gap, main_rows, number, p_value
 from tuner.runs.directory import Run, write_atomically
@@ -62,10 +62,10 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
 
 
 def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
-    parts = [f'<p class="conclusion">{for_html(found.conclusion)}</p>']
+    first, *rest = found.sentences
+    parts = [f'<p class="conclusion">{for_html(first)}</p>', bullets(rest)]
     if warnings:
-        items = "".join(f"<li>{for_html(note)}</li>" for note in warnings)
-        parts.append(f'<div class="warnings"><h3>Before you believe it</h3><ul>{items}</ul></div>')
+        parts.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
     return section("Conclusion", *parts)
 
 
@@ -140,12 +140,14 @@ def _pairs(found: "Comparison", evidence: "Evidence") -> str:
 
 def _saved(run: Run) -> str:
     found = savings(run)
-    share = 1 - found.spent / found.full if found.full else 0.0
+    saved = found.by_scheduler + found.by_patience + found.by_failure
+    share = saved / found.full if found.full else 0.0
+    cut = f" {found.cut_off:,} were cut off by the time budget or by hand." if found.cut_off else ""
     return (
         f"<p>{for_html(run.path.resolve().name)}: {found.spent:,} of {found.full:,} epochs were trained;"
         f" stopping early saved {percent(share)} ({found.by_scheduler:,} epochs by the scheduler,"
         f" {found.by_patience:,} by patience, {found.by_failure:,} by failures),"
-        f" about {found.hours:.1f} hours of training.</p>"
+        f" about {found.hours:.1f} hours of training.{cut}</p>"
     )
 
 

@@ -18,9 +18,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from trainables import epoch_cost
 from trainables.config import TrialConfig
 from trainables.metrics import METRICS
-
-BUDGET_OVER = "time budget"
-STOPPED_BY_HAND = "stopped by hand"
+from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
 
 ROUNDING = 1e-6
 """Sums of thirds miss whole numbers by less."""

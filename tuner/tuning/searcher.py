@@ -15,7 +15,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from trainables.errors import DISK_FULL
-from tuner.tuning.scheduler import BUDGET_OVER, FairASHA
+from tuner.runs.directory import BUDGET_OVER
+from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

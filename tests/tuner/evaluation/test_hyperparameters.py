@@ -3,6 +3,7 @@ import pytest
 from fake_run import make_run
 
 from tuner.evaluation.hyperparameters import edge_warnings, importances, parameter_frame, savings
+from tuner.runs.directory import BUDGET_OVER
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,34 @@ def test_savings_add_up(run):
     assert found.spent + found.by_scheduler + found.by_patience + found.by_failure == found.full
     assert found.by_scheduler > 0
     assert found.hours == pytest.approx((found.by_scheduler + found.by_patience) * 5 / 3600)
+
+
+def test_what_the_time_budget_cut_off_was_not_saved(run, monkeypatch):
+    before, trials = savings(run), run.trials()
+    at = trials.index[trials["status"] == "stopped"][0]
+    left = int(trials["max_epochs"][at] - trials["epochs"][at])
+    trials.loc[at, "reason"] = BUDGET_OVER
+    monkeypatch.setattr(type(run), "trials", lambda _: trials)
+    found = savings(run)
+    assert (before.cut_off, found.cut_off) == (0, left)
+    assert found.by_scheduler == before.by_scheduler - left
+    assert (found.spent, found.full) == (before.spent, before.full)
+    assert found.hours < before.hours
+
+
+def test_near_the_end_of_a_range_that_is_off_nothing_better_lies_beyond(tmp_path):
+    run = make_run(tmp_path / "run", samples=0)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run.journal)))
+    study = optuna.load_study(storage=storage, study_name="tuner")
+    ranges = {
+        "label_smoothing": optuna.distributions.FloatDistribution(0.0, 0.2),
+        "dropout": optuna.distributions.FloatDistribution(0.1, 0.6),
+    }
+    for smoothing, dropout, value in ((0.004, 0.11, 0.001), (0.1, 0.3, 1.0), (0.15, 0.4, 1.0)):
+        params = {"label_smoothing": smoothing, "dropout": dropout}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=ranges, value=value))
+    (sentence,) = edge_warnings(run)
+    assert "dropout, 0.11, lies at the lower edge" in sentence
 
 
 def test_the_parameter_frame_leaves_constants_out(run):

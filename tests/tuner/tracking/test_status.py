@@ -9,10 +9,10 @@ from rich.console import Console
 from tiny import epoch, store, write_space
 
 from trainables.errors import RunProblem, UnknownName
-from tuner.runs.directory import Run
+from tuner.runs.directory import STOPPED_BY_HAND, Run
 from tuner.runs.heartbeat import STOP_RUN, Driver, Watch, driver_of
 from tuner.tracking.status import read_status, render, stop_run, stop_trial
-from tuner.tuning.scheduler import STOPPED_BY_HAND, FairASHA
+from tuner.tuning.scheduler import FairASHA
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pytest
 
 from trainables import epoch_cost, models, strategies
 from trainables.config import TrialConfig
-from tuner.tuning.scheduler import BUDGET_OVER, STOPPED_BY_HAND, Costs, FairASHA, Rungs
+from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
+from tuner.tuning.scheduler import Costs, FairASHA, Rungs
 
 
 def rungs(mode="min", max_epochs=20, grace_period=2, reduction_factor=3):

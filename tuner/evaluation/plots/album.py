@@ -97,11 +97,15 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
 def _add_search(album: _Album, run: Run, ending: str, seed: int) -> list[str]:
     name, metric = (f" of {run.path.resolve().name}" if ending else ""), str(run.record["metric"])
     caption = (
-        "Every trial at the time it ended, with the best value it reached; failed ones stand at the worst."
+        "Every trial at the time it ended, with the best value it reached; failed ones stand at the worst. The line is"
+        " the best epoch of all trials so far."
     )
     album.add(f"search{ending}", "search", f"The search over time{name}", caption, search.over_time(run))
     if rungs := search.rung_survival(run):
-        caption = "Of each strategy's trials, how many went on beyond each rung of the scheduler."
+        caption = (
+            "Of each strategy's trials, how many went on beyond each rung of the scheduler; those that were cut off"
+            " before it are not counted."
+        )
         album.add(f"rungs{ending}", "search", f"Rung survival by strategy{name}", caption, rungs)
     if document := run.probe():
         caption = "Blue ones were fine-tuned. Intervals of 95 % over groups of validation images."

@@ -1,5 +1,6 @@
 """Pictures of how a search went: learning curves, trials over time, who survived the rungs."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ from trainables.epoch_cost import spent
 from trainables.metrics import METRICS
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
-from tuner.runs.directory import Run, rows_of, trial_config
+from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND, Run, rows_of, trial_config
 from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from tuner.evaluation.plots.canvas import Drawing
@@ -23,7 +26,15 @@ SHOWN = 6
 
 ROUNDING = 1e-6
 
-STATES = {"completed": (COLOURS[0], "o"), "stopped": (COLOURS[1], "x"), "failed": (COLOURS[4], "v")}
+STATES = {
+    "completed": (COLOURS[0], "o"),
+    "stopped early by the scheduler": (COLOURS[1], "x"),
+    "cut off by the time budget or by hand": (COLOURS[2], "+"),
+    "failed": (COLOURS[4], "v"),
+}
+
+SPREAD = 10
+"""Values so many times apart are drawn on a logarithmic scale: the worst would press all others into a line."""
 
 
 def learning_curves(finalists: Sequence[Finalist]) -> "Drawing":
@@ -45,6 +56,8 @@ def learning_curves(finalists: Sequence[Finalist]) -> "Drawing":
                 axes.plot(
                     curve["epoch"][best], scale * curve[f"val_{name}"][best], marker, color=colour, ms=7
                 )
+        losses = np.concatenate([curve["val_loss"].to_numpy(float) for curve in curves])
+        _spread_out(left, losses[np.isfinite(losses)])
         left.set_title("loss, nats per image")
         right.set_title("accuracy, %")
         for axes in (left, right):
@@ -56,35 +69,50 @@ def learning_curves(finalists: Sequence[Finalist]) -> "Drawing":
 
 
 def over_time(run: Run) -> "Drawing":
-    """Size and drawing of every trial by the time of its end and its value, with the best so far."""
+    """Size and drawing of every trial by the time of its end and its value, with the best epoch so far."""
     metric = str(run.record["metric"])
-    trials = run.trials().merge(run.epochs().groupby("trial_id")["time"].max().rename("ended"), on="trial_id")
-    epochs = run.epochs()
+    epochs = run.epochs().sort_values("time")
     start = float((epochs["time"] - epochs["epoch_seconds"]).min()) if len(epochs) else 0.0
-    trials = trials.assign(minutes=(trials["ended"] - start) / 60).sort_values("minutes")
+    ended = epochs.groupby("trial_id")["time"].max().rename("ended")
+    trials = run.trials().merge(ended, on="trial_id")
+    trials = trials.assign(minutes=(trials["ended"] - start) / 60, ending=_endings(trials))
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
         values = trials[trials["value"].notna()]
-        for status, (colour, marker) in STATES.items():
-            some = trials[trials["status"] == status]
+        for ending, (colour, marker) in STATES.items():
+            some = trials[trials["ending"] == ending]
             if len(some) == 0:
                 continue
             place = some["value"].where(some["value"].notna(), _worst(values, metric))
-            label = {"stopped": "stopped early by the scheduler", "failed": "failed"}.get(status, status)
             axes.plot(
-                some["minutes"], place, marker, color=colour, ms=6, ls="", label=f"{label} ({len(some)})"
+                some["minutes"], place, marker, color=colour, ms=6, ls="", label=f"{ending} ({len(some)})"
             )
-        best = values["value"].cummin() if METRICS[metric].minimised else values["value"].cummax()
-        axes.step(values["minutes"], best, where="post", color=ink(), lw=1.2, label="best so far")
-        # A trial or two that nearly diverged would press all others into one line.
-        if len(values) and values["value"].min() > 0 and values["value"].max() > 10 * values["value"].min():
-            axes.set_yscale("log")
+        measured = epochs[metric].cummin() if METRICS[metric].minimised else epochs[metric].cummax()
+        minutes = (epochs["time"] - start) / 60
+        axes.step(minutes, measured, where="post", color=ink(), lw=1.2, label="best so far")
+        _spread_out(axes, np.concatenate([values["value"], measured.dropna()]))
         axes.set_xlabel("minutes since the start")
         axes.set_ylabel(metric)
         figure.legend(loc="outside lower center", ncols=2)
 
     return (7.0, 4.0), draw
+
+
+def _endings(trials: "pd.DataFrame") -> list[str]:
+    """How each trial ended, as the picture names it."""
+    completed, by_scheduler, cut_off, failed = STATES
+    endings = {"completed": completed, "stopped": by_scheduler, "failed": failed}
+    return [
+        cut_off if row["reason"] in (BUDGET_OVER, STOPPED_BY_HAND) else endings[row["status"]]
+        for row in rows_of(trials)
+    ]
+
+
+def _spread_out(axes: "Axes", values: "npt.NDArray[np.float64]") -> None:
+    """A logarithmic scale for values of which one is many times another."""
+    if len(values) and values.min() > 0 and values.max() > SPREAD * values.min():
+        axes.set_yscale("log")
 
 
 def _worst(values: "pd.DataFrame", metric: str) -> float:
@@ -99,8 +127,18 @@ def _spent(trials: "pd.DataFrame", *, banked: bool) -> list[float]:
     return [spent(trial_config(row), max(0, int(row["epochs"]) - 1), banked=banked) for row in rows]
 
 
+def _survived(trials: "pd.DataFrame", rung: int) -> float:
+    """The percentage of trials that went on beyond `rung`, of those of which it is known; NaN of none."""
+    beyond = (trials["spent"] >= rung - ROUNDING) | (trials["status"] == "completed")
+    known = beyond | ~trials["cut"]
+    return 100 * float(beyond[known].mean()) if known.any() else math.nan
+
+
 def rung_survival(run: Run) -> "Drawing | None":
-    """Size and drawing of the share of trials that went beyond each rung, by strategy; None without rungs."""
+    """Size and drawing of the share of trials that went beyond each rung, by strategy; None without rungs.
+
+    A trial that was cut off before a rung counts there neither way.
+    """
     settings = run.record["settings"]
     rungs, cost = [], float(settings["grace_period"])
     while round(cost) < float(settings["max_epochs"]):
@@ -110,21 +148,22 @@ def rung_survival(run: Run) -> "Drawing | None":
     trials = trials[trials["status"] != "failed"]
     if run.record["grid"] or not rungs or len(trials) == 0:
         return None
-    trials = trials.assign(spent=_spent(trials, banked=settings.get("feature_cache_bytes", 1) > 0))
+    trials = trials.assign(
+        spent=_spent(trials, banked=settings.get("feature_cache_bytes", 1) > 0),
+        cut=trials["reason"].isin((BUDGET_OVER, STOPPED_BY_HAND)),
+    )
     rows = {str(name): some for name, some in trials.groupby("strategy")}
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
         width = 0.8 / len(rows)
         for number, (name, some) in enumerate(rows.items()):
-            alive = [
-                100 * float(((some["spent"] >= r - ROUNDING) | (some["status"] == "completed")).mean())
-                for r in rungs
-            ]
+            alive = [_survived(some, rung) for rung in rungs]
             x = np.arange(len(rungs)) + (number - (len(rows) - 1) / 2) * width
             label = for_picture(f"{name.replace('_', ' ')} ({len(some)} trials)")
             bars = axes.bar(x, alive, width * 0.9, color=COLOURS[number % len(COLOURS)], label=label)
-            axes.bar_label(bars, [f"{share:.0f}" for share in alive], fontsize=8, padding=2)
+            said = ["none" if np.isnan(share) else f"{share:.0f}" for share in alive]
+            axes.bar_label(bars, said, fontsize=8, padding=2)
         axes.set_xticks(range(len(rungs)), [str(rung) for rung in rungs])
         axes.set_xlabel("rung: what a trial has spent, in full epochs")
         axes.set_ylim(0, 112)
