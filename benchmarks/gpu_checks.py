@@ -104,7 +104,9 @@ def a_trial_goes_on_elsewhere(job: Job) -> tuple[bool, str]:
 
 def memory_that_runs_out_is_recovered(job: Job) -> tuple[bool, str]:
     """An epoch under a cap of memory that its whole batches do not fit in, computed in parts."""
-    run = training_run(job)
+    if job.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    run = _unrecorded(job)
     run.step()
     expected = run.history[0].train_loss
     del run
@@ -113,7 +115,7 @@ def memory_that_runs_out_is_recovered(job: Job) -> tuple[bool, str]:
     try:
         parts, trained = 1, None
         while trained is None:
-            run = training_run(job)
+            run = _unrecorded(job)
             run.split_batches(parts)
             trained = _attempt(run)
             parts = run.accumulation
@@ -153,6 +155,13 @@ def _stored(run: TrainingRun) -> dict[str, object]:
     return state
 
 
+def _unrecorded(job: Job) -> TrainingRun:
+    """A trial that launches its steps in the usual way: a recording holds memory of its own."""
+    run = training_run(job)
+    run._step.chosen.recorder = None
+    return run
+
+
 def _attempt(run: TrainingRun) -> float | None:
     """The loss of one epoch, or None where memory ran out and batches were made smaller."""
     try:
@@ -166,11 +175,11 @@ def _attempt(run: TrainingRun) -> float | None:
 def _capped(job: Job) -> Callable[[], None]:
     """Let whole batches run out of memory from now on; what takes the cap away.
 
-    On a GPU by torch's cap on the memory of the process, three quarters of what an epoch took. A processor has no such
-    cap: there a part of more than half a batch fails as it would.
+    On a GPU by torch's cap on the memory of the process, three quarters of what an epoch's tensors took. A processor
+    has no such cap: there a part of more than half a batch fails as it would.
     """
     if job.device == "cuda":
-        taken = torch.cuda.max_memory_reserved()
+        taken = torch.cuda.max_memory_allocated()
         whole = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, 0.75 * taken / whole))
         return lambda: torch.cuda.set_per_process_memory_fraction(1.0)

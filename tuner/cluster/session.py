@@ -46,11 +46,15 @@ class Demands(Protocol):
 
 @dataclass(frozen=True)
 class RaySession:
-    """What one trial gets, how many trials fit the cluster right now, and the addresses of Ray's pages by name."""
+    """What one trial gets, how many trials fit the cluster right now, and the addresses of Ray's pages by name.
+
+    `packing_s` is how many seconds it took to measure how many trials share a GPU; 0 where nothing was measured.
+    """
 
     resources: dict[str, float]
     slots: Callable[[], int]
     pages: Mapping[str, str]
+    packing_s: float = 0.0
 
 
 @contextlib.contextmanager
@@ -198,7 +202,10 @@ def _session(prepared: Demands, pack: Pack | None, pages: Mapping[str, str]) -> 
     cluster = ray.cluster_resources()
     # What is measured for "auto" is CUDA's; a Mac's GPU takes one trial at a time.
     packs = prepared.gpus_per_trial == "auto" and cluster.get("GPU", 0.0) > 0 and not mps_as_gpu()
-    resources = trial_resources(prepared, cluster, pack(cluster) if packs and pack is not None else None)
+    started = time.monotonic()
+    packed = pack(cluster) if packs and pack is not None else None
+    packing_s = 0.0 if packed is None else time.monotonic() - started
+    resources = trial_resources(prepared, cluster, packed)
     counted = [0.0, 0]
 
     def slots() -> int:
@@ -214,7 +221,7 @@ def _session(prepared: Demands, pack: Pack | None, pages: Mapping[str, str]) -> 
             f"one trial needs {resources}, but the machine has {have};"
             " lower --cpus-per-trial or --gpus-per-trial"
         )
-    return RaySession(resources, slots, pages)
+    return RaySession(resources, slots, pages, packing_s)
 
 
 def trial_resources(

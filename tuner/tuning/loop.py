@@ -135,10 +135,9 @@ def _fit(
 
     store = open_store(prepared)
     store.storage.share()
-    started = time.time()
-    deadline = None if prepared.time_budget_s is None else started + prepared.time_budget_s
     costs = Costs(store.configs, banked=prepared.feature_cache_bytes > 0)
     rungs = _rungs(prepared, store, costs)
+    deadline = _deadline(prepared.time_budget_s, session.packing_s)
     scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop", costs)
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
@@ -159,6 +158,11 @@ def _fit(
         )
     store.storage.keep_only(store.live)
     return close(prepared.run, store, interrupted=searcher.interrupted)
+
+
+def _deadline(time_budget_s: float | None, packing_s: float) -> float | None:
+    """When the search ends, in seconds of `time.time()`: measuring how trials share a GPU counts into its budget."""
+    return None if time_budget_s is None else time.time() + time_budget_s - packing_s
 
 
 def _ray_tuner(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProbeImages", "ProbeJob", "Probed", "probe_images_of", "probe_one"]
 
-VERSION = 3
+VERSION = 4
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 TIMED_IMAGES = 5
 GPU_BATCH = 64
@@ -203,7 +203,7 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
         gpu_milliseconds=on_gpu,
         l2=l2,
         log_loss=scores["val_loss"],
-        low=None if half is None else scores["val_loss"] - half,
+        low=None if half is None else max(0.0, scores["val_loss"] - half),
         high=None if half is None else scores["val_loss"] + half,
         accuracy=scores["val_accuracy"],
         balanced_accuracy=scores["val_balanced_accuracy"],

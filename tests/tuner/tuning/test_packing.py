@@ -10,7 +10,7 @@ from trainables.errors import InvalidValue
 from tuner.cli import app as cli
 from tuner.cluster.session import ray_session, trial_resources
 from tuner.tracking.reporter import Reporter
-from tuner.tuning import packing
+from tuner.tuning import loop, packing
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.packing import (
     Packing,
@@ -148,6 +148,7 @@ def test_packed_trials_share_fake_gpus_at_once(tmp_path):
 
     def pack(have):
         seen.append((have["CPU"], have["GPU"]))
+        time.sleep(0.2)
         return measured_packing([config("resnet18")], lambda config: use(7, 0.1), have, 1.0).share
 
     @ray.remote
@@ -158,10 +159,19 @@ def test_packed_trials_share_fake_gpus_at_once(tmp_path):
     try:
         with ray_session(demands, pack) as session:
             resources, slots = session.resources, session.slots()
+            taken = session.packing_s
             trial = devices.options(num_cpus=resources["cpu"], num_gpus=resources["gpu"])
             used = ray.get([trial.remote() for _ in range(4)])
     finally:
         ray.shutdown()
     assert seen == [(8.0, 2.0)]
+    assert taken >= 0.2
     assert (resources, slots) == ({"cpu": 2.0, "gpu": 0.5}, 4)
     assert sorted(int(device) for ids in used for device in ids) == [0, 0, 1, 1]
+
+
+def test_measuring_how_trials_share_a_gpu_counts_into_the_time_budget(monkeypatch):
+    monkeypatch.setattr(loop.time, "time", lambda: 1000.0)
+    assert loop._deadline(60.0, 0.0) == 1060
+    assert loop._deadline(60.0, 25.0) == 1035
+    assert loop._deadline(None, 25.0) is None
