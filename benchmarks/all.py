@@ -10,6 +10,7 @@ from pathlib import Path
 NAMES = (
     "epoch",
     "frozen",
+    "depthwise",
     "trials",
     "memory",
     "scale",

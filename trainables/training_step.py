@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainables.config import TrialConfig
 from trainables.data.batches import normalise
+from trainables.depthwise import quick_gradients
 from trainables.graphs import ChosenGradients, recorder_for
 from trainables.inference import autocast
 from trainables.losses import training_loss
@@ -90,7 +91,8 @@ class TrainingStep:
 
     def outputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of flat features [b, d]."""
-        with autocast(self.compute.device, self.compute.precision):
+        device, precision = self.compute.device, self.compute.precision
+        with autocast(device, precision), quick_gradients(device, precision):
             classify: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] = self.classifier.classify
             return classify(self._features(inputs))
 

@@ -21,6 +21,7 @@ LAST_ROWS = {
     "probe_advice": "| one at random",
     "calibration": "| groups alike",
     "calibration_coverage": "| 54 groups of 4",
+    "depthwise": "timm:tf_efficientnet_lite0, 32 px",
     "eight_bits": "| efficientnet_lite0",
     "images": "| true groups",
     "strangers": "| late_blight",
