@@ -118,14 +118,7 @@ def scan(
     _check_corrupt(folder, len(found), corrupt, max_corrupt)
     counts = Counter(image.label for image in images)
     classes = tuple(sorted(counts, key=_natural))
-    if len(classes) < 2 and labels is not None:
-        only = f"only images of {classes[0]!r}" if classes else "no image"
-        raise DataProblem(
-            f"labels file {labels} names {only} that can be read; at least two classes are needed"
-        )
-    if len(classes) < 2:
-        only = f"only {classes[0]!r} holds images" if classes else "no class folder holds an image"
-        raise DataProblem(f"{folder}: {only}; {EXPECTED}, at least two classes")
+    _require_two(classes, folder, labels)
     empty = tuple(sorted((label for label in layout.labels if label not in counts), key=_natural))
     return Scan(
         folder,
@@ -138,6 +131,19 @@ def scan(
         labels,
         left_out,
     )
+
+
+def _require_two(classes: tuple[str, ...], folder: Path, labels: Path | None) -> None:
+    """Raise DataProblem where there are fewer than two classes to tell apart."""
+    if len(classes) >= 2:
+        return
+    if labels is not None:
+        only = f"only images of {classes[0]!r}" if classes else "no image"
+        raise DataProblem(
+            f"labels file {labels} names {only} that can be read; at least two classes are needed"
+        )
+    only = f"only {classes[0]!r} holds images" if classes else "no class folder holds an image"
+    raise DataProblem(f"{folder}: {only}; {EXPECTED}, at least two classes")
 
 
 def pixel_hash(pixels: Pixels) -> str:

@@ -16,7 +16,10 @@ from tuner.cli.terminal import say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tuner.release.predict import Model
     from tuner.release.predictions import Prediction
+    from tuner.release.rule import Rule
+    from tuner.tracking.reporter import Reporter
 
 __all__ = ["export", "predict", "retrain"]
 
@@ -134,8 +137,8 @@ def predict(
     as_json: bool,
 ) -> None:
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
-    from tuner.release.predict import find_images, load_model, predictions
-    from tuner.release.predictions import check_suffix, writing
+    from tuner.release.predict import find_images, load_model
+    from tuner.release.predictions import check_suffix
     from tuner.release.rule import make_rule
     from tuner.runs.places import try_folder, try_target
     from tuner.tracking.reporter import Reporter
@@ -153,34 +156,9 @@ def predict(
         require_explain(model_dir, model.spec)
     reporter = Reporter(Console(highlight=False, stderr=True))
     rule = make_rule(model.spec, alpha, min_confidence)
-    for warning in rule.warnings:
-        reporter.warn(warning)
-    if rule.costs is not None:
-        reporter.line(
-            "named is the class of least expected cost, by the costs that the model was retrained with"
-        )
-    classes, answers = model.spec.classes, []
-    printed = out is None and not as_json
-    with (
-        contextlib.nullcontext()
-        if out is None
-        else writing(
-            out,
-            classes,
-            reporter,
-            sets=alpha is not None,
-            strange=model.spec.strange_at_95 is not None,
-        ) as add
-    ):
-        # A bar and answers would stand in each other's way.
-        for batch in predictions(model, found, None if printed else reporter, rule):
-            answers += batch
-            if add is not None:
-                add(batch)
-            elif printed:
-                _print(batch, classes)
+    answers = _answer(model, found, rule, out, reporter, printed=out is None and not as_json)
     if as_json:
-        print_json(documents.predictions(answers, classes))
+        print_json(documents.predictions(answers, model.spec.classes))
     failed = [one for one in answers if one.probabilities is None]
     if out is not None:
         line = f"{len(answers) - len(failed)} images answered, {len(failed)} could not be read: {out}"
@@ -191,6 +169,42 @@ def predict(
         drawn = draw(model_dir, model.spec, answers, explain_dir)
         say(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
     sys.exit(1 if len(failed) == len(answers) else 0)
+
+
+def _answer(
+    model: "Model",
+    images: "Sequence[Path]",
+    rule: "Rule",
+    out: Path | None,
+    reporter: "Reporter",
+    *,
+    printed: bool,
+) -> "list[Prediction]":
+    """The answers to all `images`, each batch written to `out` or `printed` as soon as it is there."""
+    from tuner.release.predict import predictions
+    from tuner.release.predictions import writing
+
+    for warning in rule.warnings:
+        reporter.warn(warning)
+    if rule.costs is not None:
+        reporter.line(
+            "named is the class of least expected cost, by the costs that the model was retrained with"
+        )
+    answers: list[Prediction] = []
+    classes, sets, strange = model.spec.classes, rule.limits is not None, model.spec.strange_at_95 is not None
+    with (
+        contextlib.nullcontext()
+        if out is None
+        else writing(out, classes, reporter, sets=sets, strange=strange) as add
+    ):
+        # A bar and answers would stand in each other's way.
+        for batch in predictions(model, images, None if printed else reporter, rule):
+            answers += batch
+            if add is not None:
+                add(batch)
+            elif printed:
+                _print(batch, classes)
+    return answers
 
 
 def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
