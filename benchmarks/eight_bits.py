@@ -14,7 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from calibration import SETTINGS, trained
 from common import parse, print_held_equal, source
-from fine_tuning import Split, compute_config, counted, lite_weights, open_pool, splits
+from fine_tuning import (
+    Split,
+    compute_config,
+    counted,
+    lite_weights,
+    mean_and_interval,
+    open_pool,
+    splits,
+)
 
 from trainables.data.decode import Pixels
 from trainables.data.preprocessing import cache_side, centre_crop
@@ -37,7 +45,7 @@ def main() -> None:
     pool = open_pool(size)
     models = options.models[:1] if options.quick else options.models
     chosen = list(splits(pool, 10, training))[: 1 if options.quick else options.splits]
-    costs = []
+    costs, answered = [], []
     print(
         "| model | split | images | accuracy | in 8 bits | difference, points | p | log loss | same class |"
     )
@@ -50,7 +58,9 @@ def main() -> None:
                 found, before, after = measured(settings, split, compute)
                 for one in found:
                     print_difference(model, split, one)
+                    answered.append((model, one))
             costs.append((model, before, after))
+    print_means(answered)
     print_costs(costs)
     print_held_equal(
         f"{source()[2]}, {counted(chosen[0])}, {size} px, {epochs} epochs, layerwise",
@@ -114,6 +124,29 @@ def print_difference(model: str, split: Split, one: Difference) -> None:
         f" | {one.p_value:.2f} | {one.loss:+.4f} | {100 * one.same:.1f} % |",
         flush=True,
     )
+
+
+def print_means(answered: list[tuple[str, Difference]]) -> None:
+    """One row a model and a part: means over the splits with Student's intervals."""
+    print(
+        "\n| model | images | splits | difference, points | log loss | same class |\n|---|---|---|---|---|---|"
+    )
+    for model, part in dict.fromkeys((model, one.part) for model, one in answered):
+        those = [one for name, one in answered if (name, one.part) == (model, part)]
+        same = 100 * np.mean([one.same for one in those])
+        points, loss = ([100 * one.difference for one in those], [one.loss for one in those])
+        print(
+            f"| {short(model)} | {part} | {len(those)} | {_mean(points, 1)} | {_mean(loss, 4)} | {same:.1f} % |",
+            flush=True,
+        )
+
+
+def _mean(values: list[float], digits: int) -> str:
+    """Mean and, of more than one, its interval."""
+    if len(values) == 1:
+        return f"{values[0]:+.{digits}f}"
+    mean, low, high = mean_and_interval(values)
+    return f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def print_costs(costs: list[tuple[str, RunningCost, RunningCost]]) -> None:
