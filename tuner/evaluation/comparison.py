@@ -102,7 +102,7 @@ def compare(
     found = Comparison(
         table,
         pairs,
-        conclude(table, pairs, evidence),
+        (*conclude(table, pairs, evidence), *_no_ensemble(ensemble, evidence)),
         tuple(notes),
         folder / "index.html",
         folder,
@@ -111,6 +111,15 @@ def compare(
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+
+
+def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
+    """What to say where an ensemble of at most `most` trials was looked for and none was found."""
+    if most < 2 or any(one.members for one in evidence.finalists):
+        return ()
+    return (
+        f"No ensemble of at most {most} kept trials is better on validation than the best of them alone.",
+    )
 
 
 def _look(

@@ -67,17 +67,18 @@ def _near_training(data: Mapping[str, Any]) -> list[str]:
 
 
 def conclude(
-    table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", judges: str = "test images"
+    table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", out_of_fold: bool = False
 ) -> tuple[str, ...]:
     """What the table says, in sentences with numbers; ties are called ties, by the searched metric and by accuracy.
 
-    `judges` says in words which images the table is of.
+    `out_of_fold` says that the table is of all images, each answered by a model that had not seen its group.
     """
     best, metric = table.iloc[0], evidence.metric
     images, groups = len(evidence.labels), len(set(evidence.groups))
+    judges, where = ("images", "out of fold") if out_of_fold else ("test images", "on the test images")
     unit = f"{images} {judges} of {groups} groups" if evidence.grouped else f"{images} {judges}"
     by_accuracy = metric.name == "val_accuracy"
-    own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} on the {judges} and"
+    own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} {where} and"
     first = (
         f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
         f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
@@ -88,7 +89,7 @@ def conclude(
         return (first, *alike, "There is no other finalist to compare it with.")
     others = f"Of the {len(table) - 1} other finalists, by {metric.title}, {_counted(table, 'verdict')}"
     others += "." if by_accuracy else f"; by accuracy {_counted(table, 'accuracy_verdict')}."
-    return (first, *alike, others, _needed(table, pairs, groups, evidence, judges))
+    return (first, *alike, others, _needed(table, pairs, groups, evidence, where))
 
 
 def _counted(table: "pd.DataFrame", column: str) -> str:
@@ -126,23 +127,23 @@ def _answers_alike(table: "pd.DataFrame") -> tuple[str, ...]:
 
 
 def _needed(
-    table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, evidence: "Evidence", judges: str
+    table: "pd.DataFrame", pairs: "pd.DataFrame", groups: int, evidence: "Evidence", where: str
 ) -> str:
     """How many groups would tell the top two apart by the searched metric."""
     import pandas as pd
 
-    metric, kind = evidence.metric, "test " if judges == "test images" else ""
+    metric, kind = evidence.metric, "" if where == "out of fold" else "test "
     top, unit = pairs.iloc[0], "groups" if evidence.grouped else "images"
     who = f"the top two on validation, {table.iloc[0]['label']} and {table.iloc[1]['label']},"
     if pd.isna(top["groups_needed"]):
         return (
-            f"To separate {who} which are equal on the {judges} in {metric.title}, takes more {unit} than any data"
+            f"To separate {who} which are equal {where} in {metric.title}, takes more {unit} than any data"
             " could give."
         )
     size = abs(top["difference"])
     by = f"{size:.3f} nats" if metric.minimised else f"{100 * size:.2f} points"
     return (
-        f"To separate {who} which differ by {by} in {metric.title} on the {judges}, about"
+        f"To separate {who} which differ by {by} in {metric.title} {where}, about"
         f" {int(top['groups_needed']):,} {kind}{unit} would be needed (80 % power, 5 % level);"
         f" there are {groups:,}."
     )

@@ -67,7 +67,7 @@ def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence,
             " much."
         )
     return FoldsFound(
-        answers.count, table, pairs, conclude(table, pairs, own, "images in all"), tuple(remarks), own
+        answers.count, table, pairs, conclude(table, pairs, own, out_of_fold=True), tuple(remarks), own
     )
 
 

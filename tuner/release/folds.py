@@ -194,6 +194,7 @@ def _job(part: _Part, fold: "npt.NDArray[np.int64]", cache: str, folder: Path) -
         late=0,
         folder=str(folder),
         feature_cache_bytes=FEATURE_CACHE_BYTES,
+        title=f"{part.key}, fold {part.fold + 1}",
     )
 
 

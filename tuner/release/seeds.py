@@ -35,6 +35,7 @@ class SeedJob:
     the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
     None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
     weights of the last `late` epochs go to `folder`. Without `feature_cache_bytes` frozen features are not kept.
+    Progress is told under `title`, or under the number of the seed.
     """
 
     config: TrialConfig
@@ -53,6 +54,7 @@ class SeedJob:
     folder: str
     num_threads: int = 1
     feature_cache_bytes: int = 0
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def train_jobs(
             if progress is not None:
                 progress(len(results), count)
             else:
-                reporter.line(_said(result, len(results), count))
+                reporter.line(_said(jobs[place][0].title, result, len(results), count))
     return [[results[place, seed] for seed in seeds] for place, (_, seeds) in enumerate(jobs)]
 
 
@@ -215,8 +217,9 @@ def _test_logits(job: SeedJob, run: TrainingRun) -> FloatArray | None:
     return np.asarray(logits.double().numpy())
 
 
-def _said(result: SeedResult, done: int, count: int) -> str:
+def _said(title: str, result: SeedResult, done: int, count: int) -> str:
+    who = title or f"seed {result.seed}"
     if result.error is not None:
-        return f"seed {result.seed} diverged ({done} of {count} done): {result.error}"
+        return f"{who} diverged ({done} of {count} done): {result.error}"
     last = result.history[-1]
-    return f"seed {result.seed}: train_loss {last['train_loss']:.4f} ({done} of {count} done)"
+    return f"{who}: train_loss {last['train_loss']:.4f} ({done} of {count} done)"

@@ -85,6 +85,7 @@ def test_it_is_the_last_finalist_and_judged_like_the_others(run, monkeypatch):
     last = found.table.iloc[-1]
     assert (last["key"], last["trial_id"]) == ("ensemble", "ensemble")
     assert last["label"].startswith("ensemble of ")
+    assert "No ensemble" not in found.conclusion
     assert last["test_loss"] < found.table["test_loss"].iloc[:-1].min()
     assert last["verdict"] in ("better", "tied with the best")
     chosen = choose_ensemble([run], 4, noisy)
@@ -102,7 +103,8 @@ def test_its_members_stand_in_best_yaml_and_go_when_there_is_none(run, monkeypat
     assert {one.trial: one.count for one in members} == counts
     rows = {row["trial_id"]: row for row in run.trials().to_dict("records")}
     assert all(one.config == best_of(run, rows[one.trial]).config for one in members)
-    compare([run.path], scorer=lambda run, _, paths: noisy(run, {"number": 1}, paths), ensemble=4)
+    found = compare([run.path], scorer=lambda run, _, paths: noisy(run, {"number": 1}, paths), ensemble=4)
+    assert found.sentences[-1].startswith("No ensemble of at most 4 kept trials is better on validation")
     assert read_best(run.path / "best.yaml").ensemble == ()
 
 
@@ -112,6 +114,7 @@ def test_without_being_asked_nothing_is_looked_for_and_best_yaml_is_left_alone(r
     before = (run.path / "best.yaml").read_text()
     found = compare([run.path], scorer=fake_scorer)
     assert "ensemble" not in set(found.table["key"])
+    assert "nsemble" not in found.conclusion
     assert (run.path / "best.yaml").read_text() == before
 
 

@@ -68,6 +68,7 @@ def test_every_image_is_answered_once_by_a_model_that_has_not_seen_its_group(run
         assert len(own) + len(job.test_paths) == len(split)
         assert seeds == [job.config.seed]
         assert {part for _, _, part in job.rows} == {"train"}
+    assert [job.title for job, _ in trained[:2]] == [f"{finalists[0].key}, fold {fold}" for fold in (1, 2)]
     assert list(found.paths) == split["path"].tolist()
     for logits in found.logits.values():
         assert np.isfinite(logits).all()
@@ -110,6 +111,8 @@ def test_the_folds_stand_in_tables_words_and_page(run, trained, monkeypatch):
     assert len(found.folds.evidence.labels) == len(run.split())
     widths = found.folds.table["test_accuracy_high"] - found.folds.table["test_accuracy_low"]
     assert (widths < (found.table["test_accuracy_high"] - found.table["test_accuracy_low"])).all()
+    assert " out of fold and gets " in found.folds.conclusion
+    assert f" of {len(run.split())} images of " in found.folds.conclusion
     said = " ".join(found.folds.remarks)
     assert "With every image as a judge" in said
     assert "Repeated inside every fold, the search itself reaches" in said
