@@ -70,12 +70,12 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
         first = search_spaces.first_trials(space, 12, {"model": (name,)})
         stages = models.num_stages(name)
         assert [row[f"strategy@{stages}-stages"] for row in first] == [
-            "feature_extractor",
             "probe_then_full",
             "full",
+            "feature_extractor",
         ]
         kind = "low-rate" if "convnext" in name else "convolutional"
-        assert first[1][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
+        assert first[0][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
     search_spaces.check(space, {"max_epochs": 12}, {"model": ("vgg16", "resnet18")}, 2)
 
 
