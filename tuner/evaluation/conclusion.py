@@ -18,6 +18,9 @@ __all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "in_words", 
 BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better"
 """Verdicts on a finalist; all but the first compare it with the first on the test images."""
 
+NAMED = 3
+"""Finalists that a sentence names; the table has all."""
+
 
 def doubts(evidence: "Evidence") -> list[str]:
     """What a reader must know before believing the table."""
@@ -26,7 +29,7 @@ def doubts(evidence: "Evidence") -> list[str]:
     counts = np.bincount(evidence.labels[first], minlength=len(evidence.classes))
     for name, count in zip(evidence.classes, counts, strict=True):
         if count < 10:
-            unit = "groups" if evidence.grouped else "images"
+            unit = ("group" if evidence.grouped else "image") + ("" if count == 1 else "s")
             notes.append(
                 f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
             )
@@ -121,7 +124,8 @@ def _answers_alike(table: "pd.DataFrame") -> tuple[str, ...]:
             f"But it answers the same class, {chosen!r}, for every test image{more}: it tells no classes apart,"
             " and to be tied with it says nothing.",
         )
-    names = ", ".join(f"{row['label']} ({row['one_answer']!r})" for row in alike.to_dict("records"))
+    names = ", ".join(f"{row['label']} ({row['one_answer']!r})" for row in alike[:NAMED].to_dict("records"))
+    names += f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
     who = "1 finalist answers" if len(alike) == 1 else f"{len(alike)} finalists answer"
     return (f"{who} the same class for every test image, which tells no classes apart: {names}.",)
 

@@ -7,6 +7,7 @@ from fake_run import CLASSES, fake_scorer, make_run
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.comparison import compare
+from tuner.evaluation.conclusion import _answers_alike
 from tuner.evaluation.finalists import choose_finalists, note_scoring
 from tuner.evaluation.scores import softmax
 from tuner.evaluation.table import main_rows, markdown
@@ -420,4 +421,13 @@ def test_a_class_of_one_test_group_leaves_averages_without_an_interval_and_says_
     assert found.table["auc_low[some]"].notna().all()
     reason = next(note for note in found.warnings if "without a 95 % interval" in note)
     assert "class 'rare' has a single test group" in reason
+    assert any(note.startswith("class 'rare' has only 1 group in") for note in found.warnings)
     assert reason in markdown(found)
+
+
+def test_of_many_finalists_of_one_answer_three_are_named():
+    table = pd.DataFrame({"label": ["best", "a", "b", "c", "d"], "one_answer": [None, *["late"] * 4]})
+    (said,) = _answers_alike(table)
+    assert said.endswith("a ('late'), b ('late'), c ('late') and 1 more.")
+    (said,) = _answers_alike(table[:4])
+    assert said.endswith("a ('late'), b ('late'), c ('late').")
