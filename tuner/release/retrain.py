@@ -170,7 +170,13 @@ def _twin(job: SeedJob, images: Images) -> SeedJob:
     place = Path(job.folder) / "twin"
     place.mkdir()
     return replace(
-        job, rows=rows, test_cache=job.cache, test_paths=images.paths("val"), late=1, folder=str(place)
+        job,
+        rows=rows,
+        test_cache=job.cache,
+        test_paths=images.paths("val"),
+        late=1,
+        folder=str(place),
+        title="the model for calibration",
     )
 
 

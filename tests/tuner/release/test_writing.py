@@ -136,6 +136,7 @@ def test_the_temperature_comes_from_a_model_that_has_not_seen_the_validation_ima
     member, (twin,) = single.plan.members[0], single.trained.twins
     val, train = set(single.plan.images.paths("val")), set(single.plan.images.paths("train"))
     assert {path for path, _, _ in member.twin.rows} == train
+    assert member.twin.title == "the model for calibration"
     assert {path for path, _, _ in member.job.rows} == train | val
     assert twin.test_logits.shape == (len(val), 2)
     assert twin.weights != single.trained.models[0][0].weights
