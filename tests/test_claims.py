@@ -14,6 +14,20 @@ ROOT = Path(__file__).parents[1]
 GPU_CODE = re.compile(r"torch\.cuda|\"cuda\"|CUDAExecutionProvider|CUDA error|\"fp16\"|/nvidia/")
 NOT_RUN = "not run on a GPU"
 RUN = "run on an NVIDIA H200"
+RUN_THERE = {
+    "trainables/data/augment_on_device.py",
+    "trainables/data/copies.py",
+    "trainables/data/device_pictures.py",
+    "trainables/divergence.py",
+    "trainables/graphs.py",
+    "trainables/inference.py",
+    "trainables/optim.py",
+    "trainables/readback.py",
+    "trainables/worker.py",
+    "tuner/runs/hardware.py",
+    "tuner/tuning/probing.py",
+}
+"""What `gpu.py`, the tests for a GPU and a probe went through on that machine."""
 
 
 def docstrings(file: Path) -> str:
@@ -34,8 +48,7 @@ def with_gpu_code() -> list[str]:
 
 @pytest.mark.parametrize("file", with_gpu_code())
 def test_a_module_with_code_for_gpus_says_whether_it_was_run_on_one(file):
-    said = docstrings(ROOT / file)
-    assert NOT_RUN in said or RUN in said
+    assert (RUN if file in RUN_THERE else NOT_RUN) in docstrings(ROOT / file)
 
 
 def test_the_modules_with_gpu_code_are_found():

@@ -1,9 +1,8 @@
 """Gradients of depthwise convolutions in bf16 on a processor, computed in fp32 where bf16 is many times slower.
 
-oneDNN, which computes convolutions on processors, is quick with depthwise ones in bf16 forward. Backward it falls back
-to code that takes up to a hundred times as long as in fp32 when the stride is 2 or the kernel 5 pixels or wider, and
-so it was more than a third of a training step of EfficientNet-Lite0 at 224 px. Here those gradients alone are computed
-in fp32 and rounded to bf16; all else stays as it was. `benchmarks/depthwise.py` measures both.
+oneDNN, which computes convolutions on processors, is quick with depthwise ones in bf16 forward, and slow backward
+when the stride is 2 or the kernel 5 pixels or wider. Here those gradients alone are computed in fp32 and rounded to
+bf16; all else stays as it was. `benchmarks/depthwise.py` measures what a training step gains.
 """
 
 import contextlib

@@ -75,7 +75,7 @@ def test_in_fp32_without_gradients_and_on_a_gpu_nothing_changes(convolved):
     gradients(module, pictures, "fp32")
     with torch.no_grad(), autocast(CPU, "bf16"), quick_gradients(CPU, "bf16"):
         module(pictures)
-    with quick_gradients(torch.device("cuda"), "bf16"):
+    with autocast(CPU, "bf16"), quick_gradients(torch.device("cuda"), "bf16"):
         module(pictures)
     assert convolved == []
 
