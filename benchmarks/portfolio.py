@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import optuna
 import torch
+from replay_clock import OVERRIDES, Problem
 from replay_curves import Surrogate
-from replay_searchers import OVERRIDES, Problem, quiet
+from replay_searchers import quiet
 from search_quality import HELD_OUT, SETS, SPACE, Case, ready
 
 import search_spaces

@@ -91,8 +91,8 @@ class Watch:
 
 def first_trials(seed: int) -> tuple[Mapping[str, Any], ...]:
     """The random configurations that all searches of a seed begin with."""
+    from replay_clock import Problem
     from replay_designs import random_trials
-    from replay_searchers import Problem
 
     import search_spaces
 

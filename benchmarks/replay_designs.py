@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import optuna
-from replay_searchers import OVERRIDES, PlainOptuna, Problem, Ray, Searcher, Tuner
+from replay_clock import OVERRIDES, Problem, Searcher
+from replay_searchers import PlainOptuna, Ray, Tuner
 
 from search_spaces import portfolio
 from tuner.tuning.sampler import STARTUP_TRIALS

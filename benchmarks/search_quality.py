@@ -24,10 +24,11 @@ import numpy as np
 import torch
 from recorded_curves import Recorded, made, read
 from recorded_space import restricted_to
+from replay_clock import OVERRIDES, Problem, Trace, replay
 from replay_curves import Curve, Nearest, Surrogate, as_recorded, check, seconds_of
 from replay_designs import DESIGNS, LEVEL, OLDER, OPTUNA_ASHA, RANDOM_ASHA, SHIPPED, TUNER, Make
 from replay_floor import goals
-from replay_searchers import OVERRIDES, Problem, Trace, quiet, replay
+from replay_searchers import quiet
 from scipy import stats
 from threadpoolctl import threadpool_limits
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ def placed(classifier: Classifier, device: torch.device) -> Classifier:
 
 
 def best_device() -> torch.device:
-    """The GPU that this process may use, CUDA's or a Mac's (MPS), else the CPU; neither GPU was run.
+    """The GPU that this process may use, CUDA's or a Mac's (MPS), else the CPU.
 
     Ray hides GPUs by an empty CUDA_VISIBLE_DEVICES, which stands for a Mac's as well. MPS was never run, only its
     choice is tested.
@@ -135,14 +135,36 @@ def compute_logits(
 
     Where memory runs out it starts over with half the batch.
     """
-    classifier = placed(classifier, device).eval()
+
+    def logits(images: Tensor) -> Tensor:
+        with autocast(device, precision):
+            found: Tensor = classifier(images).float()
+        return found
+
+    return over_images(classifier, logits, cache, rows, image_size, device, batch_size)
+
+
+@torch.inference_mode()
+def over_images(
+    classifier: Classifier,
+    answer: Callable[[Tensor], Tensor],
+    cache: ImageCache,
+    rows: np.ndarray,
+    image_size: int,
+    device: torch.device,
+    batch_size: int = 64,
+) -> Tensor:
+    """What `answer` makes of the cached images `rows`, normalised as `classifier` wants them, in their order.
+
+    The classifier is on `device` and evaluating; the answers are on the processor. Where memory runs out it starts over
+    with half the batch.
+    """
+    placed(classifier, device).eval()
 
     def compute(size: int) -> Tensor:
-        parts = []
-        for images in eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device):
-            with autocast(device, precision):
-                parts.append(classifier(normalise(images, classifier.mean, classifier.std)).float())
-        return read_back(torch.cat(parts))
+        batches = eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device)
+        found = [answer(normalise(images, classifier.mean, classifier.std)) for images in batches]
+        return read_back(torch.cat(found))
 
     return in_smaller_batches(compute, batch_size)
 

@@ -25,10 +25,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache
-from trainables.device_errors import in_smaller_batches
-from trainables.inference import placed
+from trainables.inference import over_images
 from trainables.models.classifier import Classifier
 
 __all__ = [
@@ -223,15 +221,8 @@ def compute_means(
 
     Where memory runs out it starts over with half the batch.
     """
-    classifier = placed(classifier, device).eval()
 
-    def compute(size: int) -> Tensor:
-        batches = eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device)
-        return torch.cat(
-            [
-                features_and_means(classifier, normalise(images, classifier.mean, classifier.std))[1].cpu()
-                for images in batches
-            ]
-        )
+    def means(images: Tensor) -> Tensor:
+        return features_and_means(classifier, images)[1]
 
-    return in_smaller_batches(compute, batch_size)
+    return over_images(classifier, means, cache, rows, image_size, device, batch_size)

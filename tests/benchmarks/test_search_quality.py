@@ -10,6 +10,7 @@ import pytest
 import search_quality
 from recorded_curves import made, read
 from recorded_space import restricted_to
+from replay_clock import OVERRIDES, Problem, Trace, replay
 from replay_curves import (
     Curve,
     Nearest,
@@ -22,7 +23,7 @@ from replay_curves import (
 )
 from replay_designs import DESIGNS, LEVEL, OLDER, SHIPPED, VariantRungs
 from replay_floor import goals
-from replay_searchers import OVERRIDES, Problem, Trace, quiet, replay
+from replay_searchers import quiet
 
 import search_spaces
 from search_spaces.sampling import sample_configs

@@ -73,12 +73,7 @@ def compare(
     from tuner.evaluation.report import write_report
 
     top, seed, ensemble = check("top", top), check("seed", seed), check("members", ensemble)
-    opened = [Run.open(Path(path)) for path in runs]
-    if not opened:
-        raise RunProblem("no run to compare; give the folder of one")
-    folder = out or opened[0].path / "report"
-    for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
-        try_folder(place, option)
+    opened, folder = _open(runs, out)
     notes = check_same_split(opened)
     classes = [str(name) for name in opened[0].record["data"]["classes"]]
     matrix = None if costs is None else read_costs(costs, classes)
@@ -111,6 +106,17 @@ def compare(
     )
     _write_tables(found, evidence)
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+
+
+def _open(runs: Sequence[Path], out: Path | None) -> tuple[list[Run], Path]:
+    """The runs, and the folder for what the comparison finds; all of them can be written to."""
+    opened = [Run.open(Path(path)) for path in runs]
+    if not opened:
+        raise RunProblem("no run to compare; give the folder of one")
+    folder = out or opened[0].path / "report"
+    for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
+        try_folder(place, option)
+    return opened, folder
 
 
 def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
