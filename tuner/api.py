@@ -13,7 +13,7 @@ from trainables.ranges import check
 from tuner.release.options import RetrainOptions
 from tuner.tracking.events import Event
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.options import SearchOptions
+from tuner.tuning.options import AnyPath, SearchOptions
 
 if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison
@@ -42,8 +42,6 @@ __all__ = [
     "retrain",
     "search",
 ]
-
-AnyPath = Path | str
 
 OnEpoch = Callable[[str, Mapping[str, Any]], None]
 """Takes the trial's id and its epoch's metrics by name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import field_of
-from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND, Run, rows_of, trial_config
+from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
 from tuner.runs.journal import load_study
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def savings(run: Run) -> Savings:
         left = max(0, longest - epochs)
         spent, full = spent + epochs, full + epochs + left
         if row["status"] == "stopped":
-            if row["reason"] in (BUDGET_OVER, STOPPED_BY_HAND):
+            if row["reason"] in UNJUDGED:
                 cut += left
                 continue
             scheduler += left

@@ -1,11 +1,10 @@
 """What `tuner.retrain` takes by name."""
 
-from pathlib import Path
 from typing import TypedDict
 
-__all__ = ["RetrainOptions"]
+from tuner.tuning.options import AnyPath
 
-AnyPath = Path | str
+__all__ = ["RetrainOptions"]
 
 
 class RetrainOptions(TypedDict, total=False):

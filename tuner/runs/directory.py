@@ -40,6 +40,7 @@ STATUSES = ("completed", "stopped", "failed")
 """completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
 
 BUDGET_OVER, STOPPED_BY_HAND = "time budget", "stopped by hand"
+UNJUDGED = (BUDGET_OVER, STOPPED_BY_HAND)
 """Reasons of trials that were stopped though no rung had judged them."""
 
 HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strategy"))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
-__all__ = ["SearchOptions"]
+__all__ = ["AnyPath", "SearchOptions"]
 
 AnyPath = Path | str
+"""What every function of `tuner` takes where a place is asked for."""
 
 
 class SearchOptions(TypedDict, total=False):

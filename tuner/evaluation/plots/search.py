@@ -10,7 +10,7 @@ from trainables.epoch_cost import spent
 from trainables.metrics import METRICS
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
-from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND, Run, rows_of, trial_config
+from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
 from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -103,10 +103,7 @@ def _endings(trials: "pd.DataFrame") -> list[str]:
     """How each trial ended, as the picture names it."""
     completed, by_scheduler, cut_off, failed = STATES
     endings = {"completed": completed, "stopped": by_scheduler, "failed": failed}
-    return [
-        cut_off if row["reason"] in (BUDGET_OVER, STOPPED_BY_HAND) else endings[row["status"]]
-        for row in rows_of(trials)
-    ]
+    return [cut_off if row["reason"] in UNJUDGED else endings[row["status"]] for row in rows_of(trials)]
 
 
 def _spread_out(axes: "Axes", values: "npt.NDArray[np.float64]") -> None:
@@ -150,7 +147,7 @@ def rung_survival(run: Run) -> "Drawing | None":
         return None
     trials = trials.assign(
         spent=_spent(trials, banked=settings.get("feature_cache_bytes", 1) > 0),
-        cut=trials["reason"].isin((BUDGET_OVER, STOPPED_BY_HAND)),
+        cut=trials["reason"].isin(UNJUDGED),
     )
     rows = {str(name): some for name, some in trials.groupby("strategy")}
 
