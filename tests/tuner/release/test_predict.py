@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -377,7 +376,7 @@ def test_an_export_that_answers_differently_is_refused(classifier, tmp_path, mon
     assert (tmp_path / "model.safetensors").exists()
 
 
-def test_predict_runs_without_torch_ray_and_pandas_and_starts_quickly(folder, pictures, tmp_path):
+def test_predict_runs_without_torch_ray_and_pandas(folder, pictures, tmp_path):
     out = tmp_path / "out.parquet"
     script = tmp_path / "script.py"
     script.write_text(
@@ -397,14 +396,10 @@ def test_predict_runs_without_torch_ray_and_pandas_and_starts_quickly(folder, pi
     )
     command = [sys.executable, str(script), str(folder), str(pictures / "blue"), "--out", str(out)]
     root = str(Path(__file__).parents[3])
-    started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": root, "HOME": "/"})
-    seconds = time.perf_counter() - started
     assert done.returncode == 0, done.stderr
     assert "3 images answered, 0 could not be read" in done.stdout
     assert pq.read_table(out).num_rows == 3
-    # Under a second on an idle machine; tests share theirs with others.
-    assert seconds < 6
 
 
 def test_explain_shows_where_the_model_looked(folder, pictures, tmp_path, classifier):
