@@ -115,9 +115,9 @@ def judge(split: Split, computes: Sequence[ComputeConfig], epochs: int) -> Judge
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__, splits=SPLITS, sizes=SIZES)
+    options = parse(__doc__, splits=SPLITS, sizes=SIZES, pixels=IMAGE_SIZE)
     count, epochs, size, sizes = (
-        (3, 2, 32, (40,)) if options.quick else (options.splits, EPOCHS, IMAGE_SIZE, options.sizes)
+        (3, 2, 32, (40,)) if options.quick else (options.splits, EPOCHS, options.pixels, options.sizes)
     )
     pool = open_pool(size)
     with lite_weights(MODELS, options.quick) as weights:
