@@ -265,13 +265,13 @@ def _keep_weights(run: Run) -> None:
 
 
 def _draw(folder: Path, split: pd.DataFrame) -> dict[str, str]:
-    """Draw the test images; the hash of each by path."""
+    """Draw the test and validation images; the hash of each by path."""
     from PIL import Image
 
     from trainables.data.scan import pixel_hash, read_rgb
 
     rng, hashes = np.random.default_rng(4), {}
-    for path in split.loc[split["split"] == "test", "path"]:
+    for path in split.loc[split["split"] != "train", "path"]:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         colour = rng.integers(40, 200, 3)

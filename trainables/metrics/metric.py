@@ -43,6 +43,12 @@ class Metric:
     order: int = 0
     smooth: bool = True
     needs_positive: bool = False
+    largest: float | None = None
+
+    @property
+    def span(self) -> float:
+        """By how much two values can differ at most: 1 for a share, endlessly for a loss, unless `largest` says."""
+        return self.largest if self.largest is not None else math.inf if self.minimised else 1.0
 
     @property
     def stem(self) -> str:

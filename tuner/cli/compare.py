@@ -77,6 +77,7 @@ def compare(
     as_json: bool,
 ) -> None:
     """Say which finalist is really better, on the test images, and how sure that is."""
+    from tuner.evaluation.comparison import check_inputs
     from tuner.evaluation.comparison import compare as compare_runs
     from tuner.evaluation.table import markdown
     from tuner.release.seed_session import Retraining, SeedDemands, retrained
@@ -85,13 +86,15 @@ def compare(
     from tuner.tracking.reporter import Reporter
     from tuner.tracking.sync import log_final_tests
 
-    # A Ray for the seeds is started before `compare_runs` looks at its places.
+    # Before hours of training, all that could refuse the comparison after them.
     for run in runs:
         try_folder(Run.open(run).path)
     try_folder(out or runs[0] / "report", "--out")
     demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)
     reporter = Reporter(Console(stderr=True, highlight=False))
     asked = Retraining(seeds, also_by_image, folds, nested)
+    if asked.wanted:
+        check_inputs(runs, costs)
     with retrained(runs, asked, demands, reporter) as found:
         comparison = compare_runs(
             runs,

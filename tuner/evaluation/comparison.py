@@ -1,9 +1,10 @@
 """The final comparison: finalists chosen on validation, scored on the test images, told apart honestly."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,16 +13,18 @@ from trainables.errors import InvalidValue, RunProblem
 from trainables.metrics import METRICS
 from trainables.ranges import check
 from tuner.evaluation.by_image import ByImage, leak_sentence, with_by_image
+from tuner.evaluation.calibration import fit_temperature
 from tuner.evaluation.conclusion import conclude, doubts
 from tuner.evaluation.costs import read_costs
 from tuner.evaluation.ensemble import Ensemble, choose_ensemble, ensemble_logits, record
-from tuner.evaluation.evidence import Comparison, Evidence
+from tuner.evaluation.evidence import Comparison, Evidence, Validation
 from tuner.evaluation.finalists import (
     Finalist,
     Scorer,
+    check_judges,
     check_same_split,
-    check_test_images,
     choose_finalists,
+    images_of,
     note_scoring,
     score_with_weights,
 )
@@ -29,11 +32,12 @@ from tuner.evaluation.folds import OutOfFold, judge_folds
 from tuner.evaluation.judging import judge
 from tuner.evaluation.published import finding, with_published
 from tuner.evaluation.scores import softmax
+from tuner.evaluation.statistics import FloatArray
 from tuner.evaluation.tradeoffs import with_running_costs
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
-__all__ = ["ByImageScorer", "FoldScorer", "SeedScorer", "compare"]
+__all__ = ["ByImageScorer", "FoldScorer", "SeedScorer", "check_inputs", "compare"]
 
 FoldScorer = Callable[[Sequence[Finalist]], OutOfFold]
 """The same finalists trained on folds over all images."""
@@ -73,17 +77,12 @@ def compare(
     from tuner.evaluation.report import write_report
 
     top, seed, ensemble = check("top", top), check("seed", seed), check("members", ensemble)
-    opened, folder = _open(runs, out)
-    notes = check_same_split(opened)
-    classes = [str(name) for name in opened[0].record["data"]["classes"]]
-    matrix = None if costs is None else read_costs(costs, classes)
     if isinstance(seed_scores, pd.DataFrame):
         _check_seeds(seed_scores)
+    opened, matrix, notes = check_inputs(runs, costs, images=scorer is None)
+    folder = _folder(opened, out)
     finalists, missing = choose_finalists(opened, top)
-    if scorer is None:
-        for run in opened:
-            check_test_images(run)
-    evidence, stale = _look(opened, finalists, ensemble, scorer or score_with_weights)
+    evidence, members, stale = _look(opened, finalists, ensemble, scorer or score_with_weights)
     evidence = replace(evidence, costs=matrix)
     seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
     notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
@@ -91,7 +90,9 @@ def compare(
     table, pairs = judge(evidence, seed)
     table = with_running_costs(_with_seeds(with_published(table, evidence), seeds), evidence)
     table = with_by_image(table, leak)
-    answers = folds(finalists) if callable(folds) else folds
+    known = {one.key for one in finalists}
+    trained = [*finalists, *(one for one in members if one.key not in known)]
+    answers = folds(trained) if callable(folds) else folds
     judged = None if answers is None else judge_folds(answers, table, evidence, seed)
     findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
     found = Comparison(
@@ -108,15 +109,32 @@ def compare(
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
 
 
-def _open(runs: Sequence[Path], out: Path | None) -> tuple[list[Run], Path]:
-    """The runs, and the folder for what the comparison finds; all of them can be written to."""
+def check_inputs(
+    runs: Sequence[Path], costs: Path | None, images: bool = True
+) -> tuple[list[Run], FloatArray | None, list[str]]:
+    """The opened `runs`, the costs of the file, and what is to be known of the runs' common split.
+
+    Raises RunProblem for runs that can't be compared and, with `images`, for test or validation images that are gone
+    or changed; InvalidValue or UnknownName for costs that are none. Who trains for hours before a comparison asks
+    this first.
+    """
     opened = [Run.open(Path(path)) for path in runs]
     if not opened:
         raise RunProblem("no run to compare; give the folder of one")
-    folder = out or opened[0].path / "report"
-    for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
+    notes = check_same_split(opened)
+    classes = [str(name) for name in opened[0].record["data"]["classes"]]
+    matrix = None if costs is None else read_costs(costs, classes)
+    for run in opened if images else ():
+        check_judges(run)
+    return opened, matrix, notes
+
+
+def _folder(runs: Sequence[Run], out: Path | None) -> Path:
+    """The folder for what the comparison finds; it and the runs can be written to."""
+    folder = out or runs[0].path / "report"
+    for place, option in ((folder, "--out"), *((run.path, "") for run in runs)):
         try_folder(place, option)
-    return opened, folder
+    return folder
 
 
 def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
@@ -130,17 +148,51 @@ def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
 
 def _look(
     runs: Sequence[Run], finalists: Sequence[Finalist], ensemble: int, scorer: Scorer
-) -> tuple[Evidence, list[str | None]]:
-    """The answers to the test images, an ensemble's last, once the look is recorded; and what each run says of it."""
+) -> tuple[Evidence, Sequence[Finalist], list[str | None]]:
+    """The answers to the test images, an ensemble's last, once the look is recorded.
+
+    Beside them the ensemble's members, and what is to be said of the look.
+    """
+    scorer = _remembered(scorer)
     chosen = choose_ensemble(runs, ensemble, scorer)
-    looking = [*finalists, *(chosen.members if chosen else ())]
-    stale = [_note(run, looking) for run in runs]
+    members = chosen.members if chosen else ()
+    said = [_note(run, [*finalists, *members]) for run in runs]
     evidence = _score_all(runs, finalists, scorer)
     if chosen is not None:
         evidence = _with_ensemble(evidence, chosen, scorer)
     if ensemble:
-        record(runs[0], chosen)
-    return evidence, stale
+        said.append(record(runs[0], chosen))
+    return _with_validation(evidence, members, scorer), members, said
+
+
+def _remembered(scorer: Scorer) -> Scorer:
+    """The same scorer, which computes every answer once."""
+    known: dict[tuple[Path, str, tuple[str, ...]], FloatArray] = {}
+
+    def score(run: Run, trial: Mapping[str, Any], paths: Sequence[str]) -> FloatArray:
+        key = (run.path, str(trial["trial_id"]), tuple(paths))
+        if key not in known:
+            known[key] = np.asarray(scorer(run, trial, paths), dtype=np.float64)
+        return known[key]
+
+    return score
+
+
+def _with_validation(evidence: Evidence, members: Sequence[Finalist], scorer: Scorer) -> Evidence:
+    """The same with the finalists' answers to the validation images, and the temperatures that follow from these."""
+    paths, labels, groups = images_of(evidence.runs[0], "val")
+    single = {
+        one.key: scorer(one.run, one.row, paths)
+        for one in (*evidence.finalists, *members)
+        if one.members is None
+    }
+    logits = {
+        one.key: ensemble_logits(one.members, single) if one.members else single[one.key]
+        for one in evidence.finalists
+    }
+    temperatures = {key: fit_temperature(answers, labels, groups) for key, answers in logits.items()}
+    validation = Validation(tuple(paths), tuple(groups), labels, logits)
+    return replace(evidence, validation=validation, temperatures=temperatures)
 
 
 def _note(run: Run, finalists: Sequence[Finalist]) -> str | None:
@@ -153,33 +205,28 @@ def _with_ensemble(evidence: Evidence, chosen: Ensemble, scorer: Scorer) -> Evid
     known = dict(evidence.logits)
     for one in chosen.members:
         if one.key not in known:
-            known[one.key] = np.asarray(scorer(one.run, one.row, list(evidence.paths)), dtype=np.float64)
+            known[one.key] = scorer(one.run, one.row, list(evidence.paths))
     own = chosen.finalist
     logits = {**evidence.logits, own.key: ensemble_logits(own.members or {}, known)}
     return replace(evidence, finalists=(*evidence.finalists, own), logits=logits)
 
 
 def _score_all(runs: Sequence[Run], finalists: Sequence[Finalist], scorer: Scorer) -> Evidence:
-    split = runs[0].split()
-    test = split[split["split"] == "test"]
     classes = tuple(str(name) for name in runs[0].record["data"]["classes"])
-    number = {name: code for code, name in enumerate(classes)}
-    paths = [str(path) for path in test["path"]]
-    labels = np.array([number[str(label)] for label in test["label"]], dtype=np.int64)
+    paths, labels, groups = images_of(runs[0], "test")
     logits = {}
     for one in finalists:
-        scores = np.asarray(scorer(one.run, one.row, paths), dtype=np.float64)
+        scores = scorer(one.run, one.row, paths)
         if scores.shape != (len(paths), len(classes)) or not np.isfinite(scores).all():
             raise RunProblem(
                 f"{one.key} gave no finite scores of {len(paths)} images and {len(classes)} classes"
             )
         logits[one.key] = scores
-    groups = tuple(str(group) for group in test["group"])
     metric = METRICS[str(runs[0].record["metric"])]
     positive = runs[0].record.get("positive")
-    number_of = None if positive is None else number[str(positive)]
+    number = None if positive is None else classes.index(str(positive))
     return Evidence(
-        tuple(runs), tuple(finalists), classes, tuple(paths), groups, labels, logits, metric, number_of
+        tuple(runs), tuple(finalists), classes, tuple(paths), tuple(groups), labels, logits, metric, number
     )
 
 

@@ -70,11 +70,16 @@ def _near_training(data: Mapping[str, Any]) -> list[str]:
 
 
 def conclude(
-    table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", out_of_fold: bool = False
+    table: "pd.DataFrame",
+    pairs: "pd.DataFrame",
+    evidence: "Evidence",
+    out_of_fold: bool = False,
+    among: str = "",
 ) -> tuple[str, ...]:
     """What the table says, in sentences with numbers; ties are called ties, by the searched metric and by accuracy.
 
-    `out_of_fold` says that the table is of all images, each answered by a model that had not seen its group.
+    `out_of_fold` says that the table is of all images, each answered by a model that had not seen its group; `among`
+    are words that say of which finalists it is, if not of all.
     """
     best, metric = table.iloc[0], evidence.metric
     images, groups = len(evidence.labels), len(set(evidence.groups))
@@ -83,7 +88,7 @@ def conclude(
     by_accuracy = metric.name == "val_accuracy"
     own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} {where} and"
     first = (
-        f"{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
+        f"{among}{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
         f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
         f" (95 % interval {percent(best['test_accuracy_low'])} to {percent(best['test_accuracy_high'])})."
     )

@@ -22,13 +22,16 @@ IntArray = npt.NDArray[np.int64]
 
 COLUMNS = ("true", "predicted", "cost")
 
+DEAREST = 1e12
+"""The largest cost: sums of larger ones would lose the small ones."""
+
 
 def read_costs(path: Path, classes: Sequence[str]) -> FloatArray:
     """The costs [true class, named class] of a CSV file with the columns true, predicted and cost.
 
     A right answer that has no row costs 0. Raises InvalidValue or UnknownName, in one sentence, for a file that can't
     be read, a class that is not among `classes`, a pair that is missing or stands twice, or a cost that is no number
-    of 0 or more.
+    from 0 to DEAREST.
     """
     matrix = np.full((len(classes), len(classes)), np.nan)
     for line, (true, named, text) in _rows(path):
@@ -92,20 +95,23 @@ def _rows(path: Path) -> list[tuple[int, tuple[str, str, str]]]:
         raise InvalidValue(f"--costs {printable(path)} can't be read: {why}") from error
     head = text.partition("\n")[0]
     delimiter = next((mark for mark in ";\t" if mark in head), ",")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    names = [name.strip().lower() for name in next(rows, [])]
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise InvalidValue(f"--costs {printable(path)} is no CSV file: {error}") from error
+    names = [name.strip().lower() for name in next(iter(rows), [])]
     if missing := [name for name in COLUMNS if name not in names]:
         raise InvalidValue(
             f"--costs {printable(path)} has no column {missing[0]!r}; it needs the columns {', '.join(COLUMNS)}"
         )
     places = [names.index(name) for name in COLUMNS]
     found = []
-    for row in rows:
+    for line, row in enumerate(rows[1:], start=2):
         if any(cell.strip() for cell in row):
             cells = [row[place].strip() if place < len(row) else "" for place in places]
             # A spreadsheet that separates columns by semicolons may write numbers with a comma.
             cost = cells[2].replace(",", ".") if delimiter == ";" else cells[2]
-            found.append((rows.line_num, (cells[0], cells[1], cost)))
+            found.append((line, (cells[0], cells[1], cost)))
     return found
 
 
@@ -120,6 +126,6 @@ def _cost(text: str, where: str) -> float:
         cost = float(text)
     except ValueError:
         cost = math.nan
-    if not (math.isfinite(cost) and cost >= 0):
-        raise InvalidValue(f"{where}: cost {text!r} is wrong; it is a number of 0 or more")
+    if not 0 <= cost <= DEAREST:
+        raise InvalidValue(f"{where}: cost {text!r} is wrong; it is a number from 0 to {DEAREST:.0e}")
     return cost

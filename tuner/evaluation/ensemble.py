@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.calibration import mean_logits
-from tuner.evaluation.finalists import Finalist, Scorer, kept_trials
+from tuner.evaluation.finalists import Finalist, Scorer, images_of, kept_trials
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.best import read_best, save_best
 from tuner.runs.best_trial import best_of, member_of
@@ -45,14 +45,10 @@ def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble 
     if most < 2 or len(kept) < 2:
         return None
     record = runs[0].record
-    classes = [str(name) for name in record["data"]["classes"]]
-    split = runs[0].split()
-    val = split[split["split"] == "val"]
-    paths = [str(path) for path in val["path"]]
-    labels = np.array([classes.index(str(label)) for label in val["label"]], dtype=np.int64)
+    paths, labels, _ = images_of(runs[0], "val")
     logits = {key: np.asarray(scorer(one.run, one.row, paths), dtype=np.float64) for key, one in kept.items()}
     metric, positive = METRICS[str(record["metric"])], record.get("positive")
-    number = None if positive is None else classes.index(str(positive))
+    number = None if positive is None else [*record["data"]["classes"]].index(positive)
     counts = select(logits, labels, metric, most, number)
     if len(counts) < 2:
         return None
@@ -60,23 +56,29 @@ def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble 
     return Ensemble(tuple(kept[key] for key in counts), ensemble_finalist(counts, kept, value))
 
 
-def record(run: Run, ensemble: Ensemble | None) -> None:
+def record(run: Run, ensemble: Ensemble | None) -> str | None:
     """Write the members into the run's best.yaml, from which `retrain --ensemble` trains them.
 
-    Nothing is written where they are of several runs, or the run has no best.yaml.
+    What stood there before is taken out, also where the members are of several runs, of which no best.yaml can tell:
+    then the sentence that says so is returned.
     """
     path = run.path / "best.yaml"
     if not path.is_file():
-        return
+        return None
     members: tuple[Member, ...] = ()
-    if ensemble is not None:
-        if any(one.run is not run for one in ensemble.members):
-            return
+    mixed = ensemble is not None and any(one.run is not run for one in ensemble.members)
+    if ensemble is not None and not mixed:
         counts = ensemble.finalist.members or {}
         members = tuple(member_of(best_of(run, one.row), counts[one.key]) for one in ensemble.members)
     best = read_best(path)
     if best.ensemble != members:
         save_best(replace(best, ensemble=members), path)
+    if not mixed:
+        return None
+    return (
+        "the ensemble's members are of several runs, so it stands in no best.yaml and tuner retrain --ensemble can't"
+        " train it; compare one run alone for one that it can"
+    )
 
 
 def select(

@@ -1,7 +1,7 @@
 """What a comparison is made from, and what it found: plain data that tables, words and pictures share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
 
-__all__ = ["Comparison", "Evidence", "FoldsFound"]
+__all__ = ["Comparison", "Evidence", "FoldsFound", "Validation"]
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,22 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """The validation images [m], on which trials were chosen, and the logits [m, classes] of finalists by key."""
+
+    paths: tuple[str, ...]
+    groups: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    logits: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What pictures and page are made from: the finalists and their answers to the same images [n].
 
     `metric` is that of the search; `positive` the number of the class that metrics of one class are of;
-    `costs` [true class, named class] what answers cost, where that was given.
+    `costs` [true class, named class] what answers cost, where that was given. `validation` is what the finalists answer
+    to the validation images, `temperatures` what follows from it, by key: 1 for one that is not there.
     """
 
     runs: tuple[Run, ...]
@@ -60,6 +71,12 @@ class Evidence:
     metric: Metric = METRICS["val_loss"]
     positive: int | None = None
     costs: FloatArray | None = None
+    validation: Validation | None = None
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+
+    def calibrated(self, key: str) -> Answers:
+        """The answers of the finalist `key` under its temperature, as the exported model gives them."""
+        return Answers(self.labels, self.logits[key] / self.temperatures.get(key, 1.0), self.positive)
 
     def answers(self, key: str) -> Answers:
         """The answers of the finalist `key`."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from trainables.metrics import METRICS
@@ -18,9 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Finalist",
     "Scorer",
+    "check_judges",
     "check_same_split",
-    "check_test_images",
     "choose_finalists",
+    "images_of",
     "kept_trials",
     "note_scoring",
     "rows_of",
@@ -106,6 +110,16 @@ def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:
     return [one for one in ranked if one.key in wanted]
 
 
+def images_of(run: Run, part: str) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
+    """Paths [n], class numbers [n] and groups [n] of the images of `part` ("train", "val", "test") of a run."""
+    classes = [str(name) for name in run.record["data"]["classes"]]
+    number = {name: code for code, name in enumerate(classes)}
+    split = run.split()
+    rows = split[split["split"] == part]
+    labels = np.array([number[str(label)] for label in rows["label"]], dtype=np.int64)
+    return [str(path) for path in rows["path"]], labels, [str(group) for group in rows["group"]]
+
+
 def check_same_split(runs: Sequence[Run]) -> list[str]:
     """Warnings about runs that share their split; raises RunProblem, saying why, if they don't, or are named alike."""
     _check_names(runs)
@@ -166,8 +180,8 @@ def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
     )
 
 
-def check_test_images(run: Run) -> None:
-    """Raise RunProblem if a test image of `run` is gone or is not the picture that the search split."""
+def check_judges(run: Run) -> None:
+    """Raise RunProblem if a test or validation image of `run` is gone or is not the picture that the search split."""
     from trainables.data.decode import UnreadableImage, quiet_decoding
     from trainables.data.parallel import in_threads, num_workers
     from trainables.data.scan import pixel_hash, read_rgb
@@ -180,22 +194,22 @@ def check_test_images(run: Run) -> None:
         except UnreadableImage:
             return True
 
-    paths = [str(path) for path in split.loc[split["split"] == "test", "path"]]
+    paths = [str(path) for path in split.loc[split["split"].isin(["test", "val"]), "path"]]
     with quiet_decoding():
         wrong = [
             p for p, bad in zip(paths, in_threads(changed, paths, num_workers(None)), strict=True) if bad
         ]
     if wrong:
         raise RunProblem(
-            f"{len(wrong)} of {len(paths)} test images in {folder} are gone or changed since the search, the first:"
-            f" {wrong[0]}; restore them, or search again"
+            f"{len(wrong)} of {len(paths)} test and validation images in {folder} are gone or changed since the search,"
+            f" the first: {wrong[0]}; restore them, or search again"
         )
 
 
 def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str]) -> FloatArray:
     """Logits [n, classes] of the test images `paths` by the kept weights of `trial`.
 
-    `check_test_images` says beforehand whether they are still the same pictures.
+    `check_judges` says beforehand whether they are still the same pictures.
     """
     from trainables.data.parallel import num_workers
     from trainables.inference import score_images

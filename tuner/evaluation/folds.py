@@ -32,7 +32,8 @@ class OutOfFold:
     """Answers to all images [n], each by a model that trained on the other folds only.
 
     `labels` are class numbers; `logits` [n, classes] go by the finalist's key; a finalist of which a fold diverged is
-    missing. `nested` are those of the winner of a search inside each fold, where one was made.
+    missing. `nested` are those of the winner of a search inside each fold, where one was made; `nested_lost` says that
+    one was, and that a winner diverged.
     """
 
     count: int
@@ -41,6 +42,7 @@ class OutOfFold:
     labels: npt.NDArray[np.int64]
     logits: Mapping[str, FloatArray]
     nested: FloatArray | None = None
+    nested_lost: bool = False
 
 
 def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence, seed: int = 0) -> FoldsFound:
@@ -58,17 +60,31 @@ def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence,
         logits=logits,
     )
     table, pairs = judge(own, seed)
-    remarks = [_widths(table, on_test, answers.count), _estimates(answers.count)]
+    remarks = [*_left_out(own, evidence), _widths(table, on_test, answers.count), _estimates(answers.count)]
     if answers.nested is not None:
         remarks.append(_flattery(own, answers.nested, seed))
+    elif answers.nested_lost:
+        remarks.append(
+            "The winner of a search inside a fold diverged when it was trained on all other folds, so how much the"
+            " choice flatters is not known."
+        )
     else:
         remarks.append(
             "The finalists were chosen with a part of these images, which flatters a little: --nested measures by how"
             " much."
         )
-    return FoldsFound(
-        answers.count, table, pairs, conclude(table, pairs, own, out_of_fold=True), tuple(remarks), own
-    )
+    same_first = own.finalists[0].key == evidence.finalists[0].key
+    among = "" if same_first else "Of the finalists that trained in every fold, "
+    sentences = conclude(table, pairs, own, out_of_fold=True, among=among)
+    return FoldsFound(answers.count, table, pairs, sentences, tuple(remarks), own)
+
+
+def _left_out(own: Evidence, evidence: Evidence) -> list[str]:
+    """A sentence on the finalists that not every fold could answer; none if all are there."""
+    lost = [one.label for one in evidence.finalists if one.key not in own.logits]
+    if not lost:
+        return []
+    return [f"Left out, since a fold of {'it' if len(lost) == 1 else 'them'} diverged: {', '.join(lost)}."]
 
 
 def _widths(table: "pd.DataFrame", on_test: "pd.DataFrame", count: int) -> str:

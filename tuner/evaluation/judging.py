@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from trainables.metrics import METRICS, Answers, Metric
-from tuner.evaluation.calibration import mean_interval
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE
 from tuner.evaluation.costs import decide, incurred
 from tuner.evaluation.evidence import Evidence
 from tuner.evaluation.metric_tests import metric_test
 from tuner.evaluation.scores import score, score_intervals
-from tuner.evaluation.statistics import FloatArray, holm
+from tuner.evaluation.statistics import FloatArray, cost_interval, holm
 
 __all__ = ["cost_metric", "judge", "judged_metrics"]
 
@@ -21,6 +20,8 @@ SIGNIFICANCE = 0.05
 
 MANY = 30
 """Finalists from which only comparisons with the best are made."""
+
+COST = "cost"
 
 PAIR = ["metric", "first", "second", "difference", "low", "high", "p", "groups_needed"]
 
@@ -52,7 +53,15 @@ def cost_metric(costs: FloatArray) -> Metric:
     def compute(answers: Answers) -> float:
         return float(values(answers).mean())
 
-    return Metric("cost", "minimize", compute, values, "The mean cost of an image.", order=len(METRICS))
+    return Metric(
+        COST,
+        "minimize",
+        compute,
+        values,
+        "The mean cost of an image.",
+        order=len(METRICS),
+        largest=float(costs.max() - costs.min()),
+    )
 
 
 def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -75,7 +84,7 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         for name in ("balanced_accuracy", "macro_f1"):
             row |= _ends(f"test_{name}", getattr(sure, name))
         row["calibration_error"] = found.calibration_error
-        row |= _cost(evidence, answers)
+        row |= _cost(evidence, one.key)
         for name in ("precision", "recall", "f1", "auc"):
             row |= {f"{name}[{c}]": v for c, v in zip(evidence.classes, getattr(found, name), strict=True)}
         for c, interval in zip(evidence.classes, sure.auc, strict=True):
@@ -96,12 +105,20 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.copy()
 
 
-def _cost(evidence: Evidence, answers: Answers) -> dict[str, float]:
+def _cost(evidence: Evidence, key: str) -> dict[str, float]:
     """The mean cost of an image and its interval over groups; nothing where no costs were given."""
     if evidence.costs is None:
         return {}
+    answers = evidence.calibrated(key)
     paid = incurred(answers.labels, decide(answers.probabilities, evidence.costs), evidence.costs)
-    return {"test_cost": float(paid.mean()), **_ends("test_cost", mean_interval(paid, evidence.groups))}
+    return {"test_cost": float(paid.mean())} | _ends(
+        "test_cost", cost_interval(paid, evidence.costs, evidence.groups, evidence.labels)
+    )
+
+
+def _judged_answers(evidence: Evidence, key: str, metric: Metric) -> Answers:
+    """What a finalist is judged by in `metric`: its answers, for costs under its temperature, as it would be used."""
+    return evidence.calibrated(key) if metric.name == COST else evidence.answers(key)
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:
@@ -111,21 +128,22 @@ def _ends(name: str, interval: Any) -> dict[str, float]:
 
 def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
     """Every two finalists, of many only those with the best; `p_holm` corrects for all of a metric's questions."""
-    answers = {one.key: evidence.answers(one.key) for one in evidence.finalists}
-    keys, frames = list(answers), []
+    keys, frames = [one.key for one in evidence.finalists], []
+    asked = [
+        (first, second)
+        for i, first in enumerate(keys if len(keys) <= MANY else keys[:1])
+        for second in keys[i + 1 :]
+    ]
     for metric in judged_metrics(evidence):
+        answers = {key: _judged_answers(evidence, key, metric) for key in keys}
         rows = []
-        for i, first in enumerate(keys if len(keys) <= MANY else keys[:1]):
-            for second in keys[i + 1 :]:
-                found = metric_test(metric, answers[first], answers[second], evidence.groups, seed=seed)
-                row = {
-                    "metric": metric.name,
-                    "first": first,
-                    "second": second,
-                    "difference": found.difference,
-                }
-                row |= {"low": found.interval.low, "high": found.interval.high, "p": found.p_value}
-                rows.append({**row, "groups_needed": found.needed})
+        for first, second in asked:
+            found = metric_test(
+                metric, answers[first], answers[second], evidence.groups, seed=seed, questions=len(asked)
+            )
+            row = {"metric": metric.name, "first": first, "second": second, "difference": found.difference}
+            row |= {"low": found.interval.low, "high": found.interval.high, "p": found.p_value}
+            rows.append({**row, "groups_needed": found.needed})
         frame = pd.DataFrame(rows, columns=PAIR).astype({"groups_needed": "Int64"})
         frames.append(frame.assign(p_holm=holm([float(p) for p in frame["p"]])))
     return pd.concat(frames, ignore_index=True)

@@ -32,28 +32,42 @@ MOST_BLOCKS = 400
 
 EXCHANGES, DRAWS = 999, 400
 
+ENOUGH = 20
+"""Exchanges as extreme as what was seen with which a p-value is known well enough, however many are allowed."""
+
+SAME = 1e-12
+"""Differences below it are rounding: the same recalls in another order add up to another last bit."""
+
 
 def metric_test(
-    metric: Metric, first: Answers, second: Answers, groups: npt.ArrayLike, *, seed: int = 0
+    metric: Metric,
+    first: Answers,
+    second: Answers,
+    groups: npt.ArrayLike,
+    *,
+    seed: int = 0,
+    questions: int = 1,
 ) -> Paired:
     """How `first` and `second`, answers to the same images [n], differ in `metric`; `groups` [n] are resampled whole.
 
     `difference` is first minus second in the metric's own unit, so that of a loss the smaller is the better.
+    `questions` says how many p-values will be corrected together: so many more exchanges are made where the p-value
+    is found by exchanging, that the smallest one stays small after the correction.
     """
     if metric.name == "val_accuracy":
         right, too = (one.predicted == one.labels for one in (first, second))
         return paired_test(right, too, groups, seed=seed)
     codes = np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1]).reshape(-1)
     difference = metric.compute(first) - metric.compute(second)
+    difference = 0.0 if abs(difference) < SAME else difference
     if not metric.smooth:
-        return _exchanged(metric, first, second, codes, difference, seed)
+        return _exchanged(metric, first, second, codes, difference, seed, max(EXCHANGES, 100 * questions))
     parts = group_parts(metric, first, codes, seed=seed) - group_parts(metric, second, codes, seed=seed)
     count = len(parts)
     variance = float(parts.var(ddof=1)) if count > 1 else 0.0
     p_value = sign_flip(parts, resamples=9999, seed=seed)
-    return Paired(
-        difference, _interval(difference, variance, count), p_value, needed_groups(difference, variance)
-    )
+    interval = _interval(metric, difference, variance, count)
+    return Paired(difference, interval, p_value, needed_groups(difference, variance))
 
 
 def standard_error(metric: Metric, answers: Answers, groups: npt.ArrayLike, *, seed: int = 0) -> float:
@@ -92,36 +106,51 @@ def group_parts(metric: Metric, answers: Answers, codes: IntArray, *, seed: int 
     return parts
 
 
-def _interval(difference: float, variance: float, count: int) -> Interval:
-    """Student's interval of a mean over `count` groups, each of which has `variance`."""
+def _interval(metric: Metric, difference: float, variance: float, count: int) -> Interval:
+    """Student's interval of a mean over `count` groups, each of which has `variance`.
+
+    Where no group shows any difference, one is imagined that shows the largest that `metric` can have, where that is
+    known: that no difference was seen is no proof that there is none.
+    """
     if count < 2:
-        return Interval(-math.inf, math.inf)
+        return Interval(-metric.span, metric.span)
     from scipy import stats
 
+    if variance == 0 and math.isfinite(metric.span):
+        variance = metric.span**2 / count
     half = float(stats.t.ppf(0.975, count - 1)) * math.sqrt(variance / count)
-    return Interval(difference - half, difference + half)
+    return Interval(max(-metric.span, difference - half), min(metric.span, difference + half))
 
 
 def _exchanged(
-    metric: Metric, first: Answers, second: Answers, codes: IntArray, difference: float, seed: int
+    metric: Metric,
+    first: Answers,
+    second: Answers,
+    codes: IntArray,
+    difference: float,
+    seed: int,
+    most: int,
 ) -> Paired:
-    """The test for a metric without parts."""
+    """The test for a metric without parts, of at most `most` exchanges.
+
+    Fewer where enough are extreme (Besag and Clifford 1991).
+    """
     random, count = np.random.default_rng(seed), int(codes.max()) + 1
-    extreme = 0
-    for _ in range(EXCHANGES):
+    extreme = done = 0
+    while done < EXCHANGES or (done < most and extreme < ENOUGH):
+        done += 1
         swapped = random.integers(0, 2, count).astype(bool)[codes][:, None]
         ours = Answers(first.labels, np.where(swapped, second.logits, first.logits), first.positive)
         theirs = Answers(first.labels, np.where(swapped, first.logits, second.logits), first.positive)
         extreme += abs(metric.compute(ours) - metric.compute(theirs)) >= abs(difference) - 1e-9
-    p_value = (extreme + 1) / (EXCHANGES + 1)
+    p_value = (extreme + 1) / (done + 1)
     drawn = [
         metric.compute(first.only(rows)) - metric.compute(second.only(rows))
         for rows in _drawn_again(first.labels, codes, seed)
     ]
     variance = float(np.nanvar(drawn)) * count
-    return Paired(
-        difference, _interval(difference, variance, count), p_value, needed_groups(difference, variance)
-    )
+    interval = _interval(metric, difference, variance, count)
+    return Paired(difference, interval, p_value, needed_groups(difference, variance))
 
 
 def _drawn_again(labels: IntArray, codes: IntArray, seed: int) -> list[IntArray]:

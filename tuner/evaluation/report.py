@@ -12,6 +12,7 @@ from tuner.evaluation.hyperparameters import edge_warnings, savings
 from tuner.evaluation.judging import judged_metrics
 from tuner.evaluation.page import bullets, document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
+from tuner.evaluation.sure import sure_section
 from tuner.evaluation.table import gap, main_rows, number, p_value
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.escaping import for_html
@@ -46,6 +47,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         _summary(found, warnings),
         _scores(found, evidence, drawn["scores"], names),
         *folds_section(found.folds),
+        *sure_section(evidence),
         *background_section(found, evidence),
         *by_image_section(found),
         section("Between finalists", _pairs(found, evidence)),

@@ -19,6 +19,7 @@ __all__ = [
     "Paired",
     "accuracy_interval",
     "calibration_error",
+    "cost_interval",
     "group_bootstrap",
     "holm",
     "mcnemar",
@@ -34,6 +35,7 @@ IntArray = npt.NDArray[np.int64]
 
 _BLOCK_CELLS = 4_000_000
 _EXACT_GROUPS = 12
+_MOST_GROUPS = 10**12
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,27 @@ def accuracy_interval(
     return score_interval(float(right.mean()), float(error), _full_groups(size), informative, level)
 
 
+def cost_interval(
+    paid: npt.ArrayLike,
+    costs: FloatArray,
+    groups: npt.ArrayLike,
+    strata: npt.ArrayLike | None = None,
+    *,
+    seed: int = 0,
+) -> Interval:
+    """The interval of the mean of `paid` [n], each of which is one of `costs` [true class, named class].
+
+    As a share of the way from the least cost to the dearest, its interval is that of `accuracy_interval`: mistakes that
+    are rare and dear are seldom seen, and that none was seen is no proof that none is made.
+    """
+    low, high = float(costs.min()), float(costs.max())
+    if low == high:
+        return Interval(low, high)
+    saved = (high - np.asarray(paid, dtype=np.float64)) / (high - low)
+    found = accuracy_interval(saved, groups, strata=strata, seed=seed)
+    return Interval(high - (high - low) * found.high, high - (high - low) * found.low)
+
+
 def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """The exact two-sided p-value that two models are right equally often; McNemar 1947.
 
@@ -216,12 +239,12 @@ def needed_groups(
 ) -> int | None:
     """Groups needed to see `difference` with `power` in a two-sided paired test; None for no difference.
 
-    `variance` is that of one group's difference, in fractions of its images.
+    `variance` is that of one group's difference, in fractions of its images. A difference that a trillion groups would
+    not show is none, and so is one that is not a number.
     """
-    if difference == 0:
-        return None
     z = _z(level) + float(distributions.norm.ppf(power))
-    return max(2, math.ceil(z * z * variance / difference**2))
+    needed = z * z * variance / difference**2 if difference else math.inf
+    return max(2, math.ceil(needed)) if needed <= _MOST_GROUPS else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.evaluation.scores import one_answer
-from tuner.release.card_sure import how_sure, percent, points, sure_sentences
+from tuner.evaluation.sure import percent, points, sure_sentences
+from tuner.release.card_sure import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
 from tuner.release.strangers import strangers_section, strangers_sentence
 from tuner.runs.escaping import for_markdown, markdown_code

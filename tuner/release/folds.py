@@ -5,6 +5,7 @@ interrupted goes on where it was.
 """
 
 import contextlib
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,12 +93,12 @@ def fold_answers(
     fold = assign_folds(images.split, count, int(run.record["seed"]))
     asked = [(one.key, best_of(one.run, one.row), one.run) for one in finalists]
     parts = [
-        _Part(key, best, images, number, _file(where, best.trial, number, count))
+        _part(key, best, images, fold, number, where.path / FOLDER / best.trial)
         for key, best, where in asked
         for number in range(count)
     ]
     parts += [
-        _Part(NESTED, best, images, number, _file(run, f"search-{best.trial}", number, count))
+        _part(NESTED, best, images, fold, number, run.path / FOLDER / f"search-{best.trial}")
         for number, best in enumerate(nested)
     ]
     _train(parts, fold, session, reporter)
@@ -110,18 +111,37 @@ def fold_answers(
             reporter.warn(f"{one.key} diverged in a fold and is left out of the folds")
     if not logits:
         raise RunProblem(f"{run.path}: every finalist diverged in some fold; lower its learning rate")
+    searched = _joined(parts, NESTED, fold, images) if nested else None
     return OutOfFold(
         count=count,
         paths=tuple(map(str, images.split["path"])),
         groups=tuple(map(str, images.split["group"])),
         labels=labels,
         logits=logits,
-        nested=_joined(parts, NESTED, fold, images) if nested else None,
+        nested=searched,
+        nested_lost=bool(nested) and searched is None,
     )
 
 
-def _file(run: Run, trial: str, fold: int, count: int) -> Path:
-    return run.path / FOLDER / f"{trial}.{fold + 1}of{count}.npy"
+def _part(
+    key: str, best: Best, images: Images, fold: "npt.NDArray[np.int64]", number: int, stem: Path
+) -> _Part:
+    """The model that answers the fold `number`; its answers stand in a file whose name begins with `stem`.
+
+    The name ends with a digest of all that they depend on, so that answers to other folds are never taken for these.
+    """
+    paths = [str(path) for path in images.split["path"]]
+    labels = [str(label) for label in images.split["label"]]
+    rows = [
+        (path, images.hashes[path], label, int(own))
+        for path, label, own in zip(paths, labels, fold == number, strict=True)
+    ]
+    training = (best.config, best.expected.epoch, best.plateau_reduced_after, best.image_size, best.weights)
+    said = repr((rows, images.classes, *training, best.precision, best.run_seed))
+    digest = hashlib.sha256(said.encode("utf-8")).hexdigest()[:12]
+    return _Part(
+        key, best, images, number, stem.with_name(f"{stem.name}.{number + 1}of{fold.max() + 1}.{digest}.npy")
+    )
 
 
 def _train(

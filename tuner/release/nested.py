@@ -6,7 +6,7 @@ and found again once it has ended.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,31 +31,55 @@ __all__ = ["nested_searches"]
 def nested_searches(run: Run, count: int, reporter: Reporter) -> list[Best]:
     """The winner of a search inside each of `count` folds, in their order.
 
-    Raises RunProblem where a search ends without one, or is interrupted.
+    Raises RunProblem where a search ends without one, is interrupted, or was made with other settings, and for images
+    of which no search inside a fold could see every class.
     """
     split = run.split()
     fold = assign_folds(split, count, int(run.record["seed"]))
+    inside = [_inner_split(run, split, fold == number) for number in range(count)]
     winners = []
-    for number in range(count):
+    for number, own in enumerate(inside):
         path = run.path / FOLDER / f"search-{number + 1}of{count}"
         reporter.line(f"search inside fold {number + 1} of {count}: {path}")
-        inner = _searched(run, path, _inner_split(run, split, fold == number), reporter)
-        winners.append(_winner(inner))
+        winners.append(_winner(_searched(run, path, own, reporter)))
     return winners
 
 
 def _searched(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> Run:
-    """The finished search at `path`, made or gone on with."""
+    """The finished search at `path`, made or gone on with; one of fewer trials than `run` has gets the others."""
     if (path / "run.yaml").exists():
         inner = Run.open(path)
-        if inner.record["finished"] is not None:
+        _check_alike(run, inner, split)
+        more = run.record["settings"]["samples"] - inner.record["settings"]["samples"]
+        if inner.record["finished"] is not None and more <= 0:
             return inner
-        result = resume(path, reporter=reporter)
+        result = resume(path, samples=more if more > 0 else None, reporter=reporter)
     else:
         result = _search(run, path, split, reporter)
     if result.interrupted:
         raise RunProblem(f"{path}: the search was interrupted; the same command goes on with it")
     return result.run
+
+
+def _check_alike(run: Run, inner: Run, split: "pd.DataFrame") -> None:
+    """Raise RunProblem unless `inner` is a search with the settings of `run`, on `split`."""
+    wanted, found = _comparable(_record(dict(run.record), split, inner.path.name)), _comparable(inner.record)
+    if other := [name for name, value in wanted.items() if found.get(name) != value]:
+        raise RunProblem(
+            f"{inner.path} is a search with another {other[0].replace('_', ' ')} than {run.path} has now; remove that"
+            " folder to search anew"
+        )
+
+
+def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two searches the same, but for the number of their trials and where they run."""
+    names = ("space_fingerprint", "metric", "positive", "seed", "image_size", "weights", "precision")
+    settings = ("max_epochs", "grace_period", "overrides", "reduction_factor", "sampler", "prior", "allowed")
+    return {
+        **{name: record.get(name) for name in names},
+        **{name: record["settings"].get(name) for name in settings},
+        "split": record["data"]["split_fingerprint"],
+    }
 
 
 def _search(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> SearchResult:
@@ -89,12 +113,29 @@ def _inner_split(run: Run, split: "pd.DataFrame", held: Any) -> "pd.DataFrame":
     low, middle, _ = run.record["data"]["fractions"]
     rest = split[~held].reset_index(drop=True)
     # One of so many folds is nearest to the validation's share.
-    inner = max(2, round((low + middle) / middle))
-    val = assign_folds(rest, inner, int(run.record["seed"])) == 0
+    val = _validating(run, rest, max(2, round((low + middle) / middle)))
     parts = split["split"].to_numpy(dtype=object).copy()
     parts[held] = "test"
     parts[~held] = ["val" if chosen else "train" for chosen in val]
     return split.assign(split=parts)
+
+
+def _validating(run: Run, split: "pd.DataFrame", wanted: int) -> Any:
+    """Which rows of `split` validate: one of `wanted` folds, of fewer where some class has fewer groups.
+
+    It is the first fold that holds every class and leaves every class to train on; raises RunProblem if there is none.
+    """
+    classes, fewest = split["label"].nunique(), int(split.groupby("label")["group"].nunique().min())
+    if fewest > 1:
+        fold = assign_folds(split, min(wanted, fewest), int(run.record["seed"]))
+        for number in range(int(fold.max()) + 1):
+            own = fold == number
+            if split.loc[own, "label"].nunique() == split.loc[~own, "label"].nunique() == classes:
+                return own
+    raise RunProblem(
+        f"{run.path}: some class has too few groups to train and to validate a search inside every fold; leave --nested"
+        " out, or give fewer --folds"
+    )
 
 
 def _winner(run: Run) -> Best:

@@ -12,11 +12,9 @@ from tuner.evaluation.conformal import conformal_sets, needed_groups, thresholds
 from tuner.evaluation.costs import decide
 from tuner.release.folder import ModelSpec
 from tuner.release.predictions import UNSURE, Prediction
+from tuner.runs.words import some
 
-__all__ = ["Rule", "make_rule", "some"]
-
-_NAMED = 5
-"""Classes that a warning names; of more it counts the rest."""
+__all__ = ["Rule", "make_rule"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -71,8 +69,8 @@ def make_rule(spec: ModelSpec, alpha: float | None = None, min_confidence: float
         return Rule(costs, min_confidence)
     if not spec.scores:
         raise RunProblem(
-            f"--alpha {alpha:g}: the model has no calibrated sets, since it was retrained with --no-calibration;"
-            " retrain it without"
+            f"--alpha {alpha:g}: the model has no calibrated sets, since it was retrained with --no-calibration or the"
+            " twin that finds them diverged; retrain it without that option, or at a lower learning rate"
         )
     limits = thresholds(spec.scores, alpha)
     return Rule(costs, min_confidence, limits, _warnings(spec, limits, alpha))
@@ -92,9 +90,3 @@ def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, .
         f"--alpha {alpha:g} needs {needed} calibration groups a class, and {some(few)} had fewer: for these"
         " the sets may miss the truth more often",
     )
-
-
-def some(names: Sequence[str], most: int = _NAMED) -> str:
-    """The first of `names`, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner.release.card_sure import percent
+from tuner.evaluation.sure import percent
 from tuner.runs.escaping import for_markdown
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from trainables.metrics import METRICS
 from tuner.evaluation.calibration import mean_logits
 from tuner.evaluation.scores import TestScores, score, score_intervals, softmax, why_no_interval
 from tuner.evaluation.statistics import FloatArray
+from tuner.evaluation.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.seeds import SeedResult, score_weights
 from tuner.release.strangers import FoundStrangers, find_strangers
-from tuner.release.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.runs.best import save_best
 from tuner.runs.directory import write_atomically
 

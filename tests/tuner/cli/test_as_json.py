@@ -185,7 +185,7 @@ def test_the_status_of_a_running_search_has_its_living_and_its_ended_trials(tmp_
 
 def test_compare(run, monkeypatch, tmp_path):
     monkeypatch.setattr(comparison, "score_with_weights", fake_scorer)
-    monkeypatch.setattr(comparison, "check_test_images", lambda run: None)
+    monkeypatch.setattr(comparison, "check_judges", lambda run: None)
     document = printed("compare", run.path, "--out", tmp_path / "report")
     check(document, KEYS["compare"])
     frame = pd.read_parquet(tmp_path / "report" / "comparison.parquet")

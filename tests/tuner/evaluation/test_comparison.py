@@ -184,12 +184,19 @@ def test_the_files_hold_what_the_comparison_says(run, found):
     assert set(best["path"]) == set(run.split().query("split == 'test'")["path"])
 
 
-def test_only_the_test_images_are_scored(tmp_path, monkeypatch):
+def test_test_and_validation_images_are_scored_once_and_no_training_image(tmp_path, monkeypatch):
     undrawn(monkeypatch)
     run = make_run(tmp_path / "run")
     asked = []
-    compare([run.path], scorer=lambda *a: asked.append(tuple(a[2])) or fake_scorer(*a))
-    assert set(asked) == {tuple(run.split().query("split == 'test'")["path"])}
+    found = compare(
+        [run.path], ensemble=5, scorer=lambda *a: asked.append((a[1]["trial_id"], *a[2])) or fake_scorer(*a)
+    )
+    test, val = (tuple(run.split().query(f"split == '{part}'")["path"]) for part in ("test", "val"))
+    assert {paths for _, *paths in map(tuple, asked) if tuple(paths) not in (test, val)} == set()
+    assert len(asked) == len(set(asked))
+    assert {trial for trial, *paths in asked if tuple(paths) == test} >= set(found.table["trial_id"]) - {
+        "ensemble"
+    }
 
 
 def test_published_figures_stand_beside_the_trials_that_repeat_them(found):
@@ -351,7 +358,7 @@ def test_a_changed_test_image_stops_the_comparison_before_anyone_looks(tmp_path)
     run = make_run(tmp_path / "run", images=True)
     first = run.split().query("split == 'test'")["path"].iloc[0]
     (tmp_path / "images" / first).unlink()
-    with pytest.raises(RunProblem, match="1 of 220 test images") as caught:
+    with pytest.raises(RunProblem, match="1 of 440 test and validation images") as caught:
         compare([run.path])
     assert first in str(caught.value)
     assert not (run.path / "test_scored.yaml").exists()

@@ -108,6 +108,21 @@ def test_its_members_stand_in_best_yaml_and_go_when_there_is_none(run, monkeypat
     assert read_best(run.path / "best.yaml").ensemble == ()
 
 
+def test_of_members_of_several_runs_no_best_yaml_tells_and_that_is_said(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tuner.evaluation.report.write_report", lambda *_, **__: ())
+    write_best(run, run.trials().to_dict("records")[0])
+    compare([run.path], scorer=noisy, ensemble=4)
+    assert read_best(run.path / "best.yaml").ensemble
+    other = make_run(tmp_path / "other")
+
+    def of_both(one, row, paths):
+        return noisy(one, {"number": int(row["number"]) + 1000 * (one.path.name == "other")}, paths)
+
+    found = compare([run.path, other.path], scorer=of_both, ensemble=5)
+    assert read_best(run.path / "best.yaml").ensemble == ()
+    assert "members are of several runs" in " ".join(found.warnings)
+
+
 def test_without_being_asked_nothing_is_looked_for_and_best_yaml_is_left_alone(run, monkeypatch):
     monkeypatch.setattr("tuner.evaluation.report.write_report", lambda *_, **__: ())
     write_best(run, run.trials().to_dict("records")[0])

@@ -41,6 +41,39 @@ def test_a_much_better_model_is_seen_and_an_equal_one_is_not(name):
     assert (same.difference, same.p_value, same.needed) == (0, 1, None)
 
 
+def test_recalls_in_another_order_are_no_difference():
+    """Their means differ in the last bit, of which no number of groups would be enough."""
+    labels = np.repeat([0, 1, 2], 40)
+
+    def right(*counts):
+        hits = np.concatenate([np.arange(40) < count for count in counts])
+        return Answers(labels, 3.0 * np.eye(3)[np.where(hits, labels, (labels + 1) % 3)])
+
+    balanced = METRICS["val_balanced_accuracy"]
+    first, second = right(20, 24, 24), right(24, 24, 20)
+    assert balanced.compute(first) != balanced.compute(second)
+    found = metric_test(balanced, first, second, np.arange(120) // 4)
+    assert (found.difference, found.needed) == (0.0, None)
+
+
+@pytest.mark.parametrize("name", ["val_balanced_accuracy", "val_macro_f1", "val_auroc", "val_accuracy"])
+def test_two_models_that_answer_alike_are_not_proved_equal(name):
+    first, _, codes = models(groups=20)
+    found = metric_test(METRICS[name], first, first, codes)
+    assert found.interval.low < -0.05
+    assert found.interval.high > 0.05
+
+
+def test_many_questions_leave_a_p_value_that_survives_their_correction():
+    metric = METRICS["val_sensitivity_at_95"]
+    first, second, codes = models(gain=3.0)
+    assert metric_test(metric, first, second, codes).p_value == pytest.approx(0.001)
+    assert metric_test(metric, first, second, codes, questions=55).p_value * 55 < 0.05
+    # Where it is clear that nothing is to be seen, nothing more is exchanged.
+    few = metric_test(metric, *models(seed=3)[:2], codes)
+    assert metric_test(metric, *models(seed=3)[:2], codes, questions=10**6).p_value == few.p_value > 0.1
+
+
 @pytest.mark.parametrize("metric", SMOOTH, ids=lambda metric: metric.name)
 def test_the_parts_of_the_groups_add_up_to_the_metric(metric):
     answers, _, codes = models()

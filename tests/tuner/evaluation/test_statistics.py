@@ -154,6 +154,11 @@ def test_the_interval_of_a_difference_covers_the_truth():
     assert 930 <= inside <= 975
 
 
+@pytest.mark.parametrize("difference", [0.0, 1e-16, float("nan")])
+def test_what_is_no_difference_needs_no_groups(difference):
+    assert needed_groups(difference, 0.04) is None
+
+
 def test_with_the_needed_groups_a_difference_is_found_four_times_in_five():
     rng = np.random.default_rng(2)
     first_only, second_only = 0.12, 0.04

@@ -3,8 +3,10 @@ import pytest
 from fake_run import CLASSES, fake_scorer, make_run
 
 from trainables.errors import UnknownName
+from tuner.evaluation.calibration import fit_temperature
 from tuner.evaluation.comparison import compare
 from tuner.evaluation.costs import decide, read_costs
+from tuner.evaluation.finalists import images_of
 from tuner.evaluation.scores import softmax
 from tuner.evaluation.table import main_rows
 from tuner.evaluation.tradeoffs import pareto_front
@@ -53,15 +55,19 @@ def test_costs_are_judged_like_the_searched_metric(run, costs, monkeypatch):
     monkeypatch.setattr("tuner.evaluation.report.write_report", lambda *_, **__: ())
     found = compare([run.path], scorer=fake_scorer, costs=costs)
     table, matrix = found.table, read_costs(costs, NAMES)
-    split = run.split()
-    test = split[split["split"] == "test"]
-    labels = np.array([NAMES.index(label) for label in test["label"]])
+    paths, labels, _ = images_of(run, "test")
+    val_paths, val_labels, val_groups = images_of(run, "val")
     rows = {row["trial_id"]: row for row in run.trials().to_dict("records")}
+    temperatures = []
     for row in table.to_dict("records"):
-        logits = fake_scorer(run, rows[row["trial_id"]], test["path"].tolist())
-        paid = matrix[labels, decide(softmax(logits), matrix)]
+        trial = rows[row["trial_id"]]
+        temperatures.append(fit_temperature(fake_scorer(run, trial, val_paths), val_labels, val_groups))
+        # As the exported model decides: after the temperature that validation gives.
+        probabilities = softmax(fake_scorer(run, trial, paths) / temperatures[-1])
+        paid = matrix[labels, decide(probabilities, matrix)]
         assert row["test_cost"] == pytest.approx(paid.mean())
         assert row["test_cost_low"] <= row["test_cost"] <= row["test_cost_high"]
+    assert max(abs(np.log(temperatures))) > 0.1
     assert table["cost_verdict"].iloc[0] == "best on validation"
     assert "cost" in set(found.pairs["metric"])
     assert "by cost" in main_rows(table)[0]

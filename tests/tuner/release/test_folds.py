@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,11 +10,13 @@ from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.comparison import compare
 from tuner.evaluation.finalists import choose_finalists
 from tuner.release import folds as module
+from tuner.release import nested
 from tuner.release.folds import assign_folds, check_folds, fold_answers
 from tuner.release.nested import _inner_split
 from tuner.release.seed_session import Retraining, SeedDemands, retrained
 from tuner.release.seeds import SeedResult
 from tuner.runs.best_trial import best_of
+from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
 
 
@@ -78,10 +81,26 @@ def test_every_image_is_answered_once_by_a_model_that_has_not_seen_its_group(run
 def test_what_a_fold_answered_is_kept_and_not_trained_again(run, trained):
     finalists, _ = choose_finalists([run], 1)
     first = fold_answers(finalists[:1], 3, session=None)
-    (run.path / "folds" / f"{finalists[0].key}.2of3.npy").unlink()
+    [kept] = (run.path / "folds").glob(f"{finalists[0].key}.2of3.*.npy")
+    kept.unlink()
     again = fold_answers(finalists[:1], 3, session=None)
     assert len(trained) == 4
     np.testing.assert_array_equal(first.logits[finalists[0].key], again.logits[finalists[0].key])
+
+
+def test_answers_to_other_folds_or_other_pictures_are_not_taken_for_these(run, trained):
+    """Two runs that share a given split may have different seeds, and so fold the same images differently."""
+    finalists, _ = choose_finalists([run], 1)
+    first = fold_answers(finalists[:1], 3, session=None)
+    run.update_record(seed=7)
+    again = fold_answers(finalists[:1], 3, session=None)
+    assert len(trained) == 6
+    key = finalists[0].key
+    assert not (first.logits[key] == again.logits[key]).all()
+    assert (again.logits[key].argmax(axis=1) == again.labels).sum() == len(again.labels) - 3
+    module.find_images().hashes[again.paths[0]] = "another picture"
+    fold_answers(finalists[:1], 3, session=None)
+    assert len(trained) == 9
 
 
 def test_a_finalist_that_diverges_in_a_fold_is_left_out(run, trained, monkeypatch):
@@ -95,6 +114,48 @@ def test_a_finalist_that_diverges_in_a_fold_is_left_out(run, trained, monkeypatc
     monkeypatch.setattr(module, "train_jobs", diverge)
     found = fold_answers(finalists[:2], 3, session=None)
     assert list(found.logits) == [finalists[1].key]
+
+
+def test_without_the_best_finalist_the_folds_say_of_which_they_are(run, trained):
+    def folds(finalists):
+        found = fold_answers(finalists, 3, None)
+        return replace(found, logits={key: found.logits[key] for key in list(found.logits)[1:]})
+
+    found = compare([run.path], scorer=fake_scorer, top=1, folds=folds)
+    assert found.folds.table["key"].tolist() == found.table["key"].tolist()[1:]
+    assert found.folds.sentences[0].startswith("Of the finalists that trained in every fold, ")
+    assert found.folds.remarks[0] == f"Left out, since a fold of it diverged: {found.table['label'].iloc[0]}."
+
+
+def test_an_ensemble_is_judged_in_the_folds_though_its_members_are_no_finalists(
+    tmp_path, trained, monkeypatch
+):
+    many = make_run(tmp_path / "many")
+    monkeypatch.setattr("tuner.evaluation.report.write_report", lambda *_, **__: ())
+
+    def noisy(run, row, paths):
+        random = np.random.default_rng([int(row["number"]), len(paths)])
+        return fake_scorer(run, row, paths) + 2.0 * random.normal(size=(len(paths), 3))
+
+    found = compare(
+        [many.path], scorer=noisy, top=1, ensemble=5, folds=lambda these: fold_answers(these, 3, None)
+    )
+    members = found.folds.evidence.finalists[-1].members
+    assert not set(members) <= set(found.table["key"])
+    assert found.folds.table["key"].tolist() == found.table["key"].tolist()
+
+
+def test_a_winner_of_a_search_that_diverges_is_not_passed_over(run, trained, monkeypatch):
+    monkeypatch.setattr("tuner.evaluation.report.write_report", lambda *_, **__: ())
+    found = compare(
+        [run.path],
+        scorer=fake_scorer,
+        top=1,
+        folds=lambda these: replace(fold_answers(these, 3, None), nested_lost=True),
+    )
+    said = " ".join(found.folds.remarks)
+    assert "a search inside a fold diverged" in said
+    assert "--nested measures" not in said
 
 
 def test_the_folds_stand_in_tables_words_and_page(run, trained, monkeypatch):
@@ -140,6 +201,77 @@ def test_a_search_inside_a_fold_never_sees_it_and_keeps_the_shares(run):
     low, middle, _ = run.record["data"]["fractions"]
     share = (inner["split"] == "val").sum() / (~held).sum()
     assert share == pytest.approx(middle / (low + middle), abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_inside_a_fold_validates_on_every_class_however_rare(run, seed):
+    rows = [
+        {"path": f"{name}/{i}/{k}", "label": name, "group": f"{name}{i}", "split": "train"}
+        for name, groups in (("a", 40), ("b", 40), ("rare", 6))
+        for i in range(groups)
+        for k in range(2)
+    ]
+    split = pd.DataFrame(rows)
+    run.update_record(seed=seed, data={**run.record["data"], "fractions": [0.8, 0.1, 0.1]})
+    fold = assign_folds(split, 5, seed)
+    for number in range(5):
+        inner = _inner_split(run, split, fold == number)
+        held = inner[inner["split"] != "test"].groupby("split")["label"].nunique()
+        assert held.to_dict() == {"train": 3, "val": 3}
+
+
+def test_a_class_that_no_search_inside_a_fold_could_validate_on_is_refused_before_any(run):
+    few = pd.DataFrame(
+        [
+            {"path": f"{name}{i}", "label": name, "group": f"{name}{i}", "split": "train"}
+            for name, groups in (("a", 9), ("rare", 2))
+            for i in range(groups)
+        ]
+    )
+    with pytest.raises(
+        RunProblem, match="too few groups to train and to validate a search inside every fold"
+    ):
+        _inner_split(run, few, assign_folds(few, 2, 0) == 0)
+
+
+@pytest.fixture
+def inner(run, monkeypatch):
+    """Searches inside folds replaced: they leave a run directory with the trials that they were asked for."""
+    asked = []
+
+    def search(outer, path, split, reporter):
+        made = make_run(path, samples=0)
+        made.write_split(split)
+        record = nested._record(dict(outer.record), split, path.name)
+        made.update_record(**{**record, "finished": "now"})
+        asked.append(path.name)
+        return SimpleNamespace(run=made, interrupted=False)
+
+    def go_on(path, samples, reporter):
+        asked.append((path.name, samples))
+        return SimpleNamespace(run=Run.open(path), interrupted=False)
+
+    monkeypatch.setattr(nested, "_search", search)
+    monkeypatch.setattr(nested, "resume", go_on)
+    return asked
+
+
+def test_searches_inside_folds_are_found_again_and_get_the_trials_that_the_run_got(run, inner):
+    nested.nested_searches(run, 2, Reporter())
+    nested.nested_searches(run, 2, Reporter())
+    assert inner == ["search-1of2", "search-2of2"]
+    run.update_record(settings={**run.record["settings"], "samples": 50})
+    nested.nested_searches(run, 2, Reporter())
+    assert inner[2:] == [("search-1of2", 32), ("search-2of2", 32)]
+
+
+def test_a_search_inside_a_fold_with_other_settings_is_refused(run, inner):
+    nested.nested_searches(run, 2, Reporter())
+    run.update_record(image_size=48)
+    with pytest.raises(
+        RunProblem, match=r"search-1of2 is a search with another image size .* remove that folder"
+    ):
+        nested.nested_searches(run, 2, Reporter())
 
 
 def test_nested_asks_for_one_run_and_for_five_folds_unless_told(run, tmp_path):

@@ -72,7 +72,7 @@ def test_compare_with_seeds_of_two_runs_pools_none_and_records_first(runs, looks
     monkeypatch.setattr(
         "tuner.cluster.session.ray_session", lambda demands: contextlib.nullcontext(SimpleNamespace())
     )
-    monkeypatch.setattr("tuner.evaluation.comparison.check_test_images", lambda run: None)
+    monkeypatch.setattr("tuner.evaluation.comparison.check_judges", lambda run: None)
     monkeypatch.setattr("tuner.evaluation.comparison.score_with_weights", fake_scorer)
     monkeypatch.setattr("tuner.evaluation.report.write_report", lambda *_, **__: ())
     paths = [str(run.path) for run in runs]

@@ -18,7 +18,7 @@ from tuner.evaluation.calibration import (
 from tuner.evaluation.conformal import conformal_sets, conformity_scores, needed_groups, thresholds
 from tuner.evaluation.costs import decide, incurred
 from tuner.evaluation.scores import softmax
-from tuner.evaluation.statistics import FloatArray, Interval, accuracy_interval
+from tuner.evaluation.statistics import FloatArray, Interval, accuracy_interval, cost_interval
 
 __all__ = [
     "ALPHA",
@@ -133,9 +133,9 @@ def costs_of(answers: Answers, temperature: float, matrix: FloatArray) -> dict[s
     return _change(
         Change(
             before=float(likeliest.mean()),
-            before_95=mean_interval(likeliest, answers.groups),
+            before_95=cost_interval(likeliest, matrix, answers.groups, answers.labels),
             after=float(cheapest.mean()),
-            after_95=mean_interval(cheapest, answers.groups),
+            after_95=cost_interval(cheapest, matrix, answers.groups, answers.labels),
             difference=float((cheapest - likeliest).mean()),
             difference_95=mean_interval(cheapest - likeliest, answers.groups),
         ),
