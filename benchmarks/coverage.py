@@ -2,6 +2,7 @@
 
     python benchmarks/coverage.py            python benchmarks/coverage.py --draws 200
     python benchmarks/coverage.py --tests    python benchmarks/coverage.py --selection
+    python benchmarks/coverage.py --searched
 
 Each design says how many groups of how many images a class has in the test set, how right a model is on each class,
 and how much the images of a group hang together. Logits are the class's own skill plus noise, of which a share is
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from paired_tests import print_tests
+from searched_intervals import print_searched
 from selected_folds import print_selection
 from simulated_answers import Design, Sample, simulate, skills
 
@@ -182,10 +184,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1, help="the design to begin with, counted from one")
     parser.add_argument("--tests", action="store_true", help="of the paired tests: false alarms and power")
     parser.add_argument("--selection", action="store_true", help="of folds over images that were chosen with")
+    parser.add_argument(
+        "--searched", action="store_true", help="of the intervals of other metrics and of costs"
+    )
     options = parser.parse_args()
     made = origin(" ".join(sys.argv[1:]))
-    if options.tests or options.selection:
-        (print_tests if options.tests else print_selection)(options.draws)
+    others = {"tests": print_tests, "selection": print_selection, "searched": print_searched}
+    if chosen := [show for name, show in others.items() if getattr(options, name)]:
+        chosen[0](options.draws)
         print(f"\n{made}", flush=True)
         return
     header = [

@@ -9,10 +9,10 @@ without any choice.
 
 import numpy as np
 from paired_tests import share
-from simulated_answers import Design, Sample, simulate, skills
+from simulated_answers import TEMPERATURE, Design, Sample, centre, simulate, skills
 
 from trainables.metrics import METRICS
-from tuner.evaluation.metric_tests import standard_error
+from tuner.evaluation.calibration import mean_interval
 from tuner.evaluation.scores import score_intervals
 
 DESIGN = Design((250, 250, 38), (0.95, 0.93, 0.9), 0.6)
@@ -82,17 +82,10 @@ def _search(gains: np.ndarray, skill: np.ndarray, rng: np.random.Generator) -> t
     # Trained again on other folds, the configuration keeps what its images and its quality make, not its luck.
     again = simulate(DESIGN, skill, rng, gains=[float(gains[chosen])])[0]
     shared = (samples[chosen].logits + again.logits) / 2
-    centre = _expected(samples[chosen], again)
-    folds = Sample(again.labels, centre + (shared - centre) * np.sqrt(2), groups)
+    middle = TEMPERATURE * centre(again.labels, skill, float(gains[chosen]))
+    folds = Sample(again.labels, middle + (shared - middle) * np.sqrt(2), groups)
     test = groups % TENTH == 1
     return chosen, folds, Sample(folds.labels[test], folds.logits[test], groups[test])
-
-
-def _expected(first: Sample, second: Sample) -> np.ndarray:
-    """The mean logits of each class, about which the noise lies."""
-    both = (first.logits + second.logits) / 2
-    kinds = np.eye(both.shape[1])[first.labels]
-    return kinds @ ((kinds.T @ both) / kinds.sum(axis=0)[:, None])
 
 
 def _accuracy(sample: Sample, seed: int) -> tuple[float, float, float]:
@@ -105,7 +98,9 @@ def _accuracy(sample: Sample, seed: int) -> tuple[float, float, float]:
 
 
 def _loss(sample: Sample, seed: int) -> tuple[float, float, float]:
-    metric = METRICS["val_loss"]
-    value = metric.compute(sample.answers())
-    half = 1.96 * standard_error(metric, sample.answers(), sample.groups, seed=seed)
-    return value, value - half, value + half
+    losses = METRICS["val_loss"].values
+    assert losses is not None
+    values = losses(sample.answers())
+    found = mean_interval(values, sample.groups)
+    assert found is not None
+    return float(values.mean()), found.low, found.high

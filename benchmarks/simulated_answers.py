@@ -99,15 +99,20 @@ def simulate(
             size=shared.shape
         )
 
-    offset = np.stack([_likeness(code, classes) for code in range(classes)]) + np.diag(skill)
     both = noise() if models > 1 else None
     gains, temperatures = gains or [0.0] * models, temperatures or [TEMPERATURE] * models
-    true = np.eye(classes)[labels]
     samples = []
     for gain, temperature in zip(gains, temperatures, strict=True):
         drawn = noise() if both is None else (both + noise()) / math.sqrt(2)
-        samples.append(Sample(labels, temperature * (drawn + offset[labels] + gain * true), groups))
+        samples.append(Sample(labels, temperature * (drawn + centre(labels, skill, gain)), groups))
     return samples
+
+
+def centre(labels: np.ndarray, skill: np.ndarray, gain: float = 0.0) -> np.ndarray:
+    """The logits [n, classes] about which the noise lies, before the temperature."""
+    classes = len(skill)
+    offset = np.stack([_likeness(code, classes) for code in range(classes)]) + np.diag(skill + gain)
+    return np.asarray(offset[labels])
 
 
 def _likeness(code: int, classes: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.evaluation.scores import why_no_interval
+from tuner.evaluation.table import amount
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,11 @@ def conclude(
     judges, where = ("images", "out of fold") if out_of_fold else ("test images", "on the test images")
     unit = f"{images} {judges} of {groups} groups" if evidence.grouped else f"{images} {judges}"
     by_accuracy = metric.name == "val_accuracy"
-    own = "" if by_accuracy else f" reaches {in_words(metric, best['test_value'])} {where} and"
+    own = (
+        ""
+        if by_accuracy
+        else f" reaches {in_words(metric, best['test_value'])}{_interval(metric, best)} {where} and"
+    )
     first = (
         f"{among}{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
         f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
@@ -156,6 +161,13 @@ def _needed(
         f" {int(top['groups_needed']):,} {kind}{unit} would be needed (80 % power, 5 % level);"
         f" there are {groups:,}."
     )
+
+
+def _interval(metric: "Metric", row: "pd.Series[Any]") -> str:
+    """The interval of the searched metric in brackets; empty where it has none."""
+    low, high = row["test_value_low"], row["test_value_high"]
+    unit = "" if metric.minimised else " %"
+    return "" if np.isnan(low) else f" (95 % interval {amount(metric, low)} to {amount(metric, high)}{unit})"
 
 
 def in_words(metric: "Metric", value: float) -> str:

@@ -10,6 +10,7 @@ from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE
 from tuner.evaluation.costs import decide, incurred
 from tuner.evaluation.evidence import Evidence
+from tuner.evaluation.metric_intervals import metric_interval
 from tuner.evaluation.metric_tests import metric_test
 from tuner.evaluation.scores import score, score_intervals
 from tuner.evaluation.statistics import FloatArray, cost_interval, holm
@@ -79,6 +80,9 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         row |= {"model": one.config.model, "strategy": one.config.strategy, "status": one.row["status"]}
         row |= {"best_epoch": one.row["best_epoch"], "metric": evidence.metric.name, "value": one.value}
         row |= {"test_value": evidence.metric.compute(answers)}
+        row |= _ends(
+            "test_value", metric_interval(evidence.metric, answers, evidence.groups, sure, seed=seed)
+        )
         row |= {f"test_{metric.stem}": metric.compute(answers) for metric in METRICS.values()}
         row |= _ends("test_accuracy", sure.accuracy) | _ends("image_accuracy", sure.image_accuracy)
         for name in ("balanced_accuracy", "macro_f1"):
@@ -112,7 +116,7 @@ def _cost(evidence: Evidence, key: str) -> dict[str, float]:
     answers = evidence.calibrated(key)
     paid = incurred(answers.labels, decide(answers.probabilities, evidence.costs), evidence.costs)
     return {"test_cost": float(paid.mean())} | _ends(
-        "test_cost", cost_interval(paid, evidence.costs, evidence.groups, evidence.labels)
+        "test_cost", cost_interval(paid, evidence.costs, evidence.groups)
     )
 
 

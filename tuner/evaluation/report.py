@@ -65,6 +65,8 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
 
 def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
     first, *rest = found.sentences
+    if found.folds is not None:
+        rest.append(f"In {found.folds.count} folds over all images: {found.folds.sentences[0]}")
     parts = [f'<p class="conclusion">{for_html(first)}</p>', bullets(rest)]
     if warnings:
         parts.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')

@@ -54,8 +54,8 @@ class ScoreIntervals:
 
     `alone` are the class numbers that have a single group; with any of these the averages over classes have no
     interval, since one group does not show how groups of its class differ. `auc` has one interval a class, None
-    where the class or the rest has fewer than two groups. The loss and the calibration error have none: nothing
-    that was tried holds the truth often enough on few groups.
+    where the class or the rest has fewer than two groups. The loss has its interval elsewhere, in `metric_interval`;
+    the calibration error of one model has none: nothing that was tried holds the truth often enough on few groups.
     """
 
     accuracy: Interval

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "amount",
+    "ends",
     "gap",
     "main_rows",
     "markdown",
@@ -50,7 +51,8 @@ def _searched(found: "pd.DataFrame", judges: str) -> list[Column]:
     """Who it is, and how it does by the metric of the search."""
     metric = METRICS[str(found["metric"].iloc[0])]
     test: list[Column] = [
-        (f"{judges} {metric.title}{unit(metric)}", lambda row: amount(metric, row["test_value"]))
+        (f"{judges} {metric.title}{unit(metric)}", lambda row: amount(metric, row["test_value"])),
+        ("95 %", lambda row: ends(metric, row["test_value_low"], row["test_value_high"])),
     ]
     return [
         ("", lambda row: str(row["rank"])),
@@ -100,6 +102,7 @@ def _costs(found: "pd.DataFrame", judges: str) -> list[Column]:
         columns += [
             ("ms an image", lambda row: f"{row['milliseconds']:.1f}"),
             ("MB", lambda row: f"{row['megabytes']:.0f}"),
+            ("million parameters", lambda row: f"{row['parameters'] / 1e6:.1f}"),
             ("Pareto", lambda row: "front" if row["pareto"] else ""),
         ]
     return columns
@@ -143,6 +146,11 @@ def unit(metric: Metric) -> str:
 def amount(metric: Metric, value: float) -> str:
     """A metric's value: a loss as it is, a share in percent; empty for NaN."""
     return number(value) if metric.minimised else points(value)
+
+
+def ends(metric: Metric, low: float, high: float) -> str:
+    """The interval of a metric; empty where it has none."""
+    return "" if math.isnan(low) else f"{amount(metric, low)} to {amount(metric, high)}"
 
 
 def gap(metric: Metric, value: float) -> str:

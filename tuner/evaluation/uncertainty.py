@@ -133,9 +133,9 @@ def costs_of(answers: Answers, temperature: float, matrix: FloatArray) -> dict[s
     return _change(
         Change(
             before=float(likeliest.mean()),
-            before_95=cost_interval(likeliest, matrix, answers.groups, answers.labels),
+            before_95=cost_interval(likeliest, matrix, answers.groups),
             after=float(cheapest.mean()),
-            after_95=cost_interval(cheapest, matrix, answers.groups, answers.labels),
+            after_95=cost_interval(cheapest, matrix, answers.groups),
             difference=float((cheapest - likeliest).mean()),
             difference_95=mean_interval(cheapest - likeliest, answers.groups),
         ),

@@ -16,12 +16,20 @@ from trainables.errors import RunProblem
 from tuner.evaluation.calibration import mean_interval
 from tuner.evaluation.running_cost import RunningCost, of_onnx
 from tuner.evaluation.statistics import FloatArray, Interval, paired_test
-from tuner.release.folder import INT8, METRICS_FILE, ONNX, ModelSpec, verify, write_json, write_manifest
+from tuner.release.folder import (
+    INT8,
+    INT8_RECORD,
+    METRICS_FILE,
+    ONNX,
+    ModelSpec,
+    verify,
+    write_json,
+    write_manifest,
+)
 from tuner.release.images import Images, find_images
 from tuner.release.predict import METADATA_KEY, Model, load_model
 from tuner.runs.best import read_best
 from tuner.runs.directory import write_atomically
-from tuner.runs.places import is_taken
 from tuner.tracking.reporter import Reporter
 
 __all__ = ["Difference", "Quantised", "difference", "quantise", "sentences", "write_int8"]
@@ -70,7 +78,7 @@ class Quantised:
 
 
 def quantise(folder: Path, data: Path | None = None, reporter: Reporter | None = None) -> Quantised:
-    """Write model.int8.onnx and int8.json into a model folder, from its model.onnx.
+    """Write model.int8.onnx and int8.json into a model folder, from its model.onnx, in place of earlier ones.
 
     The ranges come from training images. It is compared on the validation images, and if the model was trained on
     these also on the test images, unless it was trained on them too. `data` is where the images are, if not where
@@ -80,8 +88,6 @@ def quantise(folder: Path, data: Path | None = None, reporter: Reporter | None =
     """
     reporter = reporter or Reporter()
     verify(folder)
-    if is_taken(folder / INT8):
-        raise RunProblem(f"{folder / INT8} exists already; remove it to make it anew")
     best, metrics = read_best(folder / "best.yaml"), _read(folder / METRICS_FILE)
     images = find_images(best, folder / "best.yaml", reporter, data=data)
     if not images.same_split:
@@ -101,7 +107,7 @@ def quantise(folder: Path, data: Path | None = None, reporter: Reporter | None =
     before, after = (of_onnx(folder / name, parameters) for name in (ONNX, INT8))
     done = Quantised(folder / INT8, differences, before, after)
     told = {"calibration_images": len(chosen), **asdict(done), "path": INT8}
-    write_json(folder / "int8.json", told)
+    write_json(folder / INT8_RECORD, told)
     write_manifest(folder)
     return done
 

@@ -134,7 +134,7 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
     )
     _tell(plan, rules, reporter)
     if not config.final and images.same_split:
-        _note_scoring(best, reporter)
+        _note_scoring(best, [member.trial for member in members], reporter)
     return plan
 
 
@@ -288,13 +288,13 @@ def _alive(
     return tuple(alive)
 
 
-def _note_scoring(best: Best, reporter: Reporter) -> None:
-    """Record in the run, if it is still there, that its test images are about to be looked at."""
+def _note_scoring(best: Best, trials: Sequence[str], reporter: Reporter) -> None:
+    """Record in the run, if it is still there, that `trials` are about to see its test images."""
     from tuner.evaluation.finalists import note_scoring
 
     if (Path(best.run) / "run.yaml").is_file():
         try:
-            warning = note_scoring(Run.open(Path(best.run)), [best.trial], "retrain")
+            warning = note_scoring(Run.open(Path(best.run)), trials, "retrain")
         except OSError as error:
             warning = (
                 f"{best.run} can't be told that its test images are looked at ({error.strerror or error})"

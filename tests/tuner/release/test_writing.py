@@ -318,7 +318,13 @@ def test_eight_bits_are_compared_image_by_image_and_answer_almost_alike(single):
     said = " ".join(sentences(done))
     assert "(the model was trained on them, which hides a part of the loss)" in said
     assert f"{done.after.megabytes:.1f} MB instead of {done.before.megabytes:.1f}" in said
-    with pytest.raises(RunProblem, match=r"model\.int8\.onnx exists already; remove it"):
+    first = done.path.read_bytes()
+    assert quantise(single.folder).path.read_bytes() == first
+    done.path.unlink()
+    verify(single.folder)
+    assert quantise(single.folder).path.read_bytes() == first
+    done.path.write_bytes(first[:-1])
+    with pytest.raises(RunProblem, match=r"model\.int8\.onnx has been altered"):
         quantise(single.folder)
 
 
