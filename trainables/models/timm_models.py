@@ -47,19 +47,20 @@ def _build(name: str, pretrained: bool = False) -> nn.Module:
 
     settings: Any = timm.get_pretrained_cfg(name)
     if settings.fixed_input_size:
-        # Transformers then take images of any size, padded to whole patches; those that can't, say so.
-        ways: tuple[dict[str, Any], ...] = (
-            {"dynamic_img_size": True, "dynamic_img_pad": True},
-            {"dynamic_img_size": True},
-        )
-        for sizes in ways:
-            try:
-                network: nn.Module = timm.create_model(name, pretrained=pretrained, **sizes)
-                return network
-            except TypeError:
-                logging.getLogger(__name__).debug("%s does not take %s", name, ", ".join(sizes))
+        try:
+            return _padding(timm.create_model(name, pretrained=pretrained, dynamic_img_size=True))
+        except TypeError:
+            logging.getLogger(__name__).debug("%s does not take dynamic_img_size", name)
     plain: nn.Module = timm.create_model(name, pretrained=pretrained)
     return plain
+
+
+def _padding(network: nn.Module) -> nn.Module:
+    """The same, its images padded to whole patches where it can; Swin has no argument for that."""
+    patches: Any = getattr(network, "patch_embed", None)
+    if hasattr(patches, "dynamic_img_pad"):
+        patches.dynamic_img_pad = True
+    return network
 
 
 def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
