@@ -28,21 +28,26 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsUnavailable(f"--weights {str(path)!r}: no such file; give a file, 'imagenet' or 'none'")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _content(path)
+    except OSError as error:
+        raise WeightsUnavailable(f"{path} can't be read: {error.strerror or error}") from error
     except Exception as error:  # torch, pickle, zip and safetensors each raise kinds of their own
-        reason = str(error).strip().partition("\n")[0]
+        kind = "safetensors file" if path.suffix == ".safetensors" else "state dict of PyTorch"
         raise WeightsUnavailable(
-            f"{path} can't be read as weights ({reason});"
-            " give a state dict saved as .pt, .pth or .safetensors"
+            f"{path} is no {kind}, or a damaged one; give what model.state_dict() returns, saved as .pt, .pth or"
+            " .safetensors"
         ) from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsUnavailable(f"{path} holds no state dict; save model.state_dict(), not the model")
     return {key: value.float() if value.is_floating_point() else value for key, value in content.items()}
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_network(
