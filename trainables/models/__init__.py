@@ -211,7 +211,7 @@ def _state(name: str, origin: Source, weights: str) -> "Mapping[str, torch.Tenso
     if weights == "none":
         return None
     if weights == "imagenet":
-        return files.download(name, origin.pretrained)
+        return files.download(name, origin.pretrained, origin.cached)
     return files.read(Path(weights).expanduser())
 
 

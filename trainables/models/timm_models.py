@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
 
 
 def _available(settings: Any) -> bool:
-    if _cached(settings):
+    if _cached(settings) is not None:
         return True
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     if not _url(settings) or (settings.hf_hub_id and offline):
@@ -79,12 +80,13 @@ def _available(settings: Any) -> bool:
     return weights.reachable(_url(settings))
 
 
-def _cached(settings: Any) -> bool:
+def _cached(settings: Any) -> Path | None:
     if settings.hf_hub_id:
         from huggingface_hub import try_to_load_from_cache
 
-        return any(isinstance(try_to_load_from_cache(settings.hf_hub_id, file), str) for file in _FILES)
-    return bool(settings.url) and weights.cached(settings.url.rpartition("/")[2])
+        found = (try_to_load_from_cache(settings.hf_hub_id, file) for file in _FILES)
+        return next((Path(file) for file in found if isinstance(file, str)), None)
+    return weights.cached(settings.url.rpartition("/")[2]) if settings.url else None
 
 
 def _url(settings: Any) -> str:

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 from torch import Tensor
+from torchvision import models as torchvision_models
 
+from trainables import models
 from trainables.errors import WeightsUnavailable
 from trainables.models import weights as weight_files
 
@@ -25,6 +28,44 @@ def test_what_is_wrong_with_a_file_is_said_in_words(tmp_path: Path, suffix: str,
         weight_files.read(path)
     assert str(caught.value).startswith(f"{path} is no {kind}, or a damaged one; ")
     assert "(" not in str(caught.value).removeprefix(str(path)).replace("state_dict()", "")
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish"])
+def test_a_damaged_file_in_torch_s_cache_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    file = (
+        tmp_path / "hub" / "checkpoints" / torchvision_models.ResNet18_Weights.DEFAULT.url.rpartition("/")[2]
+    )
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(WeightsUnavailable) as caught:
+        models.create("resnet18", 3, weights="imagenet")
+    assert str(caught.value) == (
+        f"the cached weights of resnet18 are damaged; delete {file}, then fetch them again:"
+        " tuner weights --backbones resnet18 --fetch"
+    )
+
+
+def test_of_a_damaged_file_in_hugging_face_s_cache_the_one_that_the_link_leads_to_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    own = tmp_path / "models--timm--test_resnet.r160_in1k"
+    for folder in ("blobs", "refs", "snapshots/1a2b"):
+        (own / folder).mkdir(parents=True)
+    (own / "refs" / "main").write_text("1a2b", encoding="utf-8")
+    blob, link = own / "blobs" / "3c4d", own / "snapshots" / "1a2b" / "model.safetensors"
+    blob.write_bytes(b"P" * 3000)
+    link.symlink_to(blob)
+    # While the blob is there, no new one is fetched for a link that is gone.
+    with pytest.raises(WeightsUnavailable, match=f"timm:test_resnet are damaged; delete {blob}, then fetch"):
+        models.create("timm:test_resnet", 3, weights="imagenet")
+    assert models.weights_available("timm:test_resnet")
+    blob.unlink()
+    assert models.source("timm:test_resnet").cached() is None
 
 
 @pytest.fixture
