@@ -20,6 +20,7 @@ import numpy.typing as npt
 from trainables import models
 from trainables.errors import Diverged, TunerError, WeightsUnavailable
 from trainables.models.candidates import find
+from tuner.runs.hardware import hardware
 from tuner.tuning.group_statistics import grouped_folds, half_width
 
 if TYPE_CHECKING:
@@ -162,12 +163,15 @@ def _reason(error: Exception, image_size: int) -> str | None:
 def _kept_or_probed(
     name: str, images: ProbeImages, compute: "ComputeConfig", limit_bytes: int
 ) -> tuple[Probed, bool]:
-    """What is kept of an equal probe, or a new one; and whether it was kept."""
+    """What is kept of an equal probe on such a machine, or a new one; and whether it was kept."""
     from trainables.data import cache_home
     from trainables.frozen_features import FeatureCache
 
     features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
-    rest = (VERSION, features.key.digest, images.classes, images.seed, *_split_of(images))
+    here = hardware()
+    # Times are those of a processor and a GPU, wherever the folder of caches is mounted.
+    machine = (here["processor"], tuple(here["gpus"]))
+    rest = (VERSION, machine, features.key.digest, images.classes, images.seed, *_split_of(images))
     digest = hashlib.sha256(repr(rest).encode()).hexdigest()[:24]
     file = cache_home() / "probes" / f"{digest}.json"
     try:

@@ -1,4 +1,4 @@
-"""Candidates that can't be probed cost themselves, not the probe."""
+"""Candidates that can't be probed cost themselves, not the probe; what was timed belongs to this machine."""
 
 import json
 
@@ -101,3 +101,15 @@ def test_the_command_names_each_that_was_passed_over_with_its_reason(images):
     result = CliRunner().invoke(commands, asked)
     assert result.exit_code == 0
     assert f"note: passed over, {TOO_SMALL}: it fails at 16 px" in result.output
+
+
+def test_what_was_timed_on_another_processor_is_measured_anew(images, monkeypatch):
+    def probe():
+        return tuner.probe(images, backbones=GOOD, weights="none", image_size=32).again
+
+    assert (probe(), probe()) == (0, 1)
+    mine = probing.hardware()
+    monkeypatch.setattr(probing, "hardware", lambda: {**mine, "processor": "another"})
+    assert (probe(), probe()) == (0, 1)
+    monkeypatch.setattr(probing, "hardware", lambda: {**mine, "gpus": ["another"]})
+    assert probe() == 0
