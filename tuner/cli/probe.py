@@ -149,9 +149,6 @@ def render(found: "Probe") -> list[RenderableType]:
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
     if without:
         lines.append(Text(f"note: passed over, without weights: {', '.join(without)}", style="yellow"))
-    for name, reason in found.passed_over.items():
-        if reason != WITHOUT:
-            lines.append(Text(f"note: passed over, {name}: {reason}", style="yellow"))
     lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
     return [table, *lines]
 
