@@ -204,19 +204,22 @@ class FeatureCache:
     def _fill(
         self, data: "np.memmap[Any, Any]", mask: "np.memmap[Any, Any]", missing: Rows, compute: Compute
     ) -> None:
-        done = 0
+        done, finite = 0, np.zeros(len(missing), np.uint8)
 
         def fill(batch_size: int) -> None:
             nonlocal done
             self.batch_size = batch_size
             for features in compute(missing[done:]):
-                data[missing[done : done + len(features)]] = features.numpy()
+                part = slice(done, done + len(features))
+                data[missing[part]] = features.numpy()
+                finite[part] = features.isfinite().all(1).numpy()
                 done += len(features)
 
         in_smaller_batches(fill, self.batch_size)
-        # The features reach the disk before the mask vouches for them.
+        # The features reach the disk before the mask vouches for them, which it does not for NaN and infinity: what
+        # made them, a damaged file of weights for one, may be mended under its name.
         data.flush()
-        mask[missing] = 1
+        mask[missing] = finite
         mask.flush()
 
     def _evict(self, newest: Path) -> None:

@@ -135,7 +135,7 @@ def probe(
 
     `backbones` are "auto", "small", "all" or names; the `rows` of the result are `Probed`, the best first, and
     `passed_over` says why others are not among them. The test images are not read. Raises WeightsUnavailable if no
-    backbone has weights.
+    backbone has weights, InvalidValue if none can be probed.
 
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
     """

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pictures import trial_data
 
-from trainables import augmentations, strategies
+from trainables import augmentations, models, strategies
 from trainables.config import CONDITIONS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.frozen_features import FeatureCache, FeatureKey, _size_on_disk
@@ -141,6 +141,16 @@ def test_a_weights_file_that_changes_under_its_name_has_other_features(tmp_path)
     before = key(data, weights=str(file)).digest
     file.write_bytes(b"two")
     assert key(data, weights=str(file)).digest != before
+
+
+def test_features_that_are_not_finite_are_not_kept(tmp_path):
+    data = trial_data(tmp_path)
+    cache = feature_cache_of(data, tmp_path / "features")
+    sound, broken = (models.create("resnet18", 3).eval() for _ in range(2))
+    broken.backbone.conv1.weight.data.fill_(float("nan"))
+    assert cache.validation(broken, data.val_rows).isnan().all()
+    assert cache.validation(sound, data.val_rows).isfinite().all()
+    assert cache.validation(broken, data.val_rows).isfinite().all()
 
 
 def test_the_least_recently_used_features_are_evicted_beyond_the_limit(tmp_path):

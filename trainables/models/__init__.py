@@ -39,6 +39,7 @@ __all__ = [
 
 TIMM_PREFIX = "timm:"
 TIMM_MAX_STAGES = 6
+TAGS_SHOWN = 5
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SUPPORT = {"candidates", "classifier", "source", "torchvision_weights", "timm_models", "weights"}
 
@@ -96,7 +97,17 @@ def check(name: str) -> None:
         raise UserMistake(f"model {name!r} needs timm: pip install timm")
     import timm
 
-    if not timm.is_model(wanted):
+    try:
+        # None also for the names of earlier versions, which timm only keeps to tell today's.
+        settings = timm.get_pretrained_cfg(wanted) if timm.is_model(wanted) else None
+    except RuntimeError as error:
+        network, _, tag = wanted.partition(".")
+        tags = [name.partition(".")[2] for name in timm.list_models(network, include_tags=True)]
+        more = f" and {len(tags) - TAGS_SHOWN} more" if len(tags) > TAGS_SHOWN else ""
+        raise UnknownName(
+            f"no weights {tag!r} of timm model {network!r}; it has {', '.join(tags[:TAGS_SHOWN])}{more}"
+        ) from error
+    if settings is None:
         near = difflib.get_close_matches(wanted, timm.list_models(), n=3)
         hint = f"did you mean {', '.join(map(repr, near))}?" if near else "see timm.list_models()"
         raise UnknownName(f"unknown timm model {wanted!r}; {hint}")
@@ -200,7 +211,7 @@ def _state(name: str, origin: Source, weights: str) -> "Mapping[str, torch.Tenso
     if weights == "none":
         return None
     if weights == "imagenet":
-        return files.download(name, origin.pretrained)
+        return files.download(name, origin.pretrained, origin.cached)
     return files.read(Path(weights).expanduser())
 
 
@@ -220,8 +231,19 @@ def _build(origin: Source, seed: int, on_meta: bool) -> "torch.nn.Module":
 def _entry(name: str) -> _Entry:
     entries = _entries()
     if name not in entries:
+        if _timms(name):
+            raise UnknownName(f"unknown model {name!r}; did you mean {TIMM_PREFIX + name!r}?")
         raise UnknownName.of("model", name, [*entries, TIMM_PREFIX + "NAME"])
     return entries[name]
+
+
+def _timms(name: str) -> bool:
+    """Whether timm has a model of that name; False without timm."""
+    if importlib.util.find_spec("timm") is None:
+        return False
+    import timm
+
+    return bool(timm.is_model(name))
 
 
 def _entries() -> dict[str, _Entry]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from trainables.models.classifier import Stage
@@ -40,7 +42,7 @@ class Source:
     """Side of the images at which it is described: the only one that some networks of timm take."""
     url: str = ""
     """Where the pretrained weights are fetched from, where that is known."""
-    cached: Callable[[], bool] | None = None
-    """Whether they are on this machine already; None where nobody can say."""
+    cached: "Callable[[], Path | None] | None" = None
+    """Their file on this machine, None where there is none yet; no function where nobody can say."""
     on_meta: bool = True
     """Whether building on the meta device leaves nothing unset that a state dict does not fill."""

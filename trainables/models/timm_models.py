@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -47,19 +48,20 @@ def _build(name: str, pretrained: bool = False) -> nn.Module:
 
     settings: Any = timm.get_pretrained_cfg(name)
     if settings.fixed_input_size:
-        # Transformers then take images of any size, padded to whole patches; those that can't, say so.
-        ways: tuple[dict[str, Any], ...] = (
-            {"dynamic_img_size": True, "dynamic_img_pad": True},
-            {"dynamic_img_size": True},
-        )
-        for sizes in ways:
-            try:
-                network: nn.Module = timm.create_model(name, pretrained=pretrained, **sizes)
-                return network
-            except TypeError:
-                logging.getLogger(__name__).debug("%s does not take %s", name, ", ".join(sizes))
+        try:
+            return _padding(timm.create_model(name, pretrained=pretrained, dynamic_img_size=True))
+        except TypeError:
+            logging.getLogger(__name__).debug("%s does not take dynamic_img_size", name)
     plain: nn.Module = timm.create_model(name, pretrained=pretrained)
     return plain
+
+
+def _padding(network: nn.Module) -> nn.Module:
+    """The same, its images padded to whole patches where it can; Swin has no argument for that."""
+    patches: Any = getattr(network, "patch_embed", None)
+    if hasattr(patches, "dynamic_img_pad"):
+        patches.dynamic_img_pad = True
+    return network
 
 
 def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
@@ -70,7 +72,7 @@ def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
 
 
 def _available(settings: Any) -> bool:
-    if _cached(settings):
+    if _cached(settings) is not None:
         return True
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     if not _url(settings) or (settings.hf_hub_id and offline):
@@ -78,12 +80,13 @@ def _available(settings: Any) -> bool:
     return weights.reachable(_url(settings))
 
 
-def _cached(settings: Any) -> bool:
+def _cached(settings: Any) -> Path | None:
     if settings.hf_hub_id:
         from huggingface_hub import try_to_load_from_cache
 
-        return any(isinstance(try_to_load_from_cache(settings.hf_hub_id, file), str) for file in _FILES)
-    return bool(settings.url) and weights.cached(settings.url.rpartition("/")[2])
+        found = (try_to_load_from_cache(settings.hf_hub_id, file) for file in _FILES)
+        return next((Path(file) for file in found if isinstance(file, str)), None)
+    return weights.cached(settings.url.rpartition("/")[2]) if settings.url else None
 
 
 def _url(settings: Any) -> str:

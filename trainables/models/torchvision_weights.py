@@ -1,6 +1,7 @@
 """Pretrained weights through torchvision's weights API."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from trainables.models import weights
@@ -12,11 +13,11 @@ def fetch(enum: Any) -> Mapping[str, Any]:
     return state
 
 
-def cached(enum: Any) -> bool:
-    """Whether the file of a torchvision weights enum's member is in torch.hub's cache."""
+def cached(enum: Any) -> Path | None:
+    """The file of a torchvision weights enum's member in torch.hub's cache; None if it is not there."""
     return weights.cached(enum.url.rpartition("/")[2])
 
 
 def available(enum: Any) -> bool:
     """Whether the file of a torchvision weights enum's member is cached, or its address answers."""
-    return cached(enum) or weights.reachable(enum.url)
+    return cached(enum) is not None or weights.reachable(enum.url)

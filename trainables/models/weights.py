@@ -28,21 +28,26 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsUnavailable(f"--weights {str(path)!r}: no such file; give a file, 'imagenet' or 'none'")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _content(path)
+    except OSError as error:
+        raise WeightsUnavailable(f"{path} can't be read: {error.strerror or error}") from error
     except Exception as error:  # torch, pickle, zip and safetensors each raise kinds of their own
-        reason = str(error).strip().partition("\n")[0]
+        kind = "safetensors file" if path.suffix == ".safetensors" else "state dict of PyTorch"
         raise WeightsUnavailable(
-            f"{path} can't be read as weights ({reason});"
-            " give a state dict saved as .pt, .pth or .safetensors"
+            f"{path} is no {kind}, or a damaged one; give what model.state_dict() returns, saved as .pt, .pth or"
+            " .safetensors"
         ) from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsUnavailable(f"{path} holds no state dict; save model.state_dict(), not the model")
     return {key: value.float() if value.is_floating_point() else value for key, value in content.items()}
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_network(
@@ -106,13 +111,25 @@ def _listed(what: str, keys: list[str]) -> Iterable[str]:
         yield f"{len(keys)} {what}: {', '.join(keys[:_SHOWN])}{more}"
 
 
-def download(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-    """What `fetch` returns; raises WeightsUnavailable with the ways out if it can't."""
+def download(
+    name: str, fetch: Callable[[], Mapping[str, Tensor]], cached: Callable[[], Path | None] | None = None
+) -> Mapping[str, Tensor]:
+    """What `fetch` returns; raises WeightsUnavailable with the ways out if it can't.
+
+    `cached` gives the file that `fetch` reads if it is on this machine, which is named where it is damaged.
+    """
     try:
         # torch.hub announces a download on stdout, where tables and records go.
         with contextlib.redirect_stdout(io.StringIO()):
             return fetch()
     except Exception as error:  # urllib, http, ssl, huggingface_hub and hash checks raise kinds of their own
+        file = None if cached is None else cached()
+        if file is not None and _damaged(file):
+            # huggingface_hub's file is a link; one that is deleted is made again to what it led to.
+            raise WeightsUnavailable(
+                f"the cached weights of {name} are damaged; delete {file.resolve()}, then fetch them again:"
+                f" tuner weights --backbones {name} --fetch"
+            ) from error
         reason = str(error).strip().partition("\n")[0][:200]
         raise WeightsUnavailable(
             f"pretrained weights of {name} are neither cached nor downloadable"
@@ -121,9 +138,20 @@ def download(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[st
         ) from error
 
 
-def cached(file_name: str) -> bool:
-    """Whether torch.hub has `file_name` already; TORCH_HOME is respected."""
-    return (Path(torch.hub.get_dir()) / "checkpoints" / file_name).is_file()
+def _damaged(file: Path) -> bool:
+    try:
+        _content(file)
+    except OSError:
+        return False
+    except Exception:  # as in `read`
+        return True
+    return False
+
+
+def cached(file_name: str) -> Path | None:
+    """Where torch.hub has `file_name`; None if it does not. TORCH_HOME is respected."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / file_name
+    return file if file.is_file() else None
 
 
 def reachable(url: str) -> bool:

@@ -118,7 +118,7 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
 def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
     from tuner.tracking.reporter import clock
-    from tuner.tuning.probe import advised, tied
+    from tuner.tuning.probe import WITHOUT, advised, tied
     from tuner.tuning.probing import ms
 
     alike = tied(found)
@@ -146,9 +146,9 @@ def render(found: "Probe") -> list[RenderableType]:
             f" in {clock(found.seconds)}; ms: one image on one thread"
         )
     ]
-    if found.passed_over:
-        names = ", ".join(found.passed_over)
-        lines.append(Text(f"note: passed over, without weights: {names}", style="yellow"))
+    without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
+    if without:
+        lines.append(Text(f"note: passed over, without weights: {', '.join(without)}", style="yellow"))
     lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
     return [table, *lines]
 

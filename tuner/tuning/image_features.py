@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables import models
-from trainables.errors import WeightsUnavailable
+from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
@@ -58,7 +58,10 @@ def usable_backbone(config: SearchConfig, reporter: Reporter) -> tuple[str, str]
 def image_features(
     config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
 ) -> ImageFeatures:
-    """The features of every image of `scan` from `backbone`, a model's name and its weights; hashes for None."""
+    """The features of every image of `scan` from `backbone`, a model's name and its weights; hashes for None.
+
+    Raises InvalidValue for features that are not finite.
+    """
     started = time.perf_counter()
     paths = [image.path for image in scan.images]
     if backbone is None:
@@ -81,7 +84,14 @@ def image_features(
             parts.append(features.validation(classifier, rows[start : start + 512]).numpy())
             if progress is not None:
                 progress(min(start + 512, len(rows)), len(rows))
-    return ImageFeatures(np.concatenate(parts), backbone[0], time.perf_counter() - started)
+    found = np.concatenate(parts)
+    odd = int((~np.isfinite(found).all(1)).sum())
+    if odd:
+        raise InvalidValue(
+            f"features of {odd} images from {backbone[0]} are not finite in {features.key.precision}; use other"
+            " weights, or --precision fp32 if these are sound"
+        )
+    return ImageFeatures(found, backbone[0], time.perf_counter() - started)
 
 
 def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None) -> float:

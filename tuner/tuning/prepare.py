@@ -1,6 +1,7 @@
 """From what a person typed to a run that can start: space checked, data split and cached, run directory made."""
 
 import dataclasses
+import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -88,12 +89,17 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
         # The probe's time is the search's time.
         config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
     run = Run.create(path, _record(config, settings, with_groups_file(found, path), storage))
-    if probe is not None:
-        run.write_probe(probe.document())
-    if found.similar is not None:
-        write_groups(found.similar, path / SIMILAR)
-    run.write_split(found.split)
-    run.write_images(found.hashes)
+    try:
+        if probe is not None:
+            run.write_probe(probe.document())
+        if found.similar is not None:
+            write_groups(found.similar, path / SIMILAR)
+        run.write_split(found.split)
+        run.write_images(found.hashes)
+    except BaseException:
+        # Half a run can't be resumed, but would hold its name.
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     reporter.line(f"run {run.path}")
     return prepared_from(run, settings.space, cache)
 

@@ -80,7 +80,8 @@ def backbones_of(wanted: str, device: str) -> tuple[str, ...]:
 def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | None = None) -> Probe:
     """Probe the candidates `backbones` on the images of `config`; raises UserMistake for whatever a person can mend.
 
-    Raises WeightsUnavailable, with the ways out, if no candidate has weights; before any image is read.
+    Raises WeightsUnavailable, with the ways out, if no candidate has weights, before any image is read; InvalidValue if
+    none can be probed.
     """
     from trainables.inference import best_device
 
@@ -99,7 +100,8 @@ def probe_images(
 ) -> Probe:
     """Probe the models that `weights` names on images that are split already.
 
-    What computes on a GPU is a process of its own, and over when the search begins.
+    One that can't be probed is passed over with the reason; raises InvalidValue if none can. What computes on a GPU is
+    a process of its own, and over when the search begins.
     """
     from trainables.inference import best_device
 
@@ -113,20 +115,27 @@ def probe_images(
         for name, origin in weights.items()
     ]
     results = map(probe_one, jobs) if best_device().type == "cpu" else results_apart(probe_one, jobs)
-    rows, again, precision = [], 0, config.precision
+    rows, failed, again, precision = [], {}, 0, config.precision
     with reporter.progress("probing backbones") as progress:
-        for number, (name, (row, kept, used)) in enumerate(zip(weights, results, strict=True)):
+        for number, (name, (shown, kept, used)) in enumerate(zip(weights, results, strict=True)):
             again, precision = again + kept, used
-            rows.append(row)
-            reporter.line(
-                f"{name}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image"
-                + (", kept from an earlier probe" if kept else f", probed in {clock(row.seconds)}")
-            )
+            if isinstance(shown, Probed):
+                rows.append(shown)
+                reporter.line(
+                    f"{name}: log loss {shown.log_loss:.4f}, {shown.milliseconds:.1f} ms an image"
+                    + (", kept from an earlier probe" if kept else f", probed in {clock(shown.seconds)}")
+                )
+            else:
+                failed[name] = shown
+                reporter.warn(f"{name} is passed over: {shown}")
             if progress is not None:
                 progress(number + 1, len(weights))
+    if not rows:
+        name, reason = next(iter(failed.items()))
+        raise InvalidValue(f"none of the {len(weights)} backbones can be probed; {name}: {reason}")
     return Probe(
         rows=tuple(sorted(rows, key=lambda one: one.log_loss)),
-        passed_over=passed_over,
+        passed_over={**passed_over, **failed},
         groups=tuple(images.val_groups),
         images={part: int((found.split["split"] == part).sum()) for part in ("train", "val")},
         image_size=image_size,

@@ -1,11 +1,13 @@
 """The linear probe of one backbone: its frozen features, a penalty chosen in the training images, scores of validation.
 
-Runs in the process that asks, or on a GPU in one of its own. What it found is kept for the next probe of the images.
+Runs in the process that asks, or on a GPU in one of its own. What it found is kept for the next probe of the images; a
+candidate that fails is no reason to fail.
 """
 
 import dataclasses
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables import models
+from trainables.errors import Diverged, TunerError, WeightsUnavailable
 from trainables.models.candidates import find
+from tuner.runs.hardware import hardware
 from tuner.tuning.group_statistics import grouped_folds, half_width
 
 if TYPE_CHECKING:
@@ -118,10 +122,14 @@ class ProbeJob:
     limit_bytes: int
 
 
-def probe_one(job: ProbeJob) -> tuple[Probed, bool, str]:
-    """What the probe of `job` showed, whether it was kept from before, and the precision it computed in."""
+def probe_one(job: ProbeJob) -> tuple[Probed | str, bool, str]:
+    """What the probe of `job` showed, whether it was kept from before, and the precision it computed in.
+
+    The first is the reason, in one line, where the candidate can't be probed. Raises what is not its fault.
+    """
     import torch
 
+    from trainables.device_errors import release_memory
     from trainables.inference import best_device, choose_precision
     from trainables.setting import ComputeConfig
     from trainables.worker import as_worker
@@ -130,19 +138,40 @@ def probe_one(job: ProbeJob) -> tuple[Probed, bool, str]:
     precision = choose_precision(job.precision, device)
     compute = ComputeConfig(job.image_size, job.weights, precision, job.images.seed, device=device)
     with as_worker(torch.get_num_threads()):
-        row, kept = _kept_or_probed(job.model, job.images, compute, job.limit_bytes)
-    return row, kept, precision
+        try:
+            return *_kept_or_probed(job.model, job.images, compute, job.limit_bytes), precision
+        except Exception as error:  # timm's networks raise kinds of their own
+            reason = _reason(error, job.image_size)
+            if reason is None:
+                raise
+        release_memory()
+    return reason, False, precision
+
+
+def _reason(error: Exception, image_size: int) -> str | None:
+    """Why a candidate that raised `error` can't be probed, in one line; None if that was not its fault."""
+    from trainables.device_errors import breaks_process
+
+    if isinstance(error, (Diverged, WeightsUnavailable)):
+        return str(error)
+    if isinstance(error, (OSError, TunerError)) or breaks_process(error):
+        return None
+    first = str(error).strip().partition("\n")[0]
+    return f"it fails at {image_size} px ({type(error).__name__}: {first})"
 
 
 def _kept_or_probed(
     name: str, images: ProbeImages, compute: "ComputeConfig", limit_bytes: int
 ) -> tuple[Probed, bool]:
-    """What is kept of an equal probe, or a new one; and whether it was kept."""
+    """What is kept of an equal probe on such a machine, or a new one; and whether it was kept."""
     from trainables.data import cache_home
     from trainables.frozen_features import FeatureCache
 
     features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
-    rest = (VERSION, features.key.digest, images.classes, images.seed, *_split_of(images))
+    here = hardware()
+    # Times are those of a processor and a GPU, wherever the folder of caches is mounted.
+    machine = (here["processor"], tuple(here["gpus"]))
+    rest = (VERSION, machine, features.key.digest, images.classes, images.seed, *_split_of(images))
     digest = hashlib.sha256(repr(rest).encode()).hexdigest()[:24]
     file = cache_home() / "probes" / f"{digest}.json"
     try:
@@ -169,6 +198,7 @@ def _split_of(images: ProbeImages) -> tuple[str, ...]:
 
 
 def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: Any) -> Probed:
+    """The probe itself; raises Diverged where features or loss are not finite."""
     import torch
     from torch.nn import functional as F
 
@@ -183,11 +213,16 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     classifier = placed(classifier, compute.device).eval()
     on_gpu = _gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
     train, val = (features.validation(classifier, rows) for rows in (images.train_rows, images.val_rows))
+    odd = sum(int((~part.isfinite().all(1)).sum()) for part in (train, val))
+    if odd:
+        raise Diverged(f"its features of {odd} images are not finite in {compute.precision}")
     labels, truth = torch.from_numpy(images.train_labels), torch.from_numpy(images.val_labels)
     folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
     l2, _ = choose_l2(train, labels, len(images.classes), folds)
     logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
     scores = score_logits(logits, truth)
+    if not math.isfinite(scores["val_loss"]):
+        raise Diverged("its log loss is not finite")
     losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
     half = half_width(losses, images.val_groups)
     known = find(name)

@@ -64,5 +64,5 @@ def _weights(name: str, folder: Path | None) -> Weights:
     file = None if folder is None else models.weights_file(folder, name)
     if file is not None:
         return Weights(name, 4 * count / 1e6, "in the folder", str(file))
-    here = origin.cached is not None and origin.cached()
+    here = origin.cached is not None and origin.cached() is not None
     return Weights(name, 4 * count / 1e6, "cached" if here else "not here", origin.url)

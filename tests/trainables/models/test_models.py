@@ -1,8 +1,5 @@
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -214,7 +211,7 @@ def test_a_file_that_holds_no_state_dict_is_refused(
 ):
     path = tmp_path / "bad.pt"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(WeightsUnavailable, match=r"bad\.pt"):
+    with pytest.raises(WeightsUnavailable, match=r"bad\.pt .*no state dict"):
         models.create(SMALL, 3, weights=str(path))
     assert capsys.readouterr().out == ""
 
@@ -229,7 +226,25 @@ def test_unknown_names_are_answered_with_near_ones():
         models.check("googelnet")
     with pytest.raises(UnknownName, match="tf_efficientnet_lite0"):
         models.check("timm:tf_eficientnet_lite0")
+    with pytest.raises(UnknownName, match=r"unknown timm model 'vit_base_patch16_224_in21k'; did you mean"):
+        models.check("timm:vit_base_patch16_224_in21k")
     models.check(MODEL)
+
+
+def test_a_tag_that_nobody_trained_is_answered_with_those_there_are():
+    with pytest.raises(
+        UnknownName, match=r"no weights 'nope' of timm model 'resnet18'; it has a1_in1k, .* 2 more$"
+    ):
+        models.check("timm:resnet18.nope")
+    with pytest.raises(UnknownName, match=r"it has in1k$"):
+        models.source(f"{MODEL}.in21k")
+    models.check(f"{MODEL}.in1k")
+
+
+@pytest.mark.parametrize("name", [MODEL, f"{MODEL}.in1k"])
+def test_a_model_of_timms_without_its_prefix_is_answered_with_it(name: str):
+    with pytest.raises(UnknownName, match=f"did you mean '{name}'"):
+        models.check(name.removeprefix("timm:"))
 
 
 def test_a_timm_model_without_timm_says_what_to_install():
@@ -260,41 +275,6 @@ def test_cached_imagenet_weights_are_found_and_loaded_quietly(
     classifier = models.create(SMALL, 3, weights="imagenet")
     assert torch.equal(classifier.backbone.conv1.weight, resnet_state["conv1.weight"])
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    class Answer(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(200 if self.path == "/there" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-        running.shutdown()
-        thread.join()
-
-
-def test_a_file_is_reachable_only_if_its_server_has_it(server: str):
-    assert weight_files.reachable(f"{server}/there")
-    assert not weight_files.reachable(f"{server}/elsewhere")
-    assert not weight_files.reachable("http://127.0.0.1:1/there")
-
-
-def test_weights_that_can_not_be_had_name_the_ways_out():
-    def refuse() -> dict[str, Tensor]:
-        raise OSError("no route to host\nsecond line")
-
-    with pytest.raises(WeightsUnavailable) as caught:
-        weight_files.download("resnet18", refuse)
-    for way in ("resnet18", "no route to host", "--weights none", "--weights FILE", "TORCH_HOME"):
-        assert way in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_vision_transformer_of_timm_takes_small_images_and_has_its_loose_parameters_in_the_first_stage():

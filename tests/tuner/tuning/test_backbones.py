@@ -91,6 +91,16 @@ def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(fo
     assert prepared.weights == str(folder / "weights")
 
 
+def test_a_run_that_can_not_be_prepared_leaves_its_name_free(folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Run, "write_images", full)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(config_of(folder, models=("resnet18",)))
+    assert not (folder / "run").exists()
+
+
 def test_models_that_are_named_are_not_probed(folder, monkeypatch):
     monkeypatch.setattr(backbones, "probe_images", lambda *_: pytest.fail("probed"))
     prepared = prepare(config_of(folder, models=("resnet18",)))

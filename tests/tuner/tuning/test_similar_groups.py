@@ -85,6 +85,16 @@ def test_a_backbone_s_features_find_the_views_of_a_scene(scenes, tmp_path):
     assert recall > 0.7
 
 
+def test_features_that_are_no_numbers_are_no_likeness(scenes, tmp_path):
+    folder, truth = scenes
+    state = models.create("resnet18", 2).backbone.state_dict()
+    state["conv1.weight"].fill_(float("nan"))
+    torch.save(state, tmp_path / "resnet18.pt")
+    config = SearchConfig(space="", data=folder, image_size=64, weights_dir=tmp_path, backbones="resnet18")
+    with pytest.raises(InvalidValue, match=f"features of {len(truth)} images from resnet18 are not finite"):
+        find_similar(config, scan(folder), Reporter())
+
+
 def test_without_weights_a_hash_stands_in_unless_a_backbone_was_named(scenes, monkeypatch):
     monkeypatch.setattr(models, "weights_available", lambda name: False)
     folder, _ = scenes
