@@ -1,5 +1,6 @@
 """The section of the report on the probe that chose a search's backbones."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,27 +39,33 @@ def backbones_section(runs: Sequence[Run], pictures: "Sequence[Picture]") -> lis
             f"Linear probes on frozen features of {images['train']:,} training images of {document['image_size']} px,"
             f" scored on {images['val']:,} validation images; 95 % over groups; one image on one thread"
         )
-        parts.append(table(HEADER, backbone_rows(document), caption))
-        over = [row["model"] for row in document["passed_over"]]
-        if over:
+        tried = Counter(str(name) for name in run.trials()["model"])
+        parts.append(table(HEADER, backbone_rows(document, tried), caption))
+        reasons: dict[str, list[str]] = {}
+        for row in document["passed_over"]:
+            reasons.setdefault(str(row["reason"]), []).append(str(row["model"]))
+        for reason, over in reasons.items():
             parts.append(
-                f'<p class="note">{for_html("Passed over, without weights: " + ", ".join(over))}.</p>'
+                f'<p class="note">{for_html(f"Passed over ({reason})")}: {for_html(", ".join(over))}.</p>'
             )
     if not parts:
         return []
     note = (
-        '<p class="note">The best two and the cheapest that is tied with the best were fine-tuned. They were chosen on'
-        " the validation images, by which trials are chosen too; the test images had no part in it.</p>"
+        '<p class="note">The search may fine-tune the best two and the cheapest that is tied with the best; how many'
+        " trials each had stands in the table. They were chosen on the validation images, as trials are;"
+        " the test images had no part.</p>"
     )
     return [section("Backbones", *parts, note, *map(figure, pictures))]
 
 
-def backbone_rows(document: Mapping[str, Any]) -> list[list[str]]:
-    """Cells of the table, one row a backbone."""
+def backbone_rows(document: Mapping[str, Any], tried: Mapping[str, int]) -> list[list[str]]:
+    """Cells of the table, one row a backbone; `tried` counts the trials of each."""
     advised = set(document["advised"])
     rows = []
     for row in document["backbones"]:
-        words = ["fine-tuned"] if row["model"] in advised else []
+        count = tried.get(row["model"], 0)
+        words = [f"in {count} trial{'' if count == 1 else 's'}"] if count else []
+        words += ["advised, not tried"] if row["model"] in advised and not count else []
         words += (
             ["tied with the best"] if row["tied_with_best"] and row is not document["backbones"][0] else []
         )

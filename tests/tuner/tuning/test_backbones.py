@@ -138,11 +138,11 @@ def test_the_report_has_the_probe_s_table_and_picture(tmp_path):
         },
         **{"high": 0.2, "accuracy": 0.9, "balanced_accuracy": 0.875, "seconds": 3.0, "tied_with_best": True},
     }
-    other = {**row, "model": "vgg16", "log_loss": 0.5, "low": None, "high": None, "licence": None}
+    other = {**row, "model": "googlenet", "log_loss": 0.5, "low": None, "high": None, "licence": None}
     document = {
         "backbones": [row, other],
         "advised": ["resnet18"],
-        "passed_over": [{"model": "googlenet", "reason": "no weights"}],
+        "passed_over": [{"model": "vgg16", "reason": "no weights"}],
         "images": {"train": 1000, "val": 200},
         "image_size": 96,
         "precision": "fp32",
@@ -156,4 +156,8 @@ def test_the_report_has_the_probe_s_table_and_picture(tmp_path):
     assert all(
         text in page for text in ("0.1234", "0.050 to 0.200", "tied with the best", "googlenet", "8.2")
     )
+    # What the search did with them is counted, not supposed.
+    assert "<td>advised, not tried</td>" in page
+    assert f"in {len(run.trials())} trials, tied with the best" in page
+    assert "Passed over (no weights): vgg16." in page
     assert (found.out / "figures" / "backbones.png").exists()

@@ -108,7 +108,9 @@ def _add_search(album: _Album, run: Run, ending: str, seed: int) -> list[str]:
         )
         album.add(f"rungs{ending}", "search", f"Rung survival by strategy{name}", caption, rungs)
     if document := run.probe():
-        caption = "Blue ones were fine-tuned. Intervals of 95 % over groups of validation images."
+        caption = (
+            "The search may fine-tune the blue ones. Intervals of 95 % over groups of validation images."
+        )
         album.add(
             f"backbones{ending}", "backbones", f"Probed backbones{name}", caption, backbones.probed(document)
         )
