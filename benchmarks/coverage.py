@@ -133,7 +133,7 @@ def measure(design: Design, draws: int, seed: int) -> list[list[str]]:
     ends, truth = np.stack(found, axis=1), np.array(truths)
     rows = []
     for metric, name in enumerate(METRICS):
-        cells = [cell for part in ends for cell in _cells(part[:, metric], truth[:, metric])]
+        cells = [cell for part in ends for cell in _cells(part[:, metric], truth[:, metric], name)]
         rows.append([design.name if metric == 0 else "", name, *cells])
     return [*rows, ["", "paired test: alarms at 5 %", _share(alarms, draws), "", "", ""]]
 
@@ -145,9 +145,9 @@ def _ours(sample: Sample, seed: int) -> np.ndarray:
     return np.array([(np.nan, np.nan) if one is None else (one.low, one.high) for one in parts])
 
 
-def _cells(ends: np.ndarray, truth: np.ndarray) -> list[str]:
+def _cells(ends: np.ndarray, truth: np.ndarray, name: str) -> list[str]:
     if np.isnan(ends).all():
-        return ["none given", ""]
+        return ["not here" if name == "log loss" else "none given", ""]
     inside = int(((ends[:, 0] <= truth) & (truth <= ends[:, 1])).sum())
     return [_share(inside, len(ends)), f"{np.nanmean(ends[:, 1] - ends[:, 0]):.3f}"]
 

@@ -126,3 +126,21 @@ def test_mistakes_whose_files_are_gone_are_still_described(report):
     _, page = report
     assert any(", taken for " in text for text in page.text)
     assert "image not found" in page.text
+
+
+def test_the_page_says_how_far_the_probabilities_can_be_believed(report):
+    """Of the chosen finalist, by the temperature and the sets that its validation images give."""
+    _, page = report
+    text = " ".join(page.text)
+    section = text[text.rindex("How far to believe the probabilities") :]
+    for words in (
+        "Temperature ",
+        "log loss ",
+        " before, ",
+        " after the temperature",
+        "calibration error: mean distance",
+    ):
+        assert words in section
+    assert "sets at --alpha 0.1 hold the truth of" in section.lower()
+    for caption in ("Sets at --alpha 0.1", "Sizes of the sets", "With --min-confidence"):
+        assert caption in section
