@@ -1,6 +1,6 @@
 """Backbones worth probing: what `tuner probe` tries by default. One entry a backbone; no torch, no timm.
 
-Chosen over the families that comparisons at little data find strong, from 4 to 89 million parameters. Evidence:
+Chosen over the families that comparisons at little data find strong, from 2 to 89 million parameters. Evidence:
 
 - Goldblum et al. 2023 (Battle of the Backbones): supervised ConvNeXt and Swin pretrained on ImageNet-21k lead over most
   tasks, small ConvNeXt among the small; self-supervised ViTs follow.
@@ -35,6 +35,7 @@ class Candidate(NamedTuple):
 
 
 CANDIDATES = (
+    Candidate("timm:mobilenetv4_conv_small_050.e3000_r224_in1k", "MobileNetV4", 2.2, 224, "apache-2.0", 5),
     Candidate("timm:convnext_atto.d2_in1k", "ConvNeXt", 3.7, 224, "apache-2.0", 4),
     Candidate("timm:mobilenetv4_conv_small.e2400_r224_in1k", "MobileNetV4", 3.8, 224, "apache-2.0", 5),
     Candidate("timm:tf_efficientnet_lite0.in1k", "EfficientNet-Lite", 4.7, 224, "apache-2.0", 5),
