@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from fake_run import fake_scorer, make_run
+from fake_run import fake_scorer, make_run, paint_only
 from pictures import write_pictures
 from tiny import epoch, store, write_space
 
@@ -184,6 +184,7 @@ def test_the_status_of_a_running_search_has_its_living_and_its_ended_trials(tmp_
 
 
 def test_compare(run, monkeypatch, tmp_path):
+    paint_only(monkeypatch)
     monkeypatch.setattr(comparison, "score_with_weights", fake_scorer)
     monkeypatch.setattr(comparison, "check_judges", lambda run: None)
     document = printed("compare", run.path, "--out", tmp_path / "report")

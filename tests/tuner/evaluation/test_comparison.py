@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import CLASSES, fake_scorer, make_run
+from fake_run import CLASSES, fake_scorer, make_run, paint_only
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.comparison import compare
@@ -364,14 +364,6 @@ def test_a_changed_test_image_stops_the_comparison_before_anyone_looks(tmp_path)
     assert not (run.path / "test_scored.yaml").exists()
 
 
-def unpainted(folder, name, *_):
-    """Empty files in place of a picture's."""
-    files = tuple(folder / f"{name}{ending}" for ending in (".png", ".svg", "-dark.svg"))
-    for file in files:
-        file.touch()
-    return files
-
-
 def blind(*which):
     """A scorer whose trials of these strategies answer the second class for every image."""
 
@@ -383,7 +375,7 @@ def blind(*which):
 
 
 def test_a_finalist_of_one_answer_is_said_to_be_one_beside_its_score(tmp_path, monkeypatch):
-    monkeypatch.setattr("tuner.evaluation.plots.album.paint", unpainted)
+    paint_only(monkeypatch)
     run = make_run(tmp_path / "run", samples=0)
     found = compare([run.path], scorer=blind("feature_extractor"))
     rows = found.table[found.table["strategy"] == "feature_extractor"]

@@ -2,7 +2,7 @@ import re
 
 import pandas as pd
 import pytest
-from fake_run import fake_scorer, make_run, nine_parameters
+from fake_run import fake_scorer, make_run, nine_parameters, paint_only
 
 from search_spaces import study
 from tuner.evaluation.by_image import ByImage
@@ -28,6 +28,14 @@ def seeds(run):
         for s in (0, 1, 2)
     ]
     return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unpainted():
+    """What is published stands in tables and sentences."""
+    with pytest.MonkeyPatch.context() as patch:
+        paint_only(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from fake_run import fake_scorer, make_run
+from fake_run import fake_scorer, make_run, paint_only
 
 from tuner.evaluation.comparison import compare
 
@@ -34,14 +34,6 @@ class Page(HTMLParser):
 
 
 CLASSES = {"감자 <역병>": 12, "healthy & well": 12, "x" * 80: 5}
-
-
-def empty_files(folder, name, *_):
-    """In place of drawing, where a test is about what stands around the pictures."""
-    files = [folder / f"{name}{ending}" for ending in (".png", ".svg", "-dark.svg")]
-    for file in files:
-        file.touch()
-    return tuple(files)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +103,7 @@ def test_the_page_fits_phones_and_both_lights(report):
 
 
 def test_several_runs_have_their_own_search_pictures_on_one_page(tmp_path, monkeypatch):
-    monkeypatch.setattr("tuner.evaluation.plots.album.paint", empty_files)
+    paint_only(monkeypatch)
     first, second = make_run(tmp_path / "a", samples=0), make_run(tmp_path / "b", seed=3)
     found = compare([first.path, second.path], scorer=fake_scorer, out=tmp_path / "out")
     text = found.report.read_text(encoding="utf-8")

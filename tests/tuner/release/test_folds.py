@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import fake_scorer, make_run
+from fake_run import fake_scorer, make_run, paint_only
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.comparison import compare
@@ -116,7 +116,9 @@ def test_a_finalist_that_diverges_in_a_fold_is_left_out(run, trained, monkeypatc
     assert list(found.logits) == [finalists[1].key]
 
 
-def test_without_the_best_finalist_the_folds_say_of_which_they_are(run, trained):
+def test_without_the_best_finalist_the_folds_say_of_which_they_are(run, trained, monkeypatch):
+    paint_only(monkeypatch)
+
     def folds(finalists):
         found = fold_answers(finalists, 3, None)
         return replace(found, logits={key: found.logits[key] for key in list(found.logits)[1:]})
@@ -159,6 +161,7 @@ def test_a_winner_of_a_search_that_diverges_is_not_passed_over(run, trained, mon
 
 
 def test_the_folds_stand_in_tables_words_and_page(run, trained, monkeypatch):
+    paint_only(monkeypatch)
     answers = {}
 
     def folds(finalists):
