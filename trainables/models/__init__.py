@@ -9,7 +9,7 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ __all__ = [
     "source",
     "weights_available",
     "weights_file",
+    "weights_files",
     "weights_origin",
 ]
 
@@ -120,9 +121,32 @@ def weights_available(name: str) -> bool:
 def weights_file(folder: Path, name: str) -> Path | None:
     """The file of weights of `name` in `folder`: named as the model, a timm model with or without its prefix.
 
-    Of several the first of .safetensors, .pt, .pth. Imports no torch.
+    The tag that timm takes where none is given may be missing in `name` or in the file's name, unless that is then the
+    name of another model. Of several the first of .safetensors, .pt, .pth. Imports no torch where no tag is missing.
     """
-    stems = dict.fromkeys((name, name.removeprefix(TIMM_PREFIX)))
+    plain = name.removeprefix(TIMM_PREFIX)
+    found = _first_file(folder, dict.fromkeys((name, plain)))
+    if found is not None or not name.startswith(TIMM_PREFIX):
+        return found
+    architecture, _, tag = plain.partition(".")
+    stems = {file.stem.removeprefix(TIMM_PREFIX) for file in weights_files(folder)}
+    if not any(stem.partition(".")[0] == architecture for stem in stems):
+        return None
+    import timm
+
+    usual = getattr(timm.get_pretrained_cfg(architecture), "tag", None)
+    if not usual or tag not in ("", usual):
+        return None
+    other = architecture if tag else f"{architecture}.{usual}"
+    return _first_file(folder, [TIMM_PREFIX + other, *([] if other in _entries() else [other])])
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The files in `folder` that end as weights do, by name."""
+    return sorted(file for file in folder.iterdir() if file.suffix in WEIGHTS_SUFFIXES and file.is_file())
+
+
+def _first_file(folder: Path, stems: Iterable[str]) -> Path | None:
     files = (folder / f"{stem}{suffix}" for stem in stems for suffix in WEIGHTS_SUFFIXES)
     return next((file for file in files if file.is_file()), None)
 

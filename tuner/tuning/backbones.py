@@ -36,7 +36,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
 
     names = backbones_of(config.backbones, best_device().type)
     try:
-        weights, passed_over = with_weights(config, names)
+        weights, passed_over = with_weights(config, names, reporter)
     except WeightsUnavailable:
         if config.data is not None or config.weights != "auto" or config.weights_dir is not None:
             raise

@@ -12,6 +12,7 @@ from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUna
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
+from tuner.tuning.weights import unused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,10 +46,10 @@ def load_data(
 ) -> Examined:
     """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend.
 
-    `found`: the images, where they were looked at already, so that only the weights are left to settle.
+    `found`: the images, where a probe looked at them already, so that only the weights are left to settle.
     """
     if found is not None:
-        return replace(found, weights=_settle_weights(config, settings, found.sample, reporter))
+        return replace(found, weights=_settle_weights(config, settings, found.sample, reporter, probed=True))
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
@@ -172,11 +173,16 @@ def _split(
     return make_split(scan, groups, fractions, config.seed), similar
 
 
-def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:
-    """imagenet, none, or the path of a file that fits; says so when the sample run has to go on without."""
+def _settle_weights(
+    config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter, probed: bool = False
+) -> str:
+    """imagenet, none, or the path of a file or folder that fits; says so when the sample run has to go on without.
+
+    `probed`: a probe of more models has told already which files of the folder are of none.
+    """
     names = sorted(_models_of(settings))
     if config.weights_dir is not None:
-        return _settle_folder(config, config.weights_dir, names, reporter)
+        return _settle_folder(config, config.weights_dir, names, Reporter() if probed else reporter)
     if config.weights in ("none", "imagenet"):
         if config.weights == "imagenet":
             _require_weights(names)
@@ -231,13 +237,8 @@ def _settle_folder(config: SearchConfig, folder: Path, names: list[str], reporte
     for name, file in own.items():
         if file is not None:
             models.create(name, 2, weights=str(file.resolve()))
-    used = {file.name for file in own.values() if file is not None}
-    there = [file for file in folder.iterdir() if file.suffix in models.WEIGHTS_SUFFIXES]
-    idle = sorted(printable(Path(file.name)) for file in there if file.name not in used)
-    if idle:
-        reporter.warn(
-            f"in {printable(folder)}, not used, since the search has no model of that name: {', '.join(idle)}"
-        )
+    for sentence in unused(folder, names):
+        reporter.warn(sentence)
     return str(folder.resolve())
 
 

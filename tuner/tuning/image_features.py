@@ -43,7 +43,7 @@ def usable_backbone(config: SearchConfig, reporter: Reporter) -> tuple[str, str]
     asked = config.backbones in ("auto", "small", "all")
     names = backbones_of("small" if asked else config.backbones, "cpu")
     try:
-        found, _ = with_weights(replace(config, weights="auto"), names)
+        found, _ = with_weights(replace(config, weights="auto"), names, Reporter())
     except WeightsUnavailable:
         if not asked or config.weights_dir is not None:
             raise

@@ -24,6 +24,7 @@ from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.data import Examined, build_run_cache, scan_and_split, ways_out
 from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
+from tuner.tuning.weights import some, unused
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
@@ -85,7 +86,7 @@ def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | No
     from trainables.inference import best_device
 
     reporter = reporter or Reporter()
-    weights, passed_over = with_weights(config, backbones_of(backbones, best_device().type))
+    weights, passed_over = with_weights(config, backbones_of(backbones, best_device().type), reporter)
     found = scan_and_split(config, reporter)
     return probe_images(config, found, weights, passed_over, reporter)
 
@@ -136,10 +137,13 @@ def probe_images(
     )
 
 
-def with_weights(config: SearchConfig, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+def with_weights(
+    config: SearchConfig, names: Sequence[str], reporter: Reporter
+) -> tuple[dict[str, str], dict[str, str]]:
     """Where each model has its weights from, and why others have none; raises WeightsUnavailable if none has any.
 
-    A file in --weights-dir that does not fit its model raises WeightsUnavailable, too.
+    A file in --weights-dir that does not fit its model raises WeightsUnavailable, too; files there that are named as
+    none of the models are told.
     """
     if config.weights == "none":
         return dict.fromkeys(names, "none"), {}
@@ -160,10 +164,13 @@ def with_weights(config: SearchConfig, names: Sequence[str]) -> tuple[dict[str, 
     for name, origin in weights.items():
         if origin != "imagenet":
             models.create(name, 2, weights=origin)
+    idle = [] if folder is None else unused(folder, names)
     if not weights:
-        raise WeightsUnavailable(
-            f"none of the {len(names)} backbones has pretrained weights here, cached or downloadable; {ways_out()}"
-        )
+        where = "here" if folder is None else f"in {printable(folder)}"
+        none = f"none of the {len(names)} backbones has pretrained weights {where}, cached or downloadable"
+        raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out()]))
+    for sentence in idle:
+        reporter.warn(sentence)
     return weights, passed_over
 
 

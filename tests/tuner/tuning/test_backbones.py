@@ -100,9 +100,25 @@ def test_models_that_are_named_are_not_probed(folder, monkeypatch):
 
 def test_without_any_weights_it_stops_before_an_image_is_read(folder, monkeypatch):
     monkeypatch.setattr(backbones, "scan_and_split", lambda *_: pytest.fail("read images"))
-    with pytest.raises(WeightsUnavailable, match="none of the 1 backbones has pretrained weights here"):
+    with pytest.raises(WeightsUnavailable, match="none of the 1 backbones has pretrained weights in "):
         prepare(config_of(folder, backbones="vgg16"))
     assert not (folder / "run").exists()
+
+
+def test_files_that_are_named_as_no_backbone_are_named_where_none_has_weights(folder):
+    pattern = r"vgg16.* in \S*weights, not used.*: mobilenet_v2\.pt, resnet18\.pt; ways out"
+    with pytest.raises(WeightsUnavailable, match=pattern):
+        prepare(config_of(folder, backbones="vgg16"))
+
+
+def test_a_file_that_only_the_probe_used_is_not_called_unused(folder, monkeypatch):
+    said = io.StringIO()
+    (folder / "weights" / "resnet8.pt").touch()
+    monkeypatch.setattr(backbones, "advised", lambda found: ("resnet18",))
+    prepared = prepare(config_of(folder), Reporter(Console(file=said, width=200)))
+    assert prepared.allowed["model"] == ("resnet18",)
+    assert said.getvalue().count("not used") == 1
+    assert "since no model of that name is looked for: resnet8.pt\n" in said.getvalue()
 
 
 def test_the_drawn_sample_goes_on_from_random_weights(folder):
