@@ -116,8 +116,8 @@ def download(name: str, fetch: Callable[[], Mapping[str, Tensor]]) -> Mapping[st
         reason = str(error).strip().partition("\n")[0][:200]
         raise WeightsUnavailable(
             f"pretrained weights of {name} are neither cached nor downloadable"
-            f" ({type(error).__name__}: {reason}); use --weights none, --weights FILE,"
-            " or set TORCH_HOME to a folder that has them under hub/checkpoints"
+            f" ({type(error).__name__}: {reason}); fetch them where there is a network (tuner weights --fetch) and set"
+            " TORCH_HOME or HF_HOME to the folder that holds them"
         ) from error
 
 

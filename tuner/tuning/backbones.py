@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from trainables.errors import WeightsUnavailable
+from search_spaces import Space
+from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
-from tuner.tuning.data import Examined, scan_and_split
+from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, scan_and_split
 from tuner.tuning.probe import Probe, advised, backbones_of, probe_images, with_weights
 
-__all__ = ["Narrowed", "narrow"]
+__all__ = ["Narrowed", "check_backbones", "narrow"]
 
 INSTEAD = "resnet18"
 """What the drawn sample pictures are searched with where no backbone has weights: small, and quick from random ones."""
@@ -24,6 +25,15 @@ class Narrowed:
     probe: Probe | None = None
 
 
+def check_backbones(config: SearchConfig, space: Space) -> None:
+    """Raise InvalidValue for backbones that nothing would look at: no probe, and no search for similar pictures."""
+    if config.backbones == "auto" or config.groups_from_similar or (space.probe and not config.models):
+        return
+    why = f"with --models {','.join(config.models)}" if config.models else f"the space {space.name}"
+    verb = "nothing is probed" if config.models else "probes nothing"
+    raise InvalidValue(f"--backbones {config.backbones} says what the space auto probes; {why} {verb}")
+
+
 def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Narrowed:
     """The search of `config`; its models are chosen by a probe where the space wants that and --models is silent.
 
@@ -36,7 +46,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
 
     names = backbones_of(config.backbones, best_device().type)
     try:
-        weights, passed_over = with_weights(config, names, reporter)
+        weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS, ONE_FILE])
     except WeightsUnavailable:
         if config.data is not None or config.weights != "auto" or config.weights_dir is not None:
             raise

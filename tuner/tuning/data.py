@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from trainables.data.scan import Scan
     from tuner.tuning.similar import Similar
 
+RANDOM_WEIGHTS = "--weights none (random weights)"
+ONE_FILE = "--models NAME --weights FILE"
+"""Ways out where there are no pretrained weights."""
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -185,7 +189,7 @@ def _settle_weights(
         return _settle_folder(config, config.weights_dir, names, Reporter() if probed else reporter)
     if config.weights in ("none", "imagenet"):
         if config.weights == "imagenet":
-            _require_weights(names)
+            _require_weights(names, alone=len(names) == 1)
         return config.weights
     if config.weights != "auto":
         return _check_file(Path(config.weights).expanduser(), names)
@@ -193,7 +197,7 @@ def _settle_weights(
     if not missing:
         return "imagenet"
     if not sample:
-        _require_weights(missing)
+        _require_weights(missing, alone=len(names) == 1)
     reporter.warn(
         f"no pretrained weights for {', '.join(missing)} here and none can be downloaded: training starts from"
         " random weights"
@@ -208,32 +212,31 @@ def _models_of(settings: SpaceSettings) -> set[str]:
     return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
 
 
-def ways_out() -> str:
-    """What to do where there are no pretrained weights."""
-    return (
-        "ways out: --weights none (random weights), --weights FILE, --weights-dir DIR with files named as the models,"
-        " or TORCH_HOME or HF_HOME set to a folder that holds them"
+def ways_out(*own: str) -> str:
+    """What to do where there are no pretrained weights; `own` are ways that only the command at work has."""
+    every = (
+        "--weights-dir DIR with files named as the models",
+        "TORCH_HOME or HF_HOME set to a folder of them",
     )
+    return f"ways out: {'; '.join((*own, *every))}"
 
 
-def _require_weights(names: list[str]) -> None:
+def _require_weights(names: list[str], alone: bool) -> None:
+    """Raise WeightsUnavailable if some of `names` have none; `alone`: the search has no other model than that."""
     missing = [name for name in names if not models.weights_available(name)]
     if missing:
         raise WeightsUnavailable(
-            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable; {ways_out()}"
+            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable;"
+            f" {ways_out(RANDOM_WEIGHTS, '--weights FILE' if alone else ONE_FILE)}"
         )
 
 
 def _settle_folder(config: SearchConfig, folder: Path, names: list[str], reporter: Reporter) -> str:
     """The folder's path, once its files fit and every other model of the space has weights elsewhere."""
-    if config.weights not in ("auto", "imagenet"):
-        raise InvalidValue(
-            f"--weights-dir says where weights lie; with --weights {config.weights} it has no use"
-        )
     folder = folder.expanduser()
     require_folder(folder, f"--weights-dir {printable(folder)} must be a folder of weights")
     own = {name: models.weights_file(folder, name) for name in names}
-    _require_weights([name for name, file in own.items() if file is None])
+    _require_weights([name for name, file in own.items() if file is None], alone=len(names) == 1)
     for name, file in own.items():
         if file is not None:
             models.create(name, 2, weights=str(file.resolve()))

@@ -14,7 +14,7 @@ from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.places import try_folder
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.backbones import narrow
+from tuner.tuning.backbones import check_backbones, narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
 from tuner.tuning.data import Examined, build_run_cache, load_data
 from tuner.tuning.earlier import Earlier
@@ -75,6 +75,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     """
     reporter = reporter or Reporter()
     settings = resolve(config)
+    check_backbones(config, settings.space)
     path = _free_place(config, settings.space.name)
     narrowed = narrow(config, settings, reporter)
     config, settings, probe = narrowed.config, narrowed.settings, narrowed.probe

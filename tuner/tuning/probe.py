@@ -21,7 +21,7 @@ from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
 from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
-from tuner.tuning.data import Examined, build_run_cache, scan_and_split, ways_out
+from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, build_run_cache, scan_and_split, ways_out
 from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
 from tuner.tuning.weights import some, unused
@@ -86,7 +86,8 @@ def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | No
     from trainables.inference import best_device
 
     reporter = reporter or Reporter()
-    weights, passed_over = with_weights(config, backbones_of(backbones, best_device().type), reporter)
+    names = backbones_of(backbones, best_device().type)
+    weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS])
     found = scan_and_split(config, reporter)
     return probe_images(config, found, weights, passed_over, reporter)
 
@@ -138,17 +139,19 @@ def probe_images(
 
 
 def with_weights(
-    config: SearchConfig, names: Sequence[str], reporter: Reporter
+    config: SearchConfig, names: Sequence[str], reporter: Reporter, ways: Sequence[str] = ()
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Where each model has its weights from, and why others have none; raises WeightsUnavailable if none has any.
 
     A file in --weights-dir that does not fit its model raises WeightsUnavailable, too; files there that are named as
-    none of the models are told.
+    none of the models are told. `ways` are ways out that only the command at work has.
     """
     if config.weights == "none":
         return dict.fromkeys(names, "none"), {}
     if config.weights not in ("auto", "imagenet"):
-        raise InvalidValue(f"--weights {config.weights} fits one model; a probe takes --weights-dir DIR")
+        raise InvalidValue(
+            f"--weights {config.weights} fits one model; a probe takes --weights-dir DIR, a search {ONE_FILE}"
+        )
     folder = config.weights_dir and config.weights_dir.expanduser().resolve()
     if folder is not None:
         require_folder(folder, f"--weights-dir {printable(folder)} must be a folder of weights")
@@ -168,7 +171,7 @@ def with_weights(
     if not weights:
         where = "here" if folder is None else f"in {printable(folder)}"
         none = f"none of the {len(names)} backbones has pretrained weights {where}, cached or downloadable"
-        raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out()]))
+        raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out(*ways)]))
     for sentence in idle:
         reporter.warn(sentence)
     return weights, passed_over

@@ -292,7 +292,7 @@ def test_weights_that_can_not_be_had_name_the_ways_out():
 
     with pytest.raises(WeightsUnavailable) as caught:
         weight_files.download("resnet18", refuse)
-    for way in ("resnet18", "no route to host", "--weights none", "--weights FILE", "TORCH_HOME"):
+    for way in ("resnet18", "no route to host", "tuner weights --fetch", "TORCH_HOME"):
         assert way in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -12,12 +12,14 @@ from rich.console import Console
 import search_spaces
 from search_spaces import auto
 from trainables import models
-from trainables.errors import WeightsUnavailable
+from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.models.candidates import CANDIDATES
 from tuner.evaluation.comparison import compare
+from tuner.planning.plan import plan
 from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
 from tuner.tuning import backbones
+from tuner.tuning import prepare as prepare_module
 from tuner.tuning.config import SearchConfig, resolve
 from tuner.tuning.prepare import prepare
 
@@ -93,7 +95,7 @@ def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(fo
 
 def test_models_that_are_named_are_not_probed(folder, monkeypatch):
     monkeypatch.setattr(backbones, "probe_images", lambda *_: pytest.fail("probed"))
-    prepared = prepare(config_of(folder, models=("resnet18",)))
+    prepared = prepare(config_of(folder, models=("resnet18",), backbones="auto"))
     assert prepared.allowed["model"] == ("resnet18",)
     assert Run.open(folder / "run").probe() is None
 
@@ -103,6 +105,29 @@ def test_without_any_weights_it_stops_before_an_image_is_read(folder, monkeypatc
     with pytest.raises(WeightsUnavailable, match="none of the 1 backbones has pretrained weights in "):
         prepare(config_of(folder, backbones="vgg16"))
     assert not (folder / "run").exists()
+
+
+def test_each_way_out_that_a_run_offers_without_weights_works(folder):
+    with pytest.raises(WeightsUnavailable) as caught:
+        prepare(config_of(folder, backbones="vgg16", weights_dir=None))
+    for way in ("--weights none", "--models NAME --weights FILE", "--weights-dir DIR", "TORCH_HOME"):
+        assert way in str(caught.value)
+    file = folder / "weights" / "resnet18.pt"
+    alone = {"weights_dir": None, "backbones": "auto", "weights": str(file)}
+    with pytest.raises(InvalidValue, match=r"fits one model.* --models NAME"):
+        prepare(config_of(folder, **alone))
+    prepared = prepare(config_of(folder, **alone, models=("resnet18",)))
+    assert (prepared.weights, prepared.allowed["model"]) == (str(file), ("resnet18",))
+
+
+def test_backbones_that_nothing_would_probe_are_refused_before_an_image_is_read(folder, monkeypatch):
+    monkeypatch.setattr(prepare_module, "load_data", lambda *_: pytest.fail("read images"))
+    with pytest.raises(
+        InvalidValue, match=r"--backbones resnet18 .* with --models resnet50 nothing is probed"
+    ):
+        prepare(config_of(folder, backbones="resnet18", models=("resnet50",)))
+    with pytest.raises(InvalidValue, match=r"--backbones resnet18 .* space googlenet_full probes nothing"):
+        plan(config_of(folder, backbones="resnet18", space="googlenet_full"))
 
 
 def test_files_that_are_named_as_no_backbone_are_named_where_none_has_weights(folder):
