@@ -6,8 +6,8 @@ from search_spaces import Space
 from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
-from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, scan_and_split
-from tuner.tuning.probe import Probe, advised, backbones_of, probe_images, with_weights
+from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, models_of, scan_and_split
+from tuner.tuning.probe import NAMED_SETS, Probe, advised, backbones_of, probe_images, with_weights
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]
 
@@ -44,7 +44,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, settings)
     from trainables.inference import best_device
 
-    names = backbones_of(config.backbones, best_device().type)
+    names = _known_to_space(backbones_of(config.backbones, best_device().type), config, settings)
     try:
         weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS, ONE_FILE])
     except WeightsUnavailable:
@@ -55,7 +55,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         )
         config = replace(config, models=(INSTEAD,), weights="none")
         return Narrowed(config, resolve(config))
-    # The space has to know the candidates before minutes go into probing them.
+    # What the space makes of them has to be right before minutes go into probing them.
     resolve(replace(config, models=tuple(weights)))
     found = scan_and_split(config, reporter)
     probe = probe_images(config, found, weights, passed_over, reporter)
@@ -63,3 +63,16 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
     config = replace(config, models=chosen)
     return Narrowed(config, resolve(config), found, probe)
+
+
+def _known_to_space(names: tuple[str, ...], config: SearchConfig, settings: SpaceSettings) -> tuple[str, ...]:
+    """Those of `names` that the space can propose, or all that it can; others that were named raise InvalidValue."""
+    if settings.space.any_model:
+        return names
+    own = sorted(models_of(settings))
+    outside = [name for name in names if name not in own]
+    if outside and config.backbones not in NAMED_SETS:
+        raise InvalidValue(
+            f"--backbones {','.join(outside)}: space {settings.space.name} has {', '.join(own)}"
+        )
+    return tuple(name for name in names if name in own) or tuple(own)

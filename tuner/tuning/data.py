@@ -184,7 +184,7 @@ def _settle_weights(
 
     `probed`: a probe of more models has told already which files of the folder are of none.
     """
-    names = sorted(_models_of(settings))
+    names = sorted(models_of(settings))
     if config.weights_dir is not None:
         return _settle_folder(config, config.weights_dir, names, Reporter() if probed else reporter)
     if config.weights in ("none", "imagenet"):
@@ -205,7 +205,7 @@ def _settle_weights(
     return "none"
 
 
-def _models_of(settings: SpaceSettings) -> set[str]:
+def models_of(settings: SpaceSettings) -> set[str]:
     """Every model that the space can propose, as far as its first trials and many random ones tell."""
     from search_spaces.sampling import sample_configs
 

@@ -28,6 +28,9 @@ from tuner.tuning.weights import some, unused
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
+NAMED_SETS = ("auto", "small", "all")
+"""Words for several candidates."""
+
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
 
 
@@ -67,7 +70,7 @@ def backbones_of(wanted: str, device: str) -> tuple[str, ...]:
     `small` are the candidates of up to `SMALL_MILLIONS` million parameters, `auto` those on a processor and all on a
     GPU. Raises UnknownName for a model that nobody has, InvalidValue for none at all.
     """
-    if wanted in ("auto", "small", "all"):
+    if wanted in NAMED_SETS:
         small = wanted == "small" or (wanted == "auto" and device == "cpu")
         return tuple(one.name for one in CANDIDATES if not small or one.millions <= SMALL_MILLIONS)
     names = tuple(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import search_spaces
 from search_spaces import auto
+from search_spaces.sampling import sample_configs
 from trainables import models
 from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.models.candidates import CANDIDATES
@@ -79,6 +80,60 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
         kind = "low-rate" if "convnext" in name else "convolutional"
         assert first[0][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
     search_spaces.check(space, {"max_epochs": 12}, {"model": ("vgg16", "resnet18")}, 2)
+
+
+OUTSIDERS = ("timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k")
+
+
+def test_models_that_are_no_candidates_can_be_proposed_and_have_first_trials_at_their_kinds_rate():
+    space = search_spaces.load("auto")
+    allowed = {"model": (OUTSIDERS[1], "resnet18", OUTSIDERS[0])}
+    search_spaces.check(space, {"max_epochs": 12}, allowed, 2)
+    first = search_spaces.first_trials(space, 12, allowed)
+    assert [row["model"] for row in first] == [name for name in allowed["model"] for _ in range(3)]
+    drawn = {config.model for config in sample_configs(space, {"max_epochs": 12}, allowed)}
+    assert drawn == set(allowed["model"])
+    assert first[0]["backbone_learning_rate@low-rate"] == auto.RATES["low-rate"]
+    assert first[-3]["backbone_learning_rate@convolutional"] == auto.RATES["convolutional"]
+
+
+def test_the_kind_that_a_name_tells_is_that_of_the_family():
+    assert {name: auto.kind(name.replace("timm:", "timm:other_")) for name in auto.MODELS} == {
+        name: auto.kind(name) for name in auto.MODELS
+    }
+
+
+def test_a_run_on_models_that_are_no_candidates_is_narrowed_to_those_that_are_advised(folder):
+    chosen = (*OUTSIDERS, "resnet18")
+    more = {"weights_dir": None, "weights": "none", "samples": 9}
+    prepared = prepare(config_of(folder, backbones=",".join(chosen), **more))
+    advised = tuple(Run.open(folder / "run").probe()["advised"])
+    assert prepared.allowed["model"] == advised
+    assert {
+        config.model for config in sample_configs(prepared.space, prepared.overrides, prepared.allowed)
+    } == {*advised}
+
+
+def test_a_space_that_lists_its_models_is_probed_for_those_and_others_are_refused(folder):
+    file = folder / "own.py"
+    file.write_text(
+        '''"""Two models, of which a probe may choose."""
+
+probe = True
+
+
+def space(trial):
+    trial.suggest_categorical("model", ["resnet18", "timm:test_resnet"])
+    return {"strategy": "full"}
+''',
+        encoding="utf-8",
+    )
+    own = {"space": str(file), "weights_dir": None, "weights": "none"}
+    with pytest.raises(InvalidValue, match=r"^--backbones vgg16: space own has resnet18, timm:test_resnet$"):
+        prepare(config_of(folder, **own, backbones="resnet18,vgg16"))
+    assert set(prepare(config_of(folder, **own, backbones="auto")).allowed["model"]) == {
+        *("resnet18", "timm:test_resnet"),
+    }
 
 
 def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(folder):
