@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from trainables.errors import InvalidValue, UnknownName, UserMistake
 from trainables.models import candidates
+from trainables.models.candidates import TIMM_PREFIX
 from trainables.models.source import Source
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ __all__ = [
     "weights_origin",
 ]
 
-TIMM_PREFIX = "timm:"
 TIMM_MAX_STAGES = 6
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SUPPORT = {"candidates", "classifier", "source", "torchvision_weights", "timm_models", "weights"}
@@ -95,6 +95,8 @@ def check(name: str) -> None:
     wanted = name.removeprefix(TIMM_PREFIX)
     if importlib.util.find_spec("timm") is None:
         raise UserMistake(f"model {name!r} needs timm: pip install timm")
+    if candidates.find(name) is not None:
+        return
     import timm
 
     if not timm.is_model(wanted):
@@ -114,8 +116,16 @@ def source(name: str) -> Source:
 
 
 def weights_available(name: str) -> bool:
-    """Whether ImageNet weights of `name` are cached, or can be downloaded right now (asks for 3 s)."""
-    return source(name).available()
+    """Whether ImageNet weights of `name` are cached, or can be downloaded right now; asks for a few seconds at most.
+
+    Of a candidate without importing timm or torchvision, which takes seconds itself.
+    """
+    repository, url = candidates.hub_id(name), candidates.torchvision_url(name)
+    if repository is None and url is None:
+        return source(name).available()
+    from trainables.models import timm_models, weights
+
+    return timm_models.on_hub(repository) if repository else weights.cached_or_reachable(str(url))
 
 
 def weights_file(folder: Path, name: str) -> Path | None:

@@ -14,9 +14,9 @@ def fetch(enum: Any) -> Mapping[str, Any]:
 
 def cached(enum: Any) -> bool:
     """Whether the file of a torchvision weights enum's member is in torch.hub's cache."""
-    return weights.cached(enum.url.rpartition("/")[2])
+    return weights.cached(enum.url)
 
 
 def available(enum: Any) -> bool:
     """Whether the file of a torchvision weights enum's member is cached, or its address answers."""
-    return cached(enum) or weights.reachable(enum.url)
+    return weights.cached_or_reachable(enum.url)

@@ -12,7 +12,7 @@ from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUna
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
-from tuner.tuning.weights import unused
+from tuner.tuning.weights import unused, without_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +193,7 @@ def _settle_weights(
         return config.weights
     if config.weights != "auto":
         return _check_file(Path(config.weights).expanduser(), names)
-    missing = [name for name in names if not models.weights_available(name)]
+    missing = without_weights(names)
     if not missing:
         return "imagenet"
     if not sample:
@@ -223,8 +223,7 @@ def ways_out(*own: str) -> str:
 
 def _require_weights(names: list[str], alone: bool) -> None:
     """Raise WeightsUnavailable if some of `names` have none; `alone`: the search has no other model than that."""
-    missing = [name for name in names if not models.weights_available(name)]
-    if missing:
+    if missing := without_weights(names):
         raise WeightsUnavailable(
             f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable;"
             f" {ways_out(RANDOM_WEIGHTS, '--weights FILE' if alone else ONE_FILE)}"

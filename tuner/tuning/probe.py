@@ -7,7 +7,6 @@ is that of the validation images. The test images are not read.
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, build_run_cache, scan_and_split, ways_out
 from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
-from tuner.tuning.weights import some, unused
+from tuner.tuning.weights import some, unused, without_weights
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 
@@ -162,10 +161,8 @@ def with_weights(
     asked = [name for name, origin in origins.items() if origin == "imagenet"]
     for name in asked:
         models.check(name)
-    # Whether a server answers may take seconds; all are asked at once.
-    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-        available = dict(zip(asked, pool.map(models.weights_available, asked), strict=True))
-    weights = {name: origin for name, origin in origins.items() if available.get(name, True)}
+    missing = without_weights(asked)
+    weights = {name: origin for name, origin in origins.items() if name not in missing}
     passed_over = {name: WITHOUT for name in names if name not in weights}
     for name, origin in weights.items():
         if origin != "imagenet":

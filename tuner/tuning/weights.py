@@ -1,6 +1,7 @@
 """Which pretrained weights there are, and where others come from; fetched ahead, for nodes without a network."""
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import WeightsUnavailable
 
-__all__ = ["Weights", "fetch", "list_weights", "some", "unused"]
+__all__ = ["Weights", "fetch", "list_weights", "some", "unused", "without_weights"]
 
 SHOWN = 5
 
@@ -55,6 +56,13 @@ def fetch(rows: Sequence[Weights], told: Callable[[Weights, str], None]) -> int:
         else:
             told(row, "fetched")
     return failed
+
+
+def without_weights(names: Sequence[str]) -> list[str]:
+    """Those of the models `names` whose weights are neither cached nor downloadable; all servers are asked at once."""
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        available = list(pool.map(models.weights_available, names))
+    return [name for name, there in zip(names, available, strict=True) if not there]
 
 
 def unused(folder: Path, names: Iterable[str]) -> list[str]:

@@ -266,7 +266,10 @@ def test_cached_imagenet_weights_are_found_and_loaded_quietly(
 def server() -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            self.send_response(200 if self.path == "/there" else 404)
+            status = {"/there": 200, "/moved": 302}.get(self.path, 404)
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "http://127.0.0.1:1/storage")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -282,8 +285,17 @@ def server() -> Iterator[str]:
 
 def test_a_file_is_reachable_only_if_its_server_has_it(server: str):
     assert weight_files.reachable(f"{server}/there")
+    assert weight_files.reachable(f"{server}/moved")
     assert not weight_files.reachable(f"{server}/elsewhere")
     assert not weight_files.reachable("http://127.0.0.1:1/there")
+
+
+def test_a_server_whose_name_nobody_looks_up_in_time_is_not_reachable(monkeypatch: pytest.MonkeyPatch):
+    hang = threading.Event()
+    monkeypatch.setattr(weight_files, "_answers", lambda url: hang.wait())
+    monkeypatch.setattr(weight_files, "ANSWER_S", 0.01)
+    assert not weight_files.reachable("http://127.0.0.1:1/there")
+    hang.set()
 
 
 def test_weights_that_can_not_be_had_name_the_ways_out():
