@@ -25,13 +25,20 @@ class Trial:
     """A trial with its categorical choices narrowed to the allowed ones, which notes what it was asked.
 
     A space's code sees nothing else, and its name stands in what Python says of wrong calls. Choices and ranges
-    are taken as plain Python values.
+    are taken as plain Python values. With `any_model` the allowed models are choices that the space need not name.
     """
 
-    def __init__(self, trial: "BaseTrial", space: str, allowed: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        trial: "BaseTrial",
+        space: str,
+        allowed: Mapping[str, tuple[str, ...]],
+        any_model: bool = False,
+    ) -> None:
         self._trial = trial
         self._space = space
         self._allowed = allowed
+        self._more = {"model": allowed.get("model", ())} if any_model else {}
         self._ranges: dict[str, Any] = {}
         self.asked: dict[str, Any] = {}
 
@@ -41,6 +48,7 @@ class Trial:
         if not known:
             raise InvalidValue(f"the choices of {name} are an empty list; it needs one or more")
         field = field_of(name)
+        known += [name for name in self._more.get(field, ()) if name not in known]
         kept = [choice for choice in known if choice in self._allowed.get(field, known)]
         if not kept:
             raise InvalidValue(
@@ -123,7 +131,7 @@ def _configured(
     space: Space, trial: "BaseTrial", overrides: Parameters, allowed: Mapping[str, tuple[str, ...]]
 ) -> TrialConfig:
     max_epochs = max_epochs_of(space, overrides)
-    restricted = Trial(trial, space.reference, allowed)
+    restricted = Trial(trial, space.reference, allowed, space.any_model)
     constants = space.draw(restricted, max_epochs)  # type: ignore[arg-type]
     sampled = _sampled(space, restricted.asked, constants)
     for name in sampled:
@@ -152,15 +160,16 @@ def first_trials(
     suits the images before any of the next. Raises InvalidValue if nothing is left of a grid, and a UserMistake if they
     can't be had from the space.
     """
+    named = allowed.get("model", ())
     with told_of(space.reference, "first_trials"):
-        proposed = tuple(dict(parameters) for parameters in space.propose(max_epochs))
+        proposed = tuple(dict(parameters) for parameters in space.propose(max_epochs, named))
     kept = tuple(
         parameters
         for parameters in proposed
         if all(value in allowed.get(field_of(name), (value,)) for name, value in parameters.items())
     )
-    if space.probe and (models := allowed.get("model")):
-        kept = tuple(sorted(kept, key=lambda parameters: models.index(parameters["model"])))
+    if space.probe and named:
+        kept = tuple(sorted(kept, key=lambda parameters: named.index(parameters["model"])))
     if space.grid and not kept:
         limits = " ".join(f"{OPTIONS.get(name, name)} {','.join(values)}" for name, values in allowed.items())
         raise InvalidValue(

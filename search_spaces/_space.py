@@ -60,9 +60,10 @@ class Background(NamedTuple):
 class Space:
     """What a search may vary, as its file says it; pickled as its reference.
 
-    `define` is the file's own function, which `draw` calls. `propose` returns the first trials for a max_epochs,
-    `prior` what the file says of its own prior, unread. `probe`: a run that names no models probes them first.
-    With `grid`, these are the whole study. `defaults` are the run's, where the command line is silent.
+    `define` is the file's own function, which `draw` calls. `propose` returns the first trials for a max_epochs and the
+    models that a run names (none: all); with `grid`, these are the whole study. `prior` is what the file says of its
+    own prior, unread. `probe`: a run that names no models probes them first. `any_model`: a run may name models that
+    the file does not. `defaults` are the run's, where the command line is silent.
     """
 
     reference: str
@@ -70,13 +71,14 @@ class Space:
     summary: str
     define: Callable[..., Parameters | None]
     takes_max_epochs: bool
-    propose: Callable[[int], tuple[Parameters, ...]]
+    propose: Callable[[int, tuple[str, ...]], tuple[Parameters, ...]]
     grid: bool
     defaults: Mapping[str, int]
     published: tuple[Published, ...]
     background: Background = field(default_factory=Background)
     prior: Any = field(default_factory=dict)
     probe: bool = False
+    any_model: bool = False
 
     def draw(self, trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
         """The constants that the file returns after sampling through `trial`, as plain values.
@@ -184,7 +186,7 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
         summary=summary,
         define=define,
         takes_max_epochs=_takes_max_epochs(define),
-        propose=lambda max_epochs: _proposed(first, max_epochs),
+        propose=lambda max_epochs, models: _proposed(first, max_epochs, models),
         grid=bool(getattr(module, "grid", False)),
         defaults=MappingProxyType(_whole_numbers(getattr(module, "defaults", {}))),
         published=tuple(_published(row) for row in getattr(module, "published", ())),
@@ -196,6 +198,7 @@ def _space(reference: str, name: str, module: ModuleType) -> Space:
         ),
         prior=getattr(module, "prior", {}),
         probe=bool(getattr(module, "probe", False)),
+        any_model=bool(getattr(module, "any_model", False)),
     )
 
 
@@ -208,8 +211,11 @@ def _takes_max_epochs(define: Callable[..., Any]) -> bool:
     return taken == 2
 
 
-def _proposed(first: Any, max_epochs: int) -> tuple[Parameters, ...]:
-    proposed = first(max_epochs) if callable(first) else first
+def _proposed(first: Any, max_epochs: int, models: tuple[str, ...]) -> tuple[Parameters, ...]:
+    proposed = first
+    if callable(first):
+        named = (models,) if models and len(inspect.signature(first).parameters) > 1 else ()
+        proposed = first(max_epochs, *named)
     if not isinstance(proposed, Sequence) or not all(isinstance(item, Mapping) for item in proposed):
         raise InvalidValue(f"first_trials must be a list of mappings; got {proposed!r}")
     return tuple(plain_mapping(item, f"first trial {n}") for n, item in enumerate(proposed, start=1))

@@ -1,7 +1,8 @@
 """The backbones that a probe of the images advises, fine-tuned.
 
-Unless --models says which, `tuner run` probes the candidates first (see `tuner probe`) and narrows the space to those
-that are advised. The prior is that of `common.usual_prior` but for:
+Unless --models says which, `tuner run` probes the candidates first (see `tuner probe`), or the models of --backbones,
+and narrows the space to those that are advised. Any model of timm may be named. The prior is that of
+`common.usual_prior` but for:
 
 - `backbone_learning_rate`: 3e-5 for transformers and ConvNeXt, as Liu et al. 2021 (Swin), Liu et al. 2022 (ConvNeXt)
   and Touvron et al. 2022 (DeiT III) fine-tune between 1e-5 and 1e-4 with AdamW; 3e-4 for other convolutional networks.
@@ -21,19 +22,24 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import common
 from trainables import models, strategies
 from trainables.config import CONDITIONS
-from trainables.models.candidates import CANDIDATES
+from trainables.models.candidates import CANDIDATES, find
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optuna.trial import BaseTrial
 
 probe = True
+any_model = True
 defaults = {"samples": 40, "max_epochs": 12}
 
 MODELS = tuple(candidate.name for candidate in CANDIDATES)
 LOW_RATE = ("ConvNeXt", "DINOv2", "Swin", "ViT")
 """Families that are fine-tuned at low rates."""
 
-KINDS = {one.name: "low-rate" if one.family in LOW_RATE else "convolutional" for one in CANDIDATES}
+LOW_RATE_NAMES = ("beit", "convnext", "deit", "eva", "former", "swin", "vit")
+"""Parts of the names of timm's models of such families, by which one that is no candidate is known."""
+
 RATES = {"low-rate": 3e-5, "convolutional": 3e-4}
 POLICIES = ("light", "moderate", "dihedral", "strong")
 MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
@@ -41,13 +47,13 @@ MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
 
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     """Sample the model, a strategy that fits it, rates, regularisation, augmentation and mixing."""
-    model = trial.suggest_categorical("model", MODELS)
+    model = str(trial.suggest_categorical("model", MODELS))
     strategy = common.suggest_strategy(
         trial,
         model,
         max_epochs,
         name=_strategy_name(model),
-        rate=f"backbone_learning_rate@{KINDS[model]}",
+        rate=f"backbone_learning_rate@{kind(model)}",
         choices=_strategies(model, max_epochs),
     )
     trial.suggest_float("learning_rate", 1e-5, 1e-2, log=True)
@@ -61,7 +67,7 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     return {"optimizer": "adamw", "schedule": "cosine"}
 
 
-def first_trials(max_epochs: int) -> list[dict[str, Any]]:
+def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict[str, Any]]:
     """Of each model the probe's head and then everything, everything from the start, and at last the head alone."""
     shared = {
         "learning_rate": 1e-3,
@@ -86,7 +92,7 @@ def first_trials(max_epochs: int) -> list[dict[str, Any]]:
             ("full", {"augmentation": "dihedral"}),
             ("feature_extractor", {}),
         )
-        for model in MODELS
+        for model in models
         if strategy in _strategies(model, max_epochs)
     ]
 
@@ -110,6 +116,13 @@ def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
     }
 
 
+def kind(model: str) -> str:
+    """Which of the `RATES` fits `model`: by its family, or where that is not known by its name."""
+    known = find(model)
+    low = known.family in LOW_RATE if known else any(part in model for part in LOW_RATE_NAMES)
+    return "low-rate" if low else "convolutional"
+
+
 def _strategy_name(model: str) -> str:
     """One name for networks of as many stages, which follow the same strategies and learn from one another."""
     return f"strategy@{models.num_stages(model)}-stages"
@@ -122,5 +135,4 @@ def _strategies(model: str, max_epochs: int) -> tuple[str, ...]:
 
 
 def _rate(model: str) -> dict[str, float]:
-    kind = KINDS[model]
-    return {f"backbone_learning_rate@{kind}": RATES[kind]}
+    return {f"backbone_learning_rate@{kind(model)}": RATES[kind(model)]}

@@ -59,6 +59,15 @@ def test_the_modules_with_gpu_code_are_found():
     } <= set(with_gpu_code())
 
 
+def test_what_is_said_of_the_probe_is_what_the_list_says():
+    assert "tuner/tuning/probing.py" in RUN_THERE
+    page = (ROOT / "docs" / "how-to" / "choose-a-backbone.md").read_text(encoding="utf-8")
+    shown = " ".join(CliRunner().invoke(commands, ["probe", "--help"], terminal_width=500).output.split())
+    assert "NVIDIA H200" in page
+    assert "not run" not in page + docstrings(ROOT / "tuner/cli/probe.py")
+    assert shown.count("not run") == shown.count("fp16, which was not run on a GPU") == 1
+
+
 def test_the_help_of_what_needs_a_gpu_says_that_it_was_not_run_on_one():
     text = " ".join(CliRunner().invoke(commands, ["run", "--help"], terminal_width=500).output.split())
     assert f"auto measures how many trials fit ({NOT_RUN})" in text

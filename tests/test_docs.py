@@ -62,6 +62,18 @@ def test_every_hyperparameter_is_explained():
     assert set(FIELDS) <= set(script("make_reference").MEANING)
 
 
+def test_the_page_on_json_begins_with_every_command_that_prints_it():
+    from tuner.cli import commands
+
+    page = (DOCS / "reference" / "json.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z]+)`", page.split(" take `--json`")[0]))
+    assert named == {
+        name
+        for name, command in commands.commands.items()
+        if any("--json" in param.opts for param in command.params)
+    }
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_internal_link_resolves(page):
     for target in LINK.findall(without_code(page.read_text(encoding="utf-8"))):

@@ -9,13 +9,14 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainables.errors import InvalidValue, UnknownName, UserMistake
 from trainables.models import candidates
+from trainables.models.candidates import TIMM_PREFIX
 from trainables.models.source import Source
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ __all__ = [
     "source",
     "weights_available",
     "weights_file",
+    "weights_files",
     "weights_origin",
 ]
 
-TIMM_PREFIX = "timm:"
 TIMM_MAX_STAGES = 6
 TAGS_SHOWN = 5
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -95,6 +96,8 @@ def check(name: str) -> None:
     wanted = name.removeprefix(TIMM_PREFIX)
     if importlib.util.find_spec("timm") is None:
         raise UserMistake(f"model {name!r} needs timm: pip install timm")
+    if candidates.find(name) is not None:
+        return
     import timm
 
     try:
@@ -124,16 +127,47 @@ def source(name: str) -> Source:
 
 
 def weights_available(name: str) -> bool:
-    """Whether ImageNet weights of `name` are cached, or can be downloaded right now (asks for 3 s)."""
-    return source(name).available()
+    """Whether ImageNet weights of `name` are cached, or can be downloaded right now; asks for a few seconds at most.
+
+    Of a candidate without importing timm or torchvision, which takes seconds itself.
+    """
+    repository, url = candidates.hub_id(name), candidates.torchvision_url(name)
+    if repository is None and url is None:
+        return source(name).available()
+    from trainables.models import timm_models, weights
+
+    return timm_models.on_hub(repository) if repository else weights.cached_or_reachable(str(url))
 
 
 def weights_file(folder: Path, name: str) -> Path | None:
     """The file of weights of `name` in `folder`: named as the model, a timm model with or without its prefix.
 
-    Of several the first of .safetensors, .pt, .pth. Imports no torch.
+    The tag that timm takes where none is given may be missing in `name` or in the file's name, unless that is then the
+    name of another model. Of several the first of .safetensors, .pt, .pth. Imports no torch where no tag is missing.
     """
-    stems = dict.fromkeys((name, name.removeprefix(TIMM_PREFIX)))
+    plain = name.removeprefix(TIMM_PREFIX)
+    found = _first_file(folder, dict.fromkeys((name, plain)))
+    if found is not None or not name.startswith(TIMM_PREFIX):
+        return found
+    architecture, _, tag = plain.partition(".")
+    stems = {file.stem.removeprefix(TIMM_PREFIX) for file in weights_files(folder)}
+    if not any(stem.partition(".")[0] == architecture for stem in stems):
+        return None
+    import timm
+
+    usual = getattr(timm.get_pretrained_cfg(architecture), "tag", None)
+    if not usual or tag not in ("", usual):
+        return None
+    other = architecture if tag else f"{architecture}.{usual}"
+    return _first_file(folder, [TIMM_PREFIX + other, *([] if other in _entries() else [other])])
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The files in `folder` that end as weights do, by name."""
+    return sorted(file for file in folder.iterdir() if file.suffix in WEIGHTS_SUFFIXES and file.is_file())
+
+
+def _first_file(folder: Path, stems: Iterable[str]) -> Path | None:
     files = (folder / f"{stem}{suffix}" for stem in stems for suffix in WEIGHTS_SUFFIXES)
     return next((file for file in files if file.is_file()), None)
 

@@ -16,7 +16,9 @@ images behind them have terms of their own.
 
 from typing import NamedTuple
 
-__all__ = ["CANDIDATES", "Candidate", "find"]
+__all__ = ["CANDIDATES", "TIMM_PREFIX", "Candidate", "find", "hub_id", "torchvision_url"]
+
+TIMM_PREFIX = "timm:"
 
 
 class Candidate(NamedTuple):
@@ -66,7 +68,34 @@ CANDIDATES = (
 SMALL_MILLIONS = 10.0
 """Up to here a backbone is `small`."""
 
+_HASHES = {
+    "googlenet": "1378be20",
+    "mobilenet_v2": "7ebf99e0",
+    "resnet18": "f37072fd",
+    "resnet50": "11ad3fa6",
+    "vgg16": "397923af",
+}
 _BY_NAME = {candidate.name: candidate for candidate in CANDIDATES}
+
+
+def hub_id(name: str) -> str | None:
+    """The repository on Hugging Face of a candidate that is timm's, None for any other model.
+
+    >>> hub_id("timm:tf_efficientnet_lite0.in1k"), hub_id("resnet18")
+    ('timm/tf_efficientnet_lite0.in1k', None)
+    """
+    own = name in _BY_NAME and name.startswith(TIMM_PREFIX)
+    return f"timm/{name.removeprefix(TIMM_PREFIX)}" if own else None
+
+
+def torchvision_url(name: str) -> str | None:
+    """Where the weights of a candidate that is torchvision's come from, None for any other model.
+
+    >>> torchvision_url("resnet18"), torchvision_url("timm:tf_efficientnet_lite0.in1k")
+    ('https://download.pytorch.org/models/resnet18-f37072fd.pth', None)
+    """
+    known = _HASHES.get(name)
+    return None if known is None else f"https://download.pytorch.org/models/{name}-{known}.pth"
 
 
 def find(name: str) -> Candidate | None:

@@ -71,28 +71,37 @@ def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
     return _build(name, pretrained=True).state_dict()
 
 
-def _available(settings: Any) -> bool:
-    if _cached(settings) is not None:
-        return True
+def on_hub(repository: str) -> bool:
+    """Whether the weights in `repository` on Hugging Face are cached, or its server has them. Imports no timm."""
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-    if not _url(settings) or (settings.hf_hub_id and offline):
-        return False
-    return weights.reachable(_url(settings))
+    return _cached_of_hub(repository) is not None or (not offline and weights.reachable(_address(repository)))
+
+
+def _available(settings: Any) -> bool:
+    if settings.hf_hub_id:
+        return on_hub(settings.hf_hub_id)
+    return bool(settings.url) and weights.cached_or_reachable(settings.url)
 
 
 def _cached(settings: Any) -> Path | None:
     if settings.hf_hub_id:
-        from huggingface_hub import try_to_load_from_cache
+        return _cached_of_hub(settings.hf_hub_id)
+    return weights.cached(settings.url) if settings.url else None
 
-        found = (try_to_load_from_cache(settings.hf_hub_id, file) for file in _FILES)
-        return next((Path(file) for file in found if isinstance(file, str)), None)
-    return weights.cached(settings.url.rpartition("/")[2]) if settings.url else None
+
+def _cached_of_hub(repository: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = (try_to_load_from_cache(repository, file) for file in _FILES)
+    return next((Path(file) for file in found if isinstance(file, str)), None)
 
 
 def _url(settings: Any) -> str:
-    if settings.hf_hub_id:
-        return f"https://huggingface.co/{settings.hf_hub_id}/resolve/main/{_FILES[0]}"
-    return str(settings.url or "")
+    return _address(settings.hf_hub_id) if settings.hf_hub_id else str(settings.url or "")
+
+
+def _address(repository: str) -> str:
+    return f"https://huggingface.co/{repository}/resolve/main/{_FILES[0]}"
 
 
 def _trunk(network: nn.Module) -> nn.Module:

@@ -15,9 +15,9 @@ def fetch(enum: Any) -> Mapping[str, Any]:
 
 def cached(enum: Any) -> Path | None:
     """The file of a torchvision weights enum's member in torch.hub's cache; None if it is not there."""
-    return weights.cached(enum.url.rpartition("/")[2])
+    return weights.cached(enum.url)
 
 
 def available(enum: Any) -> bool:
     """Whether the file of a torchvision weights enum's member is cached, or its address answers."""
-    return cached(enum) is not None or weights.reachable(enum.url)
+    return weights.cached_or_reachable(enum.url)

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,7 +17,9 @@ from trainables.errors import WeightsUnavailable
 OWN_PREFIX = "backbone."
 """A state dict with such keys is that of a Classifier."""
 
-PROBE_TIMEOUT_S = 3.0
+CONNECT_S, ANSWER_S = 1.5, 2.0
+"""How long a server may take to be reached or to say something, and to answer in all."""
+
 _SHOWN = 4
 
 
@@ -133,8 +137,8 @@ def download(
         reason = str(error).strip().partition("\n")[0][:200]
         raise WeightsUnavailable(
             f"pretrained weights of {name} are neither cached nor downloadable"
-            f" ({type(error).__name__}: {reason}); use --weights none, --weights FILE,"
-            " or set TORCH_HOME to a folder that has them under hub/checkpoints"
+            f" ({type(error).__name__}: {reason}); fetch them where there is a network (tuner weights --fetch) and set"
+            " TORCH_HOME or HF_HOME to the folder that holds them"
         ) from error
 
 
@@ -148,17 +152,38 @@ def _damaged(file: Path) -> bool:
     return False
 
 
-def cached(file_name: str) -> Path | None:
-    """Where torch.hub has `file_name`; None if it does not. TORCH_HOME is respected."""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / file_name
+def cached(url: str) -> Path | None:
+    """Where torch.hub has the file of `url`; None if it does not. TORCH_HOME is respected."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     return file if file.is_file() else None
 
 
+def cached_or_reachable(url: str) -> bool:
+    """Whether torch.hub has the file of `url` already, or its server answers."""
+    return cached(url) is not None or reachable(url)
+
+
 def reachable(url: str) -> bool:
-    """Whether `url` answers right now, within a few seconds."""
+    """Whether `url` answers right now, within a few seconds; where it is sent on to is not asked."""
+    answers: list[bool] = []
+    # A thread, since looking up a server's name has no timeout.
+    asking = threading.Thread(target=lambda: answers.append(_answers(url)), daemon=True)
+    asking.start()
+    asking.join(ANSWER_S)
+    return answers == [True]
+
+
+class _SentOn(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """None, by which urllib raises the redirection as an HTTPError."""
+
+
+def _answers(url: str) -> bool:
+    request = urllib.request.Request(url, method="HEAD")
     try:
-        request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S) as answer:
+        with urllib.request.build_opener(_SentOn).open(request, timeout=CONNECT_S) as answer:
             return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        return 300 <= error.code < 400
     except (OSError, ValueError):  # URLError, timeouts and refused connections are OSErrors
         return False

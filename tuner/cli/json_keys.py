@@ -246,7 +246,7 @@ _PROBE: Keys = {
     "backbones[].milliseconds": ("number", "of one image on one thread of this machine's processor"),
     "backbones[].gpu_milliseconds": ("number?", "of one image in a batch on the GPU"),
     "backbones[].l2": ("number", "the penalty that grouped cross-validation in the training images chose"),
-    "backbones[].log_loss": ("number", "on the validation images, in nats"),
+    "backbones[].log_loss": ("number?", "on the validation images, in nats"),
     "backbones[].low": ("number?", "lower end of its 95 % interval over groups"),
     "backbones[].high": ("number?", "upper end"),
     "backbones[].accuracy": ("number", "on the validation images"),

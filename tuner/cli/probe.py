@@ -1,7 +1,4 @@
-"""The commands `probe` and `weights`: which pretrained backbone suits the images, and what there is of them.
-
-Probing was not run on a GPU.
-"""
+"""The commands `probe` and `weights`: which pretrained backbone suits the images, and what there is of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +43,10 @@ __all__ = ["probe", "render", "weights"]
     help="none probes random networks, to try things out.",
 )
 @click.option(
-    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+    "--precision",
+    default="auto",
+    show_default=True,
+    help="auto, fp32, bf16, or fp16, which was not run on a GPU.",
 )
 @click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the split and the folds.")
 @click.option("--out", type=FOLDER, help="Folder for the table as CSV and JSON, and for the picture.")
@@ -96,7 +96,7 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
     from tuner.tuning.weights import fetch as fetch_all
     from tuner.tuning.weights import list_weights
 
-    names = backbones_of(backbones, "cuda")
+    names = backbones_of("all" if backbones == "auto" else backbones, "cpu")
     rows = list_weights(names, weights_dir)
     if fetch:
         words = Console(stderr=True, highlight=False) if as_json else open_console()

@@ -20,7 +20,7 @@ from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.backbones import narrow
+from tuner.tuning.backbones import check_backbones, narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve
 from tuner.tuning.data import Examined, load_data
 from tuner.tuning.image_features import foretell, usable_backbone
@@ -87,7 +87,9 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     similar = config.groups_from_similar
     # Finding them takes minutes, and changes next to nothing about how many images train.
     config = replace(config, groups_from_similar=False)
-    narrowed = narrow(config, resolve(config), reporter)
+    settings = resolve(config)
+    check_backbones(replace(config, groups_from_similar=similar), settings.space)
+    narrowed = narrow(config, settings, reporter)
     config, settings = narrowed.config, narrowed.settings
     found = load_data(config, settings, reporter, narrowed.found)
     before = foretell(config, found.scan, usable_backbone(config, reporter)) if similar else 0.0

@@ -20,6 +20,7 @@ from tuner.runs.best_trial import member_of
 from tuner.runs.directory import Run
 from tuner.runs.ensemble import Member
 from tuner.runs.places import is_taken, try_target
+from tuner.runs.weights_files import changed_files
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def check_config(config: RetrainConfig) -> None:
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
     members = chosen_members(config, best)
+    for sentence in changed_files(best.weights, best.weights_files, {one.config.model for one in members}):
+        reporter.warn(sentence)
     images = find_images(
         best,
         config.best,

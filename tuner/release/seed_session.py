@@ -64,7 +64,7 @@ def retrained(
     """What trains finalists as `asked`; all train on one Ray, which lives as long as the context.
 
     Searches inside folds come first, each on a Ray of its own. Raises RunProblem for `runs` that lack the groups for
-    it, InvalidValue for several runs and `nested`.
+    it, InvalidValue for several runs and `nested`, WeightsUnavailable where the weights that they began with are gone.
     """
     if not asked.wanted:
         yield Trained()
@@ -78,10 +78,14 @@ def retrained(
         from tuner.release.nested import nested_searches
         from tuner.release.seed_scores import seed_scores
         from tuner.runs.directory import Run
+        from tuner.runs.weights_files import changed_files
 
         opened, count = [Run.open(run) for run in runs], asked.num_folds
         if asked.nested and len(opened) > 1:
             raise InvalidValue("--nested repeats one search; name one run")
+        for record in (run.record for run in opened):
+            for sentence in changed_files(record["weights"], record.get("weights_files") or {}):
+                reporter.warn(sentence)
         if asked.also_by_image:
             check_groups(opened)
         for run in opened if count else ():

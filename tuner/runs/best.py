@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
 from tuner.runs.sections import Section, is_real
+from tuner.runs.weights_files import WeightsFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,8 @@ class Best:
 
     `plateau_reduced_after` are the epochs after which a plateau schedule lowered the head's rate. `mean` and
     `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation. `ensemble`
-    are the members of the ensemble that validation chose, if one was looked for.
+    are the members of the ensemble that validation chose, if one was looked for. `weights_files` are the files of
+    pretrained weights that the run began with.
     """
 
     trial: str
@@ -102,6 +104,7 @@ class Best:
     versions: Mapping[str, str]
     plateau_reduced_after: tuple[int, ...] = ()
     ensemble: tuple[Member, ...] = ()
+    weights_files: WeightsFiles = field(default_factory=dict)
 
 
 def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
@@ -143,6 +146,8 @@ def to_record(best: Best) -> dict[str, Any]:
     }
     if best.config.schedule == "plateau":
         record["plateau_reduced_after"] = list(best.plateau_reduced_after)
+    if best.weights_files:
+        record["weights_files"] = {name: dict(known) for name, known in best.weights_files.items()}
     if best.ensemble:
         record["ensemble"] = to_records(best.ensemble)
     return record
@@ -151,7 +156,7 @@ def to_record(best: Best) -> dict[str, Any]:
 TOP = (
     *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),
     *("normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
-    "ensemble",
+    *("ensemble", "weights_files"),
 )
 
 
@@ -186,6 +191,7 @@ def read_best(path: Path) -> Best:
         versions=dict(top.section("versions").content),
         plateau_reduced_after=tuple(reduced),
         ensemble=members_of(top, _config),
+        weights_files=_weights_files(top) if "weights_files" in top.content else {},
     )
 
 
@@ -203,6 +209,15 @@ def _config(top: Section) -> TrialConfig:
         where = f"{top.path}: {f'{top.name}.' if top.name else ''}config"
         raise type(error)(text if text.startswith(str(top.path)) else f"{where}: {text}") from error
     return config
+
+
+def _weights_files(top: Section) -> WeightsFiles:
+    files = top.section("weights_files")
+    found = {}
+    for name in files.content:
+        own = files.section(name)
+        found[name] = {key: own.text(key) for key in ("file", "sha256")}
+    return found
 
 
 def _coerce(name: str, value: Any) -> Any:

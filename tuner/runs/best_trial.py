@@ -52,6 +52,7 @@ def best_of(
         expected=expected,
         image_size=int(record["image_size"]),
         weights=str(record["weights"]),
+        weights_files=record.get("weights_files") or {},
         precision=str(record["precision"]),
         run_seed=int(record["seed"]),
         mean=origin.mean,

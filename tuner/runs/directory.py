@@ -1,6 +1,6 @@
 """The run directory: its schemas, and its only reader and writer.
 
-    run.yaml                 all that defines the run: space, data fingerprint, seeds, versions, hardware
+    run.yaml                 all that defines the run: space, data fingerprint, weights, seeds, versions, hardware
     split.parquet            path, label, group, split (train, val, test)
     images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
     probe.json               what a probe of backbones showed, if there was one

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from trainables.errors import WeightsUnavailable
+from search_spaces import Space
+from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
-from tuner.tuning.data import Examined, scan_and_split
-from tuner.tuning.probe import Probe, advised, backbones_of, probe_images, with_weights
+from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, models_of, scan_and_split
+from tuner.tuning.probe import NAMED_SETS, Probe, advised, backbones_of, probe_images, with_weights
 
-__all__ = ["Narrowed", "narrow"]
+__all__ = ["Narrowed", "check_backbones", "narrow"]
 
 INSTEAD = "resnet18"
 """What the drawn sample pictures are searched with where no backbone has weights: small, and quick from random ones."""
@@ -24,6 +25,15 @@ class Narrowed:
     probe: Probe | None = None
 
 
+def check_backbones(config: SearchConfig, space: Space) -> None:
+    """Raise InvalidValue for backbones that nothing would look at: no probe, and no search for similar pictures."""
+    if config.backbones == "auto" or config.groups_from_similar or (space.probe and not config.models):
+        return
+    why = f"with --models {','.join(config.models)}" if config.models else f"the space {space.name}"
+    verb = "nothing is probed" if config.models else "probes nothing"
+    raise InvalidValue(f"--backbones {config.backbones} says what the space auto probes; {why} {verb}")
+
+
 def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Narrowed:
     """The search of `config`; its models are chosen by a probe where the space wants that and --models is silent.
 
@@ -34,9 +44,9 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, settings)
     from trainables.inference import best_device
 
-    names = backbones_of(config.backbones, best_device().type)
+    names = _known_to_space(backbones_of(config.backbones, best_device().type), config, settings)
     try:
-        weights, passed_over = with_weights(config, names)
+        weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS, ONE_FILE])
     except WeightsUnavailable:
         if config.data is not None or config.weights != "auto" or config.weights_dir is not None:
             raise
@@ -45,7 +55,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         )
         config = replace(config, models=(INSTEAD,), weights="none")
         return Narrowed(config, resolve(config))
-    # The space has to know the candidates before minutes go into probing them.
+    # What the space makes of them has to be right before minutes go into probing them.
     resolve(replace(config, models=tuple(weights)))
     found = scan_and_split(config, reporter)
     probe = probe_images(config, found, weights, passed_over, reporter)
@@ -53,3 +63,16 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
     config = replace(config, models=chosen)
     return Narrowed(config, resolve(config), found, probe)
+
+
+def _known_to_space(names: tuple[str, ...], config: SearchConfig, settings: SpaceSettings) -> tuple[str, ...]:
+    """Those of `names` that the space can propose, or all that it can; others that were named raise InvalidValue."""
+    if settings.space.any_model:
+        return names
+    own = sorted(models_of(settings))
+    outside = [name for name in names if name not in own]
+    if outside and config.backbones not in NAMED_SETS:
+        raise InvalidValue(
+            f"--backbones {','.join(outside)}: space {settings.space.name} has {', '.join(own)}"
+        )
+    return tuple(name for name in names if name in own) or tuple(own)

@@ -90,6 +90,10 @@ class SearchConfig:
                 "--groups-from-similar looks through your images, and the drawn sample pictures have their groups;"
                 " say where yours are: --data FOLDER"
             )
+        if self.weights_dir is not None and self.weights not in ("auto", "imagenet"):
+            raise InvalidValue(
+                f"--weights-dir says where weights lie; with --weights {self.weights} it has no use"
+            )
         if self.precision not in PRECISIONS:
             raise UnknownName.of("precision", self.precision, PRECISIONS)
         check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())

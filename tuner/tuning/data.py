@@ -12,12 +12,17 @@ from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUna
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
+from tuner.tuning.weights import unused, without_weights
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from trainables.data.scan import Scan
     from tuner.tuning.similar import Similar
+
+RANDOM_WEIGHTS = "--weights none (random weights)"
+ONE_FILE = "--models NAME --weights FILE"
+"""Ways out where there are no pretrained weights."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ def load_data(
 ) -> Examined:
     """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend.
 
-    `found`: the images, where they were looked at already, so that only the weights are left to settle.
+    `found`: the images, where a probe looked at them already, so that only the weights are left to settle.
     """
     if found is not None:
-        return replace(found, weights=_settle_weights(config, settings, found.sample, reporter))
+        return replace(found, weights=_settle_weights(config, settings, found.sample, reporter, probed=True))
     folder, groups_csv, sample = _data_source(config, reporter)
     weights = _settle_weights(config, settings, sample, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
@@ -172,22 +177,27 @@ def _split(
     return make_split(scan, groups, fractions, config.seed), similar
 
 
-def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter) -> str:
-    """imagenet, none, or the path of a file that fits; says so when the sample run has to go on without."""
-    names = sorted(_models_of(settings))
+def _settle_weights(
+    config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter, probed: bool = False
+) -> str:
+    """imagenet, none, or the path of a file or folder that fits; says so when the sample run has to go on without.
+
+    `probed`: a probe of more models has told already which files of the folder are of none.
+    """
+    names = sorted(models_of(settings))
     if config.weights_dir is not None:
-        return _settle_folder(config, config.weights_dir, names, reporter)
+        return _settle_folder(config, config.weights_dir, names, Reporter() if probed else reporter)
     if config.weights in ("none", "imagenet"):
         if config.weights == "imagenet":
-            _require_weights(names)
+            _require_weights(names, alone=len(names) == 1)
         return config.weights
     if config.weights != "auto":
         return _check_file(Path(config.weights).expanduser(), names)
-    missing = [name for name in names if not models.weights_available(name)]
+    missing = without_weights(names)
     if not missing:
         return "imagenet"
     if not sample:
-        _require_weights(missing)
+        _require_weights(missing, alone=len(names) == 1)
     reporter.warn(
         f"no pretrained weights for {', '.join(missing)} here and none can be downloaded: training starts from"
         " random weights"
@@ -195,49 +205,42 @@ def _settle_weights(config: SearchConfig, settings: SpaceSettings, sample: bool,
     return "none"
 
 
-def _models_of(settings: SpaceSettings) -> set[str]:
+def models_of(settings: SpaceSettings) -> set[str]:
     """Every model that the space can propose, as far as its first trials and many random ones tell."""
     from search_spaces.sampling import sample_configs
 
     return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
 
 
-def ways_out() -> str:
-    """What to do where there are no pretrained weights."""
-    return (
-        "ways out: --weights none (random weights), --weights FILE, --weights-dir DIR with files named as the models,"
-        " or TORCH_HOME or HF_HOME set to a folder that holds them"
+def ways_out(*own: str) -> str:
+    """What to do where there are no pretrained weights; `own` are ways that only the command at work has."""
+    every = (
+        "--weights-dir DIR with files named as the models",
+        "TORCH_HOME or HF_HOME set to a folder of them",
     )
+    return f"ways out: {'; '.join((*own, *every))}"
 
 
-def _require_weights(names: list[str]) -> None:
-    missing = [name for name in names if not models.weights_available(name)]
-    if missing:
+def _require_weights(names: list[str], alone: bool) -> None:
+    """Raise WeightsUnavailable if some of `names` have none; `alone`: the search has no other model than that."""
+    if missing := without_weights(names):
         raise WeightsUnavailable(
-            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable; {ways_out()}"
+            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable;"
+            f" {ways_out(RANDOM_WEIGHTS, '--weights FILE' if alone else ONE_FILE)}"
         )
 
 
 def _settle_folder(config: SearchConfig, folder: Path, names: list[str], reporter: Reporter) -> str:
     """The folder's path, once its files fit and every other model of the space has weights elsewhere."""
-    if config.weights not in ("auto", "imagenet"):
-        raise InvalidValue(
-            f"--weights-dir says where weights lie; with --weights {config.weights} it has no use"
-        )
     folder = folder.expanduser()
     require_folder(folder, f"--weights-dir {printable(folder)} must be a folder of weights")
     own = {name: models.weights_file(folder, name) for name in names}
-    _require_weights([name for name, file in own.items() if file is None])
+    _require_weights([name for name, file in own.items() if file is None], alone=len(names) == 1)
     for name, file in own.items():
         if file is not None:
             models.create(name, 2, weights=str(file.resolve()))
-    used = {file.name for file in own.values() if file is not None}
-    there = [file for file in folder.iterdir() if file.suffix in models.WEIGHTS_SUFFIXES]
-    idle = sorted(printable(Path(file.name)) for file in there if file.name not in used)
-    if idle:
-        reporter.warn(
-            f"in {printable(folder)}, not used, since the search has no model of that name: {', '.join(idle)}"
-        )
+    for sentence in unused(folder, names):
+        reporter.warn(sentence)
     return str(folder.resolve())
 
 

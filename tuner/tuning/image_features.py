@@ -13,7 +13,7 @@ from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
-from tuner.tuning.probe import backbones_of, with_weights
+from tuner.tuning.probe import NAMED_SETS, backbones_of, with_weights
 from tuner.tuning.similar import HASH, ImageFeatures, Similar, hashed_features, propose
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def usable_backbone(config: SearchConfig, reporter: Reporter) -> tuple[str, str]
     """
     if config.weights == "none":
         return None
-    asked = config.backbones in ("auto", "small", "all")
+    asked = config.backbones in NAMED_SETS
     names = backbones_of("small" if asked else config.backbones, "cpu")
     try:
-        found, _ = with_weights(replace(config, weights="auto"), names)
+        found, _ = with_weights(replace(config, weights="auto"), names, Reporter())
     except WeightsUnavailable:
         if not asked or config.weights_dir is not None:
             raise

@@ -14,10 +14,11 @@ from trainables.storage import address_below, is_address, try_out
 from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.places import try_folder
+from tuner.runs.weights_files import fingerprints
 from tuner.tracking.reporter import Reporter
-from tuner.tuning.backbones import narrow
+from tuner.tuning.backbones import check_backbones, narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
-from tuner.tuning.data import Examined, build_run_cache, load_data
+from tuner.tuning.data import Examined, build_run_cache, load_data, models_of
 from tuner.tuning.earlier import Earlier
 from tuner.tuning.findings import findings, given_split
 from tuner.tuning.similar import Similar, near_copies, write_groups
@@ -76,6 +77,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     """
     reporter = reporter or Reporter()
     settings = resolve(config)
+    check_backbones(config, settings.space)
     path = _free_place(config, settings.space.name)
     narrowed = narrow(config, settings, reporter)
     config, settings, probe = narrowed.config, narrowed.settings, narrowed.probe
@@ -153,6 +155,7 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, stor
         "seed": config.seed,
         "image_size": settings.image_size,
         "weights": found.weights,
+        "weights_files": _weights_files(found.weights, settings),
         "precision": config.precision,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "finished": None,
@@ -161,6 +164,10 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, stor
         "hardware": hardware(),
         "data": _data_record(config, found),
     }
+
+
+def _weights_files(weights: str, settings: SpaceSettings) -> dict[str, dict[str, str]]:
+    return {} if weights in ("imagenet", "none") else fingerprints(weights, sorted(models_of(settings)))
 
 
 def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str, Any]:

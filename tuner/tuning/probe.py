@@ -7,7 +7,6 @@ is that of the validation images. The test images are not read.
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +20,15 @@ from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
 from tuner.cluster.apart import results_apart
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
-from tuner.tuning.data import Examined, build_run_cache, scan_and_split, ways_out
+from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, build_run_cache, scan_and_split, ways_out
 from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
+from tuner.tuning.weights import some, unused, without_weights
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
+
+NAMED_SETS = ("auto", "small", "all")
+"""Words for several candidates."""
 
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
 
@@ -66,7 +69,7 @@ def backbones_of(wanted: str, device: str) -> tuple[str, ...]:
     `small` are the candidates of up to `SMALL_MILLIONS` million parameters, `auto` those on a processor and all on a
     GPU. Raises UnknownName for a model that nobody has, InvalidValue for none at all.
     """
-    if wanted in ("auto", "small", "all"):
+    if wanted in NAMED_SETS:
         small = wanted == "small" or (wanted == "auto" and device == "cpu")
         return tuple(one.name for one in CANDIDATES if not small or one.millions <= SMALL_MILLIONS)
     names = tuple(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))
@@ -86,7 +89,8 @@ def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | No
     from trainables.inference import best_device
 
     reporter = reporter or Reporter()
-    weights, passed_over = with_weights(config, backbones_of(backbones, best_device().type))
+    names = backbones_of(backbones, best_device().type)
+    weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS])
     found = scan_and_split(config, reporter)
     return probe_images(config, found, weights, passed_over, reporter)
 
@@ -145,15 +149,20 @@ def probe_images(
     )
 
 
-def with_weights(config: SearchConfig, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+def with_weights(
+    config: SearchConfig, names: Sequence[str], reporter: Reporter, ways: Sequence[str] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
     """Where each model has its weights from, and why others have none; raises WeightsUnavailable if none has any.
 
-    A file in --weights-dir that does not fit its model raises WeightsUnavailable, too.
+    A file in --weights-dir that does not fit its model raises WeightsUnavailable, too; files there that are named as
+    none of the models are told. `ways` are ways out that only the command at work has.
     """
     if config.weights == "none":
         return dict.fromkeys(names, "none"), {}
     if config.weights not in ("auto", "imagenet"):
-        raise InvalidValue(f"--weights {config.weights} fits one model; a probe takes --weights-dir DIR")
+        raise InvalidValue(
+            f"--weights {config.weights} fits one model; a probe takes --weights-dir DIR, a search {ONE_FILE}"
+        )
     folder = config.weights_dir and config.weights_dir.expanduser().resolve()
     if folder is not None:
         require_folder(folder, f"--weights-dir {printable(folder)} must be a folder of weights")
@@ -161,18 +170,19 @@ def with_weights(config: SearchConfig, names: Sequence[str]) -> tuple[dict[str, 
     asked = [name for name, origin in origins.items() if origin == "imagenet"]
     for name in asked:
         models.check(name)
-    # Whether a server answers may take seconds; all are asked at once.
-    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-        available = dict(zip(asked, pool.map(models.weights_available, asked), strict=True))
-    weights = {name: origin for name, origin in origins.items() if available.get(name, True)}
+    missing = without_weights(asked)
+    weights = {name: origin for name, origin in origins.items() if name not in missing}
     passed_over = {name: WITHOUT for name in names if name not in weights}
     for name, origin in weights.items():
         if origin != "imagenet":
             models.create(name, 2, weights=origin)
+    idle = [] if folder is None else unused(folder, names)
     if not weights:
-        raise WeightsUnavailable(
-            f"none of the {len(names)} backbones has pretrained weights here, cached or downloadable; {ways_out()}"
-        )
+        where = "here" if folder is None else f"in {printable(folder)}"
+        none = f"none of the {len(names)} backbones has pretrained weights {where}, cached or downloadable"
+        raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out(*ways)]))
+    for sentence in idle:
+        reporter.warn(sentence)
     return weights, passed_over
 
 

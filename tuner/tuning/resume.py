@@ -15,6 +15,7 @@ from tuner.runs.directory import Run
 from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
 from tuner.runs.places import try_folder
+from tuner.runs.weights_files import changed_files
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import space_fingerprint
 from tuner.tuning.data import build_run_cache
@@ -35,7 +36,8 @@ def resume(
     """Finish the run at `path`; with `samples`, add that many trials to it.
 
     `time_budget_s` counts from now; None goes on without one. `observers` hear of each epoch. Raises RunProblem
-    if the run is in use or if images, space or versions have changed since it began.
+    if the run is in use or if images, space, weights or versions have changed since it began, WeightsUnavailable if
+    its files of weights are gone.
     """
     reporter = reporter or Reporter()
     samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
@@ -53,6 +55,7 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     changed = _changed_versions(record["versions"])
     mended = record.get("space_trouble") is not None
     changed += [] if mended else _changed_space(space, record["space_fingerprint"])
+    changed += changed_files(record["weights"], record.get("weights_files") or {})
     split, hashes, folder = run.split(), run.images(), Path(record["data"]["folder"])
     changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
     if changed:

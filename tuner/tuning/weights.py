@@ -1,6 +1,7 @@
 """Which pretrained weights there are, and where others come from; fetched ahead, for nodes without a network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import WeightsUnavailable
 
-__all__ = ["Weights", "fetch", "list_weights"]
+__all__ = ["Weights", "fetch", "list_weights", "some", "unused", "without_weights"]
+
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,31 @@ def fetch(rows: Sequence[Weights], told: Callable[[Weights, str], None]) -> int:
         else:
             told(row, "fetched")
     return failed
+
+
+def without_weights(names: Sequence[str]) -> list[str]:
+    """Those of the models `names` whose weights are neither cached nor downloadable; all servers are asked at once."""
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+        available = list(pool.map(models.weights_available, names))
+    return [name for name, there in zip(names, available, strict=True) if not there]
+
+
+def unused(folder: Path, names: Iterable[str]) -> list[str]:
+    """A sentence on the files of weights in `folder` that are of none of the models `names`, if there are some."""
+    used = {models.weights_file(folder, name) for name in names}
+    idle = [printable(file.name) for file in models.weights_files(folder) if file not in used]
+    where = printable(folder)
+    return [f"in {where}, not used, since no model of that name is looked for: {some(idle)}"] if idle else []
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are.
+
+    >>> some(["a", "b"]), some([*"abcdefg"])
+    ('a, b', 'a, b, c, d, e and 2 more')
+    """
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _weights(name: str, folder: Path | None) -> Weights:

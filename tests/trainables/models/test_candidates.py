@@ -1,5 +1,8 @@
 """The candidates that `tuner probe` tries: what the registry says of each is true, on networks with random weights."""
 
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -8,7 +11,7 @@ import torch
 
 from trainables import models, strategies
 from trainables.config import TrialConfig
-from trainables.models.candidates import CANDIDATES, Candidate, find
+from trainables.models.candidates import CANDIDATES, Candidate, find, hub_id, torchvision_url
 
 SMALLEST = [
     *("timm:convnext_atto.d2_in1k", "timm:mobilenetv4_conv_small.e2400_r224_in1k"),
@@ -38,7 +41,6 @@ def test_there_is_a_small_one_of_every_family_and_a_good_dozen_of_timms():
 
 
 def test_size_licence_and_image_size_are_what_the_library_says(candidate: Candidate):
-    models.check(candidate.name)
     with torch.device("meta"):
         network = models.source(candidate.name).build()
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(candidate.millions, abs=0.06)
@@ -46,7 +48,23 @@ def test_size_licence_and_image_size_are_what_the_library_says(candidate: Candid
         settings = timm.get_pretrained_cfg(candidate.name.removeprefix("timm:"))
         assert settings.license == candidate.licence
         assert settings.input_size[-1] == candidate.image_size
-        assert settings.hf_hub_id
+        assert settings.hf_hub_id == hub_id(candidate.name)
+    else:
+        assert models.source(candidate.name).url == torchvision_url(candidate.name)
+
+
+def test_whether_a_candidate_has_weights_is_told_without_timm_or_torchvision():
+    asking = (
+        "import sys; from trainables import models; from trainables.models import weights;"
+        "from trainables.models.candidates import CANDIDATES;"
+        "weights.reachable = lambda url: 'lite0.in1k/resolve/main/model' in url or '/resnet18-' in url;"
+        "print([one.name for one in CANDIDATES"
+        " if models.check(one.name) is None and models.weights_available(one.name)],"
+        " {'timm', 'torchvision'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere", "HF_HUB_OFFLINE": ""}
+    told = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, env=environment)
+    assert told.stdout == "['timm:tf_efficientnet_lite0.in1k', 'resnet18'] set()\n", told.stderr
 
 
 def test_stages_are_as_many_as_it_says_and_cover_the_backbone_once(built):

@@ -72,7 +72,10 @@ def test_of_a_damaged_file_in_hugging_face_s_cache_the_one_that_the_link_leads_t
 def server() -> Iterator[str]:
     class Answer(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            self.send_response(200 if self.path == "/there" else 404)
+            status = {"/there": 200, "/moved": 302}.get(self.path, 404)
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "http://127.0.0.1:1/storage")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -88,8 +91,17 @@ def server() -> Iterator[str]:
 
 def test_a_file_is_reachable_only_if_its_server_has_it(server: str):
     assert weight_files.reachable(f"{server}/there")
+    assert weight_files.reachable(f"{server}/moved")
     assert not weight_files.reachable(f"{server}/elsewhere")
     assert not weight_files.reachable("http://127.0.0.1:1/there")
+
+
+def test_a_server_whose_name_nobody_looks_up_in_time_is_not_reachable(monkeypatch: pytest.MonkeyPatch):
+    hang = threading.Event()
+    monkeypatch.setattr(weight_files, "_answers", lambda url: hang.wait())
+    monkeypatch.setattr(weight_files, "ANSWER_S", 0.01)
+    assert not weight_files.reachable("http://127.0.0.1:1/there")
+    hang.set()
 
 
 def test_weights_that_can_not_be_had_name_the_ways_out():
@@ -98,6 +110,6 @@ def test_weights_that_can_not_be_had_name_the_ways_out():
 
     with pytest.raises(WeightsUnavailable) as caught:
         weight_files.download("resnet18", refuse)
-    for way in ("resnet18", "no route to host", "--weights none", "--weights FILE", "TORCH_HOME"):
+    for way in ("resnet18", "no route to host", "tuner weights --fetch", "TORCH_HOME"):
         assert way in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -54,6 +54,8 @@ def test_a_size_is_read_in_its_units():
         (["run", "--space", "googlenet_grid", "--samples", "12"], ["12", "11"]),
         (["run", "--space", "./nowhere.py"], ["nowhere.py"]),
         (["run", "--backbones", "resnet8"], ["resnet8", "resnet18"]),
+        (["run", "--weights", "none", "--weights-dir", "."], ["--weights none it has no use"]),
+        (["probe", "--weights", "none", "--weights-dir", "."], ["--weights none it has no use"]),
         (["leaderboard", "no/such/run"], ["no/such/run", "run.yaml"]),
         (["resume", "no/such/run"], ["no/such/run", "run.yaml"]),
         (["inspect", "no/such/folder"], ["no/such/folder"]),

@@ -1,3 +1,4 @@
+import io
 import math
 import shutil
 import weakref
@@ -10,12 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from pictures import write_pictures
+from rich.console import Console
 
 from trainables.config import TrialConfig
 from trainables.data.cache import build_cache
 from trainables.data.scan import scan
 from trainables.data.split import fingerprint, make_split
-from trainables.errors import DataProblem, InvalidValue, RunProblem, WorkerBroken
+from trainables.errors import DataProblem, InvalidValue, RunProblem, WeightsUnavailable, WorkerBroken
 from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.training import TrainingRun
@@ -23,10 +25,11 @@ from tuner.release import seeds
 from tuner.release.figures import draw
 from tuner.release.images import find_images
 from tuner.release.job import RetrainConfig
-from tuner.release.retrain import check_config, epochs_rule
+from tuner.release.retrain import check_config, epochs_rule, prepare_plan, retrain
 from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_jobs, train_seed
-from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
+from tuner.runs.best import Best, Data, Expected, SplitSource, read_best, save_best
 from tuner.runs.best_trial import part_counts
+from tuner.runs.weights_files import fingerprints
 from tuner.tracking.reporter import Reporter
 
 COUNTS = {"blue": 10, "green": 10}
@@ -282,6 +285,26 @@ def test_the_rule_names_the_epochs_after_which_a_plateau_was_lowered(tmp_path):
     images = find_images(best, tmp_path / "best.yaml", Reporter())
     assert epochs_rule(best, images, ("train", "val"), None)[1].endswith("in the search: 1, 2")
     assert "lowered" not in epochs_rule(best, images, ("train",), None)[1]
+
+
+def test_weights_that_are_gone_are_said_before_anything_is_trained_and_others_are_noted(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    file = folder / "resnet18.pt"
+    file.write_bytes(b"weights")
+    known = fingerprints(str(folder), ["resnet18"])
+    best = make_best(tmp_path, weights=str(folder), weights_files=known)
+    assert read_best(tmp_path / "best.yaml").weights_files == known
+    config = RetrainConfig(best=tmp_path / "best.yaml", out=tmp_path / "model")
+    file.write_bytes(b"others")
+    said = io.StringIO()
+    (tmp_path / "work").mkdir()
+    prepare_plan(config, best, tmp_path / "work", Reporter(Console(file=said, width=300)))
+    assert f"note: {file} has other content than when the run began" in said.getvalue()
+    file.unlink()
+    with pytest.raises(WeightsUnavailable, match=r"has no resnet18\.pt any more"):
+        retrain(config)
+    assert not config.folder.exists()
 
 
 def test_contradictions_are_refused_before_anything_is_read(tmp_path):

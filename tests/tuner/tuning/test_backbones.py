@@ -11,13 +11,16 @@ from rich.console import Console
 
 import search_spaces
 from search_spaces import auto
+from search_spaces.sampling import sample_configs
 from trainables import models
-from trainables.errors import WeightsUnavailable
+from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.models.candidates import CANDIDATES
 from tuner.evaluation.comparison import compare
+from tuner.planning.plan import plan
 from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
 from tuner.tuning import backbones
+from tuner.tuning import prepare as prepare_module
 from tuner.tuning.config import SearchConfig, resolve
 from tuner.tuning.prepare import prepare
 
@@ -79,6 +82,60 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
     search_spaces.check(space, {"max_epochs": 12}, {"model": ("vgg16", "resnet18")}, 2)
 
 
+OUTSIDERS = ("timm:test_resnet.r160_in1k", "timm:test_vit.r160_in1k")
+
+
+def test_models_that_are_no_candidates_can_be_proposed_and_have_first_trials_at_their_kinds_rate():
+    space = search_spaces.load("auto")
+    allowed = {"model": (OUTSIDERS[1], "resnet18", OUTSIDERS[0])}
+    search_spaces.check(space, {"max_epochs": 12}, allowed, 2)
+    first = search_spaces.first_trials(space, 12, allowed)
+    assert [row["model"] for row in first] == [name for name in allowed["model"] for _ in range(3)]
+    drawn = {config.model for config in sample_configs(space, {"max_epochs": 12}, allowed)}
+    assert drawn == set(allowed["model"])
+    assert first[0]["backbone_learning_rate@low-rate"] == auto.RATES["low-rate"]
+    assert first[-3]["backbone_learning_rate@convolutional"] == auto.RATES["convolutional"]
+
+
+def test_the_kind_that_a_name_tells_is_that_of_the_family():
+    assert {name: auto.kind(name.replace("timm:", "timm:other_")) for name in auto.MODELS} == {
+        name: auto.kind(name) for name in auto.MODELS
+    }
+
+
+def test_a_run_on_models_that_are_no_candidates_is_narrowed_to_those_that_are_advised(folder):
+    chosen = (*OUTSIDERS, "resnet18")
+    more = {"weights_dir": None, "weights": "none", "samples": 9}
+    prepared = prepare(config_of(folder, backbones=",".join(chosen), **more))
+    advised = tuple(Run.open(folder / "run").probe()["advised"])
+    assert prepared.allowed["model"] == advised
+    assert {
+        config.model for config in sample_configs(prepared.space, prepared.overrides, prepared.allowed)
+    } == {*advised}
+
+
+def test_a_space_that_lists_its_models_is_probed_for_those_and_others_are_refused(folder):
+    file = folder / "own.py"
+    file.write_text(
+        '''"""Two models, of which a probe may choose."""
+
+probe = True
+
+
+def space(trial):
+    trial.suggest_categorical("model", ["resnet18", "timm:test_resnet"])
+    return {"strategy": "full"}
+''',
+        encoding="utf-8",
+    )
+    own = {"space": str(file), "weights_dir": None, "weights": "none"}
+    with pytest.raises(InvalidValue, match=r"^--backbones vgg16: space own has resnet18, timm:test_resnet$"):
+        prepare(config_of(folder, **own, backbones="resnet18,vgg16"))
+    assert set(prepare(config_of(folder, **own, backbones="auto")).allowed["model"]) == {
+        *("resnet18", "timm:test_resnet"),
+    }
+
+
 def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(folder):
     said = io.StringIO()
     prepared = prepare(config_of(folder, time_budget_s=1000), Reporter(Console(file=said, width=200)))
@@ -97,22 +154,61 @@ def test_a_run_that_can_not_be_prepared_leaves_its_name_free(folder, monkeypatch
 
     monkeypatch.setattr(Run, "write_images", full)
     with pytest.raises(OSError, match="No space left"):
-        prepare(config_of(folder, models=("resnet18",)))
+        prepare(config_of(folder, models=("resnet18",), backbones="auto"))
     assert not (folder / "run").exists()
 
 
 def test_models_that_are_named_are_not_probed(folder, monkeypatch):
     monkeypatch.setattr(backbones, "probe_images", lambda *_: pytest.fail("probed"))
-    prepared = prepare(config_of(folder, models=("resnet18",)))
+    prepared = prepare(config_of(folder, models=("resnet18",), backbones="auto"))
     assert prepared.allowed["model"] == ("resnet18",)
     assert Run.open(folder / "run").probe() is None
 
 
 def test_without_any_weights_it_stops_before_an_image_is_read(folder, monkeypatch):
     monkeypatch.setattr(backbones, "scan_and_split", lambda *_: pytest.fail("read images"))
-    with pytest.raises(WeightsUnavailable, match="none of the 1 backbones has pretrained weights here"):
+    with pytest.raises(WeightsUnavailable, match="none of the 1 backbones has pretrained weights in "):
         prepare(config_of(folder, backbones="vgg16"))
     assert not (folder / "run").exists()
+
+
+def test_each_way_out_that_a_run_offers_without_weights_works(folder):
+    with pytest.raises(WeightsUnavailable) as caught:
+        prepare(config_of(folder, backbones="vgg16", weights_dir=None))
+    for way in ("--weights none", "--models NAME --weights FILE", "--weights-dir DIR", "TORCH_HOME"):
+        assert way in str(caught.value)
+    file = folder / "weights" / "resnet18.pt"
+    alone = {"weights_dir": None, "backbones": "auto", "weights": str(file)}
+    with pytest.raises(InvalidValue, match=r"fits one model.* --models NAME"):
+        prepare(config_of(folder, **alone))
+    prepared = prepare(config_of(folder, **alone, models=("resnet18",)))
+    assert (prepared.weights, prepared.allowed["model"]) == (str(file), ("resnet18",))
+
+
+def test_backbones_that_nothing_would_probe_are_refused_before_an_image_is_read(folder, monkeypatch):
+    monkeypatch.setattr(prepare_module, "load_data", lambda *_: pytest.fail("read images"))
+    with pytest.raises(
+        InvalidValue, match=r"--backbones resnet18 .* with --models resnet50 nothing is probed"
+    ):
+        prepare(config_of(folder, backbones="resnet18", models=("resnet50",)))
+    with pytest.raises(InvalidValue, match=r"--backbones resnet18 .* space googlenet_full probes nothing"):
+        plan(config_of(folder, backbones="resnet18", space="googlenet_full"))
+
+
+def test_files_that_are_named_as_no_backbone_are_named_where_none_has_weights(folder):
+    pattern = r"vgg16.* in \S*weights, not used.*: mobilenet_v2\.pt, resnet18\.pt; ways out"
+    with pytest.raises(WeightsUnavailable, match=pattern):
+        prepare(config_of(folder, backbones="vgg16"))
+
+
+def test_a_file_that_only_the_probe_used_is_not_called_unused(folder, monkeypatch):
+    said = io.StringIO()
+    (folder / "weights" / "resnet8.pt").touch()
+    monkeypatch.setattr(backbones, "advised", lambda found: ("resnet18",))
+    prepared = prepare(config_of(folder), Reporter(Console(file=said, width=200)))
+    assert prepared.allowed["model"] == ("resnet18",)
+    assert said.getvalue().count("not used") == 1
+    assert "since no model of that name is looked for: resnet8.pt\n" in said.getvalue()
 
 
 def test_the_drawn_sample_goes_on_from_random_weights(folder):

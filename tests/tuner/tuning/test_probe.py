@@ -232,8 +232,10 @@ def test_without_weights_a_candidate_is_passed_over_and_without_any_nothing_is_r
     monkeypatch.setattr(models, "weights_available", lambda name: False)
     folder = tmp_path / "weights"
     folder.mkdir()
-    with pytest.raises(WeightsUnavailable, match=r"none of the 2 backbones .* --weights-dir DIR"):
+    with pytest.raises(WeightsUnavailable, match=r"none of the 2 backbones .* --weights-dir DIR") as caught:
         tuner.probe(tmp_path / "nowhere", backbones=SMALL, weights_dir=folder)
+    assert "--weights none" in str(caught.value)
+    assert "--weights FILE" not in str(caught.value)
     torch.save(models.create("resnet18", 2, seed=1).backbone.state_dict(), folder / "resnet18.pt")
     found = tuner.probe(images, backbones=SMALL.split(","), weights_dir=folder, image_size=32)
     assert [one.model for one in found.rows] == ["resnet18"]

@@ -99,7 +99,7 @@ def test_without_weights_a_hash_stands_in_unless_a_backbone_was_named(scenes, mo
     monkeypatch.setattr(models, "weights_available", lambda name: False)
     folder, _ = scenes
     assert usable_backbone(SearchConfig(space="", data=folder), Reporter()) is None
-    with pytest.raises(WeightsUnavailable):
+    with pytest.raises(WeightsUnavailable, match="ways out: --weights-dir DIR"):
         usable_backbone(SearchConfig(space="", data=folder, backbones="resnet18"), Reporter())
     assert (
         find_similar(SearchConfig(space="", data=folder), scan(folder), Reporter()).source

@@ -64,7 +64,9 @@ def test_pictures_in_the_wrong_folder_come_first(mislabelled):
 def test_without_a_pretrained_backbone_it_says_what_is_needed(mislabelled):
     folder, _ = mislabelled
     config = SearchConfig(space="", data=folder, weights="none")
-    with pytest.raises(WeightsUnavailable, match=r"--suspects needs the features of a pretrained backbone"):
+    with pytest.raises(
+        WeightsUnavailable, match=r"--suspects needs .* backbone; ways out: --weights-dir DIR"
+    ):
         find_suspects(config, scan(folder), {}, Reporter())
 
 

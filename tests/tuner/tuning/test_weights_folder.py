@@ -27,6 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def settle(folder, names, **more):
+    """What the weights of a space with the models `names` come to, and what was said."""
     space = folder.parent / "space.py"
     space.write_text(
         f'''"""Some models."""
@@ -52,6 +53,42 @@ def test_each_model_has_its_own_file_with_or_without_timms_prefix(folder):
         found = models.create(name, 3, weights=weights, seed=0).backbone.state_dict()
         other = models.create(name, 3, seed=5).backbone.state_dict()
         assert all(torch.equal(found[key], other[key]) for key in found)
+
+
+LITE = "timm:tf_efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        (f"{LITE}.in1k", "tf_efficientnet_lite0.safetensors"),
+        (f"{LITE}.in1k", "timm:tf_efficientnet_lite0.pt"),
+        (LITE, "tf_efficientnet_lite0.in1k.pt"),
+    ],
+)
+def test_timms_usual_tag_may_be_missing_in_the_name_or_in_the_files(tmp_path, name, file):
+    (tmp_path / file).touch()
+    assert models.weights_file(tmp_path, name) == tmp_path / file
+    exact = tmp_path / f"{name}.pth"
+    exact.touch()
+    assert models.weights_file(tmp_path, name) == exact
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("timm:resnet18.a1_in1k", "resnet18.pt"),
+        ("timm:swin_tiny_patch4_window7_224.ms_in22k_ft_in1k", "swin_tiny_patch4_window7_224.pt"),
+        ("timm:resnet18", "resnet18.tv_in1k.pt"),
+        ("timm:resnet18.a1_in1k", "resnet18.tv_in1k.pt"),
+        ("resnet18", "resnet18.a1_in1k.pt"),
+        (f"{LITE}.in1k", "tf_efficientnet_lite1.pt"),
+    ],
+    ids=["torchvisions", "not-the-usual", "of-another-tag", "two-tags", "timms", "another-network"],
+)
+def test_a_file_that_may_be_of_other_weights_is_not_taken(tmp_path, name, file):
+    (tmp_path / file).touch()
+    assert models.weights_file(tmp_path, name) is None
 
 
 def test_the_features_of_two_files_are_kept_apart_and_those_of_one_are_not(folder):
@@ -80,7 +117,14 @@ def test_a_wrong_file_is_named_with_what_does_not_fit(folder):
 
 def test_a_file_that_belongs_to_no_model_of_the_space_is_told(folder):
     _, said = settle(folder, [RESNET])
-    assert "not used, since the search has no model of that name: test_resnet.pth" in said
+    assert "not used, since no model of that name is looked for: test_resnet.pth" in said
+
+
+def test_of_many_files_that_belong_to_no_model_a_few_are_told(folder):
+    for number in range(9):
+        (folder / f"model{number}.pt").touch()
+    _, said = settle(folder, [RESNET])
+    assert said.rstrip().endswith("model0.pt, model1.pt, model2.pt, model3.pt, model4.pt and 5 more")
 
 
 def test_a_folder_that_is_none_or_has_no_use_is_refused(folder):
