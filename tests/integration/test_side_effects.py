@@ -58,11 +58,12 @@ def test_a_search_and_a_comparison_leave_the_process_as_it_was(tmp_path, picture
         told.append(os.environ["RAY_AIR_NEW_OUTPUT"])
 
     found = tuner.search(
-        write_space(tmp_path),
+        "auto",
+        backbones="mobilenet_v2,resnet18",
         data=pictures,
         weights="none",
         image_size=32,
-        samples=1,
+        samples=2,
         max_epochs=1,
         concurrent=1,
         split="0.6,0.2,0.2",
@@ -71,7 +72,12 @@ def test_a_search_and_a_comparison_leave_the_process_as_it_was(tmp_path, picture
         on_trial=notice,
     )
     assert found.exit_status == 0
-    assert told == ["0"]
+    assert told == ["0", "0"]
+    probe = found.run.probe()
+    assert {row["model"] for row in probe["backbones"]} == {"mobilenet_v2", "resnet18"}
+    assert set(found.run.trials()["model"]) <= set(probe["advised"])
+    assert set(found.run.trials()["status"]) == {"completed"}
     assert state_of_the_process() == before
-    tuner.compare(found.run.path)
+    page = tuner.compare(found.run.path).report.read_text(encoding="utf-8")
+    assert "<h2>Backbones</h2>" in page
     assert state_of_the_process() == before
