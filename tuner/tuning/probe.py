@@ -18,12 +18,13 @@ from trainables.data.walk import require_folder
 from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
 from tuner.cluster.apart import results_apart
+from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter, clock
 from tuner.tuning.config import SearchConfig, image_size_of
 from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, build_run_cache, scan_and_split, ways_out
 from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
-from tuner.tuning.weights import some, unused, without_weights
+from tuner.tuning.weights import unused, without_weights
 
 __all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
 

@@ -9,10 +9,9 @@ from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import WeightsUnavailable
+from tuner.runs.words import some
 
-__all__ = ["Weights", "fetch", "list_weights", "some", "unused", "without_weights"]
-
-SHOWN = 5
+__all__ = ["Weights", "fetch", "list_weights", "unused", "without_weights"]
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,6 @@ def unused(folder: Path, names: Iterable[str]) -> list[str]:
     idle = [printable(file.name) for file in models.weights_files(folder) if file not in used]
     where = printable(folder)
     return [f"in {where}, not used, since no model of that name is looked for: {some(idle)}"] if idle else []
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few of `names`, and how many more there are.
-
-    >>> some(["a", "b"]), some([*"abcdefg"])
-    ('a, b', 'a, b, c, d, e and 2 more')
-    """
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _weights(name: str, folder: Path | None) -> Weights:
