@@ -11,11 +11,13 @@ from tuner.evaluation.conclusion import conclude, in_words, percent
 from tuner.evaluation.ensemble import ensemble_logits
 from tuner.evaluation.evidence import Evidence, FoldsFound
 from tuner.evaluation.judging import judge
+from tuner.evaluation.metric_intervals import metric_interval
 from tuner.evaluation.metric_tests import metric_test
 from tuner.evaluation.page import bullets, section
 from tuner.evaluation.page import table as html_table
+from tuner.evaluation.scores import score_intervals
 from tuner.evaluation.statistics import FloatArray
-from tuner.evaluation.table import gap, main_rows
+from tuner.evaluation.table import ends, gap, main_rows
 from tuner.runs.escaping import for_html
 
 if TYPE_CHECKING:
@@ -114,10 +116,14 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     theirs = replace(ours, logits=nested)
     found = metric_test(metric, ours, theirs, evidence.groups, seed=seed)
     right = float((theirs.predicted == theirs.labels).mean())
+    sure = score_intervals(theirs.labels, nested, evidence.groups, seed=seed)
+    own = metric_interval(metric, theirs, evidence.groups, sure, seed=seed)
+    of_own = "" if own is None else f" (95 % interval {ends(metric, own.low, own.high)})"
     unit = "" if metric.minimised else " points"
     return (
-        f"Repeated inside every fold, the search itself reaches {in_words(metric, metric.compute(theirs))} and gets"
-        f" {percent(right)} right: no image had a part in choosing what answered it. {best.label} minus that is"
+        f"Repeated inside every fold, the search itself reaches {in_words(metric, metric.compute(theirs))}{of_own} and"
+        f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to {percent(sure.accuracy.high)}): no"
+        f" image had a part in choosing what answered it. {best.label} minus that is"
         f" {gap(metric, found.difference)}{unit} in {metric.title} (95 % interval {gap(metric, found.interval.low)} to"
         f" {gap(metric, found.interval.high)})."
     )
