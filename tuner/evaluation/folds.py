@@ -122,8 +122,8 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     unit = "" if metric.minimised else " points"
     return (
         f"Repeated inside every fold, the search itself reaches {in_words(metric, metric.compute(theirs))}{of_own} and"
-        f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to {percent(sure.accuracy.high)}): no"
-        f" image had a part in choosing what answered it. {best.label} minus that is"
+        f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to"
+        f" {percent(sure.accuracy.high)}): no image had a part in choosing what answered it. {best.label} minus that is"
         f" {gap(metric, found.difference)}{unit} in {metric.title} (95 % interval {gap(metric, found.interval.low)} to"
         f" {gap(metric, found.interval.high)})."
     )
