@@ -52,7 +52,8 @@ def metric_test(
 
     `difference` is first minus second in the metric's own unit, so that of a loss the smaller is the better.
     `questions` says how many p-values will be corrected together: so many more exchanges are made where the p-value
-    is found by exchanging, that the smallest one stays small after the correction.
+    is found by exchanging, that the smallest one stays small after the correction. Where `metric` has no value, as a
+    sensitivity without images of its class, nothing is told apart.
     """
     if metric.name == "val_accuracy":
         right, too = (one.predicted == one.labels for one in (first, second))
@@ -60,6 +61,8 @@ def metric_test(
     codes = np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1]).reshape(-1)
     difference = metric.compute(first) - metric.compute(second)
     difference = 0.0 if abs(difference) < SAME else difference
+    if math.isnan(difference):
+        return Paired(math.nan, Interval(-metric.span, metric.span), 1.0, None)
     if not metric.smooth:
         return _exchanged(metric, first, second, codes, difference, seed, max(EXCHANGES, 100 * questions))
     parts = group_parts(metric, first, codes, seed=seed) - group_parts(metric, second, codes, seed=seed)

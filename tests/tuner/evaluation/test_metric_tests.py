@@ -64,6 +64,16 @@ def test_two_models_that_answer_alike_are_not_proved_equal(name):
     assert found.interval.high > 0.05
 
 
+@pytest.mark.parametrize("name", ["val_sensitivity_at_95", "val_auroc"])
+def test_what_has_no_value_tells_nothing_apart(name):
+    labels, codes = np.zeros(40, dtype=int), np.arange(40) // 4
+    random = np.random.default_rng(0)
+    first, second = (Answers(labels, random.normal(size=(40, 3)), 1) for _ in range(2))
+    assert np.isnan(METRICS[name].compute(first))
+    found = metric_test(METRICS[name], first, second, codes)
+    assert (found.p_value, found.needed) == (1.0, None)
+
+
 def test_many_questions_leave_a_p_value_that_survives_their_correction():
     metric = METRICS["val_sensitivity_at_95"]
     first, second, codes = models(gain=3.0)
