@@ -57,7 +57,9 @@ class Tuner:
         reduction_factor: float = SearchConfig.reduction_factor,
     ) -> None:
         self.problem, self.seed, self.told, self.clock = problem, seed, tell, clock
-        space = problem.space if first is None else replace(problem.space, propose=lambda max_epochs, models: ())
+        space = (
+            problem.space if first is None else replace(problem.space, propose=lambda max_epochs, models: ())
+        )
         proposals = Proposals(
             space, OVERRIDES, problem.allowed, sampler, seed, prior=prior, earlier=tuple(first or ())
         )

@@ -83,7 +83,7 @@ def test_from_python_sets_are_lists_and_written_to_files(place, tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "said"),
     [
-        ("plain.onnx", ["--alpha", "0.1"], "--no-calibration; retrain it without"),
+        ("plain.onnx", ["--alpha", "0.1"], "retrain it without that option, or at a lower learning rate"),
         ("model.onnx", ["--alpha", "2"], "--alpha 2 must be at most 0.5"),
         ("model.onnx", ["--min-confidence", "-1"], "--min-confidence -1 must be at least 0"),
     ],
