@@ -85,6 +85,10 @@ class RayCurves(tune.Trainable):
     def setup(self, config):
         self.trial_config = TrialConfig(**config["trial"])
 
+    def reset_config(self, new_config):
+        self.setup(new_config)
+        return True
+
     def step(self):
         return metrics_of(self.trial_config, self.iteration + 1).row()
 
@@ -144,7 +148,7 @@ def ray_finds(folder, space, seed):
             ),
             num_samples=SAMPLES,
             max_concurrent_trials=1,
-            reuse_actors=False,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(storage_path=str(folder.resolve()), name="ray", verbose=0),
     )

@@ -1,4 +1,4 @@
-"""A real search that logs to a MongoDB server which stops for ten seconds and is gone at the end."""
+"""A real search that logs to a MongoDB server which stops for six seconds and is gone at the end."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
     return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
-SAMPLES, EPOCHS = 2, 24
-AWAY_S = 10
+SAMPLES, EPOCHS = 2, 16
+AWAY_S = 6
 
 
 def documents(server):
