@@ -151,7 +151,7 @@ def _fit(
         _quiet(reporter),
     ):
         tuner.fit()
-    shutil.rmtree(prepared.run.path / "alive" / "ray", ignore_errors=True)
+    store.clear_ended()
     if searcher.halted is not None:
         raise RunProblem(
             f"{prepared.run.path}: {searcher.halted}; make room, then go on with: tuner resume {prepared.run.path}"

@@ -171,6 +171,15 @@ class TrialStore:
         tell_end(self.observers, trial, flat)
         return row
 
+    def clear_ended(self) -> None:
+        """Remove the folders of trials that have ended once more, when their workers are gone.
+
+        A worker that was still writing its state when its trial ended makes files while the folder is being emptied.
+        """
+        for folder in (self.run.path / "alive").iterdir():
+            if folder.name not in self.live:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def write_table(self, *, force: bool = True) -> None:
         """Write `trials.parquet`; without `force` only if the last time is long enough ago."""
         if force or time.monotonic() - self._written > SECONDS_BETWEEN_TABLES:

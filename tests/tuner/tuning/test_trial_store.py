@@ -74,6 +74,20 @@ def test_a_failed_trial_is_fail_and_its_traceback_is_kept(tmp_path, space):
     assert (book.run.path / "failures" / f"{trial_id}.txt").read_text() == "loss is nan"
 
 
+def test_what_a_worker_wrote_after_its_trial_had_ended_goes_at_the_end_and_living_trials_stay(
+    tmp_path, space
+):
+    book = store(tmp_path, space)
+    ended, living = begin(book), begin(book)
+    book.report(ended, epoch(1, 0.5))
+    book.finish(ended, "stopped", "ASHA")
+    late = book.run.alive(ended)
+    late.mkdir()
+    (late / "state.pt").write_bytes(b"late")
+    book.clear_ended()
+    assert [folder.name for folder in (book.run.path / "alive").iterdir()] == [living]
+
+
 def test_the_journal_and_the_table_agree_row_by_row(tmp_path, space):
     book = store(tmp_path, space)
     ends = ["completed", "stopped", "failed", "completed", "stopped", "completed"]
