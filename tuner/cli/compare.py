@@ -82,19 +82,15 @@ def compare(
     from tuner.evaluation.table import markdown
     from tuner.release.seed_session import Retraining, SeedDemands, retrained
     from tuner.runs.directory import Run
-    from tuner.runs.places import try_folder
     from tuner.tracking.reporter import Reporter
     from tuner.tracking.sync import log_final_tests
 
-    # Before hours of training, all that could refuse the comparison after them.
-    for run in runs:
-        try_folder(Run.open(run).path)
-    try_folder(out or runs[0] / "report", "--out")
     demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)
     reporter = Reporter(Console(stderr=True, highlight=False))
     asked = Retraining(seeds, also_by_image, folds, nested)
     if asked.wanted:
-        check_inputs(runs, costs)
+        # Before hours of training, all that could refuse the comparison after them.
+        check_inputs(runs, out, costs)
     with retrained(runs, asked, demands, reporter) as found:
         comparison = compare_runs(
             runs,

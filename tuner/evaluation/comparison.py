@@ -1,7 +1,7 @@
 """The final comparison: finalists chosen on validation, scored on the test images, told apart honestly."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from tuner.evaluation.tradeoffs import with_running_costs
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.places import try_folder
 
-__all__ = ["ByImageScorer", "FoldScorer", "SeedScorer", "check_inputs", "compare"]
+__all__ = ["ByImageScorer", "FoldScorer", "Inputs", "SeedScorer", "check_inputs", "compare"]
 
 FoldScorer = Callable[[Sequence[Finalist]], OutOfFold]
 """The same finalists trained on folds over all images."""
@@ -79,29 +79,27 @@ def compare(
     top, seed, ensemble = check("top", top), check("seed", seed), check("members", ensemble)
     if isinstance(seed_scores, pd.DataFrame):
         _check_seeds(seed_scores)
-    opened, matrix, notes = check_inputs(runs, costs, images=scorer is None)
-    folder = _folder(opened, out)
-    finalists, missing = choose_finalists(opened, top)
-    evidence, members, stale = _look(opened, finalists, ensemble, scorer or score_with_weights)
-    evidence = replace(evidence, costs=matrix)
+    given = check_inputs(runs, out, costs, images=scorer is None)
+    finalists, missing = choose_finalists(given.runs, top)
+    evidence, members, said = _look(
+        given.runs, finalists, ensemble, scorer or score_with_weights, warn=fresh_check
+    )
+    evidence = replace(evidence, costs=given.costs)
     seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
-    notes += missing + [note for note in stale if note and fresh_check] + doubts(evidence)
     leak = by_image(finalists) if callable(by_image) else by_image
     table, pairs = judge(evidence, seed)
     table = with_running_costs(_with_seeds(with_published(table, evidence), seeds), evidence)
     table = with_by_image(table, leak)
-    known = {one.key for one in finalists}
-    trained = [*finalists, *(one for one in members if one.key not in known)]
-    answers = folds(trained) if callable(folds) else folds
+    answers = _answers_out_of_fold(folds, finalists, members)
     judged = None if answers is None else judge_folds(answers, table, evidence, seed)
     findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
     found = Comparison(
         table,
         pairs,
         (*conclude(table, pairs, evidence), *_no_ensemble(ensemble, evidence)),
-        tuple(notes),
-        folder / "index.html",
-        folder,
+        (*given.notes, *missing, *said, *doubts(evidence)),
+        given.folder / "index.html",
+        given.folder,
         findings,
         judged,
     )
@@ -109,32 +107,46 @@ def compare(
     return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The opened runs, the folder for what is found, the costs of the file, and remarks on the runs' common split."""
+
+    runs: tuple[Run, ...]
+    folder: Path
+    costs: FloatArray | None
+    notes: tuple[str, ...]
+
+
 def check_inputs(
-    runs: Sequence[Path], costs: Path | None, images: bool = True
-) -> tuple[list[Run], FloatArray | None, list[str]]:
-    """The opened `runs`, the costs of the file, and what is to be known of the runs' common split.
+    runs: Sequence[Path], out: Path | None = None, costs: Path | None = None, *, images: bool = True
+) -> Inputs:
+    """What a comparison starts from; who trains for hours before one asks this first.
 
     Raises RunProblem for runs that can't be compared and, with `images`, for test or validation images that are gone
-    or changed; InvalidValue or UnknownName for costs that are none. Who trains for hours before a comparison asks
-    this first.
+    or changed; InvalidValue or UnknownName for costs that are none, InvalidValue for a folder that can't be written to.
     """
-    opened = [Run.open(Path(path)) for path in runs]
+    opened = tuple(Run.open(Path(path)) for path in runs)
     if not opened:
         raise RunProblem("no run to compare; give the folder of one")
+    folder = out or opened[0].path / "report"
+    for place, option in ((folder, "--out"), *((run.path, "") for run in opened)):
+        try_folder(place, option)
     notes = check_same_split(opened)
     classes = [str(name) for name in opened[0].record["data"]["classes"]]
     matrix = None if costs is None else read_costs(costs, classes)
     for run in opened if images else ():
         check_judges(run)
-    return opened, matrix, notes
+    return Inputs(opened, folder, matrix, tuple(notes))
 
 
-def _folder(runs: Sequence[Run], out: Path | None) -> Path:
-    """The folder for what the comparison finds; it and the runs can be written to."""
-    folder = out or runs[0].path / "report"
-    for place, option in ((folder, "--out"), *((run.path, "") for run in runs)):
-        try_folder(place, option)
-    return folder
+def _answers_out_of_fold(
+    folds: OutOfFold | FoldScorer | None, finalists: Sequence[Finalist], members: Sequence[Finalist]
+) -> OutOfFold | None:
+    """The answers to all images of `finalists`, and of the ensemble's `members` that are none of them."""
+    if not callable(folds):
+        return folds
+    known = {one.key for one in finalists}
+    return folds([*finalists, *(one for one in members if one.key not in known)])
 
 
 def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
@@ -147,21 +159,21 @@ def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
 
 
 def _look(
-    runs: Sequence[Run], finalists: Sequence[Finalist], ensemble: int, scorer: Scorer
-) -> tuple[Evidence, Sequence[Finalist], list[str | None]]:
+    runs: Sequence[Run], finalists: Sequence[Finalist], ensemble: int, scorer: Scorer, *, warn: bool
+) -> tuple[Evidence, Sequence[Finalist], list[str]]:
     """The answers to the test images, an ensemble's last, once the look is recorded.
 
-    Beside them the ensemble's members, and what is to be said of the look.
+    Beside them the ensemble's members, and what is to be said; of an earlier look only with `warn`.
     """
     scorer = _remembered(scorer)
     chosen = choose_ensemble(runs, ensemble, scorer)
     members = chosen.members if chosen else ()
-    said = [_note(run, [*finalists, *members]) for run in runs]
+    looks = [_note(run, [*finalists, *members]) for run in runs]
     evidence = _score_all(runs, finalists, scorer)
     if chosen is not None:
         evidence = _with_ensemble(evidence, chosen, scorer)
-    if ensemble:
-        said.append(record(runs[0], chosen))
+    recorded = record(runs[0], chosen) if ensemble else None
+    said = [sentence for sentence in (*(looks if warn else ()), recorded) if sentence is not None]
     return _with_validation(evidence, members, scorer), members, said
 
 

@@ -118,7 +118,7 @@ def test_of_members_of_several_runs_no_best_yaml_tells_and_that_is_said(run, tmp
     def of_both(one, row, paths):
         return noisy(one, {"number": int(row["number"]) + 1000 * (one.path.name == "other")}, paths)
 
-    found = compare([run.path, other.path], scorer=of_both, ensemble=5)
+    found = compare([run.path, other.path], scorer=of_both, ensemble=5, fresh_check=False)
     assert read_best(run.path / "best.yaml").ensemble == ()
     assert "members are of several runs" in " ".join(found.warnings)
 
