@@ -1,6 +1,6 @@
 """Configurations that a space proposes, without a search."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from search_spaces._checking import SAMPLES, FirstTrial, random_study
@@ -34,3 +34,25 @@ class GivenTrial(FirstTrial):
     def parameters(self) -> dict[str, Any]:
         """Name and value of everything asked so far."""
         return {name: self._given[name] for name in sorted(self._asked)}
+
+
+class CheckedTrial(FirstTrial):
+    """A trial of a study, of whose parameters some are `given`: its sampler proposes these, and they are checked here.
+
+    Raises InvalidValue for a given value that the space could not have drawn.
+    """
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of `choices`, drawn by the study's trial."""
+        value = super().suggest_categorical(name, choices)
+        return self._rest.suggest_categorical(name, choices) if name in self._given else value
+
+    def suggest_float(self, name: str, low: float, high: float, **how: Any) -> float:
+        """A number from `low` to `high`, drawn by the study's trial."""
+        value = super().suggest_float(name, low, high, **how)
+        return float(self._rest.suggest_float(name, low, high, **how)) if name in self._given else value
+
+    def suggest_int(self, name: str, low: int, high: int, **how: Any) -> int:
+        """A whole number from `low` to `high`, drawn by the study's trial."""
+        value = super().suggest_int(name, low, high, **how)
+        return int(self._rest.suggest_int(name, low, high, **how)) if name in self._given else value

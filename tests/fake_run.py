@@ -230,7 +230,6 @@ def _trial(
     rows = [{**m.row(), "time": begin + 5.0 * m.epoch} for m in curve]
     run.write_epochs(trial_id, rows)
     best = min(curve, key=lambda metrics: metrics.val_loss)
-    _tell(study, parameters, status, curve, best.val_loss)
     failed = status == "failed"
     row = TrialRow(
         trial_id=trial_id,
@@ -244,11 +243,19 @@ def _trial(
         seconds=5.0 * len(curve),
         error="the loss became NaN" if failed else None,
     )
-    return flat_row(row, asdict(config))
+    flat = flat_row(row, asdict(config))
+    attrs = {"trial_id": trial_id, "config": asdict(config), "row": flat}
+    _tell(study, parameters, status, curve, best.val_loss, attrs)
+    return flat
 
 
 def _tell(
-    study: optuna.Study, parameters: Mapping[str, Any], status: str, curve: list[EpochMetrics], value: float
+    study: optuna.Study,
+    parameters: Mapping[str, Any],
+    status: str,
+    curve: list[EpochMetrics],
+    value: float,
+    attrs: dict[str, Any],
 ) -> None:
     distributions = {
         "strategy": CategoricalDistribution((*STRATEGIES, "full_aux", "study_unfreeze")),
@@ -267,6 +274,7 @@ def _tell(
                 state=states[status],
                 value=value if status == "completed" else None,
                 intermediate_values={m.epoch: m.val_loss for m in curve},
+                user_attrs=attrs,
             )
         )
 

@@ -8,6 +8,7 @@ from trainables.config import EpochMetrics
 from tuner.runs.directory import Run
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.proposals import Proposals
+from tuner.tuning.rungs import Steps
 from tuner.tuning.trial_store import TrialStore
 
 SPACE = '''"""A tiny space."""
@@ -62,14 +63,17 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
     return Prepared(**(values | changes))
 
 
-def store(folder: Path, space: Path, **changes: Any) -> TrialStore:
-    """The book of such a run."""
+def store(
+    folder: Path, space: Path, *, steps: Steps | None = None, notes: list[str] | None = None, **changes: Any
+) -> TrialStore:
+    """The book of such a run; what it wants a person to know goes to `notes`."""
     given = prepared(folder, space, **changes)
     earlier = tuple(one["parameters"] for one in given.earlier)
     proposals = Proposals(
         given.space, given.overrides, given.allowed, given.sampler, given.seed, given.prior, earlier
     )
-    return TrialStore(given.run, proposals, given.metric, given.samples, given.keep)
+    note = (notes if notes is not None else []).append
+    return TrialStore(given.run, proposals, given.metric, given.samples, given.keep, steps=steps, note=note)
 
 
 def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -118,16 +119,30 @@ def _dump(state: dict[str, Any], file: str) -> None:
         torch.save(state, opened)
 
 
-def take_best(folder: Path, epoch: int, target: Path) -> None:
-    """Move the best weights, those of `epoch`, out of `folder` to the file `target`, made whole."""
+def take_best(folder: Path, epoch: int, target: Path) -> bool:
+    """Let the file `target` hold the best weights in `folder`, those of `epoch`, made whole; False if there are none.
+
+    The trial keeps its own, for it may go on: files are replaced as a whole, so both may be the same on the disk.
+    """
     source, base = folder / best_name(epoch), folder / BASE
     if not source.exists():
-        return
+        return False
     if base.exists() and not _names_in(base) <= _names_in(source):
         from safetensors.torch import load_file
 
-        _save({**load_file(base), **load_file(source)}, source)
-    source.replace(target)
+        _save({**load_file(base), **load_file(source)}, target)
+        return True
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        # A file system that knows no links.
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
+    # Of two names of one file the system leaves both.
+    temporary.unlink(missing_ok=True)
+    return True
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from command import tuner
 from optuna.trial import TrialState
 from tiny import SPACE, write_space
 
-from tuner.runs.directory import Run
+from tuner.runs.directory import BUDGET_OVER, Run
 from tuner.runs.journal import load_study
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -58,19 +58,23 @@ def kill_all(process):
     return children
 
 
-def check_whole(run, samples=SAMPLES):
-    """Nothing torn, lost, doubled or left running."""
+def check_whole(run, samples=SAMPLES, cut=()):
+    """Nothing torn, lost, doubled or left running but the trials `cut`."""
     table, epochs = run.trials(), run.epochs()
     assert len(table) == samples
     assert table["trial_id"].is_unique
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
     told = load_study(run.journal).trials
     assert len(told) == samples
-    assert all(trial.state is not TrialState.RUNNING for trial in told)
+    running = [trial.user_attrs["trial_id"] for trial in told if trial.state is TrialState.RUNNING]
+    assert running == list(cut)
     for trial, (_, row) in zip(told, table.iterrows(), strict=True):
         part = epochs[epochs["trial_id"] == row["trial_id"]]
-        assert trial.intermediate_values == dict(zip(part["epoch"], part["val_loss"], strict=True))
-    assert list((run.path / "alive").iterdir()) == []
+        # Of four epochs' trials the rungs stand at 1 and 2; what is frozen spends nothing, and reaches none.
+        best = dict(zip(part["epoch"], part["val_loss"].cummin(), strict=True))
+        frozen = row["strategy"] == "feature_extractor"
+        assert trial.intermediate_values == {e: best[e] for e in (1, 2) if e in best and not frozen}
+    assert sorted(folder.name for folder in (run.path / "alive").iterdir()) == sorted(cut)
     assert not list(run.path.rglob("*.tmp"))
 
 
@@ -217,7 +221,9 @@ def test_the_time_budget_ends_in_time_with_everything_written(tmp_path, pictures
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     table = run.trials()
-    # Whether a trial was running at that moment is chance; that the search ended before its 500 trials, and told the
-    # truth, is not.
+    # Whether a trial was running at that moment is chance; that the search ended before its 500 trials, told the truth
+    # and left those that the budget cut to go on, is not.
     assert 1 <= len(table) < 500
-    check_whole(run, len(table))
+    cut = table.loc[table["reason"] == BUDGET_OVER, "trial_id"].tolist()
+    check_whole(run, len(table), cut)
+    assert all((run.alive(trial_id) / "state.pt").exists() for trial_id in cut)

@@ -167,7 +167,7 @@ def status(path: Path) -> dict[str, Any]:
 
     found = read_status(path)
     metric = str(found.record["metric"])
-    counts = {name: sum(row["status"] == name for row in found.rows) for name in STATUSES}
+    counts = {name: sum(row["status"] == name for row in found.ended) for name in STATUSES}
     return {
         "run": found.run.path,
         "state": found.state,

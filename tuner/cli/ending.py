@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tuner.runs.directory import rows_of
-from tuner.tracking.leaderboard import remarks
+from tuner.tracking.leaderboard import cut_words, remarks
 from tuner.tracking.reporter import leaderboard_table
 
 if TYPE_CHECKING:
@@ -49,5 +49,8 @@ def ending(result: "SearchResult") -> list[RenderableType]:
     elif result.interrupted:
         lines.append(Text(f"stopped before the end; go on with: tuner resume {run.path}"))
     else:
+        if result.cut:
+            again = f"tuner resume {run.path} --time-budget DURATION"
+            lines.append(Text(f"{cut_words(result.cut)}; for that: {again}"))
         lines.append(Text(f"next: tuner compare {run.path}"))
     return lines

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import field_of
+from trainables.metrics import METRICS
 from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
-from tuner.runs.journal import load_study
+from tuner.runs.journal import completed_trials, load_study, quiet_optuna
 
 if TYPE_CHECKING:
+    import optuna
     import pandas as pd
+    from optuna.trial import FrozenTrial
 
 __all__ = ["Importances", "Savings", "edge_warnings", "importances", "parameter_frame", "savings"]
 
@@ -60,8 +63,7 @@ def importances(run: Run, seed: int = 0) -> Importances:
     """
     import optuna
 
-    study = load_study(run.journal)
-    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    done = completed_trials(load_study(run.journal))
     if len(done) < FEWEST_TRIALS:
         problem = f"{len(done)} completed trials are too few for importances; {FEWEST_TRIALS} are needed"
         return Importances({}, len(done), problem)
@@ -75,21 +77,30 @@ def importances(run: Run, seed: int = 0) -> Importances:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
         try:
+            study = _study_of(done, str(run.record["metric"]))
             found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=varied)
         except (ValueError, RuntimeError) as error:
             return Importances({}, len(done), f"Optuna can't tell: {error}")
     return Importances(dict(found), len(done), None)
 
 
-def edge_warnings(run: Run) -> list[str]:
-    """One sentence for every parameter whose best value lies at the edge of its range."""
+def _study_of(trials: "list[FrozenTrial]", metric: str) -> "optuna.Study":
+    """A study in memory of these trials alone."""
     import optuna
 
-    study = load_study(run.journal)
-    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    with quiet_optuna():
+        study = optuna.create_study(direction=METRICS[metric].direction)
+    study.add_trials(trials)
+    return study
+
+
+def edge_warnings(run: Run) -> list[str]:
+    """One sentence for every parameter whose best value lies at the edge of its range."""
+    done = completed_trials(load_study(run.journal))
     if not done:
         return []
-    best, found = study.best_trial, []
+    metric = METRICS[str(run.record["metric"])]
+    best, found = min(done, key=lambda trial: metric.cost(float(trial.value or 0.0))), []
     for name, distribution in best.distributions.items():
         low, high = getattr(distribution, "low", None), getattr(distribution, "high", None)
         values = {trial.params[name] for trial in done if name in trial.params}

@@ -37,10 +37,14 @@ if TYPE_CHECKING:
 PROBE = "probe.json"
 
 STATUSES = ("completed", "stopped", "failed")
-"""completed: ran to its end or out of patience. stopped: by ASHA or the time budget. failed: diverged or raised."""
+"""completed: ran to its end or out of patience. stopped: by ASHA, by hand or, until it goes on, by the time budget.
+failed: diverged or raised."""
 
 BUDGET_OVER, STOPPED_BY_HAND = "time budget", "stopped by hand"
-UNJUDGED = (BUDGET_OVER, STOPPED_BY_HAND)
+ENDED_ELSEWHERE = "ended by another program"
+"""The reason of a trial that somebody else told the end of, through Optuna's journal."""
+
+UNJUDGED = (BUDGET_OVER, STOPPED_BY_HAND, ENDED_ELSEWHERE)
 """Reasons of trials that were stopped though no rung had judged them."""
 
 HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strategy"))
@@ -54,7 +58,8 @@ class TrialRow:
     `value` is the chosen metric at `best_epoch`; `seconds` is time spent training and validating.
     The `applied_*` columns say what was in force, read off the live optimizer, loss and batches: learning rates as
     "group=rate" at first and last epoch, the criterion, the sampler, how a step was launched. `source` says where the
-    configuration came from: "earlier run", "first", "prior" or the sampler's name; null in runs of earlier versions.
+    configuration came from: "earlier run", "first", "enqueued", "prior" or the sampler's name; null in runs of earlier
+    versions.
     """
 
     trial_id: str

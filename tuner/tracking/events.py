@@ -72,10 +72,10 @@ def improved(values: Mapping[int, float], number: int, metric: str) -> bool:
 
 def events_of(run: Run) -> Iterator[Event]:
     """Every event that the directory of `run` holds, trial after trial; test scores are not among them."""
-    from tuner.runs.journal import load_study
+    from tuner.runs.journal import load_study, own_trials
 
     metric = str(run.record["metric"])
-    for trial in load_study(run.journal).get_trials(deepcopy=False):
+    for trial in own_trials(load_study(run.journal)).values():
         name, config = trial.user_attrs["trial_id"], TrialConfig(**trial.user_attrs["config"])
         rows = run.epochs(name).drop(columns="trial_id").to_dict("records")
         epochs = {int(row["epoch"]): {str(key): value for key, value in row.items()} for row in rows}

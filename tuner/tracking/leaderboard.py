@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tuner.runs.directory import Run, rows_of
+from tuner.runs.directory import BUDGET_OVER, Run, rows_of
 from tuner.tracking.reporter import leaderboard_table
 
 if TYPE_CHECKING:
@@ -18,8 +18,15 @@ def leaderboard(path: Path, most: int) -> RenderableType:
     run = Run.open(path)
     record = run.record
     rows = rows_of(run.trials())
-    head = f"{run.path.name}: {len(rows)} of {record['settings']['samples']} trials ended"
+    cut = sum(row["reason"] == BUDGET_OVER for row in rows)
+    head = f"{run.path.name}: {len(rows) - cut} of {record['settings']['samples']} trials ended"
+    head += f", {cut_words(cut)}" if cut else ""
     return Group(Text(head), *map(Text, remarks(record)), leaderboard_table(rows, record["metric"], most))
+
+
+def cut_words(count: int) -> str:
+    """That so many trials can go on after a time budget."""
+    return f"{count} {'trial was' if count == 1 else 'trials were'} cut by the time budget and can go on"
 
 
 def remarks(record: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from trainables.errors import RunProblem, UnknownName
 from tuner.runs.directory import STATUSES, Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
-from tuner.tracking.leaderboard import remarks
+from tuner.tracking.leaderboard import cut_words, remarks
 from tuner.tracking.reporter import clock, leaderboard_table
 
 __all__ = ["Status", "read_status", "render", "stop_run", "stop_trial"]
@@ -27,7 +27,8 @@ class Status:
     """A search at one moment.
 
     `state` is running, stopping, finished, interrupted or dead (its driver died without a word). `live` are the
-    trials that have begun and not ended, by id, each with the rows of its epochs; `rows` those that have ended.
+    trials that have begun and not ended, by id, each with the rows of its epochs; `rows` are those of the trials that
+    have ended, and of those that a time budget cut and that live on.
     """
 
     run: Run
@@ -38,6 +39,11 @@ class Status:
     max_epochs: Mapping[str, int]
     rows: list[dict[str, Any]]
     unsent: Mapping[str, int]
+
+    @property
+    def ended(self) -> list[dict[str, Any]]:
+        """The rows of the trials that have ended."""
+        return [row for row in self.rows if row["trial_id"] not in self.live]
 
 
 def read_status(path: Path) -> Status:
@@ -93,19 +99,25 @@ def _require_running(run: Run) -> None:
 
 
 def _trials(run: Run) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]], dict[str, int]]:
-    """Rows of ended trials, epochs of living ones, and how many epochs each of these may have."""
-    from tuner.runs.journal import load_study
+    """Rows of trials that have one, epochs of living ones, and how many epochs each of these may have.
+
+    The rows of trials that a time budget cut or another program ended stand in `trials.parquet` alone.
+    """
+    from tuner.runs.journal import load_study, own_trials
 
     rows: list[dict[str, Any]] = []
     live: dict[str, list[dict[str, Any]]] = {}
     limits: dict[str, int] = {}
-    for trial in load_study(run.journal).get_trials(deepcopy=False) if run.journal.exists() else []:
-        name = str(trial.user_attrs["trial_id"])
-        if trial.state.is_finished():
-            rows.append(dict(trial.user_attrs["row"]))
-        else:
+    table = {str(row["trial_id"]): row for row in rows_of(run.trials())}
+    for trial in own_trials(load_study(run.journal)).values() if run.journal.exists() else []:
+        name, row = str(trial.user_attrs["trial_id"]), trial.user_attrs.get("row")
+        if not trial.state.is_finished():
             live[name] = rows_of(run.epochs(name))
             limits[name] = int(trial.user_attrs["config"]["max_epochs"])
+            row = None
+        row = row or table.get(name)
+        if row is not None:
+            rows.append(dict(row))
     return rows, live, limits
 
 
@@ -119,11 +131,12 @@ def _state(run: Run, record: Mapping[str, Any], driver: Driver | None) -> str:
 
 def _headline(found: Status) -> str:
     total = found.record["settings"]["samples"]
-    counts = ", ".join(f"{sum(row['status'] == s for row in found.rows)} {s}" for s in STATUSES)
+    ended = found.ended
+    counts = ", ".join(f"{sum(row['status'] == s for row in ended)} {s}" for s in STATUSES)
     return (
-        f"{found.run.path.name}: {found.state} | trials {len(found.rows)}/{total}: {len(found.live)} running, {counts}"
+        f"{found.run.path.name}: {found.state} | trials {len(ended)}/{total}: {len(found.live)} running, {counts}"
         if found.state in ("running", "stopping")
-        else f"{found.run.path.name}: {found.state} | trials {len(found.rows)}/{total}: {counts},"
+        else f"{found.run.path.name}: {found.state} | trials {len(ended)}/{total}: {counts},"
         f" {len(found.live)} unfinished"
     )
 
@@ -141,6 +154,8 @@ def _facts(found: Status) -> list[str]:
         lines.append(f"the process died; go on with: tuner resume {path}")
     if found.state == "interrupted":
         lines.append(f"stopped before the end; go on with: tuner resume {path}")
+    if found.state == "finished" and found.live:
+        lines.append(f"{cut_words(len(found.live))}; go on with: tuner resume {path} --time-budget DURATION")
     lines += [
         f"{name}: {count} entries unsent; send them with: tuner sync {path}"
         for name, count in found.unsent.items()

@@ -5,7 +5,7 @@ import functools
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from tuner.tuning.config import SearchConfig
 from tuner.tuning.context import run_context
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
+from tuner.tuning.rungs import Steps, ladder_of
 from tuner.tuning.settled import Settling
 from tuner.tuning.trial_store import TrialStore
 
@@ -38,13 +39,15 @@ if TYPE_CHECKING:
 class SearchResult:
     """What a search leaves: its run directory, the best trial's row, and how it ended.
 
-    `trouble` says why its space could not be asked for all trials; None if it could.
+    `trouble` says why its space could not be asked for all trials; None if it could. `cut` trials did not end before
+    the time budget was over, and go on when the search is resumed.
     """
 
     run: Run
     best: dict[str, Any] | None
     interrupted: bool
     trouble: str | None = None
+    cut: int = 0
 
     @property
     def exit_status(self) -> int:
@@ -133,7 +136,7 @@ def _fit(
     from tuner.tuning.scheduler import Costs, FairASHA
     from tuner.tuning.searcher import OptunaSearcher
 
-    store = open_store(prepared)
+    store = open_store(prepared, reporter.warn)
     store.storage.share()
     costs = Costs(store.configs, banked=prepared.feature_cache_bytes > 0)
     rungs = _rungs(prepared, store, costs)
@@ -157,12 +160,13 @@ def _fit(
             f"{prepared.run.path}: {searcher.halted}; make room, then go on with: tuner resume {prepared.run.path}"
         )
     store.storage.keep_only(store.live)
-    return close(prepared.run, store, interrupted=searcher.interrupted)
+    over = not searcher.interrupted and searcher.over_budget()
+    return close(prepared.run, store, interrupted=searcher.interrupted, over_budget=over)
 
 
 def _deadline(time_budget_s: float | None, packing_s: float) -> float | None:
-    """When the search ends, in seconds of `time.time()`: measuring how trials share a GPU counts into its budget."""
-    return None if time_budget_s is None else time.time() + time_budget_s - packing_s
+    """When the search ends, by `time.monotonic()`: measuring how trials share a GPU counts into its budget."""
+    return None if time_budget_s is None else time.monotonic() + time_budget_s - packing_s
 
 
 def _ray_tuner(
@@ -214,8 +218,8 @@ def _run_config(prepared: Prepared, searcher: "OptunaSearcher", progress: "Progr
     )
 
 
-def open_store(prepared: Prepared) -> TrialStore:
-    """The book of a prepared run, with whatever its journal holds already."""
+def open_store(prepared: Prepared, note: Callable[[str], None] = lambda text: None) -> TrialStore:
+    """The book of a prepared run, with whatever its journal holds already; `note` is told what is passed over."""
     proposals = Proposals(
         prepared.space,
         prepared.overrides,
@@ -226,24 +230,36 @@ def open_store(prepared: Prepared) -> TrialStore:
         tuple(one["parameters"] for one in prepared.earlier),
     )
     storage = open_storage(prepared.run.path, prepared.storage)
-    store = TrialStore(prepared.run, proposals, prepared.metric, prepared.samples, prepared.keep, storage)
+    ladder = ladder_of(prepared.max_epochs, prepared.grace_period, prepared.reduction_factor)
+    steps = Steps(None if prepared.space.grid else ladder, banked=prepared.feature_cache_bytes > 0)
+    store = TrialStore(
+        prepared.run,
+        proposals,
+        prepared.metric,
+        prepared.samples,
+        prepared.keep,
+        storage,
+        steps=steps,
+        note=note,
+    )
     if prepared.until_settled:
         images = int((prepared.run.split()["split"] == "val").sum())
         store.settling = Settling(prepared.run, prepared.metric, images)
     return store
 
 
-def close(run: Run, store: TrialStore, *, interrupted: bool) -> SearchResult:
-    """Write what stands at the end; the result."""
+def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool = False) -> SearchResult:
+    """Write what stands at the end; the result. A search whose time budget is over has ended, whoever lives."""
     from tuner.runs.best_trial import write_best
 
     store.write_table()
     best = store.best()
     if best is not None:
         write_best(run, best)
-    if not interrupted and not store.live and store.trouble is None:
+    if not interrupted and (over_budget or not store.live) and store.trouble is None:
         run.update_record(finished=_now())
-    return SearchResult(run, best, interrupted, store.trouble)
+    cut = len(store.live) if over_budget else 0
+    return SearchResult(run, best, interrupted, store.trouble, cut)
 
 
 def _rungs(prepared: Prepared, store: TrialStore, costs: "Costs") -> Any:

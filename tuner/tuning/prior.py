@@ -21,10 +21,20 @@ from optuna.trial import FrozenTrial
 
 from search_spaces.priors import Priors, entry_of, normal_of, weights_of
 
-__all__ = ["EARLIER", "FIRST", "PRIOR", "PRIOR_EVERY", "PRIOR_PROPOSALS", "PriorSampler", "source_of"]
+__all__ = [
+    "EARLIER",
+    "ENQUEUED",
+    "FIRST",
+    "PRIOR",
+    "PRIOR_EVERY",
+    "PRIOR_PROPOSALS",
+    "PriorSampler",
+    "source_of",
+]
 
 EARLIER = "earlier run"
 FIRST = "first"
+ENQUEUED = "enqueued"
 PRIOR = "prior"
 
 PRIOR_PROPOSALS = 20

@@ -27,7 +27,8 @@ class Progress(Callback):  # type: ignore[misc]
         self._live: Live | None = None
         self._drawn = 0.0
         self._told: set[str] = set()
-        self._started = time.time()
+        self._cut: dict[str, Mapping[str, Any]] = {}
+        self._started = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -37,6 +38,7 @@ class Progress(Callback):  # type: ignore[misc]
 
     def __enter__(self) -> "Progress":
         self._told = set(self.store.rows) if self.store else set()
+        self._cut = dict(self.store.cut) if self.store else {}
         console = self.reporter.console
         if console is not None and console.is_terminal:
             self._live = Live(
@@ -73,7 +75,7 @@ class Progress(Callback):  # type: ignore[misc]
         return Group(
             Text(self._summary(), style="bold"),
             self._running(),
-            leaderboard_table(self._rows(), self.store.metric, BEST_SHOWN),
+            leaderboard_table(list(self.store.scored().values()), self.store.metric, BEST_SHOWN),
         )
 
     def _rows(self) -> list[dict[str, Any]]:
@@ -90,7 +92,7 @@ class Progress(Callback):  # type: ignore[misc]
         live = list(self.store.live.values())
         epochs = sum(row["epochs"] for row in rows) + sum(len(trial.epochs) for trial in live)
         states = ", ".join(f"{number} {status}" for status, number in counts.items())
-        elapsed = time.time() - self._started
+        elapsed = time.monotonic() - self._started
         text = (
             f"trials {len(rows)}/{self.store.num_samples}: {len(live)} running, {states}"
             f" | epochs {epochs} | elapsed {clock(elapsed)}"
@@ -120,11 +122,16 @@ class Progress(Callback):  # type: ignore[misc]
         for trial_id, row in list(self.store.rows.items()):
             if trial_id not in self._told:
                 self._told.add(trial_id)
-                self.reporter.line(self._ended(row))
+                total = self.store.num_samples
+                self.reporter.line(f"[{len(self._told)}/{total}] {self._ended(row)}")
+        for trial_id, row in list(self.store.cut.items()):
+            # A row of an earlier process is another, though it may be equal.
+            if self._cut.get(trial_id) is not row:
+                self._cut[trial_id] = row
+                self.reporter.line(f"{self._ended(row)}; it can go on")
 
     def _ended(self, row: Mapping[str, Any]) -> str:
         metric = self.store.metric if self.store else "val_loss"
-        total = self.store.num_samples if self.store else 0
         value = (
             "no value"
             if row["value"] is None
@@ -132,4 +139,4 @@ class Progress(Callback):  # type: ignore[misc]
         )
         why = row["status"] if row["status"] == row["reason"] else f"{row['status']} ({row['reason']})"
         epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
-        return f"[{len(self._told)}/{total}] {row['trial_id']} {why} after {epochs}: {value}"
+        return f"{row['trial_id']} {why} after {epochs}: {value}"

@@ -68,3 +68,8 @@ class Proposer:
         if source == PRIOR and draw < PRIOR_DRAWS:
             return PriorSampler(self._priors, seed, number), source
         return make_sampler(name, seed, number), name
+
+    def completed(self, number: int, given: Mapping[str, Any]) -> "BaseSampler":
+        """What proposes trial `number` with the parameters `given` by another program, and the others as usual."""
+        seed = self._proposals.seed + REDRAWS * DRAW_STRIDE
+        return make_sampler(self._proposals.sampler, seed, number, given)

@@ -25,6 +25,12 @@ class Ranking:
         self._combinations[trial_id] = combination
         bisect.insort(self._ordered, (self._metric.cost(float(row["value"])), int(row["number"]), trial_id))
 
+    def copy(self) -> "Ranking":
+        """Another with the same trials."""
+        other = Ranking(self._metric)
+        other._ordered, other._combinations = list(self._ordered), dict(self._combinations)
+        return other
+
     def best(self) -> str | None:
         """The best trial."""
         return self._ordered[0][2] if self._ordered else None

@@ -72,6 +72,8 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     if samples is not None:
         _extend(run, space, samples)
     cache = build_run_cache(folder, split, hashes, record["image_size"], reporter)
+    # Whoever interrupts it now finds a search that has not ended, though a time budget may have ended it before.
+    run.update_record(finished=None)
     return dataclasses.replace(prepared_from(run, space, cache), time_budget_s=time_budget_s)
 
 

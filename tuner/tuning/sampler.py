@@ -131,7 +131,7 @@ class ShortlistTPE(TPESampler):
 
 
 def _rank(trial: FrozenTrial, sign: float) -> tuple[int, int, float]:
-    """TPE's order: complete ones by value, then pruned ones, those that came furthest first."""
+    """TPE's order: complete ones by value, then pruned ones, those that reached the highest rung first."""
     if trial.state is TrialState.COMPLETE:
         return (0, 0, sign * (trial.value or 0.0))
     step = max(trial.intermediate_values.keys(), default=-1)
@@ -139,19 +139,24 @@ def _rank(trial: FrozenTrial, sign: float) -> tuple[int, int, float]:
 
 
 class Mirror:
-    """A copy of the study in memory, on which proposals are made."""
+    """A copy of the study in memory, on which proposals are made.
 
-    def __init__(self, study: optuna.Study) -> None:
+    `trials` are those that it shows, by the run's own number of them; by default all of the study's.
+    """
+
+    def __init__(self, study: optuna.Study, trials: Mapping[int, FrozenTrial] | None = None) -> None:
         self._memory = InMemoryStorage()
         with quiet_optuna():
             empty = optuna.create_study(storage=self._memory, direction=study.direction)
         self._study = Shortlist(empty.study_name, self._memory)
         self._identity = self._memory.get_study_id_from_name(empty.study_name)
         self._trials: dict[int, int] = {}
-        for trial in study.get_trials(deepcopy=False):
+        if trials is None:
+            trials = dict(enumerate(study.get_trials(deepcopy=False)))
+        for number, trial in trials.items():
             self._study.add_trial(trial)
-            self._trials[trial.number] = len(self._trials)
-            self._study.origin[self._trials[trial.number]] = trial.number
+            self._trials[number] = len(self._trials)
+            self._study.origin[self._trials[number]] = number
 
     def ask(self, sampler: BaseSampler) -> optuna.Trial:
         """A trial whose parameters `sampler` proposes."""
@@ -168,10 +173,10 @@ class Mirror:
         self._trials[number] = trial.number
         self._study.origin[trial.number] = number
 
-    def report(self, number: int, epoch: int, value: float) -> None:
+    def report(self, number: int, step: int, value: float) -> None:
         """An intermediate value of trial `number`."""
         trial = self._memory.get_trial_id_from_study_id_trial_number(self._identity, self._trials[number])
-        self._memory.set_trial_intermediate_value(trial, epoch, value)
+        self._memory.set_trial_intermediate_value(trial, step, value)
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
         """The end of trial `number`."""

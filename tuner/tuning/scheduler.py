@@ -19,9 +19,7 @@ from trainables import epoch_cost
 from trainables.config import TrialConfig
 from trainables.metrics import METRICS
 from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
-
-ROUNDING = 1e-6
-"""Sums of thirds miss whole numbers by less."""
+from tuner.tuning.rungs import ladder_of
 
 Spent = Callable[[str, int], float]
 """What the trial of that id has spent by the end of an epoch (1-based), in full epochs."""
@@ -54,7 +52,8 @@ class Rungs:
 
     def __init__(self, mode: str, max_epochs: int, grace_period: int, reduction_factor: float) -> None:
         self.mode, self.grace_period, self.reduction_factor = mode, grace_period, reduction_factor
-        self.milestones: tuple[int, ...] = tuple(_milestones(grace_period, reduction_factor, max_epochs))
+        self.ladder = ladder_of(max_epochs, grace_period, reduction_factor)
+        self.milestones = self.ladder.milestones
         self.scores: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
         self._known: dict[str, tuple[int, float, float]] = {}
         self._verdicts: dict[str, float | None] = {}
@@ -76,7 +75,7 @@ class Rungs:
         best = min(best, value) if self.mode == "min" else max(best, value)
         total = float(epoch) if spent is None else spent
         self._known[trial_id] = (epoch, best, total)
-        rung = self._reached(before, total) if full_epochs >= self.grace_period else None
+        rung = self.ladder.reached(before, total, full_epochs)
         self._verdicts[trial_id] = None if rung is None else self._judge(trial_id, rung, best)
         return self._verdicts[trial_id]
 
@@ -85,11 +84,6 @@ class Rungs:
         for trial_id, epoch, full_epochs, value in epochs:
             total = None if spent is None else spent(trial_id, epoch)
             self.enter(trial_id, epoch, full_epochs, value, total)
-
-    def _reached(self, before: float, total: float) -> int | None:
-        """The highest rung between a cost of `before`, which is left out, and of `total`."""
-        reached = [rung for rung in self.milestones if before + ROUNDING < rung <= total + ROUNDING]
-        return max(reached, default=None)
 
     def _judge(self, trial_id: str, rung: int, best: float) -> float | None:
         earlier = list(self.scores[rung].values())
@@ -101,20 +95,13 @@ class Rungs:
         return cutoff if sign * best > sign * cutoff else None
 
 
-def _milestones(grace_period: int, reduction_factor: float, max_epochs: int) -> list[int]:
-    rungs, rung = set(), float(grace_period)
-    while round(rung) < max_epochs:
-        rungs.add(round(rung))
-        rung *= reduction_factor
-    return sorted(rungs)
-
-
 class FairASHA(FIFOScheduler):  # type: ignore[misc]
     """Ray's view of `Rungs`: stops a trial at a rung, at the end of the time budget, or when told to by hand.
 
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
     stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `deadline` is in
-    seconds of `time.time()`. A file `<stop_folder>/<trial id>` stops that trial after its epoch.
+    seconds of `time.monotonic()`, which nobody can set. A file `<stop_folder>/<trial id>` stops that trial after its
+    epoch.
     """
 
     def __init__(
@@ -165,7 +152,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
             )
         if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
             return STOPPED_BY_HAND
-        if self.deadline is not None and time.time() >= self.deadline:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
             return BUDGET_OVER
         return None
 

@@ -1,8 +1,9 @@
 """A Ray Tune Searcher that asks and tells Optuna the truth, and the callback that feeds it.
 
 Ray's OptunaSearch tells a trial that ASHA stopped as COMPLETE with its last value. Here: stopped by ASHA -> PRUNED with
-all intermediate values; finished or out of patience -> COMPLETE with its best epoch; non-finite or raised -> FAIL.
-All state is in the run directory (see `store`), so Ray's snapshots carry none of it.
+its value at every rung; finished or out of patience -> COMPLETE with its best epoch; non-finite or raised -> FAIL; cut
+by the time budget -> RUNNING still, for a resume. All state is in the run directory (see `store`), so Ray's snapshots
+carry none of it.
 """
 
 import errno
@@ -27,8 +28,8 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
 
     `scheduler` knows why it stopped a trial. A trial whose worker dies is proposed again, up to `max_failures`
     times and within the time budget: Ray's own retries give up at once when an idle worker dies that a trial was
-    about to take over. After `interrupted` is set nothing more is told: the trials that live stay as they are, for a
-    resume. Pickles to an empty shell.
+    about to take over. Trials that the time budget cut stay alive, for a resume. After `interrupted` is set nothing
+    more is told: the trials that live stay as they are. Pickles to an empty shell.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         """
         if self.store is None or self.slots is None:
             return str(Searcher.FINISHED)
-        if self.interrupted or self._over_budget():
+        if self.interrupted or self.over_budget():
             return str(Searcher.FINISHED)
         started = len(self.store.live) - len(self.store.unfinished)
         if started >= self.slots():
@@ -92,7 +93,10 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         if (result or {}).get("reason") == DISK_FULL:
             self.halt(DISK_FULL)
             return
-        if error and not self._over_budget() and store.retry(name, self._death_of(name), self.max_failures):
+        if error and not self.over_budget() and store.retry(name, self._death_of(name), self.max_failures):
+            return
+        if self._is_cut(name, result or {}, error):
+            self._writing(lambda: store.cut_off(name))
             return
         status, reason, text = self._ending(name, result or {}, error)
         self._writing(lambda: store.finish(name, status, reason, text))
@@ -116,9 +120,6 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
     def _ending(self, name: str, result: Mapping[str, Any], error: bool) -> tuple[str, str, str | None]:
         """Status, reason and traceback of a trial that ended."""
         if error:
-            # After the time budget nobody is tried again: what the trial had reached stands.
-            if self.store is not None and self._over_budget() and self.store.live[name].epochs:
-                return "stopped", BUDGET_OVER, None
             return "failed", "worker died", self._death_of(name)
         reason = result.get("reason")
         if reason in ("completed", "patience"):
@@ -127,6 +128,13 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
             return "failed", str(reason), result.get("error")
         verdict = self.scheduler.verdicts.get(name) if self.scheduler else None
         return "stopped", verdict or "stopped", None
+
+    def _is_cut(self, name: str, result: Mapping[str, Any], error: bool) -> bool:
+        """Whether the time budget alone ended the trial, by its verdict or since it is not tried again after it."""
+        if error:
+            return self.over_budget()
+        verdict = self.scheduler.verdicts.get(name) if self.scheduler else None
+        return result.get("reason") is None and verdict == BUDGET_OVER
 
     def _writing(self, write: Callable[[], object]) -> None:
         """Let `write` write to the run directory; a full disk halts the search."""
@@ -144,9 +152,10 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         errors = self.scheduler.errors if self.scheduler else {}
         return errors.get(name, "the worker process died")
 
-    def _over_budget(self) -> bool:
+    def over_budget(self) -> bool:
+        """Whether the time budget is over."""
         deadline = self.scheduler.deadline if self.scheduler else None
-        return deadline is not None and time.time() >= deadline
+        return deadline is not None and time.monotonic() >= deadline
 
 
 class Halt(tune.Stopper):  # type: ignore[misc]

@@ -5,32 +5,31 @@ from it. So a driver may be killed between any two lines: a TrialStore opened ag
 or still to go on.
 """
 
-import dataclasses
 import shutil
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import optuna
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
-import search_spaces
-from trainables.checkpoint import SPLIT, read_split, take_best, write_split
-from trainables.config import EPOCH_COLUMNS, MEASURED, TrialConfig
-from trainables.errors import UserMistake
+from trainables.checkpoint import SPLIT, read_split, write_split
+from trainables.config import EPOCH_COLUMNS, TrialConfig
 from trainables.metrics import METRICS
 from trainables.storage import RunFolder
-from tuner.runs.directory import Run, TrialRow, flat_row
-from tuner.runs.journal import create_study
+from tuner.runs.directory import BUDGET_OVER, ENDED_ELSEWHERE, Run, TrialRow, flat_row
+from tuner.runs.heartbeat import request_stop
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
-from tuner.tuning.proposals import REDRAWS, Proposals, Proposer
+from tuner.tuning.asker import Asker
+from tuner.tuning.kept import KeptWeights
+from tuner.tuning.proposals import Proposals
 from tuner.tuning.ranking import Ranking
-from tuner.tuning.sampler import Mirror
+from tuner.tuning.rungs import Steps
 from tuner.tuning.settled import Settling
+from tuner.tuning.told import Told
+from tuner.tuning.trial_rows import epochs_by_trial, row_of
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
 """What Ray's report of a dead worker says when the host ran out of memory."""
@@ -39,7 +38,11 @@ SECONDS_BETWEEN_TABLES = 2.0
 
 
 class TrialStore:
-    """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards."""
+    """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards.
+
+    `rows` are those of ended trials. `cut` are those of living trials that a time budget cut: what they had reached
+    then counts until they end. `steps` says what Optuna is told of a trial's epochs, `note` what a person should know.
+    """
 
     def __init__(
         self,
@@ -49,47 +52,69 @@ class TrialStore:
         num_samples: int,
         keep: int,
         storage: RunFolder | None = None,
+        *,
+        steps: Steps | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.storage = storage or RunFolder(run.path)
         self.run, self.proposals, self.metric = run, proposals, metric
         self.num_samples, self.keep = num_samples, keep
-        self.study, self._journal = create_study(run.journal, metric)
-        self._mirror = Mirror(self.study)
-        self._proposer = Proposer(proposals)
+        self._steps = steps or Steps()
+        self._told = Told(run.journal, metric, note)
+        self._asker = Asker(run, proposals, self._told, note)
+        self._kept = KeptWeights(run, self.storage)
         self.live: dict[str, LiveTrial] = {}
         self.unfinished: deque[str] = deque()
         self.rows: dict[str, dict[str, Any]] = {}
+        self.cut: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, TrialConfig] = {}
-        self._seen: set[tuple[Any, ...]] = set()
-        self._asked = 0
         self._written = 0.0
         self._weights = str(run.record.get("weights", ""))
         self._ranking = Ranking(METRICS[metric])
-        self.exhausted = False
-        self.trouble: str | None = None
         self.settling: Settling | None = None
         self.observers: list[Observer] = []
         self._reopen()
 
     def _reopen(self) -> None:
         """Take up what the journal holds: rows of finished trials, and the others as unfinished."""
-        for trial in self.study.get_trials(deepcopy=False):
-            self._asked += 1
-            config = TrialConfig(**trial.user_attrs["config"])
-            self._seen.add(_signature(config))
-            trial_id = trial.user_attrs["trial_id"]
+        past = epochs_by_trial(self.run) if self._told.own else {}
+        values: dict[int, dict[int, float]] = {}
+        for number, trial in self._told.own.items():
+            attrs = trial.user_attrs
+            config, trial_id = TrialConfig(**attrs["config"]), str(attrs["trial_id"])
+            epochs = past.get(trial_id, {})
+            if epochs:
+                values[number] = self._steps.of(config, epochs, self.metric)
+            self._asker.know(config, attrs.get("source"))
             self.configs[trial_id] = config
+            identity = self._told.identity(number)
+            found = LiveTrial(trial_id, number, identity, config, epochs, source=attrs.get("source"))
             if trial.state.is_finished():
-                self._enter(trial.user_attrs["row"], config)
-                shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
-                continue
-            past = self.run.epochs(trial_id).drop(columns="trial_id").to_dict("records")
-            epochs = {int(row["epoch"]): {str(name): value for name, value in row.items()} for row in past}
-            identity, source = self._identity(trial.number), trial.user_attrs.get("source")
-            self.live[trial_id] = LiveTrial(trial_id, trial.number, identity, config, epochs, source=source)
-            self.unfinished.append(trial_id)
-        if self._asked:
+                self._reopen_ended(found, trial)
+            else:
+                self._reopen_living(found, attrs.get("row"))
+        self._told.open_mirror(values)
+        if self._told.own:
+            self._keep_weights()
+            self._kept.keep_only(self._standing().kept(self.keep))
+            self.clear_ended()
             self.storage.keep_only(self.live)
+
+    def _reopen_ended(self, trial: LiveTrial, told: FrozenTrial) -> None:
+        """Enter the row of a trial that has ended; one that another program ended has none yet."""
+        row = told.user_attrs.get("row")
+        if row is None:
+            row = self._flat(trial, *_elsewhere(told.state))
+        self._enter(row, trial.config)
+
+    def _reopen_living(self, trial: LiveTrial, row: dict[str, Any] | None) -> None:
+        """Let a trial go on, without what was kept for an end that was not told: it may get better."""
+        self.live[trial.trial_id] = trial
+        self.unfinished.append(trial.trial_id)
+        if row is not None and row["reason"] == BUDGET_OVER:
+            self.cut[trial.trial_id] = row
+        else:
+            self._kept.forget(trial.trial_id)
 
     def next(self) -> dict[str, Any] | None:
         """The config of the trial to start or to go on with, `trial_id` in it; None when all have been asked.
@@ -99,10 +124,12 @@ class TrialStore:
         if self.unfinished:
             trial = self.live[self.unfinished.popleft()]
         elif self._may_propose():
-            proposed = self._propose()
+            proposed = self._asker.ask()
             if proposed is None:
                 return None
             trial = proposed
+            self.configs[trial.trial_id] = trial.config
+            self.live[trial.trial_id] = trial
         else:
             return None
         self.run.alive(trial.trial_id).mkdir(parents=True, exist_ok=True)
@@ -124,8 +151,9 @@ class TrialStore:
             return False
         trial.epochs[epoch] = {name: result.get(name) for name in EPOCH_COLUMNS}
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
-        self._journal.set_trial_intermediate_value(trial.identity, epoch, float(result[self.metric]))
-        self._mirror.report(trial.number, epoch, float(result[self.metric]))
+        self._told.report(trial, self._steps.of(trial.config, trial.epochs, self.metric))
+        if self._told.ended_elsewhere(trial) is not None:
+            request_stop(self.run, trial_id)
         tell_epoch(self.observers, trial, epoch, self.metric)
         return True
 
@@ -150,26 +178,45 @@ class TrialStore:
         trial = self.live.get(trial_id)
         if trial is None:
             return None
-        row = self._row(trial, status, reason, error)
+        elsewhere = self._told.ended_elsewhere(trial)
+        if elsewhere is not None:
+            status, reason = _elsewhere(elsewhere)
+        row = row_of(trial, self.metric, status, reason, error, weights=self._weights)
         flat = flat_row(row, asdict(trial.config))
         if error is not None:
             (self.run.path / "failures" / f"{trial_id}.txt").write_text(error, encoding="utf-8")
-        self._journal.set_trial_user_attr(trial.identity, "row", flat)
+        self._told.write_row(trial, flat)
+        self.cut.pop(trial_id, None)
         self._enter(flat, trial.config)
-        # Before the end is told: whoever dies here goes on with the trial, and finds its weights kept already.
-        self._keep_weights()
+        # Before the end is told, so that no ended trial lacks its weights. Whoever dies here goes on with the trial.
+        self._keep_weights(trial_id)
         state = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[
             status
         ]
-        self._complete_intermediate(trial)
-        self.study.tell(trial.number, row.value if state is TrialState.COMPLETE else None, state=state)
-        self._mirror.tell(trial.number, state, row.value)
+        # What a kill between part and journal left out comes with it.
+        self._told.report(trial, self._steps.of(trial.config, trial.epochs, self.metric))
+        self._told.end(trial, state, row.value)
+        # After the end is told: until then they may be among the best once more.
+        self._kept.keep_only(self._standing().kept(self.keep))
         del self.live[trial_id]
         shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
         self.storage.forget(trial_id)
         self.write_table(force=False)
         tell_end(self.observers, trial, flat)
         return row
+
+    def cut_off(self, trial_id: str) -> None:
+        """Note how far a trial came before the time budget was over: it lives on, for a resume."""
+        trial = self.live.get(trial_id)
+        if trial is None or not trial.epochs:
+            return
+        # First, so that weights of an earlier cut never stand beside a later row.
+        self._kept.forget(trial_id)
+        flat = self._flat(trial, "stopped", BUDGET_OVER)
+        self._told.write_row(trial, flat)
+        self.cut[trial_id] = flat
+        self._keep_weights(trial_id)
+        self._kept.keep_only(self._standing().kept(self.keep))
 
     def clear_ended(self) -> None:
         """Remove the folders of trials that have ended once more, when their workers are gone.
@@ -183,122 +230,59 @@ class TrialStore:
     def write_table(self, *, force: bool = True) -> None:
         """Write `trials.parquet`; without `force` only if the last time is long enough ago."""
         if force or time.monotonic() - self._written > SECONDS_BETWEEN_TABLES:
-            self.run.write_trials(sorted(self.rows.values(), key=lambda row: int(row["number"])))
+            self.run.write_trials(sorted(self.scored().values(), key=lambda row: int(row["number"])))
             self._written = time.monotonic()
+
+    def scored(self) -> dict[str, dict[str, Any]]:
+        """The rows of ended trials and of those that a time budget cut, by trial."""
+        return {**self.rows, **self.cut}
 
     def best(self) -> dict[str, Any] | None:
         """The row of the best trial that has a value and did not fail, or None."""
-        trial_id = self._ranking.best()
-        return None if trial_id is None else self.rows[trial_id]
+        trial_id = self._standing().best()
+        return None if trial_id is None else self.scored()[trial_id]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the space has no configuration left that was not tried."""
+        return self._asker.exhausted
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the space can't be asked any more; None while it can."""
+        return self._asker.trouble
 
     def _may_propose(self) -> bool:
-        if self._asked >= self.num_samples or self.exhausted or self.trouble is not None:
+        if self._asker.asked >= self.num_samples or self.exhausted or self.trouble is not None:
             return False
         return self.settling is None or not self.settling.reached(self.rows.values())
 
-    def _propose(self) -> LiveTrial | None:
-        number = self._asked
-        for draw in range(REDRAWS):
-            sampler, source = self._proposer.sampler(number, draw)
-            asked = self._mirror.ask(sampler)
-            try:
-                config = self._configure(asked, number)
-            except UserMistake as error:
-                # Written at once: whoever resumes after a kill must know why the space was edited.
-                self.trouble = str(error)
-                self.run.update_record(space_trouble=self.trouble)
-                return None
-            if _signature(config) not in self._seen:
-                return self._accept(asked, number, config, source)
-            self._mirror.drop(asked)
-        self.exhausted = True
-        return None
-
-    def _configure(self, asked: optuna.Trial, number: int) -> TrialConfig:
-        seed = int(np.random.SeedSequence([self.proposals.seed, 1, number]).generate_state(1)[0])
-        overrides = {**self.proposals.overrides, "seed": seed}
-        return search_spaces.configure(self.proposals.space, asked, overrides, self.proposals.allowed)
-
-    def _accept(self, asked: optuna.Trial, number: int, config: TrialConfig, source: str) -> LiveTrial:
-        trial_id = f"{config.model.replace(':', '_').replace('/', '_')}-{config.strategy}-{number:05d}"
-        frozen = create_trial(
-            state=TrialState.RUNNING,
-            params=asked.params,
-            distributions=asked.distributions,
-            user_attrs={"trial_id": trial_id, "config": asdict(config), "source": source},
-        )
-        self.study.add_trial(frozen)
-        identity = self._identity(number)
-        self._mirror.accept(asked, number)
-        self._seen.add(_signature(config))
-        self._asked += 1
-        self.configs[trial_id] = config
-        self.live[trial_id] = LiveTrial(trial_id, number, identity, config, source=source)
-        return self.live[trial_id]
-
-    def _identity(self, number: int) -> int:
-        """The journal's own name of trial `number`."""
-        study = self._journal.get_study_id_from_name(self.study.study_name)
-        return int(self._journal.get_trial_id_from_study_id_trial_number(study, number))
-
-    def _complete_intermediate(self, trial: LiveTrial) -> None:
-        """Write the intermediate values that a kill between part and journal left out."""
-        told = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        for epoch in sorted(set(trial.epochs) - set(told)):
-            value = float(trial.epochs[epoch][self.metric])
-            self._journal.set_trial_intermediate_value(trial.identity, epoch, value)
-
-    def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None) -> TrialRow:
-        base = TrialRow(
-            trial.trial_id,
-            trial.number,
-            status,
-            reason,
-            error=error,
-            weights=self._weights,
-            retries=trial.retries,
-            source=trial.source,
-        )
-        if not trial.epochs:
-            return base
-        ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
-        best = min(ordered, key=lambda epoch: METRICS[self.metric].cost(float(epoch[self.metric])))
-        return dataclasses.replace(
-            base,
-            best_epoch=int(best["epoch"]),
-            epochs=len(ordered),
-            value=float(best[self.metric]),
-            metrics={name: best.get(name) for name in MEASURED},
-            seconds=sum(float(epoch["epoch_seconds"]) for epoch in ordered),
-            trainable_first=int(ordered[0]["trainable_parameters"]),
-            trainable_last=int(ordered[-1]["trainable_parameters"]),
-            applied_learning_rates_first=trial.applied.get("learning_rates_first"),
-            applied_learning_rates_last=trial.applied.get("learning_rates_last"),
-            applied_loss=trial.applied.get("loss"),
-            applied_sampler=trial.applied.get("sampler"),
-            applied_batch=trial.applied.get("batch"),
-            applied_step=trial.applied.get("step"),
-        )
+    def _flat(self, trial: LiveTrial, status: str, reason: str) -> dict[str, Any]:
+        row = row_of(trial, self.metric, status, reason, weights=self._weights)
+        return flat_row(row, asdict(trial.config))
 
     def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
         """Note the row of a trial that has ended, in its place among the others."""
         self.rows[str(row["trial_id"])] = row
         self._ranking.enter(row, config.combination)
 
-    def _keep_weights(self) -> None:
-        kept = self._ranking.kept(self.keep)
-        for trial_id in kept:
-            target = self.run.weights(trial_id)
-            if target.exists() or not self.run.alive(trial_id).exists():
-                continue
-            folder, epoch = self.run.alive(trial_id), int(self.rows[trial_id]["best_epoch"])
-            self.storage.collect(trial_id, epoch, folder)
-            take_best(folder, epoch, target)
-        for file in (self.run.path / "weights").glob("*.safetensors"):
-            if file.stem not in kept:
-                file.unlink()
+    def _standing(self) -> Ranking:
+        """The order of all trials that count now."""
+        if not self.cut:
+            return self._ranking
+        standing = self._ranking.copy()
+        for trial_id, row in self.cut.items():
+            standing.enter(row, self.configs[trial_id].combination)
+        return standing
+
+    def _keep_weights(self, changed: str | None = None) -> None:
+        """Keep the weights of those who are to have them and have none, and of `changed` in any case."""
+        rows = self.scored()
+        for trial_id in self._standing().kept(self.keep):
+            if trial_id == changed or not self._kept.has(trial_id):
+                self._kept.take(trial_id, int(rows[trial_id]["best_epoch"]))
 
 
-def _signature(config: TrialConfig) -> tuple[Any, ...]:
-    """What makes two configurations the same, whatever their seeds."""
-    return tuple(value for name, value in asdict(config).items() if name != "seed")
+def _elsewhere(state: TrialState) -> tuple[str, str]:
+    """Status and reason of a trial that another program ended in `state`: its value is not one that it measured."""
+    return "failed" if state is TrialState.FAIL else "stopped", ENDED_ELSEWHERE

@@ -1,9 +1,15 @@
 import optuna
 import pytest
 from fake_run import make_run
+from optuna.trial import create_trial
 
 from tuner.evaluation.hyperparameters import edge_warnings, importances, parameter_frame, savings
 from tuner.runs.directory import BUDGET_OVER
+
+
+def attrs(number):
+    """What marks a trial of the study as tuner's."""
+    return {"trial_id": f"googlenet-full-{number:05d}", "config": {}, "row": {}}
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +51,28 @@ def test_a_best_value_at_the_edge_of_its_range_is_warned_of(tmp_path):
         "weight_decay": optuna.distributions.FloatDistribution(1e-7, 1e-2, log=True),
     }
     best = {"learning_rate": 9e-3, "label_smoothing": 0.0, "dropout": 0.3, "weight_decay": 1.1e-7}
-    study.add_trial(optuna.trial.create_trial(params=best, distributions=ranges, value=0.001))
-    for rate, dropout in ((1e-4, 0.1), (1e-3, 0.2)):
+    study.add_trial(create_trial(params=best, distributions=ranges, value=0.001, user_attrs=attrs(90)))
+    for number, (rate, dropout) in enumerate(((1e-4, 0.1), (1e-3, 0.2)), start=91):
         other = {
             "learning_rate": rate,
             "label_smoothing": 0.1,
             "dropout": dropout,
             "weight_decay": 1e-3 * dropout,
         }
-        study.add_trial(optuna.trial.create_trial(params=other, distributions=ranges, value=1.0))
+        study.add_trial(create_trial(params=other, distributions=ranges, value=1.0, user_attrs=attrs(number)))
     (sentence,) = edge_warnings(run)
     assert "learning_rate, 0.009, lies at the upper edge" in sentence
+
+
+def test_what_another_program_told_the_study_says_nothing_of_the_hyperparameters(tmp_path):
+    run = make_run(tmp_path / "run", samples=40)
+    before = importances(run), edge_warnings(run)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(run.journal)))
+    study = optuna.load_study(storage=storage, study_name="tuner")
+    ours = study.best_trial
+    params = {**ours.params, "learning_rate": 1e-2}
+    study.add_trial(create_trial(params=params, distributions=ours.distributions, value=-1.0))
+    assert (importances(run), edge_warnings(run)) == before
 
 
 def test_savings_add_up(run):
@@ -88,9 +105,11 @@ def test_near_the_end_of_a_range_that_is_off_nothing_better_lies_beyond(tmp_path
         "label_smoothing": optuna.distributions.FloatDistribution(0.0, 0.2),
         "dropout": optuna.distributions.FloatDistribution(0.1, 0.6),
     }
-    for smoothing, dropout, value in ((0.004, 0.11, 0.001), (0.1, 0.3, 1.0), (0.15, 0.4, 1.0)):
+    values = ((0.004, 0.11, 0.001), (0.1, 0.3, 1.0), (0.15, 0.4, 1.0))
+    for number, (smoothing, dropout, value) in enumerate(values, start=90):
         params = {"label_smoothing": smoothing, "dropout": dropout}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=ranges, value=value))
+        own = attrs(number)
+        study.add_trial(create_trial(params=params, distributions=ranges, value=value, user_attrs=own))
     (sentence,) = edge_warnings(run)
     assert "dropout, 0.11, lies at the lower edge" in sentence
 

@@ -153,10 +153,23 @@ def test_a_trial_that_ends_by_itself_leaves_its_score():
 
 
 def test_the_time_budget_stops_a_trial_after_its_epoch():
-    scheduler = FairASHA("val_loss", None, deadline=time.time() - 1)
+    scheduler = FairASHA("val_loss", None, deadline=time.monotonic() - 1)
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     assert scheduler.verdict("a", result) == BUDGET_OVER
-    assert FairASHA("val_loss", None, deadline=time.time() + 60).verdict("a", result) is None
+    assert FairASHA("val_loss", None, deadline=time.monotonic() + 60).verdict("a", result) is None
+
+
+def test_a_clock_that_is_set_moves_neither_the_time_budget_nor_the_time_that_is_shown(monkeypatch):
+    from tuner.tuning.loop import _deadline
+
+    scheduler = FairASHA("val_loss", None, deadline=_deadline(60.0, 0.0))
+    over = FairASHA("val_loss", None, deadline=_deadline(60.0, 61.0))
+    result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
+    for moved in (-7200.0, 7200.0):
+        now = time.time() + moved
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert scheduler.verdict("a", result) is None
+        assert over.verdict("a", result) == BUDGET_OVER
 
 
 def test_a_file_stops_the_trial_that_it_names(tmp_path):

@@ -1,9 +1,11 @@
 from types import SimpleNamespace
 
 import pytest
+from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from tiny import epoch, store, write_space
 
+from tuner.runs.journal import load_study
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.searcher import OptunaSearcher, SearcherCallback
 
@@ -33,10 +35,18 @@ def test_the_search_is_not_over_while_a_trial_lives_that_may_have_to_be_tried_ag
     assert (row["status"], row["epochs"], row["applied_loss"]) == ("completed", 1, "cross-entropy")
 
 
-@pytest.mark.parametrize(
-    ("epochs", "ended"), [(1, ("stopped", "time budget")), (0, ("failed", "worker died"))]
-)
-def test_a_worker_that_dies_after_the_time_budget_ends_its_trial(book, epochs, ended):
+def cut_row(book, trial_id):
+    """How the table names the trial, as (status, reason, epochs); None where it has no row."""
+    book.write_table()
+    rows = book.run.trials().set_index("trial_id")
+    if trial_id not in rows.index:
+        return None
+    row = rows.loc[trial_id]
+    return row["status"], row["reason"], row["epochs"]
+
+
+@pytest.mark.parametrize(("epochs", "row"), [(1, ("stopped", "time budget", 1)), (0, None)])
+def test_a_trial_whose_worker_dies_after_the_time_budget_can_go_on(book, epochs, row):
     searcher = searcher_of(book)
     config = searcher.suggest("a")
     for number in range(1, epochs + 1):
@@ -44,8 +54,35 @@ def test_a_worker_that_dies_after_the_time_budget_ends_its_trial(book, epochs, e
     searcher.scheduler.deadline = 0.0
     searcher.on_trial_complete("a", error=True)
     assert searcher.suggest("b") == Searcher.FINISHED
-    row = book.rows[config["trial_id"]]
-    assert (row["status"], row["reason"]) == ended
+    assert list(book.live) == [config["trial_id"]]
+    assert not book.rows
+    assert cut_row(book, config["trial_id"]) == row
+
+
+def test_a_trial_that_the_time_budget_cut_stays_running_and_counts_with_what_it_reached(book):
+    searcher = searcher_of(book)
+    config = searcher.suggest("a")
+    first = epoch(1, 0.5)
+    SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), first)
+    searcher.scheduler.deadline = 0.0
+    searcher.scheduler.on_trial_result(None, SimpleNamespace(config=config), first)
+    searcher.on_trial_complete("a", result=first)
+    [told] = load_study(book.run.journal).trials
+    assert told.state is TrialState.RUNNING
+    assert book.run.alive(config["trial_id"]).exists()
+    assert cut_row(book, config["trial_id"]) == ("stopped", "time budget", 1)
+    assert book.best()["trial_id"] == config["trial_id"]
+
+
+def test_a_trial_that_is_through_when_the_time_budget_is_over_has_ended(book):
+    searcher = searcher_of(book)
+    config = searcher.suggest("a")
+    last = epoch(1, 0.5, done=True, reason="completed")
+    SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), last)
+    searcher.scheduler.deadline = 0.0
+    searcher.on_trial_complete("a", result=last)
+    assert book.rows[config["trial_id"]]["status"] == "completed"
+    assert not book.live
 
 
 def test_after_an_interrupt_nothing_more_is_told(book):
