@@ -137,6 +137,7 @@ DESIGNS: Mapping[str, Make] = {
     "prior half of all": _level(Tuner, prior_share=(10_000, 2)),
     "prior half of all, the rest random": _level(Tuner, prior_share=(10_000, 2), sampler="random"),
     "prior half of twenty, the rest random": _level(Tuner, sampler="random"),
+    "stopped told by epochs": _level(Tuner, tell="epochs"),
     "stopped told by value": _level(Tuner, tell="complete"),
     "stopped told by forecast": _level(Tuner, tell="forecast"),
     "nobody stopped": _rungs(minimum=10_000),

@@ -25,8 +25,9 @@ from trainables.config import TrialConfig
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.prior import PriorSampler
 from tuner.tuning.proposals import Proposals, Proposer
+from tuner.tuning.rungs import ROUNDING
 from tuner.tuning.sampler import Mirror
-from tuner.tuning.scheduler import ROUNDING, Rungs
+from tuner.tuning.scheduler import Rungs
 
 METRIC = "val_loss"
 
@@ -37,8 +38,8 @@ class Tuner:
     """The rungs, proposals and mirror of tuner, put together as `tuner.tuning` does.
 
     `first` are parameters of the first trials; None are those of the space. `rungs` and `tell` replace tuner's own for
-    a comparison of designs, `clock` "epoch" counts an epoch as one whatever it costs, and `prior_share` (proposals,
-    every so many-th) replaces the prior's share.
+    a comparison of designs (`tell` "epochs": the step of a value is its epoch, not its rung), `clock` "epoch" counts an
+    epoch as one whatever it costs, and `prior_share` (proposals, every so many-th) replaces the prior's share.
     """
 
     def __init__(
@@ -94,9 +95,23 @@ class Tuner:
         self.paths.setdefault(number, []).append(
             (epoch_cost.spent(self.configs[number], epoch), self.best[number])
         )
-        self.mirror.report(number, epoch, value)
-        spent = epoch_cost.spent(self.configs[number], epoch) if self.clock == "cost" else float(epoch)
+        config, by_cost = self.configs[number], self.clock == "cost"
+        before, spent = (
+            epoch_cost.spent(config, e) if by_cost and e else float(e) for e in (epoch - 1, epoch)
+        )
+        self._tell_step(number, epoch, value, self._rung(before, spent, full_epochs))
         return self.rungs.enter(str(number), epoch, full_epochs, value, spent) is not None
+
+    def _rung(self, before: float, spent: float, full_epochs: int) -> int | None:
+        """The rung that is reached, None where there are no rungs of tuner's."""
+        ladder = getattr(self.rungs, "ladder", None)
+        return None if ladder is None else ladder.reached(before, spent, full_epochs)
+
+    def _tell_step(self, number: int, epoch: int, value: float, rung: int | None) -> None:
+        if self.told == "epochs" or not hasattr(self.rungs, "ladder"):
+            self.mirror.report(number, epoch, value)
+        elif rung is not None:
+            self.mirror.report(number, rung, self.best[number])
 
     def end(self, number: int, last: float, stopped: bool) -> None:
         """What the store tells, or the design under comparison."""

@@ -11,7 +11,7 @@ __all__ = ["KEYS", "Keys"]
 Keys = Mapping[str, tuple[str, str]]
 
 _TRIALS: Keys = {
-    "trials": ("list", "ended trials, the best first; keys are the columns of `trials.parquet`"),
+    "trials": ("list", "trials with a row, the best first; keys are the columns of `trials.parquet`"),
     "trials[].*": ("any", ""),
 }
 _SEARCH: Keys = {

@@ -28,9 +28,9 @@ def status(run_dir: Path, as_json: bool) -> None:
 
 @click.command()
 @RUN
-@click.option("--trial", metavar="ID", help="Only this trial; the search goes on with others.")
+@click.option("--trial", metavar="ID", help="Only this trial, for good; the search goes on with others.")
 def stop(run_dir: Path, trial: str | None) -> None:
-    """End a running search as Ctrl-C would, so that it can be resumed; or end one trial for good."""
+    """End a running search as Ctrl-C would, so that `tuner resume` goes on with it; with --trial one trial for good."""
     from tuner.tracking.status import stop_run, stop_trial
 
     say(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
@@ -39,7 +39,9 @@ def stop(run_dir: Path, trial: str | None) -> None:
 @click.command()
 @RUN
 @click.option("--port", type=Number("port"), default=8080, show_default=True, help="0: any free.")
-@click.option("--writable", is_flag=True, help="Let the pages change the study: notes, tags, new trials.")
+@click.option(
+    "--writable", is_flag=True, help="Let the pages change the study: notes, tags, the ends of trials."
+)
 def board(run_dir: Path, port: int, writable: bool) -> None:
     """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
     from tuner.tracking.board import serve

@@ -87,7 +87,7 @@ def stop_trial(path: Path, trial_id: str) -> str:
     if trial_id not in live:
         raise UnknownName.of("running trial", trial_id, live)
     request_stop(run, trial_id)
-    return f"asked; {trial_id} ends after its epoch and counts as stopped"
+    return f"asked; {trial_id} ends after its epoch for good and counts as stopped; the search goes on with others"
 
 
 def _require_running(run: Run) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
     from tuner.tracking.events import Observer
     from tuner.tuning.progress import Progress
-    from tuner.tuning.scheduler import Costs
     from tuner.tuning.searcher import OptunaSearcher
 
 
@@ -133,13 +132,14 @@ def _fit(
 ) -> SearchResult:
     from tuner.tuning.operation import operated
     from tuner.tuning.progress import Progress
-    from tuner.tuning.scheduler import Costs, FairASHA
+    from tuner.tuning.scheduler import Costs, FairASHA, rungs_of
     from tuner.tuning.searcher import OptunaSearcher
 
     store = open_store(prepared, reporter.warn)
     store.storage.share()
     costs = Costs(store.configs, banked=prepared.feature_cache_bytes > 0)
-    rungs = _rungs(prepared, store, costs)
+    known = prepared.run.epochs() if store.configs else None
+    rungs = rungs_of(prepared, known, costs)
     deadline = _deadline(prepared.time_budget_s, session.packing_s)
     scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop", costs)
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
@@ -252,6 +252,8 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
     """Write what stands at the end; the result. A search whose time budget is over has ended, whoever lives."""
     from tuner.runs.best_trial import write_best
 
+    if over_budget:
+        store.cut_off_all()
     store.write_table()
     best = store.best()
     if best is not None:
@@ -260,24 +262,6 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
         run.update_record(finished=_now())
     cut = len(store.live) if over_budget else 0
     return SearchResult(run, best, interrupted, store.trouble, cut)
-
-
-def _rungs(prepared: Prepared, store: TrialStore, costs: "Costs") -> Any:
-    """The rungs with the scores of all that was reported before a restart."""
-    from tuner.tuning.scheduler import make_rungs
-
-    rungs = make_rungs(
-        prepared.metric,
-        prepared.max_epochs,
-        prepared.grace_period,
-        prepared.reduction_factor,
-        not prepared.space.grid,
-    )
-    if rungs is not None and (store.rows or store.live):
-        epochs = prepared.run.epochs().sort_values("time", kind="stable")
-        columns = ("trial_id", "epoch", "full_epochs", prepared.metric)
-        rungs.replay(zip(*(epochs[name].tolist() for name in columns), strict=True), costs)
-    return rungs
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ stays frozen spends next to nothing and reaches no rung.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -20,6 +20,11 @@ from trainables.config import TrialConfig
 from trainables.metrics import METRICS
 from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
 from tuner.tuning.rungs import ladder_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.tuning.prepare import Prepared
 
 Spent = Callable[[str, int], float]
 """What the trial of that id has spent by the end of an epoch (1-based), in full epochs."""
@@ -163,6 +168,29 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         return self.rungs.enter(
             trial_id, result["epoch"], result["full_epochs"], result[self.value_name], cost
         )
+
+
+def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) -> Rungs | None:
+    """The rungs of a run with the scores of all `epochs` that were reported before; None for a fixed list."""
+    rungs = make_rungs(
+        prepared.metric,
+        prepared.max_epochs,
+        prepared.grace_period,
+        prepared.reduction_factor,
+        not prepared.space.grid,
+    )
+    if rungs is not None and epochs is not None:
+        ordered = as_they_came(epochs)
+        columns = ("trial_id", "epoch", "full_epochs", prepared.metric)
+        rungs.replay(zip(*(ordered[name].tolist() for name in columns), strict=True), spent)
+    return rungs
+
+
+def as_they_came(epochs: "pd.DataFrame") -> "pd.DataFrame":
+    """`epochs` in the order of time; those of a trial in their own order, though the clock was set back meanwhile."""
+    ordered = epochs.sort_values(["trial_id", "epoch"])
+    latest = ordered.groupby("trial_id")["time"].cummax()
+    return ordered.assign(time=latest).sort_values("time", kind="stable")
 
 
 def make_rungs(

@@ -218,6 +218,12 @@ class TrialStore:
         self._keep_weights(trial_id)
         self._kept.keep_only(self._standing().kept(self.keep))
 
+    def cut_off_all(self) -> None:
+        """The same of every trial that lives, also of one that was not begun again before the budget was over."""
+        for trial_id, trial in self.live.items():
+            if self.cut.get(trial_id, {}).get("epochs") != len(trial.epochs):
+                self.cut_off(trial_id)
+
     def clear_ended(self) -> None:
         """Remove the folders of trials that have ended once more, when their workers are gone.
 

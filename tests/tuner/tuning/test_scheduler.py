@@ -1,12 +1,13 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trainables import epoch_cost, models, strategies
 from trainables.config import TrialConfig
 from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
-from tuner.tuning.scheduler import Costs, FairASHA, Rungs
+from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came
 
 
 def rungs(mode="min", max_epochs=20, grace_period=2, reduction_factor=3):
@@ -170,6 +171,18 @@ def test_a_clock_that_is_set_moves_neither_the_time_budget_nor_the_time_that_is_
         monkeypatch.setattr(time, "time", lambda now=now: now)
         assert scheduler.verdict("a", result) is None
         assert over.verdict("a", result) == BUDGET_OVER
+
+
+def test_a_clock_that_was_set_back_costs_no_rung_its_scores_after_a_restart():
+    rows = [("full", 1, 1, 900.0), ("full", 2, 2, 300.0), ("full", 3, 3, 310.0), ("other", 1, 1, 950.0)]
+    epochs = pd.DataFrame(rows, columns=["trial_id", "epoch", "full_epochs", "time"])
+    ordered = as_they_came(epochs)
+    assert list(zip(ordered["trial_id"], ordered["epoch"], strict=True)) == [
+        ("full", 1),
+        ("full", 2),
+        ("full", 3),
+        ("other", 1),
+    ]
 
 
 def test_a_file_stops_the_trial_that_it_names(tmp_path):
