@@ -55,7 +55,7 @@ def running(tmp_path_factory):
         "leaves",
     ]
     command += ["--runs-dir", str(folder / "runs"), "--weights", "none", "--image-size", "64"]
-    command += ["--samples", "1", "--max-epochs", "2000", "--grace-period", "2000"]
+    command += ["--samples", "1", "--max-epochs", "2000", "--grace-period", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
     run = Run(folder / "runs" / "leaves")
     with (folder / "out.txt").open("w") as log:
@@ -133,7 +133,7 @@ def test_rays_dashboard_shows_the_trial_by_its_name(running, browser, shots):
 
 
 @needs_chromium
-def test_the_board_shows_the_learning_curves_and_the_trials_name(running, browser, shots):
+def test_the_board_shows_the_curves_over_the_rungs_and_the_trials_name(running, browser, shots):
     server = board.server(running.path, 0)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/dashboard/studies/0"

@@ -96,6 +96,24 @@ def test_one_trial_is_stopped_by_hand_and_the_others_go_on(book):
     assert scheduler.verdict(second, epoch(1, 0.5)) is None
 
 
+def test_a_search_that_its_time_budget_ended_is_finished_and_names_what_can_go_on(book):
+    first, second = (book.next()["trial_id"] for _ in range(2))
+    for trial_id, loss in ((first, 0.5), (second, 0.25)):
+        book.report(trial_id, epoch(1, loss))
+    book.finish(first, "completed", "completed")
+    book.cut_off(second)
+    book.write_table()
+    book.run.update_record(finished="2026-01-01T11:00:00")
+    found = read_status(book.run.path)
+    assert (found.state, list(found.live)) == ("finished", [second])
+    assert [row["trial_id"] for row in found.ended] == [first]
+    assert [row["trial_id"] for row in found.rows] == [first, second]
+    shown = text_of(book.run)
+    assert "1 completed, 0 stopped, 0 failed, 1 unfinished" in shown
+    assert "1 trial was cut by the time budget and can go on" in shown
+    assert f"tuner resume {book.run.path} --time-budget" in shown
+
+
 def test_nothing_can_be_stopped_where_nothing_runs(book):
     with pytest.raises(RunProblem, match="not running"):
         stop_run(book.run.path)

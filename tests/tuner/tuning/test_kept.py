@@ -135,3 +135,16 @@ def test_a_search_that_goes_on_and_is_interrupted_still_counts_what_was_cut(fold
     [row] = book.run.trials().to_dict("records")
     assert (row["best_epoch"], row["reason"]) == (2, BUDGET_OVER)
     assert book.run.weights(row["trial_id"]).read_bytes() == b"epoch 2"
+
+
+def test_at_the_end_of_a_time_budget_every_living_trial_counts_also_one_that_was_not_begun_again(folder):
+    book = open_again(folder)
+    first, second = book.next()["trial_id"], book.next()["trial_id"]
+    book.report(first, epoch(1, 0.5))
+    # Interrupted, and opened again with a budget that is over before anybody begins.
+    again = open_again(folder)
+    again.cut_off_all()
+    again.write_table()
+    assert again.run.trials()["trial_id"].tolist() == [first]
+    assert again.best()["reason"] == BUDGET_OVER
+    assert set(again.live) == {first, second}
