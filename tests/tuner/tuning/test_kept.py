@@ -1,6 +1,7 @@
 """Whose weights are kept: through kills between two lines, and for trials that a time budget cut."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,13 +56,33 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_weights_kept_just_before_a_kill_do_not_stay_under_the_better_row_that_comes_later(folder):
-    in_a_killed_process(folder, "end", 2)
-    [kept] = (folder / "run" / "weights").iterdir()
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """What a process of two epochs left that was killed at an end, and another after a cut, by that name."""
+    left = {}
+    for ending in ("end", "cut"):
+        left[ending] = tmp_path_factory.mktemp(ending)
+        write_space(left[ending])
+        in_a_killed_process(left[ending], ending, 2)
+    return left
+
+
+@pytest.fixture
+def killed_at_end(killed, tmp_path):
+    return shutil.copytree(killed["end"], tmp_path / "left")
+
+
+@pytest.fixture
+def killed_after_cut(killed, tmp_path):
+    return shutil.copytree(killed["cut"], tmp_path / "left")
+
+
+def test_weights_kept_just_before_a_kill_do_not_stay_under_the_better_row_that_comes_later(killed_at_end):
+    [kept] = (killed_at_end / "run" / "weights").iterdir()
     assert kept.read_bytes() == b"epoch 2"
 
-    book = open_again(folder)
-    assert list((folder / "run" / "weights").iterdir()) == []
+    book = open_again(killed_at_end)
+    assert list((killed_at_end / "run" / "weights").iterdir()) == []
     trial_id = book.next()["trial_id"]
     assert trial_id == kept.stem
     book.report(trial_id, epoch(3, 0.1))
@@ -71,9 +92,8 @@ def test_weights_kept_just_before_a_kill_do_not_stay_under_the_better_row_that_c
     assert (row.best_epoch, kept.read_bytes()) == (3, b"epoch 3")
 
 
-def test_a_trial_that_goes_on_after_such_a_kill_and_gets_no_better_still_has_its_weights(folder):
-    in_a_killed_process(folder, "end", 2)
-    book = open_again(folder)
+def test_a_trial_that_goes_on_after_such_a_kill_and_gets_no_better_still_has_its_weights(killed_at_end):
+    book = open_again(killed_at_end)
     trial_id = book.next()["trial_id"]
     book.report(trial_id, epoch(3, 0.9))
     row = book.finish(trial_id, "completed", "completed")
@@ -94,9 +114,8 @@ def test_a_kill_before_the_end_is_told_costs_nobody_else_the_weights(folder):
     assert [file.read_bytes() for file in (folder / "run" / "weights").iterdir()] == [b"first"]
 
 
-def test_what_a_time_budget_cut_is_there_after_a_kill_as_row_and_weights_and_goes_on(folder):
-    in_a_killed_process(folder, "cut", 2)
-    book = open_again(folder)
+def test_what_a_time_budget_cut_is_there_after_a_kill_as_row_and_weights_and_goes_on(killed_after_cut):
+    book = open_again(killed_after_cut)
     best = book.best()
     assert (best["status"], best["reason"], best["best_epoch"]) == ("stopped", BUDGET_OVER, 2)
     assert book.run.weights(best["trial_id"]).read_bytes() == b"epoch 2"
@@ -104,17 +123,15 @@ def test_what_a_time_budget_cut_is_there_after_a_kill_as_row_and_weights_and_goe
     assert load_study(book.run.journal).trials[0].state.name == "RUNNING"
 
 
-def test_a_second_cut_keeps_the_weights_of_its_own_best_epoch(folder):
-    in_a_killed_process(folder, "cut", 2)
-    in_a_killed_process(folder, "cut", 4)
-    book = open_again(folder)
+def test_a_second_cut_keeps_the_weights_of_its_own_best_epoch(killed_after_cut):
+    in_a_killed_process(killed_after_cut, "cut", 4)
+    book = open_again(killed_after_cut)
     assert book.best()["best_epoch"] == 4
     assert book.run.weights(book.best()["trial_id"]).read_bytes() == b"epoch 4"
 
 
-def test_a_cut_trial_that_ends_counts_by_its_end_alone(folder):
-    in_a_killed_process(folder, "cut", 2)
-    book = open_again(folder)
+def test_a_cut_trial_that_ends_counts_by_its_end_alone(killed_after_cut):
+    book = open_again(killed_after_cut)
     trial_id = book.next()["trial_id"]
     book.report(trial_id, epoch(3, 0.1))
     (book.run.alive(trial_id) / best_name(3)).write_bytes(b"epoch 3")
@@ -127,9 +144,8 @@ def test_a_cut_trial_that_ends_counts_by_its_end_alone(folder):
     assert not book.run.alive(trial_id).exists()
 
 
-def test_a_search_that_goes_on_and_is_interrupted_still_counts_what_was_cut(folder):
-    in_a_killed_process(folder, "cut", 2)
-    book = open_again(folder)
+def test_a_search_that_goes_on_and_is_interrupted_still_counts_what_was_cut(killed_after_cut):
+    book = open_again(killed_after_cut)
     book.report(book.next()["trial_id"], epoch(3, 0.1))
     book.write_table()
     [row] = book.run.trials().to_dict("records")

@@ -1,10 +1,11 @@
-"""Other programs that write into the run's journal, each in a process of its own with Optuna alone."""
+"""Other programs that write into the run's journal, with Optuna alone and a storage of their own."""
 
 import os
 import subprocess
 import sys
 
 import pytest
+from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 from tiny import epoch, store, write_space
 
@@ -14,14 +15,12 @@ from tuner.tracking.events import events_of
 from tuner.tracking.status import read_status
 
 OTHER = """
-import sys
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState, create_trial
 
-journal = sys.argv[1]
 storage = JournalStorage(JournalFileBackend(journal, lock_obj=JournalFileOpenLock(journal)))
 study = optuna.load_study(study_name="tuner", storage=storage)
 """
@@ -33,11 +32,14 @@ ADD = (
 )
 
 
-def another_program(book, *lines):
-    """Run `lines` of a script on the journal, as a dashboard or a colleague's script does."""
-    script = OTHER + "\n".join(lines)
+def another_program(book, *lines, apart=False):
+    """Run `lines` of a script on the journal, as a dashboard or a colleague's does; `apart` in a process of its own."""
+    script = f"journal = {str(book.run.journal)!r}\n{OTHER}" + "\n".join(lines)
+    if not apart:
+        exec(script, {})
+        return
     there = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", "-c", script, str(book.run.journal)]
+    command = [sys.executable, "-W", "ignore", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, env=there)
     assert done.returncode == 0, done.stderr
 
@@ -56,7 +58,7 @@ def test_an_enqueued_trial_is_tried_next_in_its_place_in_the_study(tmp_path, spa
     notes = []
     book = store(tmp_path, space, notes=notes)
     first = book.next()["trial_id"]
-    another_program(book, ENQUEUE)
+    another_program(book, ENQUEUE, apart=True)
     config = book.next()
     assert (config["strategy"], config["learning_rate"]) == ("full", 0.05)
     for trial_id in (first, config["trial_id"]):
@@ -73,7 +75,7 @@ def test_what_was_enqueued_while_nobody_searched_is_tried_by_a_resume_and_nothin
     book = store(tmp_path, space)
     end(book, book.next()["trial_id"], 0.5)
     living = book.next()["trial_id"]
-    another_program(book, ENQUEUE, ADD, "study.ask()")
+    another_program(book, ENQUEUE, ADD, "study.ask()", apart=True)
     notes = []
     again = store(tmp_path, space, notes=notes)
     assert again.next()["trial_id"] == living
@@ -148,6 +150,40 @@ def test_a_configuration_that_was_tried_is_not_tried_again_because_it_is_enqueue
     assert "this configuration has been tried" in notes[0]
 
 
+def test_an_enqueued_trial_is_taken_up_again_by_whoever_comes_after_a_death_in_between(
+    tmp_path, space, monkeypatch
+):
+    class Died(BaseException):
+        pass
+
+    def die(*told):
+        raise Died
+
+    book = store(tmp_path, space)
+    another_program(book, ENQUEUE)
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalStorage, "set_trial_state_values", die)
+        with pytest.raises(Died):
+            book.next()
+    again = store(tmp_path, space)
+    assert (again.rows, again.live) == ({}, {})
+    config = again.next()
+    assert (config["learning_rate"], config["trial_id"][-5:]) == (0.05, "00000")
+    end(again, config["trial_id"], 0.5)
+    [trial] = load_study(again.run.journal).trials
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.5)
+
+
+def test_a_parameter_that_another_program_declared_otherwise_ends_no_search(tmp_path, space):
+    notes = []
+    book = store(tmp_path, space, notes=notes)
+    other = ADD.replace("FloatDistribution(1e-4, 1e-1, log=True)", "CategoricalDistribution((0.02, 0.03))")
+    another_program(book, other, ENQUEUE)
+    end(book, book.next()["trial_id"], 0.5)
+    assert any("enqueued trial 1" in note for note in notes)
+    assert [row["value"] for row in store(tmp_path, space).rows.values()] == [0.5]
+
+
 def test_epochs_of_ours_never_go_into_a_trial_of_another_program(tmp_path, space):
     book = store(tmp_path, space, notes=[])
     another_program(book, "study.ask()", "study.ask()")
@@ -169,7 +205,7 @@ def test_a_trial_of_ours_that_another_program_ended_stops_and_keeps_what_it_had_
     trial_id = book.next()["trial_id"]
     book.report(trial_id, epoch(1, 0.5))
     told = f"study.tell(0, {tell.removeprefix('value=')})" if "value" in tell else f"study.tell(0, {tell})"
-    another_program(book, told)
+    another_program(book, told, apart=status == "stopped")
     reopened = store(tmp_path, space).rows
     book.report(trial_id, epoch(2, 0.4))
     assert (book.run.path / "stop" / trial_id).exists()
