@@ -8,7 +8,8 @@ is that of the validation images. The test images are not read.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,12 +27,43 @@ from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
 from tuner.tuning.weights import unused, without_weights
 
-__all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Probe",
+    "Probed",
+    "SplitImages",
+    "advised",
+    "backbones_of",
+    "probe",
+    "probe_images",
+    "tied",
+    "with_weights",
+]
 
 NAMED_SETS = ("auto", "small", "all")
 """Words for several candidates."""
 
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """What a probe reads: a folder, the names of the classes, the split, and the hash of each image's pixels by path.
+
+    Only the training and validation images of `split` are read.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    split: "pd.DataFrame"
+    hashes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: Examined) -> "SplitImages":
+        """Those of a search that is being prepared."""
+        return cls(found.scan.folder, tuple(map(str, found.scan.classes)), found.split, found.hashes)
 
 
 @dataclass(frozen=True)
@@ -93,12 +125,12 @@ def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | No
     names = backbones_of(backbones, best_device().type)
     weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS])
     found = scan_and_split(config, reporter)
-    return probe_images(config, found, weights, passed_over, reporter)
+    return probe_images(config, SplitImages.of(found), weights, passed_over, reporter)
 
 
 def probe_images(
     config: SearchConfig,
-    found: Examined,
+    found: SplitImages,
     weights: Mapping[str, str],
     passed_over: Mapping[str, str],
     reporter: Reporter,
@@ -112,8 +144,8 @@ def probe_images(
 
     started = time.perf_counter()
     image_size = image_size_of(config)
-    cache_path = build_run_cache(found.scan.folder, found.split, found.hashes, image_size, reporter)
-    images = probe_images_of(found.split, cache_path, tuple(map(str, found.scan.classes)), config.seed)
+    cache_path = build_run_cache(found.folder, found.split, found.hashes, image_size, reporter)
+    images = probe_images_of(found.split, cache_path, found.classes, config.seed)
     limit = config.feature_cache_bytes
     jobs = [
         ProbeJob(name, images, origin, image_size, config.precision, limit)
