@@ -50,15 +50,15 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
         seed=record["seed"],
         feature_cache_bytes=record["settings"]["feature_cache_bytes"],
     )
-    origins, without = with_weights(config, candidates_of(outer), Reporter())
-    if without:
+    origins, passed_over = with_weights(config, candidates_of(outer), Reporter())
+    if without := [name for name, reason in passed_over.items() if reason == WITHOUT]:
         raise WeightsUnavailable(
             f"{run.path}: a search inside a fold probes what the run probed, but weights are not here any more:"
             f" {', '.join(without)}; put them back, or fetch them with: tuner weights --fetch"
         )
     classes = tuple(map(str, record["data"]["classes"]))
     images = SplitImages(Path(record["data"]["folder"]), classes, split, run.images())
-    probe = probe_images(config, images, origins, {}, reporter)
+    probe = probe_images(config, images, origins, passed_over, reporter)
     reporter.line(f"to fine-tune, by the probe inside this fold: {', '.join(advised(probe))}")
     return probe
 

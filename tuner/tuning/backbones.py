@@ -52,6 +52,8 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, settings)
     from trainables.inference import best_device
 
+    # A probe at another size than the search's would judge other features, where the space has a size of its own.
+    config = replace(config, image_size=settings.image_size)
     names = _known_to_space(backbones_of(config.backbones, best_device().type), config, settings)
     try:
         weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS, ONE_FILE])

@@ -17,6 +17,7 @@ from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import InvalidValue, WeightsUnavailable
+from trainables.image_size import trouble_at
 from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
 from tuner.cluster.apart import results_apart
 from tuner.runs.words import some
@@ -168,8 +169,7 @@ def probe_images(
             if progress is not None:
                 progress(number + 1, len(weights))
     if not rows:
-        name, reason = next(iter(failed.items()))
-        raise InvalidValue(f"none of the {len(weights)} backbones can be probed; {name}: {reason}")
+        raise _none_can(failed)
     return Probe(
         rows=tuple(sorted(rows, key=lambda one: one.log_loss)),
         passed_over={**passed_over, **failed},
@@ -185,13 +185,14 @@ def probe_images(
 def with_weights(
     config: SearchConfig, names: Sequence[str], reporter: Reporter, ways: Sequence[str] = ()
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Where each model has its weights from, and why others have none; raises WeightsUnavailable if none has any.
+    """Where each model has its weights from, and why others are passed over.
 
+    Raises WeightsUnavailable if none has any, InvalidValue if none takes images of the size that `config` asks for.
     A file in --weights-dir that does not fit its model raises WeightsUnavailable, too; files there that are named as
     none of the models are told. `ways` are ways out that only the command at work has.
     """
     if config.weights == "none":
-        return dict.fromkeys(names, "none"), {}
+        return _that_take(dict.fromkeys(names, "none"), {}, image_size_of(config), reporter)
     if config.weights not in ("auto", "imagenet"):
         raise InvalidValue(
             f"--weights {config.weights} fits one model; a probe takes --weights-dir DIR, a search {ONE_FILE}"
@@ -216,7 +217,25 @@ def with_weights(
         raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out(*ways)]))
     for sentence in idle:
         reporter.warn(sentence)
-    return weights, passed_over
+    return _that_take(weights, passed_over, image_size_of(config), reporter)
+
+
+def _that_take(
+    weights: Mapping[str, str], passed_over: Mapping[str, str], image_size: int, reporter: Reporter
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The same without the models that can't take images of that size; raises InvalidValue if none can."""
+    failing = {name: trouble for name in weights if (trouble := trouble_at(name, image_size)) is not None}
+    for name, trouble in failing.items():
+        reporter.warn(f"{name} is passed over: {trouble}")
+    if len(failing) == len(weights):
+        raise _none_can(failing)
+    fitting = {name: origin for name, origin in weights.items() if name not in failing}
+    return fitting, {**passed_over, **failing}
+
+
+def _none_can(failed: Mapping[str, str]) -> InvalidValue:
+    name, reason = next(iter(failed.items()))
+    return InvalidValue(f"none of the {len(failed)} backbones can be probed; {name}: {reason}")
 
 
 def tied(found: Probe) -> tuple[str, ...]:
