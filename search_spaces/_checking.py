@@ -34,7 +34,7 @@ def check(
         config = configure(space, study.ask(), overrides, allowed)
         _check_of(space, config, grace_period, known)
     for index, parameters in enumerate(first, start=1):
-        trial = FirstTrial(study.ask(), parameters, f"first trial {index} of space {space.reference!r}")
+        trial = first_trial(study, parameters, f"first trial {index} of space {space.reference!r}")
         config = configure(space, trial, overrides, allowed)  # type: ignore[arg-type]
         trial.check_all_asked()
         _check_of(space, config, grace_period, known)
@@ -103,11 +103,22 @@ def random_study() -> "optuna.Study":
         optuna.logging.set_verbosity(verbosity)
 
 
+def first_trial(study: "optuna.Study", given: Parameters, what: str) -> "FirstTrial":
+    """A trial of `study` with the values `given`; the study remembers what it was asked for, as of any other."""
+    study.enqueue_trial(dict(given))
+    return FirstTrial(study.ask(), given, what)
+
+
 class FirstTrial:
-    """A trial that returns given values where it has them, checked, and asks another trial for the rest."""
+    """A trial that returns given values where it has them, checked, and asks another trial for the rest.
+
+    The other trial is asked for the given values too, so that its study notices choices that change from trial to
+    trial.
+    """
 
     def __init__(self, rest: Any, given: Parameters, what: str) -> None:
         self._rest = rest
+        self.study = getattr(rest, "study", None)
         self._given = given
         self._what = what
         self._asked: set[str] = set()
@@ -119,6 +130,8 @@ class FirstTrial:
         if self._given[name] not in choices:
             known = ", ".join(map(str, choices))
             raise InvalidValue(f"{self._what}: {name}={self._given[name]!r} is none of {known}")
+        if self._rest is not None:
+            self._rest.suggest_categorical(name, choices)
         # Of equal values the choice's own: 8.0 stands for a choice of 8.
         return choices[choices.index(self._given[name])]
 
@@ -126,7 +139,10 @@ class FirstTrial:
         """The given value; raises InvalidValue if it is not from `low` to `high`, or off the step."""
         if not self._has(name):
             return float(self._rest.suggest_float(name, low, high, **how))
-        return float(self._number(name, low, high, how))
+        value = float(self._number(name, low, high, how))
+        if self._rest is not None:
+            self._rest.suggest_float(name, low, high, **how)
+        return value
 
     def suggest_int(self, name: str, low: int, high: int, **how: Any) -> int:
         """The given value; raises InvalidValue if it is no whole number from `low` to `high`."""
@@ -135,7 +151,10 @@ class FirstTrial:
         value = self._given[name]
         if not isinstance(value, int):
             raise InvalidValue(f"{self._what}: {name}={value!r} is not a whole number")
-        return int(self._number(name, low, high, how))
+        self._number(name, low, high, how)
+        if self._rest is not None:
+            self._rest.suggest_int(name, low, high, **how)
+        return value
 
     def check_all_asked(self) -> None:
         """Raise for a given parameter that the space never asked for."""

@@ -1,7 +1,8 @@
 """One trial of a space becomes a TrialConfig. No optuna at import."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from search_spaces._space import Parameters, Space, told_of
@@ -55,8 +56,8 @@ class Trial:
                 f"{OPTIONS.get(field, field)} {','.join(self._allowed[field])} leaves none of the choices"
                 f" of {name} in space {self._space!r}: {', '.join(map(str, known))}"
             )
-        self._once(name, ("choices", *map(repr, kept)))
-        return self._note(name, self._trial.suggest_categorical(name, kept))
+        asked = ("choices", *map(repr, kept))
+        return self._draw(name, asked, lambda: self._trial.suggest_categorical(name, kept))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -64,15 +65,17 @@ class Trial:
         """A number from `low` to `high`, both included."""
         ends = [_end(name, value) for value in (low, high)]
         stride = None if step is None else _end(name, step)
-        self._once(name, ("number", *ends, stride, bool(log)))
-        return float(self._note(name, self._trial.suggest_float(name, *ends, step=stride, log=bool(log))))
+        asked = ("number", *ends, stride, bool(log))
+        draw = partial(self._trial.suggest_float, name, *ends, step=stride, log=bool(log))
+        return float(self._draw(name, asked, draw))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A whole number from `low` to `high`, both included."""
         ends = [_whole_end(name, value) for value in (low, high)]
         stride = _whole_end(name, step)
-        self._once(name, ("whole number", *ends, stride, bool(log)))
-        return int(self._note(name, self._trial.suggest_int(name, *ends, step=stride, log=bool(log))))
+        asked = ("whole number", *ends, stride, bool(log))
+        draw = partial(self._trial.suggest_int, name, *ends, step=stride, log=bool(log))
+        return int(self._draw(name, asked, draw))
 
     def __getattr__(self, name: str) -> Any:
         near = (
@@ -89,9 +92,52 @@ class Trial:
         if self._ranges.setdefault(name, asked) != asked:
             raise InvalidValue(f"{name} is asked for twice with different choices or ranges")
 
-    def _note(self, name: str, value: Any) -> Any:
-        self.asked[name] = value
-        return value
+    def _draw(self, name: Any, asked: tuple[Any, ...], draw: Callable[[], Any]) -> Any:
+        """What `draw` gives for `name`, noted; raises InvalidValue where an earlier trial asked for it otherwise."""
+        self._once(name, asked)
+        try:
+            self.asked[name] = draw()
+        except ValueError as error:
+            before = _asked_otherwise(self._trial, name, asked)
+            if before is None:
+                raise
+            field = field_of(name)
+            raise InvalidValue(
+                f"{name} is drawn from {_in_words(before)} in one trial and from {_in_words(asked)} in another, but"
+                f" Optuna needs a name to mean the same in every trial; draw each under a name of its own for the same"
+                f" field, such as {field}@1 and {field}@2"
+            ) from error
+        return self.asked[name]
+
+
+def _asked_otherwise(trial: Any, name: str, asked: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What another trial of the study asked for under `name` that Optuna takes for another parameter; None if none."""
+    study = getattr(trial, "study", None)
+    for other in () if study is None else study.get_trials(deepcopy=False):
+        if name in other.distributions:
+            before = _asked(other.distributions[name])
+            if _kind(before) != _kind(asked):
+                return before
+    return None
+
+
+def _asked(distribution: Any) -> tuple[Any, ...]:
+    if hasattr(distribution, "choices"):
+        return ("choices", *map(repr, distribution.choices))
+    kind = "whole number" if isinstance(distribution.low, int) else "number"
+    return (kind, distribution.low, distribution.high, distribution.step, distribution.log)
+
+
+def _kind(asked: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What Optuna wants to stay the same under one name: all choices, but of a range only its type and scale."""
+    return asked if asked[0] == "choices" else (asked[0], asked[-1])
+
+
+def _in_words(asked: tuple[Any, ...]) -> str:
+    if asked[0] == "choices":
+        return f"the choices {', '.join(asked[1:])}"
+    kind, low, high, _, log = asked
+    return f"the {kind}s {low:g} to {high:g}" + (", log" if log else "")
 
 
 def _end(name: str, value: Any) -> float:

@@ -123,14 +123,14 @@ def told_of(reference: str, what: str = "") -> Iterator[None]:
 
     `what` says which part of it is at work. Every command meets a space's code through here, so all say the same.
     """
+    path = Path(reference) if reference.endswith(".py") else None
     try:
         yield
     except UserMistake as error:
         if repr(reference) in str(error):
             raise
-        raise type(error)(f"space {reference!r}: {error}") from error
+        raise type(error)(f"space {reference!r}: {error}{_line_in(error, path)}") from error
     except (Exception, SystemExit) as error:
-        path = Path(reference) if reference.endswith(".py") else None
         part = f" in {what}" if what else ""
         raise UserMistake(f"space {reference!r} fails{part}: {describe_error(error, path)}") from error
 
@@ -164,14 +164,19 @@ def _execute(path: Path) -> ModuleType:
 
 def describe_error(error: BaseException, path: Path | None = None) -> str:
     """Kind, message and, where it lies in `path`, the line of `error`, in one line."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}{_line_in(error, path)}"
+
+
+def _line_in(error: BaseException, path: Path | None) -> str:
+    """The line of the file `path` at which `error` was raised, as " (line 3)"; empty if it was raised elsewhere."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if path and Path(frame.filename) == path
     ]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" + (f" (line {line})" if line else "")
+    return f" (line {line})" if line else ""
 
 
 def _space(reference: str, name: str, module: ModuleType) -> Space:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from search_spaces._checking import SAMPLES, FirstTrial, random_study
+from search_spaces._checking import SAMPLES, FirstTrial, first_trial, random_study
 from search_spaces._configure import configure, first_trials, max_epochs_of
 from search_spaces._space import Space
 from trainables.config import TrialConfig
@@ -19,7 +19,7 @@ def sample_configs(
     study = random_study()
     first = first_trials(space, max_epochs_of(space, overrides), allowed)[:num_samples]
     for parameters in first:
-        yield configure(space, FirstTrial(study.ask(), parameters, space.reference), overrides, allowed)  # type: ignore[arg-type]
+        yield configure(space, first_trial(study, parameters, space.reference), overrides, allowed)  # type: ignore[arg-type]
     for _ in range(0 if space.grid else num_samples - len(first)):
         yield configure(space, study.ask(), overrides, allowed)
 

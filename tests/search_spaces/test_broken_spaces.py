@@ -30,6 +30,13 @@ def suggests(call, tail=TAIL):
     return f"import numpy as np\ndef space(trial):\n    trial.{call}\n{tail}"
 
 
+DEPENDS = (
+    "def space(trial):\n"
+    "    few = trial.suggest_float('dropout', 0.0, 0.5) < 0.2\n"
+    "    sizes = [8, 16] if few else [16, 32]\n"
+    "    trial.suggest_categorical('batch_size', sizes)\n" + TAIL
+)
+
 BROKEN = {
     "a call that Optuna dropped": (
         suggests("suggest_loguniform('dropout', 1e-4, 1e-2)"),
@@ -55,7 +62,27 @@ BROKEN = {
     ),
     "choices that change": (
         "n = [1]\ndef space(trial):\n    n[0] += 1\n    trial.suggest_categorical('batch_size', [*n, 8])\n" + TAIL,
-        ["CategoricalDistribution", "line 4"],
+        ["batch_size", "the choices 2, 8", "the choices 3, 8", "batch_size@1 and batch_size@2", "line 4"],
+    ),
+    "choices that depend on another value": (
+        DEPENDS,
+        ["batch_size", "the choices 8, 16", "the choices 16, 32", "batch_size@1 and batch_size@2", "line 4"],
+    ),
+    "choices of first trials that depend on another": (
+        DEPENDS
+        + "grid = True\nfirst_trials = [{'dropout': d, 'batch_size': 16} for d in (0.1, 0.4)]\n",
+        ["batch_size", "the choices 8, 16", "the choices 16, 32", "batch_size@1 and batch_size@2", "line 4"],
+    ),
+    "a scale that depends on another value": (
+        "def space(trial):\n    few = trial.suggest_float('dropout', 0.0, 0.5) < 0.2\n"
+        "    trial.suggest_float('learning_rate', 1e-4, 1e-2, log=few)\n" + TAIL,
+        ["learning_rate", "the numbers 0.0001 to 0.01, log", "the numbers 0.0001 to 0.01 in", "learning_rate@1"],
+    ),
+    "a kind that depends on another value": (
+        "def space(trial):\n    few = trial.suggest_float('dropout', 0.0, 0.5) < 0.2\n"
+        "    if few:\n        trial.suggest_int('batch_size', 8, 16)\n"
+        "    else:\n        trial.suggest_categorical('batch_size', [8, 16])\n" + TAIL,
+        ["batch_size", "the whole numbers 8 to 16", "the choices 8, 16", "batch_size@1"],
     ),
     "a name that is no text": (suggests("suggest_float(3, 0, 1)"), ["3", "names are texts"]),
     "a list returned": (LIST, ["what space() returns must be a mapping", "['resnet18']", "list"]),
@@ -104,6 +131,27 @@ def test_a_broken_space_is_refused_alike_by_every_command(tmp_path, case):
         assert word in first
     for internal in ("RestrictedTrial", "FirstTrial", "FrozenTrial", "_configure"):
         assert internal not in first
+
+
+def test_the_remedy_for_choices_that_depend_on_another_value_works(tmp_path):
+    path = tmp_path / "sp.py"
+    path.write_text(
+        DEPENDS.replace("'batch_size', sizes", "'batch_size@1' if few else 'batch_size@2', sizes")
+    )
+    space = search_spaces.load(str(path))
+    search_spaces.check(space, {}, {}, 1)
+    assert {config.batch_size for config in sample_configs(space, {}, {})} == {8, 16, 32}
+
+
+def test_first_trials_do_not_change_what_is_drawn_after_them(tmp_path):
+    """What a simulated search tries does not depend on how the first trials are looked at."""
+    path = tmp_path / "sp.py"
+    text = "def space(trial):\n    trial.suggest_float('dropout', 0.0, 0.5)\n" + TAIL
+    path.write_text(text)
+    bare = [config.dropout for config in sample_configs(search_spaces.load(str(path)), {}, {}, 5)]
+    path.write_text(text + "first_trials = [{'dropout': 0.25}, {'dropout': 0.5}]\n")
+    given = [config.dropout for config in sample_configs(search_spaces.load(str(path)), {}, {}, 7)]
+    assert given == [0.25, 0.5, *bare]
 
 
 def test_files_that_are_no_spaces_are_refused_alike(tmp_path):

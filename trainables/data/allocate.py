@@ -9,6 +9,13 @@ import numpy as np
 __all__ = ["Group", "allocate"]
 
 _PASSES = 20
+"""How often all groups are looked at."""
+
+_ORDERS = 8
+"""Orders in which groups come before a class is given up that is missing in a part."""
+
+_EMPTY = 1e9
+"""What a class costs that is missing in a part: more than any distance from the shares."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,26 @@ class _Parts:
             target = self.targets[part][label]
             off = self.images[part][label] - target
             change += ((off + sign * count) ** 2 - off**2) / target
-            # an empty part is worse than any distance
             left = self.groups[part][label]
-            change += 1e9 * (int(left + sign == 0) - int(left == 0))
+            change += _EMPTY * (int(left + sign == 0) - int(left == 0))
         return change
+
+    def swap(self, group: Group, here: int, other: Group, there: int) -> float:
+        """Change of the distance when `group` and `other` change places, which they do."""
+        change = 0.0
+        for one, part, sign in ((group, here, -1), (group, there, 1), (other, there, -1), (other, here, 1)):
+            change += self.cost_of(one, part, sign)
+            self.put(one, part, sign)
+        return change
+
+    def lacking(self) -> list[tuple[str, int]]:
+        """The classes that are missing in a part, each with the number of that part."""
+        return [
+            (label, part)
+            for part, held in enumerate(self.groups)
+            for label, count in held.items()
+            if count == 0
+        ]
 
 
 def allocate(
@@ -63,18 +86,34 @@ def allocate(
     """The part of every group by name, a function of the arguments alone.
 
     Groups come in random order, each goes where its classes are wanting most, then single groups move as long
-    as that brings the classes nearer to `shares` (which sum to 1) or into a part that lacks them.
+    as that brings the classes nearer to `shares` (which sum to 1) or into a part that lacks them. Where a class is
+    still missing in a part two groups exchange their parts, and where that does not help either the groups come in
+    other orders, at most `_ORDERS`. A class that is missing in a part after all that may or may not have to be.
     """
-    order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
-    filled = _Parts(groups, shares)
+    random = np.random.default_rng(seed)
+    tries = []
+    for _ in range(_ORDERS):
+        order = [groups[i] for i in random.permutation(len(groups))]
+        place, filled = _placed(order, shares)
+        tries.append((filled.lacking(), place))
+        if not filled.lacking():
+            break
+    place = min(tries, key=lambda tried: len(tried[0]))[1]
+    return {name: parts[part] for name, part in place.items()}
+
+
+def _placed(order: Sequence[Group], shares: Sequence[float]) -> tuple[dict[str, int], _Parts]:
+    """The number of the part of every group, which come in this `order`, and what the parts then hold."""
+    filled = _Parts(order, shares)
     place: dict[str, int] = {}
     for group in order:
-        place[group.name] = max(range(len(parts)), key=lambda part: filled.room(group, part))
+        place[group.name] = max(range(len(shares)), key=lambda part: filled.room(group, part))
         filled.put(group, place[group.name])
     for _ in range(_PASSES):
-        if not sum([_move(group, place, filled) for group in order]):
+        moved = sum([_move(group, place, filled) for group in order])
+        if not moved and not any(_exchange(order, place, filled, *lack) for lack in filled.lacking()):
             break
-    return {name: parts[part] for name, part in place.items()}
+    return place, filled
 
 
 def _move(group: Group, place: dict[str, int], filled: _Parts) -> bool:
@@ -89,3 +128,17 @@ def _move(group: Group, place: dict[str, int], filled: _Parts) -> bool:
     filled.put(group, there)
     place[group.name] = there
     return True
+
+
+def _exchange(order: Sequence[Group], place: dict[str, int], filled: _Parts, label: str, there: int) -> bool:
+    """Whether a group of the class `label`, which the part `there` lacks, found one of that part to change places."""
+    for group in order:
+        if label not in group.counts:
+            continue
+        for other in [one for one in order if place[one.name] == there]:
+            here = place[group.name]
+            if filled.swap(group, here, other, there) < -_EMPTY / 2:
+                place[group.name], place[other.name] = there, here
+                return True
+            filled.swap(other, here, group, there)
+    return False

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -49,12 +49,13 @@ def make_split(
 
     Each class is divided as near to `fractions` as whole groups allow; images with equal pixels share a
     group. A folder with train/, val/ and test/ keeps its parts, and a missing one is carved out of train.
-    Raises DataProblem if a class can't be in every part, or if given parts share a group.
+    Raises DataProblem if no split is found that has each class in every part, or if given parts share a group.
     """
     names = merged_groups(scan.images, groups or {})
     given = [image.part for image in scan.images]
     parts = _given_parts(scan, names) if any(given) else {}
-    missing = [part for part in PARTS if part not in set(parts.values())]
+    held = set(parts.values())
+    missing = [part for part in PARTS if part not in held]
     if missing:
         free = [image for image in scan.images if parts.get(names[image.path], "train") == "train"]
         targets = PARTS if not parts else ("train", *missing)
@@ -68,7 +69,7 @@ def make_split(
             "split": [parts[names[image.path]] for image in scan.images],
         }
     )
-    _check_presence(split)
+    _check_presence(split, held)
     return split
 
 
@@ -177,13 +178,21 @@ def _check_enough(groups: Sequence[Group], parts: Sequence[str], grouped: bool) 
         )
 
 
-def _check_presence(split: pd.DataFrame) -> None:
+def _check_presence(split: pd.DataFrame, given: Collection[str]) -> None:
+    """Raise DataProblem for a class without an image in some part; `given` are the parts that the folder has."""
     table = pd.crosstab(split["label"], split["split"]).reindex(columns=list(PARTS), fill_value=0)
     lacking = [(str(label), part) for label in table.index for part in PARTS if table.loc[label, part] == 0]
-    if lacking:
-        label, part = lacking[0]
-        groups = split.loc[split["label"] == label, "group"].nunique()
+    if not lacking:
+        return
+    label, part = lacking[0]
+    if part in given:
         raise DataProblem(
-            f"class {label!r} has no image in {part}: its {groups} groups can't be in {', '.join(PARTS)}"
-            " all at once; add photographs, or remove the class"
+            f"class {label!r} has no image in {part}, which the folder gives; move whole groups of it there, merge the"
+            " parts and let tuner split, or remove the class"
         )
+    groups = split.loc[split["label"] == label, "group"].nunique()
+    raise DataProblem(
+        f"no split was found that has every class in {', '.join(PARTS)} and keeps groups whole: class {label!r} has no"
+        f" image in {part}, since some of its {groups} groups hold other classes too; add photographs of it in groups"
+        " of their own, or remove the class"
+    )

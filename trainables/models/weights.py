@@ -59,12 +59,13 @@ def load_network(
 ) -> None:
     """Put a plain `state` into `network`, but for the `heads`, which are made anew whatever their classes.
 
-    Raises WeightsUnavailable naming the keys that are missing, unknown or of another shape.
+    Raises WeightsUnavailable naming the keys that are missing, unknown, of another shape or not finite.
     """
     given = {key: value for key, value in state.items() if not key.startswith(heads)}
     expected = {key: value for key, value in network.state_dict().items() if not key.startswith(heads)}
     _fill_counters(expected, given)
     _check_keys(expected, given, origin)
+    _check_finite(network, given, origin)
     network.load_state_dict(given, strict=False, assign=True)
 
 
@@ -72,7 +73,7 @@ def load_classifier(classifier: nn.Module, state: Mapping[str, Tensor], origin: 
     """Put one of our own states into `classifier`.
 
     Auxiliary heads that only one side has are passed over: the file's are not wanted, or ours start afresh.
-    Raises WeightsUnavailable naming the keys that are missing, unknown or of another shape.
+    Raises WeightsUnavailable naming the keys that are missing, unknown, of another shape or not finite.
     """
     expected = classifier.state_dict()
     ours, theirs = (any(key.startswith("auxiliary.") for key in keys) for keys in (expected, state))
@@ -82,6 +83,7 @@ def load_classifier(classifier: nn.Module, state: Mapping[str, Tensor], origin: 
     given = dict(state)
     _fill_counters(expected, given)
     _check_keys(expected, given, origin)
+    _check_finite(classifier, given, origin)
     classifier.load_state_dict(given, strict=False, assign=True)
 
 
@@ -107,6 +109,28 @@ def _check_keys(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], ori
     ]
     if problems:
         raise WeightsUnavailable(f"{origin} does not fit the model: {'; '.join(problems)}")
+
+
+def _check_finite(network: nn.Module, given: Mapping[str, Tensor], origin: str) -> None:
+    """Raise WeightsUnavailable for parameters or BatchNorm statistics that are NaN or infinite.
+
+    Other buffers may hold infinities on purpose, a mask of attention for one.
+    """
+    learned = {name for name, _ in network.named_parameters()}
+    broken = [
+        key
+        for key, value in given.items()
+        # A sum is quick, and finite for all weights but absurd ones: only then each number is looked at.
+        if (key in learned or key.endswith(("running_mean", "running_var")))
+        and not value.sum().isfinite()
+        and not value.isfinite().all()
+    ]
+    if broken:
+        more = f" and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+        raise WeightsUnavailable(
+            f"{origin} holds numbers that are NaN or infinite, in {', '.join(broken[:_SHOWN])}{more}; give the file of"
+            " a training that did not diverge"
+        )
 
 
 def _listed(what: str, keys: list[str]) -> Iterable[str]:

@@ -110,7 +110,10 @@ def _estimates(count: int) -> str:
 
 
 def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
-    """The search's own estimate, and by how much the chosen finalist's exceeds it."""
+    """The search's own estimate, and by how much the chosen finalist's exceeds it.
+
+    A probe that chose the run's backbones is a part of the search: each fold has its own.
+    """
     metric, best = evidence.metric, evidence.finalists[0]
     ours = evidence.answers(best.key)
     theirs = replace(ours, logits=nested)
@@ -120,8 +123,10 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     own = metric_interval(metric, theirs, evidence.groups, sure, seed=seed)
     of_own = "" if own is None else f" (95 % interval {ends(metric, own.low, own.high)})"
     unit = "" if metric.minimised else " points"
+    included = "" if evidence.runs[0].probe() is None else "the probe of backbones included, "
+    reached = in_words(metric, metric.compute(theirs))
     return (
-        f"Repeated inside every fold, the search itself reaches {in_words(metric, metric.compute(theirs))}{of_own} and"
+        f"Repeated inside every fold, {included}the search itself reaches {reached}{of_own} and"
         f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to"
         f" {percent(sure.accuracy.high)}): no image had a part in choosing what answered it. {best.label} minus that is"
         f" {gap(metric, found.difference)}{unit} in {metric.title} (95 % interval {gap(metric, found.interval.low)} to"

@@ -7,6 +7,7 @@ interrupted goes on where it was.
 import contextlib
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainables.data.allocate import Group, allocate
 from trainables.data.cache import build_cache
 from trainables.errors import RunProblem
 from tuner.evaluation.finalists import Finalist
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from tuner.cluster.session import RaySession
 
-__all__ = ["FOLDER", "assign_folds", "check_folds", "fold_answers"]
+__all__ = ["FOLDER", "assign_folds", "check_folds", "fold_answers", "groups_of"]
 
 FOLDER = "folds"
 FEATURE_CACHE_BYTES = 8 * 2**30
@@ -60,10 +62,20 @@ def check_folds(run: Run, count: int) -> None:
             f"{run.path}: class {label!r} has {size} {'groups' if grouped else 'images'}, too few for --folds {count};"
             f" give at most --folds {int(sizes.min())}"
         )
+    fold = assign_folds(split, count, int(run.record["seed"]))
+    if alone := _in_one_fold(split, fold):
+        raise RunProblem(
+            f"{run.path}: no {count} folds were found that keep groups whole and have every class in two of them or"
+            f" more: class {alone[0]!r} is in one fold alone, since some of its groups hold other classes too; give"
+            " another number of --folds"
+        )
 
 
 def assign_folds(split: "pd.DataFrame", count: int, seed: int) -> "npt.NDArray[np.int64]":
-    """The fold [n] of every row of `split`: whole groups, the classes in their proportions, the same for a seed."""
+    """The fold [n] of every row of `split`: whole groups, the classes in their proportions, the same for a seed.
+
+    Every class is in two folds or more, where such folds are found.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     maker = StratifiedGroupKFold(count, shuffle=True, random_state=seed % 2**32)
@@ -71,7 +83,27 @@ def assign_folds(split: "pd.DataFrame", count: int, seed: int) -> "npt.NDArray[n
     labels, groups = split["label"].to_numpy(dtype=str), split["group"].to_numpy(dtype=str)
     for number, (_, held) in enumerate(maker.split(np.zeros(len(split)), labels, groups)):
         fold[held] = number
+    if _in_one_fold(split, fold):
+        # scikit-learn looks at proportions alone.
+        place = allocate(
+            groups_of(split), [str(number) for number in range(count)], [1 / count] * count, seed
+        )
+        fold = np.array([int(place[str(name)]) for name in split["group"]], dtype=np.int64)
     return fold
+
+
+def groups_of(split: "pd.DataFrame") -> list[Group]:
+    """The groups of `split`, each with how many images of each class it holds."""
+    held: dict[str, Counter[str]] = {}
+    for name, label in zip(split["group"], split["label"], strict=True):
+        held.setdefault(str(name), Counter())[str(label)] += 1
+    return [Group(name, held[name]) for name in sorted(held)]
+
+
+def _in_one_fold(split: "pd.DataFrame", fold: "npt.NDArray[np.int64]") -> list[str]:
+    """The classes that are in a single fold: what answers that fold would never have seen them."""
+    spread = split.assign(fold=fold).groupby("label")["fold"].nunique()
+    return [str(label) for label in spread.index[spread < 2]]
 
 
 def fold_answers(

@@ -2,17 +2,21 @@
 
 For `tuner compare --nested`. Each search is a run directory of its own in the run's folder `folds/`, with the settings
 of the run and the other folds' images split anew into training and validation; it is resumed where it was interrupted,
-and found again once it has ended.
+and found again once it has ended. Where a probe chose the run's backbones, a probe inside each fold chooses them anew
+among the same candidates.
 """
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import search_spaces
+from trainables.data.allocate import allocate
 from trainables.errors import RunProblem
-from tuner.release.folds import FOLDER, assign_folds
+from tuner.release.folds import FOLDER, assign_folds, groups_of
+from tuner.release.nested_probe import candidates_of, narrowed, probe_inside
 from tuner.runs.best import Best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, rows_of
@@ -63,7 +67,8 @@ def _searched(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -
 
 def _check_alike(run: Run, inner: Run, split: "pd.DataFrame") -> None:
     """Raise RunProblem unless `inner` is a search with the settings of `run`, on `split`."""
-    wanted, found = _comparable(_record(dict(run.record), split, inner.path.name)), _comparable(inner.record)
+    wanted = _comparable(_record(dict(run.record), split, inner.path.name), run.probe())
+    found = _comparable(inner.record, inner.probe())
     if other := [name for name, value in wanted.items() if found.get(name) != value]:
         raise RunProblem(
             f"{inner.path} is a search with another {other[0].replace('_', ' ')} than {run.path} has now; remove that"
@@ -71,28 +76,48 @@ def _check_alike(run: Run, inner: Run, split: "pd.DataFrame") -> None:
         )
 
 
-def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two searches the same, but for the number of their trials and where they run."""
+def _comparable(record: Mapping[str, Any], probe: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What makes two searches the same, but for the number of their trials, where they run and what a probe chose."""
     names = ("space_fingerprint", "metric", "positive", "seed", "image_size", "weights", "precision")
-    settings = ("max_epochs", "grace_period", "overrides", "reduction_factor", "sampler", "prior", "allowed")
+    settings = ("max_epochs", "grace_period", "overrides", "reduction_factor", "sampler", "prior")
+    allowed = dict(record["settings"].get("allowed") or {})
+    if probe is not None:
+        allowed.pop("model", None)
     return {
         **{name: record.get(name) for name in names},
         **{name: record["settings"].get(name) for name in settings},
+        "probe_of_backbones": None if probe is None else candidates_of(probe),
+        "choice_of_models_or_strategies": allowed,
         "split": record["data"]["split_fingerprint"],
     }
 
 
 def _search(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> SearchResult:
-    record = dict(run.record)
-    space = search_spaces.load(record["space"])
-    inner = Run.create(path, _record(record, split, path.name))
-    inner.write_split(split)
-    inner.write_images(run.images())
-    folder = Path(record["data"]["folder"])
-    cache = build_run_cache(folder, split, run.images(), record["image_size"], reporter)
-    prepared = prepared_from(inner, space, cache)
+    inner = _made(run, path, split, reporter)
+    record = inner.record
+    cache = build_run_cache(
+        Path(record["data"]["folder"]), split, inner.images(), record["image_size"], reporter
+    )
+    prepared = prepared_from(inner, search_spaces.load(record["space"]), cache)
     with inner.owned():
         return execute(prepared, reporter)
+
+
+def _made(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> Run:
+    """The run directory of a search inside a fold, at `path` once it is whole: half a one could not be resumed."""
+    record, outer = _record(dict(run.record), split, path.name), run.probe()
+    probe = None if outer is None else probe_inside(run, outer, split, reporter)
+    if outer is not None and probe is not None:
+        record = narrowed(record, outer, probe)
+    begun = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(begun, ignore_errors=True)
+    inner = Run.create(begun, record)
+    if probe is not None:
+        inner.write_probe(probe.document())
+    inner.write_split(split)
+    inner.write_images(run.images())
+    begun.rename(path)
+    return Run(path)
 
 
 def _record(record: dict[str, Any], split: "pd.DataFrame", name: str) -> dict[str, Any]:
@@ -123,13 +148,16 @@ def _inner_split(run: Run, split: "pd.DataFrame", held: Any) -> "pd.DataFrame":
 def _validating(run: Run, split: "pd.DataFrame", wanted: int) -> Any:
     """Which rows of `split` validate: one of `wanted` folds, of fewer where some class has fewer groups.
 
-    It is the first fold that holds every class and leaves every class to train on; raises RunProblem if there is none.
+    It is the first fold that holds every class and leaves every class to train on, else what `allocate` finds; raises
+    RunProblem if that does not either.
     """
     classes, fewest = split["label"].nunique(), int(split.groupby("label")["group"].nunique().min())
     if fewest > 1:
-        fold = assign_folds(split, min(wanted, fewest), int(run.record["seed"]))
-        for number in range(int(fold.max()) + 1):
-            own = fold == number
+        seed, wanted = int(run.record["seed"]), min(wanted, fewest)
+        fold = assign_folds(split, wanted, seed)
+        place = allocate(groups_of(split), ("train", "val"), (1 - 1 / wanted, 1 / wanted), seed)
+        found = [fold == number for number in range(int(fold.max()) + 1)]
+        for own in [*found, split["group"].map(place).eq("val").to_numpy()]:
             if split.loc[own, "label"].nunique() == split.loc[~own, "label"].nunique() == classes:
                 return own
     raise RunProblem(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trainables.data.cache import build_cache
 from trainables.errors import InvalidValue, RunProblem
+from trainables.image_size import require_size
 from trainables.ranges import check_fields
 from tuner.cluster.environment import ray_environment
 from tuner.evaluation.costs import read_costs
@@ -99,6 +100,7 @@ def check_config(config: RetrainConfig) -> None:
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
     members = chosen_members(config, best)
+    require_size({one.config.model for one in members}, best.image_size)
     for sentence in changed_files(best.weights, best.weights_files, {one.config.model for one in members}):
         reporter.warn(sentence)
     images = find_images(

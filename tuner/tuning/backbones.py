@@ -7,7 +7,15 @@ from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
 from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, models_of, scan_and_split
-from tuner.tuning.probe import NAMED_SETS, Probe, advised, backbones_of, probe_images, with_weights
+from tuner.tuning.probe import (
+    NAMED_SETS,
+    Probe,
+    SplitImages,
+    advised,
+    backbones_of,
+    probe_images,
+    with_weights,
+)
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]
 
@@ -44,6 +52,8 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, settings)
     from trainables.inference import best_device
 
+    # A probe at another size than the search's would judge other features, where the space has a size of its own.
+    config = replace(config, image_size=settings.image_size)
     names = _known_to_space(backbones_of(config.backbones, best_device().type), config, settings)
     try:
         weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS, ONE_FILE])
@@ -58,7 +68,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     # What the space makes of them has to be right before minutes go into probing them.
     resolve(replace(config, models=tuple(weights)))
     found = scan_and_split(config, reporter)
-    probe = probe_images(config, found, weights, passed_over, reporter)
+    probe = probe_images(config, SplitImages.of(found), weights, passed_over, reporter)
     chosen = advised(probe)
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
     config = replace(config, models=chosen)

@@ -9,6 +9,7 @@ from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
+from trainables.image_size import require_size
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
@@ -185,6 +186,8 @@ def _settle_weights(
     `probed`: a probe of more models has told already which files of the folder are of none.
     """
     names = sorted(models_of(settings))
+    if not probed:
+        require_size(names, settings.image_size)
     if config.weights_dir is not None:
         return _settle_folder(config, config.weights_dir, names, Reporter() if probed else reporter)
     if config.weights in ("none", "imagenet"):

@@ -8,7 +8,8 @@ is that of the validation images. The test images are not read.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from trainables import models
 from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import InvalidValue, WeightsUnavailable
+from trainables.image_size import trouble_at
 from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
 from tuner.cluster.apart import results_apart
 from tuner.runs.words import some
@@ -26,12 +28,43 @@ from tuner.tuning.group_statistics import half_width
 from tuner.tuning.probing import Probed, ProbeJob, probe_images_of, probe_one
 from tuner.tuning.weights import unused, without_weights
 
-__all__ = ["Probe", "Probed", "advised", "backbones_of", "probe", "probe_images", "tied", "with_weights"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "Probe",
+    "Probed",
+    "SplitImages",
+    "advised",
+    "backbones_of",
+    "probe",
+    "probe_images",
+    "tied",
+    "with_weights",
+]
 
 NAMED_SETS = ("auto", "small", "all")
 """Words for several candidates."""
 
 WITHOUT = "its pretrained weights are neither cached nor downloadable"
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """What a probe reads: a folder, the names of the classes, the split, and the hash of each image's pixels by path.
+
+    Only the training and validation images of `split` are read.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    split: "pd.DataFrame"
+    hashes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: Examined) -> "SplitImages":
+        """Those of a search that is being prepared."""
+        return cls(found.scan.folder, tuple(map(str, found.scan.classes)), found.split, found.hashes)
 
 
 @dataclass(frozen=True)
@@ -93,12 +126,12 @@ def probe(config: SearchConfig, backbones: str = "auto", reporter: Reporter | No
     names = backbones_of(backbones, best_device().type)
     weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS])
     found = scan_and_split(config, reporter)
-    return probe_images(config, found, weights, passed_over, reporter)
+    return probe_images(config, SplitImages.of(found), weights, passed_over, reporter)
 
 
 def probe_images(
     config: SearchConfig,
-    found: Examined,
+    found: SplitImages,
     weights: Mapping[str, str],
     passed_over: Mapping[str, str],
     reporter: Reporter,
@@ -112,8 +145,8 @@ def probe_images(
 
     started = time.perf_counter()
     image_size = image_size_of(config)
-    cache_path = build_run_cache(found.scan.folder, found.split, found.hashes, image_size, reporter)
-    images = probe_images_of(found.split, cache_path, tuple(map(str, found.scan.classes)), config.seed)
+    cache_path = build_run_cache(found.folder, found.split, found.hashes, image_size, reporter)
+    images = probe_images_of(found.split, cache_path, found.classes, config.seed)
     limit = config.feature_cache_bytes
     jobs = [
         ProbeJob(name, images, origin, image_size, config.precision, limit)
@@ -136,8 +169,7 @@ def probe_images(
             if progress is not None:
                 progress(number + 1, len(weights))
     if not rows:
-        name, reason = next(iter(failed.items()))
-        raise InvalidValue(f"none of the {len(weights)} backbones can be probed; {name}: {reason}")
+        raise _none_can(failed)
     return Probe(
         rows=tuple(sorted(rows, key=lambda one: one.log_loss)),
         passed_over={**passed_over, **failed},
@@ -153,13 +185,14 @@ def probe_images(
 def with_weights(
     config: SearchConfig, names: Sequence[str], reporter: Reporter, ways: Sequence[str] = ()
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Where each model has its weights from, and why others have none; raises WeightsUnavailable if none has any.
+    """Where each model has its weights from, and why others are passed over.
 
+    Raises WeightsUnavailable if none has any, InvalidValue if none takes images of the size that `config` asks for.
     A file in --weights-dir that does not fit its model raises WeightsUnavailable, too; files there that are named as
     none of the models are told. `ways` are ways out that only the command at work has.
     """
     if config.weights == "none":
-        return dict.fromkeys(names, "none"), {}
+        return _that_take(dict.fromkeys(names, "none"), {}, image_size_of(config), reporter)
     if config.weights not in ("auto", "imagenet"):
         raise InvalidValue(
             f"--weights {config.weights} fits one model; a probe takes --weights-dir DIR, a search {ONE_FILE}"
@@ -184,7 +217,25 @@ def with_weights(
         raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out(*ways)]))
     for sentence in idle:
         reporter.warn(sentence)
-    return weights, passed_over
+    return _that_take(weights, passed_over, image_size_of(config), reporter)
+
+
+def _that_take(
+    weights: Mapping[str, str], passed_over: Mapping[str, str], image_size: int, reporter: Reporter
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The same without the models that can't take images of that size; raises InvalidValue if none can."""
+    failing = {name: trouble for name in weights if (trouble := trouble_at(name, image_size)) is not None}
+    for name, trouble in failing.items():
+        reporter.warn(f"{name} is passed over: {trouble}")
+    if len(failing) == len(weights):
+        raise _none_can(failing)
+    fitting = {name: origin for name, origin in weights.items() if name not in failing}
+    return fitting, {**passed_over, **failing}
+
+
+def _none_can(failed: Mapping[str, str]) -> InvalidValue:
+    name, reason = next(iter(failed.items()))
+    return InvalidValue(f"none of the {len(failed)} backbones can be probed; {name}: {reason}")
 
 
 def tied(found: Probe) -> tuple[str, ...]:

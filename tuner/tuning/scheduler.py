@@ -1,10 +1,10 @@
-"""ASHA with a fair clock: judged at equal cost, and nobody while part of them is still frozen.
+"""ASHA that counts the cost of a trial's epochs, and judges no trial while a part of it is still frozen.
 
 Rungs stand at grace_period * reduction_factor ** k, as in Li et al. 2020 (A System for Massively Parallel
 Hyperparameter Tuning) and Ray's ASHAScheduler, but what is counted is cost, not epochs: one is an epoch that trains the
-whole network (see `trainables.epoch_cost`). A trial is judged in the first epoch by which it has spent that much, and
-stopped when its best value so far is outside the best 1 / reduction_factor of those judged there before. A trial that
-stays frozen spends next to nothing and reaches no rung.
+whole network of the trial, a large network's as a small one's (see `trainables.epoch_cost`). A trial is judged in the
+first epoch by which it has spent that much, and stopped when its best value so far is outside the best
+1 / reduction_factor of those judged there before. A trial that stays frozen spends next to nothing and reaches no rung.
 """
 
 import time

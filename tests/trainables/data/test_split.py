@@ -123,8 +123,25 @@ def test_given_parts_that_share_a_picture_or_a_group_are_refused() -> None:
     with pytest.raises(DataProblem, match="the group 'g'"):
         make_split(found, {"train/a/train0.jpg": "g", "val/a/val0.jpg": "g"})
     lacking = {path: label for path, label in files.items() if not path.startswith("val/b")}
-    with pytest.raises(DataProblem, match="class 'b' has no image in val"):
+    with pytest.raises(
+        DataProblem, match="class 'b' has no image in val, which the folder gives; move whole"
+    ):
         make_split(scan_of(lacking), None)
+
+
+# Groups of several classes: a, b and c each want theirs in three parts, and no move of one group leads there.
+ENTANGLED = {"1": "abc", "2": "ab", "3": "ac", "4": "bc"}
+
+
+def test_what_no_split_was_found_for_is_not_called_impossible() -> None:
+    files = {f"{label}/{group}_{label}.jpg": label for group, own in ENTANGLED.items() for label in own}
+    found = scan_of(files)
+    pattern = (
+        r"^no split was found that has every class in train, val, test and keeps groups whole:"
+        r" class '[abc]' has no image in (train|val|test), since some of its 3 groups hold other classes too; add "
+    )
+    with pytest.raises(DataProblem, match=pattern):
+        make_split(found, {path: path.split("/")[1].split("_")[0] for path in files})
 
 
 def test_groups_come_from_a_file(tmp_path: Path) -> None:

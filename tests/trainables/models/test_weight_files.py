@@ -1,5 +1,6 @@
 """Files of weights that can't be read, and servers that do not answer."""
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+import torch
 from torch import Tensor
 from torchvision import models as torchvision_models
 
@@ -66,6 +68,31 @@ def test_of_a_damaged_file_in_hugging_face_s_cache_the_one_that_the_link_leads_t
     assert models.weights_available("timm:test_resnet")
     blob.unlink()
     assert models.source("timm:test_resnet").cached() is None
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("key", ["layer1.0.conv1.weight", "layer4.1.bn2.running_var"])
+def test_weights_that_are_not_numbers_are_refused_with_the_key(tmp_path: Path, key: str, number: float):
+    state = models.create("resnet18", 2).backbone.state_dict()
+    state[key].view(-1)[-1] = number
+    path = tmp_path / "diverged.pt"
+    torch.save(state, path)
+    with pytest.raises(
+        WeightsUnavailable, match=rf"diverged\.pt.* NaN or infinite, in {re.escape(key)}; give "
+    ):
+        models.create("resnet18", 2, weights=str(path))
+
+
+def test_a_head_that_is_made_anew_may_have_held_anything(tmp_path: Path):
+    state = models.source("resnet18").build().state_dict()
+    state["fc.weight"].fill_(float("nan"))
+    torch.save(state, tmp_path / "headless.pt")
+    models.create("resnet18", 2, weights=str(tmp_path / "headless.pt"))
+    own = models.create("resnet18", 2).state_dict()
+    own["head.1.bias"][0] = float("nan")
+    torch.save(own, tmp_path / "own.pt")
+    with pytest.raises(WeightsUnavailable, match=r"NaN or infinite, in head\.1\.bias"):
+        models.create("resnet18", 2, weights=str(tmp_path / "own.pt"))
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -195,6 +196,32 @@ def test_a_class_with_fewer_groups_than_folds_is_refused_with_the_number_that_wo
     check_folds(run, fewest)
     with pytest.raises(RunProblem, match=f"at most --folds {fewest}"):
         check_folds(run, fewest + 1)
+
+
+def rows_of(held):
+    """A split of groups that hold so many images of each class."""
+    rows = [
+        {"path": f"{label}/{group}/{k}", "label": label, "group": f"g{group}", "split": "train"}
+        for group, counts in enumerate(held)
+        for label, count in counts.items()
+        for k in range(count)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_no_class_is_in_one_fold_alone_where_folds_exist_that_spread_it(run):
+    # Seen among random designs: scikit-learn put all of class c into one fold.
+    held = ("aaabbbb", "c", "bddddd", "bcd", "bbb", "b", "aa", "aa", "abb")
+    split = rows_of([Counter(images) for images in held])
+    fold = assign_folds(split, 2, 0)
+    assert split.assign(fold=fold).groupby("group")["fold"].nunique().max() == 1
+    assert (pd.crosstab(split["label"], fold) > 0).all().all()
+
+
+def test_folds_in_which_a_class_could_not_be_trained_on_are_refused(run):
+    run.write_split(rows_of([{"a": 1, "b": 1}, {"b": 1, "c": 1}, {"a": 1, "c": 1}]))
+    with pytest.raises(RunProblem, match=r"no 2 folds were found .* class '[abc]' is in one fold alone"):
+        check_folds(run, 2)
 
 
 def test_a_search_inside_a_fold_never_sees_it_and_keeps_the_shares(run):

@@ -307,6 +307,17 @@ def test_weights_that_are_gone_are_said_before_anything_is_trained_and_others_ar
     assert not config.folder.exists()
 
 
+def test_a_size_that_the_model_can_not_take_is_said_before_an_image_is_read(tmp_path):
+    config = TrialConfig.resolve({"model": "timm:mixer_s32_224", "strategy": "full", "batch_size": 4})
+    one_size = make_best(tmp_path, config=config)
+    shutil.rmtree(tmp_path / "pictures")
+    asked = RetrainConfig(tmp_path / "best.yaml")
+    with pytest.raises(
+        InvalidValue, match=r"timm:mixer_s32_224: it fails at 32 px .* --image-size 224 would do"
+    ):
+        prepare_plan(asked, one_size, tmp_path, Reporter())
+
+
 def test_contradictions_are_refused_before_anything_is_read(tmp_path):
     config = RetrainConfig(tmp_path / "best.yaml")
     check_config(config)

@@ -20,6 +20,7 @@ from tuner.planning.plan import plan
 from tuner.runs.directory import Run
 from tuner.tracking.reporter import Reporter
 from tuner.tuning import backbones
+from tuner.tuning import data as data_module
 from tuner.tuning import prepare as prepare_module
 from tuner.tuning.config import SearchConfig, resolve
 from tuner.tuning.prepare import prepare
@@ -134,6 +135,27 @@ def space(trial):
     assert set(prepare(config_of(folder, **own, backbones="auto")).allowed["model"]) == {
         *("resnet18", "timm:test_resnet"),
     }
+
+
+@pytest.mark.parametrize("begin", [prepare, plan])
+def test_a_model_that_can_not_take_the_size_is_refused_before_an_image_is_read(folder, monkeypatch, begin):
+    monkeypatch.setattr(data_module, "scan_images", lambda *_: pytest.fail("read images"))
+    more = {"weights_dir": None, "weights": "none", "backbones": "auto"}
+    with pytest.raises(
+        InvalidValue, match=r"^--image-size 32: model timm:mixer_s32_224: .* --image-size 224 would"
+    ):
+        begin(config_of(folder, models=("resnet18", "timm:mixer_s32_224"), **more))
+    assert not (folder / "run").exists()
+
+
+def test_a_probe_is_made_at_the_size_that_its_space_has(folder):
+    file = folder / "own.py"
+    text = '"""One."""\nprobe = True\ndefaults = {"image_size": 40}\n'
+    text += 'def space(trial):\n    return {"model": "resnet18", "strategy": "full"}\n'
+    file.write_text(text, encoding="utf-8")
+    config = config_of(folder, space=str(file), image_size=None, backbones="auto")
+    assert prepare(config).image_size == 40
+    assert Run.open(folder / "run").probe()["image_size"] == 40
 
 
 def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(folder):

@@ -9,8 +9,9 @@ from pictures import write_pictures
 
 import tuner
 from trainables import inference, models
-from trainables.errors import InvalidValue
+from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.cli import commands
+from tuner.tuning import probe as probe_module
 from tuner.tuning import probing
 
 GOOD, TOO_SMALL, ONE_SIZE = "timm:test_resnet", "timm:convnext_atto.d2_in1k", "timm:cait_xxs24_224"
@@ -25,13 +26,13 @@ def images(tmp_path, monkeypatch):
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
-    """A folder with good weights of one model and weights that are not numbers of another."""
+    """A folder with good weights of one model and weights of another whose features overflow."""
     monkeypatch.setattr(models, "weights_available", lambda name: False)
     folder = tmp_path / "weights"
     folder.mkdir()
     torch.save(models.create(GOOD, 2, seed=1).backbone.state_dict(), folder / "test_resnet.pt")
     state = models.create("resnet18", 2).backbone.state_dict()
-    state["layer4.1.conv2.weight"].fill_(float("nan"))
+    state["layer4.1.conv2.weight"].fill_(1e38)
     torch.save(state, folder / "resnet18.pt")
     return folder
 
@@ -42,12 +43,14 @@ def test_a_candidate_that_can_not_take_the_images_is_passed_over_with_the_reason
     names = [TOO_SMALL, GOOD, ONE_SIZE]
     found = tuner.probe(images, backbones=names, weights="none", image_size=16)
     assert [row.model for row in found.rows] == [GOOD]
-    assert found.passed_over[TOO_SMALL].startswith("it fails at 16 px (RuntimeError: ")
-    assert found.passed_over[ONE_SIZE].startswith("it fails at 16 px (AssertionError: ")
+    for name, kind in ((TOO_SMALL, "RuntimeError"), (ONE_SIZE, "AssertionError")):
+        assert found.passed_over[name].startswith(f"it fails at 16 px ({kind}: ")
+        assert found.passed_over[name].endswith("; --image-size 224 would do")
     assert not any("\n" in reason for reason in found.passed_over.values())
 
 
-def test_if_none_is_left_one_sentence_says_why(images):
+def test_if_none_is_left_one_sentence_says_why_before_an_image_is_read(images, monkeypatch):
+    monkeypatch.setattr(probe_module, "scan_and_split", lambda *_: pytest.fail("read images"))
     with pytest.raises(
         InvalidValue, match=r"^none of the 2 backbones can be probed; timm:conv.* fails at 16 px"
     ):
@@ -74,6 +77,15 @@ def test_a_network_whose_features_are_no_numbers_is_no_candidate(images, weights
     assert json.dumps(found.document(), allow_nan=False)
     again = tuner.probe(images, backbones=["resnet18", GOOD], weights_dir=weights, image_size=32)
     assert (again.again, again.passed_over) == (1, found.passed_over)
+
+
+def test_given_weights_that_are_not_numbers_are_refused_before_an_image_is_read(images, weights, monkeypatch):
+    monkeypatch.setattr(probe_module, "scan_and_split", lambda *_: pytest.fail("read images"))
+    state = torch.load(weights / "test_resnet.pt", weights_only=True)
+    state["conv1.0.weight"][0] = float("inf")
+    torch.save(state, weights / "test_resnet.pt")
+    with pytest.raises(WeightsUnavailable, match=r"test_resnet\.pt.* NaN or infinite, in conv1\.0\.weight;"):
+        tuner.probe(images, backbones=["resnet18", GOOD], weights_dir=weights, image_size=32)
 
 
 def test_a_loss_that_is_no_number_is_no_result(images, monkeypatch):

@@ -270,3 +270,29 @@ def test_a_mended_space_goes_on_where_it_failed(tmp_path):
     numbers = [begin(again)[-5:] for _ in range(4)]
     assert numbers == ["00000", "00001", "00002", "00003"]
     assert again.trouble is None
+
+
+LATE_CHOICES = '''"""Offers other batch sizes in its third proposal."""
+asked = 0
+
+
+def space(trial):
+    global asked
+    asked += 1
+    trial.suggest_float("dropout", 0.0, 0.5)
+    trial.suggest_categorical("batch_size", [16, 32] if asked > 2 else [8, 16])
+    return {"model": "resnet18", "strategy": "full"}
+'''
+
+
+def test_choices_that_change_late_are_named_with_the_remedy(tmp_path):
+    book = store(tmp_path, write_space(tmp_path, LATE_CHOICES), samples=6)
+    begin(book), begin(book)
+    assert book.next() is None
+    for words in (
+        "the choices 8, 16 in one trial",
+        "the choices 16, 32 in another",
+        "batch_size@1",
+        "line 9",
+    ):
+        assert words in book.trouble
