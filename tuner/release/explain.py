@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from trainables.data.decode import read_rgb
 from trainables.data.preprocessing import picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.inference import load_classifier
-from trainables.models.classifier import Classifier
+from trainables.models.classifier import Classifier, channels_first
 from tuner.release.folder import WEIGHTS, ModelSpec
 from tuner.release.predictions import Prediction
 from tuner.runs.best import read_best
@@ -55,7 +56,8 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
     layer = _last_maps(classifier, spec)
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    with GradCAM(model=classifier, target_layers=[layer]) as cam:
+    transform = partial(channels_first, layout=classifier.layout)
+    with GradCAM(model=classifier, target_layers=[layer], reshape_transform=transform) as cam:
         for number, answer in enumerate(answers):
             if answer.probabilities is None:
                 continue
@@ -77,12 +79,14 @@ def _tensor(seen: Any, spec: ModelSpec) -> Tensor:
 
 
 def _last_maps(classifier: Classifier, spec: ModelSpec) -> nn.Module:
-    """The module nearest to the head that puts out feature maps [b, c, h, w] of more than one place."""
+    """The module nearest to the head that puts out feature maps of more than one place."""
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] * output.shape[-2] > 1:
-            found.append(module)
+        if isinstance(output, Tensor) and output.ndim == 4:
+            height, width = channels_first(output, classifier.layout).shape[2:]
+            if height * width > 1:
+                found.append(module)
 
     modules = [module for stage in classifier.stages for module in stage.modules]
     with contextlib.ExitStack() as stack:

@@ -99,7 +99,8 @@ def check_config(config: RetrainConfig) -> None:
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
     members = chosen_members(config, best)
-    for sentence in changed_files(best.weights, best.weights_files, {one.config.model for one in members}):
+    wanted = {one.config.model for one in members}
+    for sentence in changed_files(best.weights, best.weights_files, wanted, fetch=True):
         reporter.warn(sentence)
     images = find_images(
         best,

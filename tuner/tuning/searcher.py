@@ -5,7 +5,6 @@ all intermediate values; finished or out of patience -> COMPLETE with its best e
 All state is in the run directory (see `store`), so Ray's snapshots carry none of it.
 """
 
-import errno
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +13,10 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
-from trainables.errors import DISK_FULL
+from trainables.errors import DISK_FULL, NO_SPACE
 from tuner.runs.directory import BUDGET_OVER
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]
