@@ -80,11 +80,15 @@ class FeatureFile:
         self.path.unlink(missing_ok=True)
 
     def _start(self, num_images: int) -> None:
-        """Empty files: a mask without a row is written before the features have their length."""
+        """Make empty files; the mask without a row is there before the features have their length."""
         self.discard()
-        self._mask_path.write_bytes(bytes(num_images))
-        with self.path.open("wb") as fresh:
-            fresh.truncate(num_images * self._row_bytes)
+        try:
+            self._mask_path.write_bytes(bytes(num_images))
+            with self.path.open("wb") as fresh:
+                fresh.truncate(num_images * self._row_bytes)
+        except OSError:
+            self.discard()
+            raise
 
 
 class Gaps:

@@ -21,7 +21,7 @@ from tuner.release.folder import WEIGHTS, ModelSpec
 from tuner.release.predictions import Prediction
 from tuner.runs.best import read_best
 
-__all__ = ["explain", "require_explain"]
+__all__ = ["explain", "grad_cam_of", "require_explain"]
 
 _OVERLAY = 0.5
 
@@ -56,8 +56,7 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
     layer = _last_maps(classifier, spec)
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    transform = partial(channels_first, layout=classifier.layout)
-    with GradCAM(model=classifier, target_layers=[layer], reshape_transform=transform) as cam:
+    with grad_cam_of(GradCAM, classifier, layer) as cam:
         for number, answer in enumerate(answers):
             if answer.probabilities is None:
                 continue
@@ -71,6 +70,12 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
             Image.fromarray(np.concatenate([seen, drawn], axis=1)).save(out / name)
             written.append(out / name)
     return written
+
+
+def grad_cam_of(method: Any, classifier: Classifier, layer: nn.Module) -> Any:
+    """pytorch_grad_cam's `method` on the outputs of `layer`, which it reads as [b, c, h, w]."""
+    transform = partial(channels_first, layout=classifier.layout)
+    return method(model=classifier, target_layers=[layer], reshape_transform=transform)
 
 
 def _tensor(seen: Any, spec: ModelSpec) -> Tensor:
