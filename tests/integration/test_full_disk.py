@@ -1,8 +1,8 @@
 """A disk that is full where features are kept: training and probing go on without them, and nobody is killed."""
 
+import contextlib
 import json
 import resource
-import signal
 import sys
 
 import pandas as pd
@@ -75,26 +75,27 @@ def test_a_probe_on_a_full_disk_answers_as_it_does_with_room(tmp_path, monkeypat
     assert found["log_loss"] == pytest.approx(expected.log_loss, rel=1e-4)
 
 
-@pytest.fixture
-def largest_file():
-    """No file of this process may grow beyond so many bytes, as under `ulimit -f`."""
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+@contextlib.contextmanager
+def largest_file(size):
+    """Within it no file of this process may grow beyond `size` bytes, as under `ulimit -f`."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("room", [0, 8_000])
-def test_features_that_a_file_may_not_hold_are_computed_and_not_kept(
-    tmp_path, largest_file, room, monkeypatch
-):
+def test_features_that_a_file_may_not_hold_are_computed_and_not_kept(tmp_path, room, monkeypatch):
     data = trial_data(tmp_path)
     classifier = models.create("timm:test_resnet", 3, dropout=0.0).eval()
     key = FeatureKey("timm:test_resnet", "none", 0, data.cache.path.name, 32, "fp32", "cpu")
     cache = FeatureCache(key, data.cache, CPU, 2**30, tmp_path / "features")
     monkeypatch.setattr(cache, "batch_size", 4)
-    largest_file(room)
-    found = cache.validation(classifier, data.train_rows)
+    # Python ignores SIGXFSZ, so that a write beyond it raises.
+    with largest_file(room):
+        found = cache.validation(classifier, data.train_rows)
     classifier.head = torch.nn.Identity()
     own = compute_logits(classifier, data.cache, data.train_rows, 32, "fp32", CPU)
     torch.testing.assert_close(found, own)

@@ -191,11 +191,10 @@ def _keep(file: Path, row: Probed) -> None:
     """Write `row` for the next probe; a disk without room costs that one time, and nothing else."""
     from tuner.runs.directory import write_atomically
 
+    text = json.dumps(dataclasses.asdict(row))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            file, lambda path: path.write_text(json.dumps(dataclasses.asdict(row)), encoding="utf-8")
-        )
+        write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
     except OSError as error:
         if not is_disk_full(error):
             raise
