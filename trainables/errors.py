@@ -14,9 +14,12 @@ TunerError
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 __all__ = [
+    "DISK_FULL",
+    "NO_SPACE",
     "ClusterProblem",
     "DataProblem",
     "Diverged",
@@ -28,11 +31,15 @@ __all__ = [
     "UserMistake",
     "WeightsUnavailable",
     "WorkerBroken",
+    "is_disk_full",
 ]
 
 
 DISK_FULL = "disk full"
 """The reason of a trial that could not write: not its failure, and no reason to tell it as one."""
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where the disk, or a person's quota of it, is full."""
 
 
 class TunerError(Exception):
@@ -85,3 +92,19 @@ class TrialFailed(TunerError):
 
 class Diverged(TrialFailed):
     """A loss became infinite or NaN."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error`, or what it was raised from, says that the disk is full.
+
+    >>> is_disk_full(OSError(errno.ENOSPC, "No space left on device")), is_disk_full(OSError(errno.EIO, "no"))
+    (True, False)
+    """
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        if isinstance(link, OSError) and link.errno in NO_SPACE:
+            return True
+        seen.add(id(link))
+        link = link.__cause__
+    return False

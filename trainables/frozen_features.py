@@ -1,36 +1,38 @@
-"""Outputs of a frozen backbone, computed once a machine and shared by trials through memory-mapped files.
+"""Outputs of a frozen backbone, computed once a machine and shared by trials through files.
 
 While the backbone is frozen, image i in epoch e under its t-th drawing gives the same features in every trial
 with the same weights, image size, images, augmentation, seed and precision. One file holds the features of one
 (augmentation, epoch, drawing) [n, d] in float32, with a mask of what is filled in; validation has one for all. What
 trials with auxiliary heads train on, the features and the pooled aux_inputs beside them, has files of its own. Whoever
-misses rows fills them in under the file's lock, which the operating system takes from a process that dies.
+misses rows fills them in under the file's lock, which the operating system takes from a process that dies. Where the
+disk has no room, features are computed and not kept.
 """
 
 import contextlib
+import functools
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainables import augmentations, models
+from trainables import augmentations
 from trainables.data import cache_home
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.data.batches import Rows, eval_batches, normalise, picture_batches
 from trainables.data.cache import ImageCache
 from trainables.device_errors import in_smaller_batches
+from trainables.feature_file import FeatureFile, Gaps
+from trainables.feature_room import evict, make_room, require_no_room
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
 from trainables.readback import read_back_each
 from trainables.setting import ComputeConfig
+from trainables.weights_content import library_versions, weights_content
 
 VERSION = 2
 """Of the file format and of how policies are applied; raise it when either changes what is stored."""
@@ -59,9 +61,13 @@ class FeatureKey:
 
     @property
     def digest(self) -> str:
-        """A folder name."""
-        weights = _content(models.weights_origin(self.model, self.weights))
-        text = repr((VERSION, torch.__version__, replace(self, augmentation="", weights=weights)))
+        """A folder name, which follows from the content of the weights as they are on this machine now.
+
+        Pretrained weights that are not here yet are fetched; raises WeightsUnavailable if they can't be.
+        """
+        content = weights_content(self.model, self.weights)
+        weights = self.weights if content is None else content.sha256
+        text = repr((VERSION, library_versions(), replace(self, augmentation="", weights=weights)))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property
@@ -73,7 +79,8 @@ class FeatureKey:
 class FeatureCache:
     """The features of one trial's frozen backbone, read from `folder` or computed into it.
 
-    `limit_bytes` bounds all feature caches in `folder` together; the least recently used files go first.
+    `limit_bytes` bounds all feature caches in `folder` together; the least recently used files go first. A classifier
+    that it is given has the weights that `key` names, and was built before the first features are asked for.
     """
 
     def __init__(
@@ -86,8 +93,15 @@ class FeatureCache:
     ) -> None:
         self.key, self.cache, self.device, self.limit_bytes = key, cache, device, limit_bytes
         self.home = folder or cache_home() / "features"
-        self.folder = self.home / key.digest
         self.batch_size = BATCH
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Where the files of `key` are, settled when the first features are asked for.
+
+        Until the classifier is built its weights need not be on this machine.
+        """
+        return self.home / self.key.digest
 
     @classmethod
     def shared(
@@ -187,89 +201,64 @@ class FeatureCache:
         return read_back_each(computed())
 
     def _read(self, name: str, rows: Rows, width: int, compute: Compute) -> Floats:
-        """The stored features [len(rows), width] of `rows`, after computing those that are not there yet."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{name}.f32"
-        with filelock.FileLock(f"{path}.lock"):
-            data, mask = _mapped(path, len(self.cache), width)
-            missing = np.unique(rows[mask[rows] == 0])
-            if len(missing):
-                self._fill(data, mask, missing, compute)
-            os.utime(path)
-            found: Floats = data[rows]
-        if len(missing):
-            self._evict(path)
+        """The features [len(rows), width] of `rows`: those that are stored, and the others computed and stored.
+
+        Where the disk has no room for these they are computed all the same.
+        """
+        found, known = np.empty((len(rows), width), np.float32), np.zeros(len(rows), np.bool_)
+        stored = None
+        with contextlib.ExitStack() as stack:
+            file = self._opened(stack, self.folder / f"{name}.f32", width)
+            if file is not None:
+                known = file.holds(rows)
+                found[known] = file.read(rows[known])
+            if not known.all():
+                stored = self._fill(found, Gaps(rows, known), compute, file)
+        if stored is not None:
+            evict(self.home, self.limit_bytes, stored.path)
         return found
 
+    def _opened(self, stack: contextlib.ExitStack, path: Path, width: int) -> FeatureFile | None:
+        """The file at `path`, its lock held until `stack` ends; None where the disk has no room for an empty one."""
+        try:
+            return stack.enter_context(FeatureFile.locked(path, len(self.cache), width))
+        except OSError as error:
+            require_no_room(error, self.home)
+            return None
+
     def _fill(
-        self, data: "np.memmap[Any, Any]", mask: "np.memmap[Any, Any]", missing: Rows, compute: Compute
-    ) -> None:
-        done, finite = 0, np.zeros(len(missing), np.uint8)
+        self, found: Floats, gaps: Gaps, compute: Compute, file: FeatureFile | None
+    ) -> FeatureFile | None:
+        """Compute what is missing in `found` and store it in `file`; None if it could not be stored."""
+        done, finite = 0, np.zeros(len(gaps.rows), np.bool_)
+        if file is not None and not make_room(self.home, file.path, len(gaps.rows) * found.shape[1] * 4):
+            file = None
 
         def fill(batch_size: int) -> None:
-            nonlocal done
+            nonlocal done, file
             self.batch_size = batch_size
-            for features in compute(missing[done:]):
-                part = slice(done, done + len(features))
-                data[missing[part]] = features.numpy()
-                finite[part] = features.isfinite().all(1).numpy()
-                done += len(features)
+            for features in compute(gaps.rows[done:]):
+                values, part = features.numpy(), slice(done, done + len(features))
+                gaps.put(found, done, values)
+                finite[part] = np.isfinite(values).all(1)
+                file = self._stored(file, FeatureFile.write, gaps.rows[part], values)
+                done = part.stop
 
         in_smaller_batches(fill, self.batch_size)
-        # The features reach the disk before the mask vouches for them, which it does not for NaN and infinity: what
-        # made them, a damaged file of weights for one, may be mended under its name.
-        data.flush()
-        mask[missing] = finite
-        mask.flush()
+        # The mask does not vouch for NaN and infinity: what made them, a damaged file of weights for one, may be mended
+        # under its name.
+        return self._stored(file, FeatureFile.vouch, gaps.rows[finite])
 
-    def _evict(self, newest: Path) -> None:
-        """Delete the least recently used files beyond the limit; a reader keeps what it has mapped."""
-        files = []
-        for file in self.home.glob("*/*.f32"):
-            with contextlib.suppress(FileNotFoundError):
-                status = file.stat()
-                files.append((status.st_mtime, _size_on_disk(status), file))
-        total = sum(size for _, size, _ in files)
-        for _, size, file in sorted(files):
-            if total <= self.limit_bytes:
-                return
-            if file != newest and _remove(file):
-                total -= size
-
-
-def _size_on_disk(status: os.stat_result) -> int:
-    """Bytes that a file takes, holes left out where the system counts blocks."""
-    blocks = getattr(status, "st_blocks", None)
-    return status.st_size if blocks is None else int(blocks) * 512
-
-
-def _mapped(path: Path, num_images: int, width: int) -> "tuple[np.memmap[Any, Any], np.memmap[Any, Any]]":
-    """Features [num_images, width] and mask [num_images] at `path`, sparse files of zeros at first."""
-    mask_path = path.with_suffix(".mask")
-    for file, size in ((path, num_images * width * 4), (mask_path, num_images)):
-        if not file.exists() or file.stat().st_size != size:
-            mask_path.unlink(missing_ok=True)
-            with file.open("wb") as fresh:
-                fresh.truncate(size)
-    data = np.memmap(path, np.float32, "r+", shape=(num_images, width))
-    return data, np.memmap(mask_path, np.uint8, "r+", shape=(num_images,))
-
-
-def _remove(path: Path) -> bool:
-    """Delete a features file unless somebody holds its lock; whether it is gone."""
-    try:
-        with filelock.FileLock(f"{path}.lock", timeout=0):
-            path.with_suffix(".mask").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-            return True
-    except filelock.Timeout:
-        return False
-
-
-def _content(weights: str) -> str:
-    """What tells one weights file from another under the same name."""
-    path = Path(weights)
-    if weights in ("imagenet", "none") or not path.is_file():
-        return weights
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _stored(
+        self, file: FeatureFile | None, write: Callable[..., None], *given: Rows | Floats
+    ) -> FeatureFile | None:
+        """`file` after it did `write`; where the disk has no room None, and what the file had taken is given back."""
+        if file is None:
+            return None
+        try:
+            write(file, *given)
+        except OSError as error:
+            require_no_room(error, self.home)
+            file.discard()
+            return None
+        return file

@@ -4,7 +4,6 @@ Its settings for GPUs were not run on a GPU.
 """
 
 import contextlib
-import errno
 import functools
 import traceback
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from trainables.checkpoint import (
 )
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
-from trainables.errors import DISK_FULL, Diverged, WorkerBroken
+from trainables.errors import DISK_FULL, Diverged, WorkerBroken, is_disk_full
 from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision
 from trainables.machine import local_images
@@ -76,13 +75,11 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             return self._report(metrics)
         except Diverged as error:
             return self._failure("diverged", str(error))
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            return self._failure(DISK_FULL if full else "error", traceback.format_exc())
         except Exception as error:
             if breaks_process(error):
                 raise WorkerBroken(f"this process can compute no more: {error}") from error
-            return self._failure("error", traceback.format_exc())
+            # Also where the images could not be cached on this machine, which is a DataProblem made of an OSError.
+            return self._failure(DISK_FULL if is_disk_full(error) else "error", traceback.format_exc())
 
     def __repr__(self) -> str:
         """The run's name: Ray keeps what a worker calls itself at its start, whatever trials it runs later."""

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from trainables.data.cache import ImageCache
 from trainables.inference import over_images
-from trainables.models.classifier import Classifier
+from trainables.models.classifier import Classifier, channels_first
 
 __all__ = [
     "MEASURES",
@@ -65,8 +65,7 @@ def features_and_means(classifier: Classifier, images: Tensor) -> tuple[tuple[Te
 
     def note(module: nn.Module, inputs: object, output: Any) -> None:
         tensor = output[0] if isinstance(output, (tuple, list)) else output
-        # Of a picture [b, c, h, w] over its places; of tokens [b, n, c] over these.
-        parts.append(tensor.float().mean((2, 3)) if tensor.dim() == 4 else tensor.float().mean(1))
+        parts.append(_means(channels_first(tensor, classifier.layout).float()))
 
     seen = [stage.modules[-1] for stage in classifier.stages[:-1] or classifier.stages]
     handles = [module.register_forward_hook(note) for module in seen]
@@ -75,7 +74,14 @@ def features_and_means(classifier: Classifier, images: Tensor) -> tuple[tuple[Te
     finally:
         for handle in handles:
             handle.remove()
-    return features, torch.cat([part if part.dim() == 2 else part[:, None] for part in parts], 1)
+    return features, torch.cat(parts, 1)
+
+
+def _means(output: Tensor) -> Tensor:
+    """The mean [b, c] of a picture [b, c, h, w] or of tokens [b, n, c] over their places; a vector [b, c] as it is."""
+    if output.dim() == 4:
+        return output.mean((2, 3))
+    return output.mean(1) if output.dim() == 3 else output
 
 
 class StrangerScore(nn.Module):

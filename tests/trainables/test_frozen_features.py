@@ -2,7 +2,6 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import filelock
 import numpy as np
@@ -13,7 +12,7 @@ from pictures import trial_data
 from trainables import augmentations, models, strategies
 from trainables.config import CONDITIONS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
-from trainables.frozen_features import FeatureCache, FeatureKey, _size_on_disk
+from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import build_classifier
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
@@ -201,9 +200,3 @@ def test_drawings_that_see_the_same_picture_share_a_file(tmp_path):
     assert torch.equal(features[:32], features[32:64])
     assert torch.equal(features[:6], features[64:])
     assert len(features[:32].unique(dim=0)) == 32
-
-
-@pytest.mark.parametrize(("blocks", "size"), [(8, 4096), (None, 10_000)])
-def test_a_file_counts_what_it_takes_on_disk_where_the_system_says(blocks, size):
-    status = SimpleNamespace(st_size=10_000, **({} if blocks is None else {"st_blocks": blocks}))
-    assert _size_on_disk(status) == size

@@ -1,5 +1,6 @@
 """The trainable without Ray: what it does when memory runs out and when the device is lost."""
 
+import errno
 import weakref
 
 import pandas as pd
@@ -10,7 +11,7 @@ from pictures import trial_data
 import trainables.ray_trainable as module
 from trainables.checkpoint import read_split
 from trainables.config import RunContext
-from trainables.errors import WorkerBroken
+from trainables.errors import DISK_FULL, DataProblem, WorkerBroken
 from trainables.ray_trainable import TrialTrainable
 from trainables.storage import Bucket
 from trainables.training import TrainingRun
@@ -108,6 +109,16 @@ def test_an_image_that_does_not_fit_alone_fails_the_trial(worker, monkeypatch):
     assert len(raised) == 4
     assert (result["done"], result["reason"]) == (True, "error")
     assert "out of memory" in result["error"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_images_that_a_full_disk_can_not_hold_halt_the_search_and_fail_no_trial(worker, monkeypatch, number):
+    def full(*given):
+        raise DataProblem("the image cache can't be written") from OSError(number, "No space left")
+
+    monkeypatch.setattr(module, "trial_data", full)
+    result = worker().step()
+    assert (result["done"], result["reason"]) == (True, DISK_FULL)
 
 
 def test_a_retreat_is_kept_where_files_live_in_a_bucket(worker, tmp_path, monkeypatch):

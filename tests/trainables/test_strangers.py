@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from families import SMALLEST
 
 from trainables import strangers
-from trainables.models import create
+from trainables.models import create, names
 from trainables.strangers import (
     MEASURES,
     StrangerScore,
@@ -118,6 +119,58 @@ def test_the_score_goes_through_export_with_any_number_of_images(fitted):
 
 def test_auroc_counts_ties_half():
     assert auroc(np.array([1, 1], np.float32), np.array([True, False])) == 0.5
+
+
+@torch.no_grad()
+def stage_channels(classifier, side=64):
+    """Channels of each stage but the last: of the axes that it puts out, the one that larger pictures leave alone."""
+    shapes, stages = [], classifier.stages[:-1] or classifier.stages
+    handles = [
+        stage.modules[-1].register_forward_hook(lambda module, given, output: shapes.append(output.shape))
+        for stage in stages
+    ]
+    for pictures in (torch.zeros(1, 3, side, side), torch.zeros(1, 3, 2 * side, 2 * side)):
+        classifier(pictures)
+    for handle in handles:
+        handle.remove()
+    small, large = shapes[: len(stages)], shapes[len(stages) :]
+    kept = [
+        [a for a, b in zip(one[1:], two[1:], strict=True) if a == b]
+        for one, two in zip(small, large, strict=True)
+    ]
+    assert all(len(axes) == 1 for axes in kept)
+    return [axes[0] for axes in kept]
+
+
+OTHERS = ("timm:test_mambaout", "timm:volo_d1_224", "timm:test_vit", "timm:test_convnext")
+"""Networks of families that are no candidates; the first two put out [b, h, w, c]."""
+
+
+@pytest.mark.parametrize("name", dict.fromkeys([*SMALLEST, *names(), *OTHERS]))
+def test_strangeness_reads_every_channel_of_every_stage_but_the_last(name):
+    classifier = create(name, 2, dropout=0.0).eval()
+    images = torch.randn(2, 3, 64, 64)
+    if name == "timm:volo_d1_224":
+        # It takes pictures of one size only.
+        channels = [stage["num_chs"] for stage in classifier.backbone.feature_info[:3]]
+        images = torch.randn(2, 3, 224, 224)
+    else:
+        channels = stage_channels(classifier)
+    with torch.no_grad():
+        means = features_and_means(classifier, images)[1]
+    assert means.shape == (2, sum(channels))
+
+
+def test_the_means_of_swin_are_over_the_places():
+    classifier = create("timm:swin_tiny_patch4_window7_224.ms_in22k_ft_in1k", 2).eval()
+    outputs, images = [], torch.randn(2, 3, 64, 64)
+    first = classifier.stages[0].modules[-1]
+    handle = first.register_forward_hook(lambda module, given, output: outputs.append(output))
+    with torch.no_grad():
+        means = features_and_means(classifier, images)[1]
+    handle.remove()
+    assert outputs[0].shape == (2, 16, 16, 96)
+    torch.testing.assert_close(means[:, :96], outputs[0].mean((1, 2)))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "timm:test_vit"])

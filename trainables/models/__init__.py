@@ -28,6 +28,7 @@ __all__ = [
     "Source",
     "check",
     "create",
+    "fetch",
     "has_auxiliary",
     "names",
     "num_stages",
@@ -211,7 +212,7 @@ def create(
     weights = weights_origin(name, weights)
     if auxiliary and origin.auxiliary is None:
         raise InvalidValue(f"model {name!r} has no auxiliary heads; only googlenet has")
-    state = _state(name, origin, weights)
+    state = _state(name, weights)
     own = state is not None and any(key.startswith(files.OWN_PREFIX) for key in state)
     network = _build(origin, seed, on_meta=state is not None and origin.on_meta)
     if state is not None and not own:
@@ -228,6 +229,7 @@ def create(
         mean=origin.mean,
         std=origin.std,
         aux_inputs=origin.aux_inputs,
+        layout=origin.layout if isinstance(origin.layout, str) else origin.layout(network),
     )
     if auxiliary and origin.auxiliary is not None:
         classifier.auxiliary.extend(origin.auxiliary(num_classes))
@@ -239,14 +241,20 @@ def create(
     return classifier
 
 
-def _state(name: str, origin: Source, weights: str) -> "Mapping[str, torch.Tensor] | None":
-    from trainables.models import weights as files
+def fetch(name: str) -> "Mapping[str, torch.Tensor]":
+    """The pretrained state dict of `name`, fetched unless its file is here; raises WeightsUnavailable if that fails."""
+    from trainables.models.weights import download
 
-    if weights == "none":
-        return None
-    if weights == "imagenet":
-        return files.download(name, origin.pretrained, origin.cached)
-    return files.read(Path(weights).expanduser())
+    origin = source(name)
+    return download(name, origin.pretrained, origin.cached)
+
+
+def _state(name: str, weights: str) -> "Mapping[str, torch.Tensor] | None":
+    from trainables.models.weights import read
+
+    if weights in ("none", "imagenet"):
+        return fetch(name) if weights == "imagenet" else None
+    return read(Path(weights).expanduser())
 
 
 def _build(origin: Source, seed: int, on_meta: bool) -> "torch.nn.Module":

@@ -25,7 +25,7 @@ class Classifier(nn.Module):
 
     `stages` are those of the backbone only, from the input up. `mean` and `std` are what the images are to be
     normalised with. `auxiliary` heads read the backbone's children `aux_inputs`, given with their channels; there are
-    none but for GoogLeNet built with them.
+    none but for GoogLeNet built with them. `layout`, NCHW or NHWC, is that of the stages' outputs of four axes.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Classifier(nn.Module):
         std: tuple[float, float, float],
         auxiliary: Sequence[nn.Module] = (),
         aux_inputs: Mapping[str, int] | None = None,
+        layout: str = "NCHW",
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -51,6 +52,7 @@ class Classifier(nn.Module):
         self.std = std
         self.num_classes = num_classes
         self.aux_inputs = dict(aux_inputs or {})
+        self.layout = layout
 
     def features(self, images: Tensor, aux_inputs: bool = False) -> tuple[Tensor, ...]:
         """Pooled features [b, d] of normalised `images` [b, 3, s, s].
@@ -99,6 +101,15 @@ def flat(features: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([part.flatten(1) for part in features], 1)
 
 
+def channels_first(output: Tensor, layout: str) -> Tensor:
+    """What a stage puts out as [b, c, h, w]; tokens [b, n, c] and vectors [b, c] are left as they are.
+
+    >>> channels_first(torch.zeros(1, 7, 5, 96), "NHWC").shape
+    torch.Size([1, 96, 7, 5])
+    """
+    return output.permute(0, 3, 1, 2) if output.dim() == 4 and layout == "NHWC" else output
+
+
 def named_stages(backbone: nn.Module, members: Mapping[str, Sequence[str]]) -> tuple[Stage, ...]:
     """One stage a key of `members`, made of the backbone's submodules of those dotted names."""
     return tuple(
@@ -113,13 +124,13 @@ def stage_of(name: str, modules: Sequence[nn.Module], loose: Sequence[nn.Paramet
 
 @torch.no_grad()
 def stage_shapes(classifier: Classifier, image_size: int = 224) -> dict[str, tuple[int, ...]]:
-    """Shape of what each stage puts out for one image of `image_size` pixels, by stage name."""
+    """Shape of what each stage puts out for one image of `image_size` pixels, by stage name; channels come first."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str, output: object) -> None:
         tensor = output[0] if isinstance(output, (tuple, list)) else output
         if isinstance(tensor, Tensor):
-            shapes[name] = tuple(tensor.shape[1:])
+            shapes[name] = tuple(channels_first(tensor, classifier.layout).shape[1:])
 
     handles = [
         module.register_forward_hook(lambda _m, _i, output, name=stage.name: note(name, output))

@@ -44,5 +44,7 @@ class Source:
     """Where the pretrained weights are fetched from, where that is known."""
     cached: "Callable[[], Path | None] | None" = None
     """Their file on this machine, None where there is none yet; no function where nobody can say."""
+    layout: "str | Callable[[nn.Module], str]" = "NCHW"
+    """How the stages' outputs of four axes lie: NCHW [b, c, h, w], or NHWC [b, h, w, c] as in timm's Swin."""
     on_meta: bool = True
     """Whether building on the meta device leaves nothing unset that a state dict does not fill."""

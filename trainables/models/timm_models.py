@@ -16,6 +16,12 @@ from trainables.models.source import Source
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
+_SAFE = {"open_clip_pytorch_model.bin": "open_clip_model.safetensors"}
+"""Files in safetensors that are named otherwise than those that they stand for."""
+
+_NHWC_UNTOLD = ("VOLO",)
+"""Networks whose stages put out [b, h, w, c] without an `output_fmt` that says so."""
+
 _WORTH_A_STAGE = 0.001
 """Share of the backbone's parameters below which a child never opens a stage."""
 
@@ -39,20 +45,21 @@ def timm_source(name: str) -> Source:
         mean=settings.mean,
         std=settings.std,
         image_size=settings.input_size[-1] if settings.fixed_input_size else Source.image_size,
+        layout=_layout,
         on_meta=False,
     )
 
 
-def _build(name: str, pretrained: bool = False) -> nn.Module:
+def _build(name: str, **how: Any) -> nn.Module:
     import timm
 
     settings: Any = timm.get_pretrained_cfg(name)
     if settings.fixed_input_size:
         try:
-            return _padding(timm.create_model(name, pretrained=pretrained, dynamic_img_size=True))
+            return _padding(timm.create_model(name, dynamic_img_size=True, **how))
         except TypeError:
             logging.getLogger(__name__).debug("%s does not take dynamic_img_size", name)
-    plain: nn.Module = timm.create_model(name, pretrained=pretrained)
+    plain: nn.Module = timm.create_model(name, **how)
     return plain
 
 
@@ -65,6 +72,16 @@ def _padding(network: nn.Module) -> nn.Module:
 
 
 def _pretrained(name: str, settings: Any) -> Mapping[str, Tensor]:
+    """The state dict of the file on this machine, else of what timm fetches.
+
+    A file that is here is named to timm, which would ask the server for a newer revision and load that: what a run
+    starts from changes only when somebody replaces the file.
+    """
+    file = _cached(settings)
+    if file is not None:
+        # Only the .npz files of JAX want the loaders that some networks of timm have.
+        here = {"file": str(file), "custom_load": file.suffix == ".npz"}
+        return _build(name, pretrained=True, pretrained_cfg_overlay=here).state_dict()
     # huggingface_hub would retry for most of a minute, talking to stderr all the while.
     if not _available(settings):
         raise ConnectionError(f"{settings.hf_hub_id or settings.url} does not answer")
@@ -85,14 +102,18 @@ def _available(settings: Any) -> bool:
 
 def _cached(settings: Any) -> Path | None:
     if settings.hf_hub_id:
-        return _cached_of_hub(settings.hf_hub_id)
+        return _cached_of_hub(settings.hf_hub_id, settings.hf_hub_filename)
     return weights.cached(settings.url) if settings.url else None
 
 
-def _cached_of_hub(repository: str) -> Path | None:
+def _cached_of_hub(repository: str, own: str | None = None) -> Path | None:
+    """The file of `repository` that timm takes, `own` where its settings name one; None if it is not cached."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = (try_to_load_from_cache(repository, file) for file in _FILES)
+    # As timm.models._hub.load_state_dict_from_hf looks, which prefers safetensors.
+    files = _FILES if own is None else (_SAFE.get(own, str(Path(own).with_suffix(".safetensors"))), own)
+    name, _, revision = repository.partition("@")
+    found = (try_to_load_from_cache(name, file, revision=revision or None) for file in files)
     return next((Path(file) for file in found if isinstance(file, str)), None)
 
 
@@ -108,6 +129,14 @@ def _trunk(network: nn.Module) -> nn.Module:
     reset: Any = network.reset_classifier
     reset(0)
     return network
+
+
+def _layout(network: nn.Module) -> str:
+    """NHWC where timm says so of the network or of its patches, else NCHW."""
+    parts = (network, getattr(network, "patch_embed", None))
+    told = {getattr(part, "output_fmt", None) for part in parts}
+    # timm's Format is an enum of strings, some networks have the bare string.
+    return "NHWC" if "NHWC" in told or type(network).__name__ in _NHWC_UNTOLD else "NCHW"
 
 
 def _width(network: nn.Module) -> int:

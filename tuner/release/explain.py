@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from trainables.data.decode import read_rgb
 from trainables.data.preprocessing import picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.inference import load_classifier
-from trainables.models.classifier import Classifier
+from trainables.models.classifier import Classifier, channels_first
 from tuner.release.folder import WEIGHTS, ModelSpec
 from tuner.release.predictions import Prediction
 from tuner.runs.best import read_best
 
-__all__ = ["explain", "require_explain"]
+__all__ = ["explain", "grad_cam_of", "require_explain"]
 
 _OVERLAY = 0.5
 
@@ -55,7 +56,7 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
     layer = _last_maps(classifier, spec)
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    with GradCAM(model=classifier, target_layers=[layer]) as cam:
+    with grad_cam_of(GradCAM, classifier, layer) as cam:
         for number, answer in enumerate(answers):
             if answer.probabilities is None:
                 continue
@@ -71,18 +72,26 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
     return written
 
 
+def grad_cam_of(method: Any, classifier: Classifier, layer: nn.Module) -> Any:
+    """pytorch_grad_cam's `method` on the outputs of `layer`, which it reads as [b, c, h, w]."""
+    transform = partial(channels_first, layout=classifier.layout)
+    return method(model=classifier, target_layers=[layer], reshape_transform=transform)
+
+
 def _tensor(seen: Any, spec: ModelSpec) -> Tensor:
     images = torch.from_numpy(seen.copy()).permute(2, 0, 1)[None]
     return normalise(images, spec.mean, spec.std)
 
 
 def _last_maps(classifier: Classifier, spec: ModelSpec) -> nn.Module:
-    """The module nearest to the head that puts out feature maps [b, c, h, w] of more than one place."""
+    """The module nearest to the head that puts out feature maps of more than one place."""
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] * output.shape[-2] > 1:
-            found.append(module)
+        if isinstance(output, Tensor) and output.ndim == 4:
+            height, width = channels_first(output, classifier.layout).shape[2:]
+            if height * width > 1:
+                found.append(module)
 
     modules = [module for stage in classifier.stages for module in stage.modules]
     with contextlib.ExitStack() as stack:

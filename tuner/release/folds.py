@@ -18,6 +18,8 @@ import numpy as np
 from trainables.data.allocate import Group, allocate
 from trainables.data.cache import build_cache
 from trainables.errors import RunProblem
+from trainables.file_digest import file_digest
+from trainables.weights_content import weights_path
 from tuner.evaluation.finalists import Finalist
 from tuner.evaluation.folds import NESTED, OutOfFold
 from tuner.release.images import Images, find_images
@@ -168,12 +170,21 @@ def _part(
         (path, images.hashes[path], label, int(own))
         for path, label, own in zip(paths, labels, fold == number, strict=True)
     ]
-    training = (best.config, best.expected.epoch, best.plateau_reduced_after, best.image_size, best.weights)
+    start = _weights_content(best)
+    training = (best.config, best.expected.epoch, best.plateau_reduced_after, best.image_size, start)
     said = repr((rows, images.classes, *training, best.precision, best.run_seed))
     digest = hashlib.sha256(said.encode("utf-8")).hexdigest()[:12]
     return _Part(
         key, best, images, number, stem.with_name(f"{stem.name}.{number + 1}of{fold.max() + 1}.{digest}.npy")
     )
+
+
+def _weights_content(best: Best) -> str:
+    """The content of the weights that `best` starts from; where they are not on this machine, as the run began."""
+    path = weights_path(best.config.model, best.weights)
+    if path is None:
+        return best.weights_files.get(best.config.model, {}).get("sha256", best.weights)
+    return file_digest(path)
 
 
 def _train(

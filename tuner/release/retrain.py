@@ -100,8 +100,9 @@ def check_config(config: RetrainConfig) -> None:
 def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
     members = chosen_members(config, best)
-    require_size({one.config.model for one in members}, best.image_size)
-    for sentence in changed_files(best.weights, best.weights_files, {one.config.model for one in members}):
+    wanted = {one.config.model for one in members}
+    require_size(wanted, best.image_size)
+    for sentence in changed_files(best.weights, best.weights_files, wanted, fetch=True):
         reporter.warn(sentence)
     images = find_images(
         best,

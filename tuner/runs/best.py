@@ -216,7 +216,8 @@ def _weights_files(top: Section) -> WeightsFiles:
     found = {}
     for name in files.content:
         own = files.section(name)
-        found[name] = {key: own.text(key) for key in ("file", "sha256")}
+        keys = ("file", "sha256", *(key for key in ("origin",) if key in own.content))
+        found[name] = {key: own.text(key) for key in keys}
     return found
 
 

@@ -90,6 +90,16 @@ def build_run_cache(
         return build_cache(folder, paths, [hashes[path] for path in paths], image_size, progress=progress)
 
 
+def warn_of_full_disk(feature_cache_bytes: int, reporter: Reporter) -> None:
+    """Say so where trials can't keep the features of frozen backbones for want of room on this machine's disk."""
+    from trainables.data import cache_home
+    from trainables.feature_room import has_room, not_kept
+
+    home = cache_home() / "features"
+    if feature_cache_bytes and not has_room(home):
+        reporter.warn(not_kept(home))
+
+
 def scan_images(folder: Path, labels: Path | None, without: Path | None, reporter: Reporter) -> "Scan":
     """The images in `folder`, labelled by the table `labels` if there is one, but for those marked in `without`.
 

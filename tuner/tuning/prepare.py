@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces import Space
 from trainables.storage import address_below, is_address, try_out
+from trainables.weights_content import weights_path
 from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.places import try_folder
@@ -18,7 +19,7 @@ from tuner.runs.weights_files import fingerprints
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.backbones import check_backbones, narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
-from tuner.tuning.data import Examined, build_run_cache, load_data, models_of
+from tuner.tuning.data import Examined, build_run_cache, load_data, models_of, warn_of_full_disk
 from tuner.tuning.earlier import Earlier
 from tuner.tuning.findings import findings, given_split
 from tuner.tuning.similar import Similar, near_copies, write_groups
@@ -84,13 +85,16 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     _tell_earlier(settings.earlier, reporter)
     storage = _bucket(config, path.name)
     found = load_data(config, settings, reporter, narrowed.found)
+    weights_files = _weights_files(found.weights, settings, reporter)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
+    warn_of_full_disk(config.feature_cache_bytes, reporter)
     if found.sample and config.time_budget_s is None:
         config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
     if probe is not None and config.time_budget_s is not None:
         # The probe's time is the search's time.
         config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
-    run = Run.create(path, _record(config, settings, with_groups_file(found, path), storage))
+    record = _record(config, settings, with_groups_file(found, path), storage, weights_files)
+    run = Run.create(path, record)
     try:
         if probe is not None:
             run.write_probe(probe.document())
@@ -143,7 +147,13 @@ def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
     )
 
 
-def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, storage: str) -> dict[str, Any]:
+def _record(
+    config: SearchConfig,
+    settings: SpaceSettings,
+    found: Examined,
+    storage: str,
+    weights_files: Mapping[str, Any],
+) -> dict[str, Any]:
     """All that defines the run, as `run.yaml` keeps it."""
     return {
         "name": config.name or settings.space.name,
@@ -155,7 +165,7 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, stor
         "seed": config.seed,
         "image_size": settings.image_size,
         "weights": found.weights,
-        "weights_files": _weights_files(found.weights, settings),
+        "weights_files": weights_files,
         "precision": config.precision,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "finished": None,
@@ -166,8 +176,15 @@ def _record(config: SearchConfig, settings: SpaceSettings, found: Examined, stor
     }
 
 
-def _weights_files(weights: str, settings: SpaceSettings) -> dict[str, dict[str, str]]:
-    return {} if weights in ("imagenet", "none") else fingerprints(weights, sorted(models_of(settings)))
+def _weights_files(weights: str, settings: SpaceSettings, reporter: Reporter) -> dict[str, dict[str, str]]:
+    """What each model of the space starts from; what its library has not fetched yet is fetched now."""
+    if weights == "none":
+        return {}
+    names = sorted(models_of(settings))
+    absent = [name for name in names if weights_path(name, weights) is None]
+    if absent:
+        reporter.line(f"fetching pretrained weights of {', '.join(absent)}")
+    return fingerprints(weights, names)
 
 
 def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables import models
-from trainables.errors import Diverged, TunerError, WeightsUnavailable
+from trainables.errors import Diverged, TunerError, WeightsUnavailable, is_disk_full
 from trainables.models.candidates import find
 from tuner.runs.hardware import hardware
 from tuner.tuning.group_statistics import grouped_folds, half_width
@@ -171,21 +171,33 @@ def _kept_or_probed(
     here = hardware()
     # Times are those of a processor and a GPU, wherever the folder of caches is mounted.
     machine = (here["processor"], tuple(here["gpus"]))
-    rest = (VERSION, machine, features.key.digest, images.classes, images.seed, *_split_of(images))
-    digest = hashlib.sha256(repr(rest).encode()).hexdigest()[:24]
-    file = cache_home() / "probes" / f"{digest}.json"
+    rest = (VERSION, machine, images.classes, images.seed, *_split_of(images))
+
+    def place() -> Path:
+        # The key follows from the weights as they are now.
+        digest = hashlib.sha256(repr((*rest, features.key.digest)).encode()).hexdigest()[:24]
+        return cache_home() / "probes" / f"{digest}.json"
+
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = json.loads(place().read_text(encoding="utf-8"))
         return Probed(**{**kept, "losses": tuple(kept["losses"])}), True
     except (OSError, ValueError, TypeError, KeyError):
         row = _probe(name, images, compute, features)
+    _keep(place(), row)
+    return row, False
+
+
+def _keep(file: Path, row: Probed) -> None:
+    """Write `row` for the next probe; a disk without room costs that one time, and nothing else."""
     from tuner.runs.directory import write_atomically
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        file, lambda path: path.write_text(json.dumps(dataclasses.asdict(row)), encoding="utf-8")
-    )
-    return row, False
+    text = json.dumps(dataclasses.asdict(row))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
 
 
 def _split_of(images: ProbeImages) -> tuple[str, ...]:

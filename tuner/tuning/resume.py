@@ -18,7 +18,7 @@ from tuner.runs.places import try_folder
 from tuner.runs.weights_files import changed_files
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import space_fingerprint
-from tuner.tuning.data import build_run_cache
+from tuner.tuning.data import build_run_cache, warn_of_full_disk
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import Prepared, prepared_from
 
@@ -55,7 +55,7 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     changed = _changed_versions(record["versions"])
     mended = record.get("space_trouble") is not None
     changed += [] if mended else _changed_space(space, record["space_fingerprint"])
-    changed += changed_files(record["weights"], record.get("weights_files") or {})
+    changed += changed_files(record["weights"], record.get("weights_files") or {}, fetch=True)
     split, hashes, folder = run.split(), run.images(), Path(record["data"]["folder"])
     changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
     if changed:
@@ -72,6 +72,7 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     if samples is not None:
         _extend(run, space, samples)
     cache = build_run_cache(folder, split, hashes, record["image_size"], reporter)
+    warn_of_full_disk(record["settings"]["feature_cache_bytes"], reporter)
     # Whoever interrupts it now finds a search that has not ended, though a time budget may have ended it before.
     run.update_record(finished=None)
     return dataclasses.replace(prepared_from(run, space, cache), time_budget_s=time_budget_s)

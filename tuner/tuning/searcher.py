@@ -6,7 +6,6 @@ by the time budget -> RUNNING still, for a resume. All state is in the run direc
 carry none of it.
 """
 
-import errno
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,12 +14,10 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
-from trainables.errors import DISK_FULL
+from trainables.errors import DISK_FULL, NO_SPACE
 from tuner.runs.directory import BUDGET_OVER
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]

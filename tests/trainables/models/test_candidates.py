@@ -8,19 +8,11 @@ from itertools import pairwise
 import pytest
 import timm
 import torch
+from families import SMALLEST
 
 from trainables import models, strategies
 from trainables.config import TrialConfig
 from trainables.models.candidates import CANDIDATES, Candidate, find, hub_id, torchvision_url
-
-SMALLEST = [
-    *("timm:convnext_atto.d2_in1k", "timm:mobilenetv4_conv_small.e2400_r224_in1k"),
-    *("timm:tf_efficientnet_lite0.in1k", "timm:tf_efficientnetv2_b0.in1k", "timm:regnety_016.tv2_in1k"),
-    *("timm:resnet18.a1_in1k", "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k"),
-    *("timm:vit_small_patch14_dinov2.lvd142m", "timm:swin_tiny_patch4_window7_224.ms_in22k_ft_in1k"),
-    *("mobilenet_v2", "googlenet", "vgg16"),
-]
-"""A small one of each family."""
 
 
 @pytest.fixture(params=CANDIDATES, ids=lambda candidate: candidate.name)

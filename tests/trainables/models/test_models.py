@@ -71,6 +71,11 @@ def test_stages_run_from_the_input_up(classifier: Classifier):
     assert len(stage_shapes(classifier, 64)) == len(classifier.stages)
 
 
+def test_channels_come_first_in_what_is_told_of_a_stage():
+    swin = models.create("timm:swin_tiny_patch4_window7_224.ms_in22k_ft_in1k", 2)
+    assert list(stage_shapes(swin, 64).values())[:3] == [(96, 16, 16), (192, 8, 8), (384, 4, 4)]
+
+
 def test_the_backbone_computes_what_torchvision_does():
     torch.manual_seed(2)
     network = torchvision_models.resnet18().eval()

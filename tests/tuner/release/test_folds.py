@@ -90,6 +90,16 @@ def test_what_a_fold_answered_is_kept_and_not_trained_again(run, trained):
     np.testing.assert_array_equal(first.logits[finalists[0].key], again.logits[finalists[0].key])
 
 
+def test_answers_of_models_that_began_with_other_weights_are_not_taken_for_these(run, trained, tmp_path):
+    weights = tmp_path / "weights.pt"
+    for content, jobs in ((b"one", 3), (b"two", 6), (b"one", 6)):
+        weights.write_bytes(content)
+        run.update_record(weights=str(weights))
+        finalists, _ = choose_finalists([run], 1)
+        fold_answers(finalists[:1], 3, session=None)
+        assert len(trained) == jobs
+
+
 def test_answers_to_other_folds_or_other_pictures_are_not_taken_for_these(run, trained):
     """Two runs that share a given split may have different seeds, and so fold the same images differently."""
     finalists, _ = choose_finalists([run], 1)

@@ -428,6 +428,23 @@ def test_explain_shows_where_the_model_looked(folder, pictures, tmp_path, classi
     assert (drawn[:, SIZE:] != seen).any()
 
 
+@pytest.mark.parametrize("name", ["timm:test_mambaout", "timm:test_resnet"])
+def test_explain_takes_channels_for_channels_in_either_layout(name):
+    pytest.importorskip("pytorch_grad_cam")
+    from pytorch_grad_cam import GradCAM
+
+    from tuner.release.explain import grad_cam_of
+
+    classifier = create(name, 2, dropout=0.0).eval()
+    layer = classifier.stages[-2].modules[-1]
+    with grad_cam_of(GradCAM, classifier, layer) as cam:
+        assert cam(torch.randn(1, 3, 64, 64), targets=None).shape == (1, 64, 64)
+        held = cam.activations_and_grads
+        shapes = [tensors[0].shape for tensors in (held.activations, held.gradients)]
+    channels = classifier.backbone.feature_info[-2]["num_chs"]
+    assert [shape[1] for shape in shapes] == [channels, channels]
+
+
 def test_explain_needs_the_weights(folder):
     from tuner.release.explain import require_explain
 

@@ -1,10 +1,13 @@
 """Probing backbones: what a probe measures, keeps, and advises."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from library_weights import SMALL as SMALL_LIBRARY
+from library_weights import put_weights, use_own_libraries
 from pictures import write_pictures
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
@@ -103,6 +106,18 @@ def test_another_split_is_another_probe_and_a_broken_file_is_measured_anew(image
     for file in (tmp_path / "cache" / "probes").iterdir():
         file.write_text(json.dumps({"model": "half"}), encoding="utf-8")
     assert probe(config_of(images), "timm:test_resnet").again == 0
+
+
+def test_a_kept_probe_is_that_of_the_weights_that_it_saw(images, tmp_path, monkeypatch):
+    use_own_libraries(tmp_path / "libraries", monkeypatch)
+    config, found = replace(config_of(images), weights="imagenet"), []
+    for seed in (0, 1, 0):
+        put_weights(tmp_path / "libraries", SMALL_LIBRARY, seed)
+        found.append(probe(config, SMALL_LIBRARY))
+    assert [one.again for one in found] == [0, 0, 1]
+    losses = [one.rows[0].losses for one in found]
+    assert losses[0] == losses[2]
+    assert losses[0] != losses[1]
 
 
 def test_the_test_images_are_not_read(images, monkeypatch):
