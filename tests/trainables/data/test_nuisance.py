@@ -47,7 +47,7 @@ def test_every_kind_has_columns_and_rare_cameras_none(tmp_path):
     assert {kind: values.shape for kind, values in found.items()} == {
         "size": (20, 3),
         "brightness": (20, 2),
-        "background at the border": (20, 4),
+        "background at the border": (20, 6),
         "JPEG quality": (20, 1),
         "camera": (20, 12),
     }
