@@ -30,7 +30,6 @@ Progress = Callable[[int, int], None]
 """Called with the number of images done and of all images."""
 
 
-
 class Onlooker(Protocol):
     """Sees pictures while a scan has them decoded, so that nobody decodes them again."""
 
@@ -239,14 +238,14 @@ def _look_at_all(
     rest = [file.path for file in found if file.path not in looks]
     seen = frozenset() if onlooker is None else frozenset(onlooker.choose(rest))
 
-    def look(path: str) -> _Look | str:
+    def look_at(path: str) -> _Look | str:
         file = folder / path
         if onlooker is None or path not in seen:
             return _look(file)
         return _look(file, lambda pixels: onlooker.see(path, file, pixels))
 
     with quiet_decoding():
-        done = in_threads(look, rest, workers)
+        done = in_threads(look_at, rest, workers)
         for count, (path, look) in enumerate(zip(rest, done, strict=True), start=len(looks) + 1):
             looks[path] = look
             if progress:

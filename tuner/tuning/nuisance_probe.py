@@ -7,6 +7,7 @@ matrix to be solved, and folds and parts of the columns are sums and blocks of o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -48,10 +49,8 @@ def out_of_fold_scores(
     columns = np.hstack([np.zeros((len(given), 0)), *blocks.values()])
     held = np.unique(folds[folds >= 0])
     parts = {fold: _summed(columns[folds == fold], given[folds == fold], classes) for fold in (-1, *held)}
-    spans = [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
-    whole, *alone = (
-        _scores(columns, folds, parts, span) for span in (slice(0, columns.shape[1]), *spans)
-    )
+    spans = [slice(start, end) for start, end in pairwise(ends.tolist())]
+    whole, *alone = (_scores(columns, folds, parts, span) for span in (slice(0, columns.shape[1]), *spans))
     return whole, dict(zip(blocks, alone, strict=True))
 
 
@@ -106,7 +105,9 @@ def _scores(columns: Floats, folds: Ints, parts: Mapping[int, _Fold], span: slic
         sums = np.sum([part.sums[:, span] for part in others], 0)
         mean = sums.sum(0) / sizes.sum()
         # centred on both sides, so that the constant needs no column and is not shrunk
-        products = np.sum([part.products[span, span] for part in others], 0) - sizes.sum() * np.outer(mean, mean)
+        products = np.sum([part.products[span, span] for part in others], 0) - sizes.sum() * np.outer(
+            mean, mean
+        )
         products[np.diag_indices_from(products)] += RIDGE
         weights = np.linalg.solve(products, (sums - sizes[:, None] * mean).T)
         scores = (columns[folds == fold][:, span] - mean) @ weights

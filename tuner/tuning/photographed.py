@@ -2,8 +2,8 @@
 
 Size, brightness, the background at the border, JPEG quality and camera (`trainables.data.nuisance`) go into a linear
 discriminant of binned numbers (`tuner.tuning.nuisance_probe`); folds keep groups whole. Where that predicts the class,
-a network can learn it instead of the object, and its test score would not show it. Noyan 2022 (Uncovering bias in the PlantVillage dataset) tells its 38 classes with
-49 % accuracy from eight pixels of the background.
+a network can learn it instead of the object, and its test score would not show it. Noyan 2022 (Uncovering bias in the
+PlantVillage dataset) tells its 38 classes with 49 % accuracy from eight pixels of the background.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,9 @@ def photographed(
     folds = grouped_folds(given, groups, seed)
     if not _can_be_judged(given, folds):
         return ()
-    looks = _looks(scan, images, reporter or Reporter()) if seen is None else [seen[one.path] for one in images]
+    looks = (
+        _looks(scan, images, reporter or Reporter()) if seen is None else [seen[one.path] for one in images]
+    )
     return _judged(scan.classes, looks, given, groups, folds)
 
 
