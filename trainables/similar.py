@@ -11,6 +11,7 @@ All products go in blocks of rows and keep `NEIGHBOURS` an image: memory grows w
 Where likely pairs are known beforehand (`trainables.close_hashes`), so does the time.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,6 +49,9 @@ BLOCK = 1024
 BLOCK_VALUES = 20_000_000
 SAMPLE = 2000
 """Images whose similarities to all others tell what is usual."""
+
+SMALL_SAMPLE = 1000
+"""The same where likely pairs are known, and all else is quick."""
 
 GRID = 0.05
 BINS = np.arange(-6.0, 20.0 + GRID, GRID)
@@ -135,7 +139,7 @@ def find_neighbours(vectors: Floats, labels: Ints, seed: int = 0, count: int = N
 def neighbours_among(vectors: Vectors, labels: Ints, pairs: Ints, seed: int = 0) -> Neighbours:
     """The nearest others of each of the unit `vectors` [n, d] among the likely `pairs` [m, 2], each of them once."""
     images = len(vectors)
-    sample = np.sort(np.random.default_rng(seed).permutation(images)[:SAMPLE])
+    sample = np.sort(np.random.default_rng(seed).permutation(images)[:SMALL_SAMPLE])
     mean, deviation = _usual_of_each(vectors, labels, sample, np.union1d(sample, pairs.ravel()))
     scores = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), BLOCK):
@@ -161,12 +165,11 @@ def chance_threshold(found: Neighbours, tolerated: float = TOLERATED) -> float |
 
     None where no score is so rare: nothing stands out.
     """
-    from scipy import stats
-
     _, scores = _pairs(found)
     grid = BINS[found.centre + found.width < BINS]
     counts = len(scores) - np.searchsorted(np.sort(scores), grid)
-    expected = stats.norm.sf((grid - found.centre) / found.width) * found.possible
+    away = (grid - found.centre) / found.width / math.sqrt(2)
+    expected = np.array([math.erfc(value) / 2 for value in away]) * found.possible
     good = np.flatnonzero((counts > 0) & (expected <= tolerated * counts))
     return float(grid[good[0]]) if len(good) else None
 

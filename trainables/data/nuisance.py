@@ -1,5 +1,6 @@
 """What of a picture comes from how it was taken and stored, and not from what it shows."""
 
+import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from trainables.data.decode import Pixels, quiet_decoding, read_rgb
+from trainables.data.metadata import luminance_step, may_have_exif
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.scan import Progress
 
@@ -22,9 +24,6 @@ SIDE = 128
 """Pictures are shrunk to this short side before light and colours are taken."""
 
 MOST_CAMERAS = 12
-
-_EXIF = frozenset(("exif", "Raw profile type exif"))
-"""Where Pillow keeps EXIF; looking for it costs more than decoding a small picture."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,9 @@ def nuisance_in(path: Path, pixels: Pixels) -> Nuisance:
         small = np.asarray(cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     light, contrast = cv2.meanStdDev(cv2.transform(small.astype(np.float32), np.full((1, 3), 1 / 765)))
     border = _border(small)
-    red, green, blue = (np.median(border, axis=0) / 255).tolist()
+    ordered = np.sort(border, axis=0).astype(np.float32) / 255
+    middle = ordered[(len(border) - 1) // 2] + ordered[len(border) // 2]
+    red, green, blue = (middle / 2).tolist()
     step, camera = _header(path)
     return Nuisance(
         width=width,
@@ -168,15 +169,14 @@ def _header(path: Path) -> tuple[float, str]:
     """Mean luminance step of a JPEG, and the camera that EXIF names; 0 and nothing where they are missing."""
     step, camera = 0.0, ""
     try:
-        with Image.open(path) as image:
-            tables = getattr(image, "quantization", None)
-            if tables:
-                step = float(np.mean(tables[min(tables)]))
-            if image.format == "TIFF" or not _EXIF.isdisjoint(image.info):
+        raw = path.read_bytes()
+        step = luminance_step(raw)
+        # Pillow takes longer to look at the header than to decode a small picture
+        if may_have_exif(raw):
+            with Image.open(io.BytesIO(raw)) as image:
                 exif = image.getexif()
-                tags = (ExifTags.Base.Make, ExifTags.Base.Model)
-                words = [str(exif.get(tag, "")).strip("\0 ") for tag in tags]
-                camera = " ".join(word for word in words if word)
+            words = [str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
+            camera = " ".join(word for word in words if word)
     except (
         Exception
     ):  # Pillow's parsers let nearly every class out of a damaged header; pixels were read already
