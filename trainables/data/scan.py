@@ -23,6 +23,7 @@ from trainables.data.layout import EXPECTED, Found, lay_out
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.perceptual import hash_of
 from trainables.errors import DataProblem
+from trainables.words import some
 
 __all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
 
@@ -194,7 +195,7 @@ def _memo_of(folder: Path) -> Path:
 
 def _check_corrupt(folder: Path, total: int, corrupt: list[tuple[str, str]], limit: float) -> None:
     if len(corrupt) > limit * total:
-        first = "; ".join(reason for _, reason in corrupt[:3])
+        first = some((reason for _, reason in corrupt), between="; ")
         raise DataProblem(
             f"{folder}: {len(corrupt)} of {total} images can't be read, more than {limit:.0%};"
             f" mend or remove them. The first: {first}"

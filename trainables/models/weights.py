@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import WeightsUnavailable
+from trainables.words import some
 
 OWN_PREFIX = "backbone."
 """A state dict with such keys is that of a Classifier."""
@@ -111,8 +112,7 @@ def _check_keys(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], ori
 
 def _listed(what: str, keys: list[str]) -> Iterable[str]:
     if keys:
-        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-        yield f"{len(keys)} {what}: {', '.join(keys[:_SHOWN])}{more}"
+        yield f"{len(keys)} {what}: {some(keys, _SHOWN)}"
 
 
 def download(

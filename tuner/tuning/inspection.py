@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.data_advice import advise
 from tuner.tuning.findings import findings, given_split
@@ -231,8 +232,12 @@ def _sentences(inspection: Inspection) -> list[str]:
     lines.append(f"copies of another size, quality or light, by a perceptual hash: {near.count}")
     lines += [f"  {second} is like {first}" for first, second in near.examples]
     lines += _listed("corrupt", inspection.corrupt) + _listed("passed over", inspection.passed_over)
+    if inspection.images > MOST:
+        lines.append(
+            f"how pictures were taken was judged on {MOST:,} of the {inspection.images:,} images, chosen at random"
+        )
     if inspection.empty_classes:
-        lines.append(f"without an image, and left out: {', '.join(inspection.empty_classes)}")
+        lines.append(f"without an image, and left out: {some(inspection.empty_classes)}")
     lines.append(_leak_sentence(inspection))
     lines += [f"warning: {sentence}" for sentence in inspection.findings]
     if inspection.split_problem:
