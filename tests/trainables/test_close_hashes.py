@@ -10,7 +10,7 @@ from trainables.similar import find_neighbours, neighbours_among
 
 
 def hashes(count: int, copies: int, differing: float, seed: int = 0):
-    """Random hashes of bytes [n, BITS / 8]; each of the last `copies` is one of the first but for a share of its bits."""
+    """Hashes [n, BITS / 8] at random; the last `copies` are the first ones but for a share of their bits."""
     random = np.random.default_rng(seed)
     bits = random.integers(0, 2, (count, BITS), dtype=np.uint8)
     for number in range(copies):
