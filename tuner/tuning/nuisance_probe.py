@@ -89,7 +89,10 @@ def _columns(values: Floats) -> Floats:
 
 def _summed(columns: Floats, given: Ints, classes: int) -> _Fold:
     sums = np.zeros((classes, columns.shape[1]))
-    np.add.at(sums, given, columns)
+    if len(given):
+        order = np.argsort(given, kind="stable")
+        there, first = np.unique(given[order], return_index=True)
+        sums[there] = np.add.reduceat(columns[order], first)
     return _Fold(columns.T @ columns, sums, np.bincount(given, minlength=classes).astype(np.float64))
 
 

@@ -105,7 +105,7 @@ def _judged(
     from trainables.data.nuisance import columns
 
     kinds = columns(looks)
-    varied = {kind: values for kind, values in kinds.items() if len(np.unique(values, axis=0)) > 1}
+    varied = {kind: values for kind, values in kinds.items() if (values != values[0]).any()}
     whole, alone = out_of_fold_scores(varied, given, folds, len(classes))
     own, others = _groups_of_each(given, groups, len(classes))
     found = []
