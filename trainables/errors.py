@@ -17,6 +17,8 @@ import difflib
 import errno
 from collections.abc import Iterable
 
+from trainables.words import some
+
 __all__ = [
     "DISK_FULL",
     "NO_SPACE",
@@ -54,12 +56,12 @@ class UnknownName(UserMistake):
     """A name that nobody registered."""
 
     @classmethod
-    def of(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownName":
-        """The error for `name`, with the nearest known names."""
+    def of(cls, kind: str, name: str, known: Iterable[str], most: int | None = None) -> "UnknownName":
+        """The error for `name`, with the nearest known name and all of them; of any number the first `most`."""
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ";"
-        return cls(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")
+        return cls(f"unknown {kind} {name!r}{hint} known: {some(names, most or len(names))}")
 
 
 class InvalidValue(UserMistake):

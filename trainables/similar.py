@@ -8,15 +8,26 @@ where at most `TOLERATED` of the pairs found would be expected from a normal dis
 Real distributions have heavier tails than normal ones: more of the pairs are chance than that share.
 
 All products go in blocks of rows and keep `NEIGHBOURS` an image: memory grows with the images, not with their square.
+Where likely pairs are known beforehand (`trainables.close_hashes`), so does the time.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Neighbours", "chance_threshold", "find_neighbours", "join", "linked", "whitened"]
+__all__ = [
+    "Neighbours",
+    "chance_threshold",
+    "find_neighbours",
+    "join",
+    "linked",
+    "neighbours_among",
+    "whitened",
+]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -39,14 +50,27 @@ BLOCK_VALUES = 20_000_000
 SAMPLE = 2000
 """Images whose similarities to all others tell what is usual."""
 
+SMALL_SAMPLE = 1000
+"""The same where likely pairs are known, and all else is quick."""
+
 GRID = 0.05
 BINS = np.arange(-6.0, 20.0 + GRID, GRID)
 """Edges of the histogram of scores, in standard deviations."""
 
 
+class Vectors(Protocol):
+    """Unit vectors [n, d] that may be made when their rows are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Ints) -> Floats: ...
+
+
 @dataclass(frozen=True)
 class Neighbours:
     """The nearest others of each image: `index` [n, k] and `score` [n, k], in standard deviations, best first.
+
+    A place that is left free has the image itself for its neighbour, at minus infinity.
 
     `usual` counts the scores of same-label pairs by `BINS`, over a sample of images; `centre` and `width` are those of
     the normal distribution that fits their bulk, `possible` is the number of all same-label pairs.
@@ -109,8 +133,31 @@ def find_neighbours(vectors: Floats, labels: Ints, seed: int = 0, count: int = N
         index[rows] = np.take_along_axis(best, order, 1)
         score[rows] = np.take_along_axis(values, order, 1)
     usual, centre, width = _usual(vectors, labels, mean, deviation, sample)
-    sizes = np.bincount(labels).astype(np.int64)
-    return Neighbours(index, score, usual, centre, width, int((sizes * (sizes - 1) // 2).sum()))
+    return Neighbours(index, score, usual, centre, width, _possible(labels))
+
+
+def neighbours_among(vectors: Vectors, labels: Ints, pairs: Ints, seed: int = 0) -> Neighbours:
+    """The nearest others of each of the unit `vectors` [n, d] among the likely `pairs` [m, 2], each of them once."""
+    images = len(vectors)
+    sample = np.sort(np.random.default_rng(seed).permutation(images)[:SMALL_SAMPLE])
+    mean, deviation = _usual_of_each(vectors, labels, sample, np.union1d(sample, pairs.ravel()))
+    scores = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), BLOCK):
+        ones, others = pairs[start : start + BLOCK].T
+        similar = (vectors[ones] * vectors[others]).sum(1)
+        mine, theirs = ((similar - mean[rows]) / deviation[rows] for rows in (ones, others))
+        scores[start : start + BLOCK] = (mine + theirs) / 2
+    both, score = np.concatenate([pairs, pairs[:, ::-1]]), np.tile(scores, 2)
+    order = np.lexsort((-score, both[:, 0]))
+    image, other = both[order].T
+    rank = np.arange(len(image)) - np.searchsorted(image, image)
+    kept = rank < NEIGHBOURS
+    width = max(int(rank.max(initial=0)) + 1, 1)
+    index = np.repeat(np.arange(images)[:, None], min(width, NEIGHBOURS), 1)
+    best = np.full(index.shape, -np.inf, np.float32)
+    index[image[kept], rank[kept]] = other[kept]
+    best[image[kept], rank[kept]] = score[order][kept]
+    return Neighbours(index, best, *_usual(vectors, labels, mean, deviation, sample), _possible(labels))
 
 
 def chance_threshold(found: Neighbours, tolerated: float = TOLERATED) -> float | None:
@@ -118,12 +165,11 @@ def chance_threshold(found: Neighbours, tolerated: float = TOLERATED) -> float |
 
     None where no score is so rare: nothing stands out.
     """
-    from scipy import stats
-
     _, scores = _pairs(found)
     grid = BINS[found.centre + found.width < BINS]
     counts = len(scores) - np.searchsorted(np.sort(scores), grid)
-    expected = stats.norm.sf((grid - found.centre) / found.width) * found.possible
+    away = (grid - found.centre) / found.width / math.sqrt(2)
+    expected = np.array([math.erfc(value) / 2 for value in away]) * found.possible
     good = np.flatnonzero((counts > 0) & (expected <= tolerated * counts))
     return float(grid[good[0]]) if len(good) else None
 
@@ -186,33 +232,45 @@ def near(pairs: Ints, ours: Sequence[bool] | npt.NDArray[np.bool_], theirs: npt.
 
 def _pairs(found: Neighbours) -> tuple[Ints, Floats]:
     """Every pair [m, 2] of neighbours once, the lower image first, and its score [m]."""
-    count = found.index.shape[1]
-    ones = np.repeat(np.arange(len(found.index)), count)
-    pairs = np.sort(np.stack([ones, found.index.ravel()], 1), 1)
+    ones, places = np.nonzero(np.isfinite(found.score))
+    pairs = np.sort(np.stack([ones, found.index[ones, places]], 1), 1)
     _, first = np.unique(pairs[:, 0] * len(found.index) + pairs[:, 1], return_index=True)
-    return pairs[first], found.score.ravel()[first]
+    return pairs[first], found.score[ones, places][first]
 
 
-def _usual_of_each(vectors: Floats, labels: Ints, sample: Ints) -> tuple[Floats, Floats]:
-    """Mean and standard deviation [n] of an image's similarity to sampled images of its label, itself left out."""
+def _possible(labels: Ints) -> int:
+    sizes = np.bincount(labels).astype(np.int64)
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _usual_of_each(
+    vectors: Vectors, labels: Ints, sample: Ints, wanted: Ints | None = None
+) -> tuple[Floats, Floats]:
+    """Mean and standard deviation [n] of an image's similarity to sampled images of its label, itself left out.
+
+    With `wanted`, only those of these images; 0 and 1 for the others.
+    """
     mean, deviation = np.zeros(len(vectors), np.float32), np.ones(len(vectors), np.float32)
     whole = np.arange(len(vectors))
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
+    by_label = np.argsort(labels, kind="stable")
+    for own in np.split(by_label, np.flatnonzero(np.diff(labels[by_label])) + 1):
+        label = labels[own[0]]
         others = sample[labels[sample] == label]
         # Of a class with few images in the sample all are taken; where it has hardly any, other classes stand in.
         others = own[:SAMPLE] if len(others) < 50 else others
         others = sample if len(others) < 10 else others
-        for start in range(0, len(own), BLOCK):
-            rows = own[start : start + BLOCK]
-            similar = np.asarray(vectors[rows] @ vectors[others].T, dtype=np.float64)
+        mine = own if wanted is None else own[np.isin(own, wanted, assume_unique=True)]
+        theirs = vectors[others if len(mine) else others[:0]]
+        for start in range(0, len(mine), BLOCK):
+            rows = mine[start : start + BLOCK]
+            similar = np.asarray(vectors[rows] @ theirs.T, dtype=np.float64)
             similar[whole[rows][:, None] == others[None]] = np.nan
             mean[rows] = np.nanmean(similar, 1)
             deviation[rows] = np.maximum(np.nanstd(similar, 1), 1e-6)
     return mean, deviation
 
 
-def _scores(vectors: Floats, mean: Floats, deviation: Floats, rows: Ints, columns: Ints | slice) -> Floats:
+def _scores(vectors: Any, mean: Floats, deviation: Floats, rows: Ints, columns: Ints | slice) -> Floats:
     similar = vectors[rows] @ vectors[columns].T
     mine = (similar - mean[rows, None]) / deviation[rows, None]
     theirs = (similar - mean[None, columns]) / deviation[None, columns]
@@ -220,7 +278,7 @@ def _scores(vectors: Floats, mean: Floats, deviation: Floats, rows: Ints, column
 
 
 def _usual(
-    vectors: Floats, labels: Ints, mean: Floats, deviation: Floats, sample: Ints
+    vectors: Vectors, labels: Ints, mean: Floats, deviation: Floats, sample: Ints
 ) -> tuple[Ints, float, float]:
     """Histogram of the scores of same-label pairs of sampled images, and centre and width of their bulk."""
     parts = []

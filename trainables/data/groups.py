@@ -6,6 +6,7 @@ from pathlib import Path
 from trainables.data.scan import Scan
 from trainables.data.table import Paths, read_table
 from trainables.errors import DataProblem, InvalidValue
+from trainables.words import some
 
 __all__ = ["read_groups"]
 
@@ -27,10 +28,8 @@ def read_groups(scan: Scan, csv: Path | None, regex: str | None) -> dict[str, st
         return {}
     missing = [image.path for image in scan.images if image.path not in groups]
     if missing:
-        named = ", ".join(repr(path) for path in missing[:3])
-        more = ", ..." if len(missing) > 3 else ""
         raise DataProblem(
-            f"{source} gives no group to {len(missing)} of {len(scan.images)} images: {named}{more};"
+            f"{source} gives no group to {len(missing)} of {len(scan.images)} images: {some(map(repr, missing))};"
             f" every image needs one, paths are relative to {scan.folder}"
         )
     return {image.path: groups[image.path] for image in scan.images}

@@ -13,6 +13,7 @@ from trainables.data.layout import PARTS, Found, Layout, part_named
 from trainables.data.table import Paths, Table, read_table
 from trainables.data.walk import File, read_folder, require_folder
 from trainables.errors import DataProblem
+from trainables.words import some
 
 __all__ = ["LEAVE_OUT", "has_groups", "lay_out_table", "read_left_out"]
 
@@ -101,7 +102,7 @@ def _by_path(
     if bare := [path for path in unlabelled if path not in found]:
         raise DataProblem(
             f"labels file {labels} gives no label to {len(bare)} of {len(bare) + len(found)} images:"
-            f" {_some(bare)}; every image needs one, or its row removed"
+            f" {some(map(repr, bare))}; every image needs one, or its row removed"
         )
     return found
 
@@ -130,7 +131,7 @@ def _check_single(labels: Path, named: Mapping[str, str]) -> None:
 
 
 def _several(labels: Path, path: str, given: list[str]) -> DataProblem:
-    names = " and ".join(repr(name) for name in given)
+    names = some(map(repr, given), between=" and ")
     return DataProblem(
         f"labels file {labels} gives {path!r} several labels: {names}; tuner learns one class an image, so give it one,"
         " or make a class of each combination"
@@ -144,7 +145,7 @@ def _parts(labels: Path, written: Mapping[str, str]) -> dict[str, str]:
     empty = [path for path, word in written.items() if not word]
     if empty:
         raise DataProblem(
-            f"labels file {labels} gives a split to some images, but none to {len(empty)}: {_some(empty)};"
+            f"labels file {labels} gives a split to some images, but none to {len(empty)}: {some(map(repr, empty))};"
             " fill the column, or remove it"
         )
     parts = {}
@@ -167,7 +168,3 @@ def _file(folder: Path, path: str) -> File:
         return File(path, status.st_size, status.st_mtime_ns)
     except OSError:
         return File(path, 0, 0)
-
-
-def _some(paths: list[str]) -> str:
-    return ", ".join(repr(path) for path in paths[:3]) + (", ..." if len(paths) > 3 else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from trainables.data.decode import printable
 from trainables.data.walk import NO_CLASS, NOT_AN_IMAGE, Folder, folder_names, read_folder, require_folder
 from trainables.errors import DataProblem
+from trainables.words import NAMED, some
 
 __all__ = ["EXPECTED", "PARTS", "Found", "Layout", "lay_out", "part_named"]
 
@@ -198,9 +199,8 @@ def _require_names(folder: Path, paths: Sequence[str]) -> None:
 
 def _listed(names: Iterable[str]) -> str:
     shown = [f"'{printable(name)}'" for name in names]
-    more = f" and {len(shown) - 6} more" if len(shown) > 6 else ""
-    if len(shown) < 2 or more:
-        return ", ".join(shown[:6]) + more
+    if len(shown) < 2 or len(shown) > NAMED:
+        return some(shown)
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 

@@ -7,7 +7,7 @@ PNG     chunks: IHDR, PLTE, tRNS, IDAT and IEND make the picture, all others are
 import struct
 from collections.abc import Iterator
 
-__all__ = ["UPRIGHT", "orientation", "without_metadata"]
+__all__ = ["UPRIGHT", "luminance_step", "may_have_exif", "orientation", "without_metadata"]
 
 UPRIGHT = 1
 """The orientation of a picture that is stored as it is looked at; the others, 2 to 8, are turned or mirrored."""
@@ -17,6 +17,7 @@ _KINDS = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4)}
 _EXIF_MARK = b"Exif\0\0"
 _PNG_MARK = b"\x89PNG\r\n\x1a\n"
 _PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_QUANTISATION = 0xDB
 _JPEG_PICTURE = (0xE0, 0xEE)
 """JFIF and Adobe segments, which say how colours are stored."""
 
@@ -53,6 +54,28 @@ def without_metadata(raw: bytes) -> tuple[bytes, int] | None:
         return None
     turns = [turn for turn in map(orientation, exif) if turn is not None]
     return b"".join(kept), turns[0] if turns else UPRIGHT
+
+
+def luminance_step(raw: bytes) -> float:
+    """Mean quantisation step of a JPEG file's luminance; 0 for other files."""
+    tables: dict[int, float] = {}
+    for marker, part in _segments(raw)[0] if raw.startswith(b"\xff\xd8") else ():
+        place = 4
+        while marker == _QUANTISATION and place < len(part):
+            wide, table = part[place] >> 4, part[place] & 15
+            values = part[place + 1 : place + 1 + 64 * (1 + bool(wide))]
+            steps = struct.unpack(f">{len(values) // 2}H", values) if wide else values
+            if len(steps) == 64:
+                tables[table] = sum(steps) / 64
+            place += 1 + 64 * (1 + bool(wide))
+    return tables[min(tables)] if tables else 0.0
+
+
+def may_have_exif(raw: bytes) -> bool:
+    """Whether a file may say which camera it is from: a TIFF, or one with an EXIF block; quick."""
+    if raw.startswith(b"\xff\xd8"):
+        return any(marker == 0xE1 for marker, _ in _segments(raw)[0])
+    return raw[:4] in (b"II*\0", b"MM\0*") or any(word in raw for word in (b"eXIf", b"EXIF", b"exif"))
 
 
 def _needed(marker: int) -> bool:

@@ -1,6 +1,7 @@
 """What of a picture comes from how it was taken and stored, and not from what it shows."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from trainables.data.decode import quiet_decoding, read_rgb
+from trainables.data.decode import Pixels, quiet_decoding, read_rgb
+from trainables.data.metadata import luminance_step, may_have_exif
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.scan import Progress
 
-__all__ = ["KINDS", "Nuisance", "columns", "look_at", "nuisance_of"]
+__all__ = ["KINDS", "Nuisance", "Onlooker", "a_choice", "columns", "look_at", "nuisance_of"]
 
 FRAME = 0.06
 """Width of the border that is taken for background, as a share of the short side."""
@@ -48,11 +50,44 @@ class Nuisance:
 KINDS = {
     "size": ("width", "height", "aspect"),
     "brightness": ("light", "contrast"),
-    "background at the border": ("border_red", "border_green", "border_blue", "border_spread"),
+    "background at the border": (
+        "border_red",
+        "border_green",
+        "border_blue",
+        "border_spread",
+        "border_red_over_green",
+        "border_blue_over_green",
+    ),
     "JPEG quality": ("jpeg_step",),
     "camera": ("camera",),
 }
 """What is measured of each kind."""
+
+
+class Onlooker:
+    """Notes how at most `most` images of a scan were taken, while the scan has them decoded; a random choice of more.
+
+    `found` is what was noted, by path.
+    """
+
+    def __init__(self, most: int, seed: int = 0) -> None:
+        self._most = most
+        self._seed = seed
+        self.found: dict[str, Nuisance] = {}
+
+    def choose(self, paths: Sequence[str]) -> Collection[str]:
+        """Which of the images that a scan is going to decode shall be shown to `see`."""
+        return frozenset(paths[place] for place in a_choice(len(paths), self._most, self._seed))
+
+    def see(self, path: str, file: Path, pixels: Pixels) -> None:
+        """Note how the picture in `file` was taken; called in several threads."""
+        self.found[path] = nuisance_in(file, pixels)
+
+
+def a_choice(count: int, most: int, seed: int) -> list[int]:
+    """Places of at most `most` of `count` things, in order, chosen at random."""
+    chosen: list[int] = np.sort(np.random.default_rng(seed).permutation(count)[:most]).tolist()
+    return chosen
 
 
 def look_at(
@@ -70,33 +105,43 @@ def look_at(
 
 def nuisance_of(path: Path) -> Nuisance:
     """How the picture in `path` was taken; raises UnreadableImage."""
-    pixels = read_rgb(path)
+    return nuisance_in(path, read_rgb(path))
+
+
+def nuisance_in(path: Path, pixels: Pixels) -> Nuisance:
+    """How the picture `pixels`, uint8 [h, w, 3], that was read from `path` was taken."""
     height, width = pixels.shape[:2]
     scale = SIDE / min(height, width)
-    small = pixels
+    small: Pixels = pixels
     if scale < 1:
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = np.asarray(cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA))
-    values = small.astype(np.float32) / 255
-    grey = values.mean(2)
-    edge = max(1, round(FRAME * min(grey.shape)))
-    inner = np.ones(grey.shape, bool)
-    inner[edge:-edge, edge:-edge] = False
-    border = values[inner]
-    red, green, blue = np.median(border, axis=0).tolist()
+        small = np.asarray(cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    light, contrast = cv2.meanStdDev(cv2.transform(small.astype(np.float32), np.full((1, 3), 1 / 765)))
+    border = _border(small)
+    ordered = np.sort(border, axis=0).astype(np.float32) / 255
+    middle = ordered[(len(border) - 1) // 2] + ordered[len(border) // 2]
+    red, green, blue = (middle / 2).tolist()
     step, camera = _header(path)
     return Nuisance(
         width=width,
         height=height,
-        light=float(grey.mean()),
-        contrast=float(grey.std()),
+        light=float(light[0, 0]),
+        contrast=float(contrast[0, 0]),
         border_red=red,
         border_green=green,
         border_blue=blue,
-        border_spread=float(border.std(axis=0).mean()),
+        border_spread=float(cv2.meanStdDev(border[None])[1].mean() / 255),
         jpeg_step=step,
         camera=camera,
     )
+
+
+def _border(pixels: Pixels) -> Pixels:
+    """The values [n, 3] of the outer frame."""
+    edge = max(1, round(FRAME * min(pixels.shape[:2])))
+    middle = pixels[edge:-edge]
+    parts = (pixels[:edge], pixels[-edge:], middle[:, :edge], middle[:, -edge:])
+    return np.concatenate([part.reshape(-1, 3) for part in parts])
 
 
 def columns(found: Sequence[Nuisance]) -> dict[str, npt.NDArray[np.float64]]:
@@ -107,6 +152,9 @@ def columns(found: Sequence[Nuisance]) -> dict[str, npt.NDArray[np.float64]]:
         if field.name != "camera"
     }
     numbers["aspect"] = numbers["width"] / numbers["height"]
+    for colour in ("red", "blue"):
+        # the white balance, whatever the light
+        numbers[f"border_{colour}_over_green"] = numbers[f"border_{colour}"] - numbers["border_green"]
     cameras = [one.camera for one in found]
     names, counts = np.unique(cameras, return_counts=True)
     common = names[np.argsort(-counts, kind="stable")][:MOST_CAMERAS]
@@ -121,11 +169,12 @@ def _header(path: Path) -> tuple[float, str]:
     """Mean luminance step of a JPEG, and the camera that EXIF names; 0 and nothing where they are missing."""
     step, camera = 0.0, ""
     try:
-        with Image.open(path) as image:
-            tables = getattr(image, "quantization", None)
-            if tables:
-                step = float(np.mean(tables[min(tables)]))
-            exif = image.getexif()
+        raw = path.read_bytes()
+        step = luminance_step(raw)
+        # Pillow takes longer to look at the header than to decode a small picture
+        if may_have_exif(raw):
+            with Image.open(io.BytesIO(raw)) as image:
+                exif = image.getexif()
             words = [str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model)]
             camera = " ".join(word for word in words if word)
     except (

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from trainables.data import cache_home
 from trainables.data.decode import (
@@ -22,11 +23,23 @@ from trainables.data.layout import EXPECTED, Found, lay_out
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.perceptual import hash_of
 from trainables.errors import DataProblem
+from trainables.words import some
 
 __all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and of all images."""
+
+
+class Onlooker(Protocol):
+    """Sees pictures while a scan has them decoded, so that nobody decodes them again."""
+
+    def choose(self, paths: Sequence[str]) -> Collection[str]:
+        """Which of the images that the scan is going to decode it wants to see."""
+
+    def see(self, path: str, file: Path, pixels: Pixels) -> None:
+        """Called in several threads, with the upright picture uint8 [h, w, 3] of `path`, which was read from `file`."""
+
 
 MAX_CORRUPT = 0.05
 """Share of corrupt images from which a folder is refused."""
@@ -90,8 +103,9 @@ def scan(
     progress: Progress | None = None,
     memo: bool = True,
     max_corrupt: float = MAX_CORRUPT,
+    onlooker: Onlooker | None = None,
 ) -> Scan:
-    """What is in `folder`, every image decoded once.
+    """What is in `folder`, every image decoded once, before the eyes of `onlooker`.
 
     With `labels` a table says which files are images and of which class, else the folders do. Of the paths `without`
     those that are there are left out.
@@ -108,7 +122,7 @@ def scan(
     unwanted = frozenset(without)
     found = [file for file in layout.found if file.path not in unwanted]
     left_out = tuple(file.path for file in layout.found if file.path in unwanted)
-    looks = _look_at_all(folder, found, num_workers(workers), progress, memo)
+    looks = _look_at_all(folder, found, num_workers(workers), progress, memo, onlooker)
     images, corrupt = [], []
     for file, look in zip(found, looks, strict=True):
         if isinstance(look, str):
@@ -181,7 +195,7 @@ def _memo_of(folder: Path) -> Path:
 
 def _check_corrupt(folder: Path, total: int, corrupt: list[tuple[str, str]], limit: float) -> None:
     if len(corrupt) > limit * total:
-        first = "; ".join(reason for _, reason in corrupt[:3])
+        first = some((reason for _, reason in corrupt), between="; ")
         raise DataProblem(
             f"{folder}: {len(corrupt)} of {total} images can't be read, more than {limit:.0%};"
             f" mend or remove them. The first: {first}"
@@ -197,17 +211,24 @@ _Look = tuple[int, int, str, str]
 """Width, height, pixel hash and perceptual hash."""
 
 
-def _look(path: Path) -> _Look | str:
-    """What decoding says, or why it can't be done."""
+def _look(path: Path, see: Callable[[Pixels], None] | None = None) -> _Look | str:
+    """What decoding says, or why it can't be done; `see` is shown the picture."""
     try:
         pixels = read_rgb(path)
     except UnreadableImage as error:
         return str(error)
+    if see is not None:
+        see(pixels)
     return pixels.shape[1], pixels.shape[0], pixel_hash(pixels), hash_of(pixels)
 
 
 def _look_at_all(
-    folder: Path, found: Sequence[Found], workers: int, progress: Progress | None, memo: bool
+    folder: Path,
+    found: Sequence[Found],
+    workers: int,
+    progress: Progress | None,
+    memo: bool,
+    onlooker: Onlooker | None,
 ) -> list[_Look | str]:
     store = _memo_of(folder)
     known = _read_memo(store) if memo else {}
@@ -216,8 +237,16 @@ def _look_at_all(
         if (kept := known.get(f"{file.size}:{file.mtime_ns}:{file.path}")) is not None:
             looks[file.path] = kept
     rest = [file.path for file in found if file.path not in looks]
+    seen = frozenset() if onlooker is None else frozenset(onlooker.choose(rest))
+
+    def look_at(path: str) -> _Look | str:
+        file = folder / path
+        if onlooker is None or path not in seen:
+            return _look(file)
+        return _look(file, lambda pixels: onlooker.see(path, file, pixels))
+
     with quiet_decoding():
-        done = in_threads(lambda path: _look(folder / path), rest, workers)
+        done = in_threads(look_at, rest, workers)
         for count, (path, look) in enumerate(zip(rest, done, strict=True), start=len(looks) + 1):
             looks[path] = look
             if progress:

@@ -12,6 +12,7 @@ from trainables.data.allocate import Group, allocate
 from trainables.data.groups import read_groups
 from trainables.data.scan import ImageFile, Scan
 from trainables.errors import DataProblem, InvalidValue
+from trainables.words import some
 
 __all__ = [
     "PARTS",
@@ -173,7 +174,7 @@ def _check_enough(groups: Sequence[Group], parts: Sequence[str], grouped: bool) 
     if few:
         kind = f"{unit}s" if grouped else "different images"
         raise DataProblem(
-            f"{'; '.join(few)}: a class needs at least {len(parts)} {kind}, one each for {', '.join(parts)};"
+            f"{some(few, between='; ')}: a class needs at least {len(parts)} {kind}, one each for {', '.join(parts)};"
             " add photographs, or remove the class"
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from trainables.data.decode import printable
 from trainables.errors import DataProblem
+from trainables.words import some
 
 __all__ = ["Paths", "Table", "read_table"]
 
@@ -129,7 +130,7 @@ def _check_header(
     file: Path, kind: str, header: Sequence[str], needed: Sequence[str], optional: Sequence[str]
 ) -> None:
     if not set(needed) <= set(header):
-        has = ", ".join(name for name in header if name)
+        has = some((name for name in header if name), most=10)
         names = f"columns {' and '.join(needed)}" if len(needed) > 1 else f"column {needed[0]}"
         raise DataProblem(f"{kind} file {file} needs the {names}; it has {has}")
     for name in (*needed, *optional):

@@ -18,6 +18,7 @@ from trainables.errors import InvalidValue, UnknownName, UserMistake
 from trainables.models import candidates
 from trainables.models.candidates import TIMM_PREFIX
 from trainables.models.source import Source
+from trainables.words import some
 
 if TYPE_CHECKING:
     import torch
@@ -107,9 +108,8 @@ def check(name: str) -> None:
     except RuntimeError as error:
         network, _, tag = wanted.partition(".")
         tags = [name.partition(".")[2] for name in timm.list_models(network, include_tags=True)]
-        more = f" and {len(tags) - TAGS_SHOWN} more" if len(tags) > TAGS_SHOWN else ""
         raise UnknownName(
-            f"no weights {tag!r} of timm model {network!r}; it has {', '.join(tags[:TAGS_SHOWN])}{more}"
+            f"no weights {tag!r} of timm model {network!r}; it has {some(tags, TAGS_SHOWN)}"
         ) from error
     if settings is None:
         near = difflib.get_close_matches(wanted, timm.list_models(), n=3)

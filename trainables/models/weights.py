@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import WeightsUnavailable
+from trainables.words import some
 
 OWN_PREFIX = "backbone."
 """A state dict with such keys is that of a Classifier."""
@@ -135,8 +136,7 @@ def _check_finite(network: nn.Module, given: Mapping[str, Tensor], origin: str) 
 
 def _listed(what: str, keys: list[str]) -> Iterable[str]:
     if keys:
-        more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-        yield f"{len(keys)} {what}: {', '.join(keys[:_SHOWN])}{more}"
+        yield f"{len(keys)} {what}: {some(keys, _SHOWN)}"
 
 
 def download(

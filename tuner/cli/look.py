@@ -104,17 +104,18 @@ def inspect(
     if wanted:
         inspecting.check_out(out, wanted)
     groups = groups_file(config.labels, config.groups, config.group_regex)
-    scan = inspection.look(folder, config.labels, config.without)
     console = Console(stderr=True, highlight=False) if as_json else open_console()
+    reporter = Reporter(console)
+    scan, taken = inspection.look(folder, config.labels, config.without, config.seed, reporter)
     found = inspection.describe(
-        scan, groups, config.group_regex, parse_fractions(split), config.seed, Reporter(console)
+        scan, groups, config.group_regex, parse_fractions(split), config.seed, reporter, taken
     )
     document = documents.inspection(found)
     if not as_json:
         console.print(inspection.render(found))
     document |= {"similar": None, "suspects": None}
     if wanted:
-        known, reporter = read_groups(scan, groups, config.group_regex), Reporter(console)
+        known = read_groups(scan, groups, config.group_regex)
         if similar:
             document["similar"] = inspecting.similar(config, scan, known, out, reporter)
         if suspects:

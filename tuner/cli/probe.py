@@ -11,6 +11,7 @@ from rich.text import Text
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, data_options
 from tuner.cli.terminal import open_console
+from tuner.runs.words import some
 
 if TYPE_CHECKING:
     from tuner.tuning.probe import Probe
@@ -148,7 +149,7 @@ def render(found: "Probe") -> list[RenderableType]:
     ]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
     if without:
-        lines.append(Text(f"note: passed over, without weights: {', '.join(without)}", style="yellow"))
+        lines.append(Text(f"note: passed over, without weights: {some(without)}", style="yellow"))
     lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
     return [table, *lines]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.evaluation.page import figure, section, table
 from tuner.runs.directory import Run
 from tuner.runs.escaping import for_html
+from tuner.runs.words import some
 from tuner.tuning.probing import ms
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def backbones_section(runs: Sequence[Run], pictures: "Sequence[Picture]") -> lis
             reasons.setdefault(str(row["reason"]), []).append(str(row["model"]))
         for reason, over in reasons.items():
             parts.append(
-                f'<p class="note">{for_html(f"Passed over ({reason})")}: {for_html(", ".join(over))}.</p>'
+                f'<p class="note">{for_html(f"Passed over ({reason})")}: {for_html(some(over, most=10))}.</p>'
             )
     if not parts:
         return []

@@ -7,6 +7,7 @@ import numpy as np
 
 from tuner.evaluation.scores import why_no_interval
 from tuner.evaluation.table import amount
+from tuner.runs.words import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +19,6 @@ __all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "in_words", 
 
 BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better"
 """Verdicts on a finalist; all but the first compare it with the first on the test images."""
-
-NAMED = 3
-"""Finalists that a sentence names; the table has all."""
 
 
 def doubts(evidence: "Evidence") -> list[str]:
@@ -134,8 +132,7 @@ def _answers_alike(table: "pd.DataFrame") -> tuple[str, ...]:
             f"But it answers the same class, {chosen!r}, for every test image{more}: it tells no classes apart,"
             " and to be tied with it says nothing.",
         )
-    names = ", ".join(f"{row['label']} ({row['one_answer']!r})" for row in alike[:NAMED].to_dict("records"))
-    names += f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
+    names = some(f"{row['label']} ({row['one_answer']!r})" for row in alike.to_dict("records"))
     who = "1 finalist answers" if len(alike) == 1 else f"{len(alike)} finalists answer"
     return (f"{who} the same class for every test image, which tells no classes apart: {names}.",)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from trainables.data.decode import printable
 from trainables.errors import InvalidValue, UnknownName
+from tuner.runs.words import NAMED
 
 __all__ = ["decide", "expected_cost", "incurred", "read_costs"]
 
@@ -117,7 +118,7 @@ def _rows(path: Path) -> list[tuple[int, tuple[str, str, str]]]:
 
 def _number(name: str, classes: Sequence[str], where: str) -> int:
     if name not in classes:
-        raise UnknownName(f"{where}: {UnknownName.of('class', name, classes)}")
+        raise UnknownName(f"{where}: {UnknownName.of('class', name, classes, NAMED)}")
     return list(classes).index(name)
 
 

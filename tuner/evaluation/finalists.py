@@ -14,6 +14,7 @@ from trainables.errors import RunProblem
 from trainables.metrics import METRICS
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run, read_yaml, rows_of, trial_config
+from tuner.runs.words import some
 
 if TYPE_CHECKING:
     pass
@@ -72,7 +73,7 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
             f"{runs[0].path}: no finished trial with kept weights, so nothing can be compared;"
             f" let the search finish: tuner resume {runs[0].path}"
         )
-    notes = [f"left out for want of weights: {', '.join(lost)}"] if lost else []
+    notes = [f"left out for want of weights: {some(lost)}"] if lost else []
     return _labelled(kept), notes
 
 
@@ -172,10 +173,9 @@ def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
         run.write_yaml(SCORINGS, {"scorings": [*earlier, entry]})
     if not (earlier and new):
         return None
-    names = ", ".join(new[:3]) + (", ..." if len(new) > 3 else "")
     return (
         f"the test set of {run.path} is no longer fresh: {len(seen)} trials were scored on it from"
-        f" {earlier[0]['when']} on, and {len(new)} others now ({names}); scores"
+        f" {earlier[0]['when']} on, and {len(new)} others now ({some(new)}); scores"
         " of trials chosen after such a look flatter"
     )
 

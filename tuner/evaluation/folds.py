@@ -19,6 +19,7 @@ from tuner.evaluation.scores import score_intervals
 from tuner.evaluation.statistics import FloatArray
 from tuner.evaluation.table import ends, gap, main_rows
 from tuner.runs.escaping import for_html
+from tuner.runs.words import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def _left_out(own: Evidence, evidence: Evidence) -> list[str]:
     lost = [one.label for one in evidence.finalists if one.key not in own.logits]
     if not lost:
         return []
-    return [f"Left out, since a fold of {'it' if len(lost) == 1 else 'them'} diverged: {', '.join(lost)}."]
+    return [f"Left out, since a fold of {'it' if len(lost) == 1 else 'them'} diverged: {some(lost)}."]
 
 
 def _widths(table: "pd.DataFrame", on_test: "pd.DataFrame", count: int) -> str:

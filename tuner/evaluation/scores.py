@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tuner.evaluation.posterior import count_groups, draw_f1, draw_recalls, interval_of_draws
 from tuner.evaluation.ranking import auc_interval
 from tuner.evaluation.statistics import FloatArray, Interval, accuracy_interval, calibration_error
+from tuner.runs.words import some
 
 __all__ = [
     "ScoreIntervals",
@@ -69,7 +70,7 @@ class ScoreIntervals:
 def why_no_interval(alone: Sequence[str], unit: str = "group") -> str:
     """The sentence that stands where averages over classes have no interval; `alone` are the classes' names."""
     one = len(alone) == 1
-    who = f"class {alone[0]!r} has" if one else f"classes {', '.join(map(repr, alone))} have"
+    who = f"class {alone[0]!r} has" if one else f"classes {some(map(repr, alone))} have"
     return (
         f"{who} a single test {unit}, which does not show how {unit}s of {'its' if one else 'their'} class differ:"
         " balanced accuracy and macro-F1 are given without a 95 % interval"

@@ -11,6 +11,7 @@ from tuner.evaluation.page import document, section
 from tuner.evaluation.thumbnails import image_tag, thumbnails
 from tuner.runs.directory import write_atomically
 from tuner.runs.escaping import for_html
+from tuner.runs.words import some
 from tuner.tuning.similar import sentences
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _groups(
         parts.append(f"<p>The {len(shown)} largest of {len(members):,}; all are in groups.csv.</p>")
     for number, places in enumerate(shown, start=1):
         count = len(members[number - 1])
-        labels = ", ".join(dict.fromkeys(for_html(found.labels[place]) for place in members[number - 1]))
+        labels = some(dict.fromkeys(for_html(found.labels[place]) for place in members[number - 1]))
         more = f", {count - len(places)} of them not shown" if count > len(places) else ""
         parts.append(f"<h3>similar-{number:04d} <small>{count} images{more}: {labels}</small></h3>")
         cards = [

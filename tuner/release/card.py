@@ -10,6 +10,7 @@ from tuner.release.card_sure import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
 from tuner.release.strangers import strangers_section, strangers_sentence
 from tuner.runs.escaping import for_markdown, markdown_code
+from tuner.runs.words import some
 
 if TYPE_CHECKING:
     from tuner.release.job import RetrainPlan
@@ -93,7 +94,7 @@ def _what(plan: "RetrainPlan") -> str:
 
 
 def _use(plan: "RetrainPlan") -> str:
-    names = ", ".join(map(markdown_code, plan.images.classes))
+    names = some(map(markdown_code, plan.images.classes))
     return (
         f"Tells which of {names} a photograph shows, for photographs like those it was trained on. It always"
         " names one of these classes, also for a picture of something else. Not for decisions that nobody checks."

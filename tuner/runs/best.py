@@ -15,6 +15,7 @@ from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
 from tuner.runs.sections import Section, is_real
 from tuner.runs.weights_files import WeightsFiles
+from tuner.runs.words import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -286,7 +287,11 @@ def _classes(top: Section, data: Data) -> tuple[str, ...]:
         texts = isinstance(value, list) and all(isinstance(name, str) for name in value)
         return texts and value == list(data.images) and len(value) >= 2
 
-    return tuple(top.take("classes", good, f"{list(data.images)}, the classes of data.images in their order"))
+    return tuple(
+        top.take(
+            "classes", good, f"{some(map(repr, data.images))}, the classes of data.images in their order"
+        )
+    )
 
 
 def _split(section: Section) -> SplitSource:

@@ -10,6 +10,7 @@ from trainables.data.decode import printable
 from trainables.data.walk import require_folder
 from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
 from trainables.image_size import require_size
+from tuner.runs.words import NAMED, some
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig, SpaceSettings
 from tuner.tuning.findings import given_split, scan_and_tell
@@ -76,7 +77,7 @@ def _check_positive(config: SearchConfig, scan: "Scan") -> None:
     """Raise UnknownName if the positive class is none of the classes."""
     classes = [str(name) for name in scan.classes]
     if config.positive is not None and config.positive not in classes:
-        raise UnknownName.of("class", config.positive, classes)
+        raise UnknownName.of("class", config.positive, classes, NAMED)
 
 
 def build_run_cache(
@@ -212,7 +213,7 @@ def _settle_weights(
     if not sample:
         _require_weights(missing, alone=len(names) == 1)
     reporter.warn(
-        f"no pretrained weights for {', '.join(missing)} here and none can be downloaded: training starts from"
+        f"no pretrained weights for {some(missing)} here and none can be downloaded: training starts from"
         " random weights"
     )
     return "none"
@@ -238,7 +239,7 @@ def _require_weights(names: list[str], alone: bool) -> None:
     """Raise WeightsUnavailable if some of `names` have none; `alone`: the search has no other model than that."""
     if missing := without_weights(names):
         raise WeightsUnavailable(
-            f"pretrained weights of {', '.join(missing)} are neither cached nor downloadable;"
+            f"pretrained weights of {some(missing)} are neither cached nor downloadable;"
             f" {ways_out(RANDOM_WEIGHTS, '--weights FILE' if alone else ONE_FILE)}"
         )
 
@@ -262,7 +263,7 @@ def _check_file(path: Path, names: list[str]) -> str:
         raise InvalidValue(f"--weights {path} is neither auto, imagenet, none nor a file")
     if len(names) > 1:
         raise InvalidValue(
-            f"--weights {path} fits one model, but the space has {', '.join(names)}; choose with --models"
+            f"--weights {path} fits one model, but the space has {some(names)}; choose with --models"
         )
     models.create(names[0], 2, weights=str(path.resolve()))
     return str(path.resolve())

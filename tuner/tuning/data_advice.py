@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tuner.runs.words import some
 from tuner.tuning.inspected import Advice, Inspection
 from tuner.tuning.photographed import Photographed, kinds_in_words
 
@@ -28,17 +29,19 @@ def _taken(taken: Sequence[Photographed], grouped: bool) -> list[Advice]:
     otherwise = sorted((one for one in taken if one.otherwise), key=lambda one: -one.auc)
     if not otherwise:
         return []
-    told = "; ".join(
-        f"{one.label!r} {one.auc:.2f} ({kinds_in_words(one.telling) or 'all kinds together'})"
-        for one in otherwise[:5]
+    told = some(
+        (
+            f"{one.label!r} {one.auc:.2f} ({kinds_in_words(one.telling) or 'all kinds together'})"
+            for one in otherwise
+        ),
+        between="; ",
     )
-    more = f" and {len(otherwise) - 5} more classes" if len(otherwise) > 5 else ""
     doubt = "" if grouped else "; without groups, part of it may be objects that are seen again"
     return [
         Advice(
             "photograph all classes alike, cut the background away, or test on pictures that were taken otherwise",
             "how the pictures were taken tells the class, whatever they show; area under the curve of a probe that sees"
-            f" only size, brightness, border, JPEG quality and camera, 0.5 being chance: {told}{more}. A network can"
+            f" only size, brightness, border, JPEG quality and camera, 0.5 being chance: {told}. A network can"
             f" learn this in place of the object, and no score on such pictures would show it{doubt}",
             warning=True,
         )
@@ -80,7 +83,7 @@ def _few(found: Inspection) -> list[Advice]:
     few = [(row.label, row.groups) for row in found.classes if row.groups < FEW_GROUPS]
     if not few:
         return []
-    told = ", ".join(f"{label!r} has {count}" for label, count in few[:5])
+    told = some(f"{label!r} has {count}" for label, count in few)
     return [
         Advice(
             f"collect more {unit} of {'these classes' if len(few) > 1 else 'this class'}, or give test a larger share,"

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ _PARTS = ("train", "val", "test")
 
 def findings(scan: "Scan") -> list[str]:
     """What makes an answer wrong or less than it seems, one sentence each, the worst first."""
-    found = [_two_labels(scan), _in_no_class(scan), _unreadable(scan), _left_out(scan)]
-    found += [f"class folder {name!r} holds no image and is left out" for name in scan.empty_classes]
+    found = [_two_labels(scan), _in_no_class(scan), _unreadable(scan), _left_out(scan), _empty(scan)]
     return [sentence for sentence in found if sentence]
 
 
@@ -57,8 +57,7 @@ def scan_and_tell(
         reporter.warn(sentence)
     others = [path for path, reason in found.passed_over if not _is_image(path, reason)]
     if others:
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        reporter.line(f"passed over what is no image: {', '.join(others[:5])}{more}")
+        reporter.line(f"passed over what is no image: {some(others)}")
     return found
 
 
@@ -82,7 +81,7 @@ def _in_no_class(scan: "Scan") -> str | None:
         return None
     kind = "1 image is" if len(stray) == 1 else f"{len(stray):,} images are"
     where = "in no class folder" if scan.labels is None else "not named by the labels file"
-    return f"{kind} left out, {where} or behind a broken link: {_some(stray)}"
+    return f"{kind} left out, {where} or behind a broken link: {some(stray)}"
 
 
 def _unreadable(scan: "Scan") -> str | None:
@@ -90,7 +89,7 @@ def _unreadable(scan: "Scan") -> str | None:
         return None
     first = scan.corrupt[0][1].removeprefix(f"{scan.folder}/")
     kind = "1 image is" if len(scan.corrupt) == 1 else f"{len(scan.corrupt):,} images are"
-    paths = f" ({_some([path for path, _ in scan.corrupt])})" if len(scan.corrupt) > 1 else ""
+    paths = f" ({some(path for path, _ in scan.corrupt)})" if len(scan.corrupt) > 1 else ""
     return f"{kind} left out{paths}: {first}"
 
 
@@ -98,11 +97,16 @@ def _left_out(scan: "Scan") -> str | None:
     if not scan.left_out:
         return None
     kind = "1 image is" if len(scan.left_out) == 1 else f"{len(scan.left_out):,} images are"
-    return f"{kind} left out because a person marked them: {_some(list(scan.left_out))}"
+    return f"{kind} left out because a person marked them: {some(scan.left_out)}"
 
 
-def _some(paths: list[str]) -> str:
-    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
+def _empty(scan: "Scan") -> str | None:
+    if not scan.empty_classes:
+        return None
+    names = some(map(repr, scan.empty_classes))
+    if len(scan.empty_classes) == 1:
+        return f"class folder {names} holds no image and is left out"
+    return f"{len(scan.empty_classes):,} class folders hold no image and are left out: {names}"
 
 
 def _is_image(path: str, reason: str) -> bool:

@@ -10,13 +10,15 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.data_advice import advise
 from tuner.tuning.findings import findings, given_split
 from tuner.tuning.inspected import ClassRow, Duplicates, Inspection
-from tuner.tuning.photographed import photographed
+from tuner.tuning.photographed import MOST, photographed
 
 if TYPE_CHECKING:
+    from trainables.data.nuisance import Nuisance
     from trainables.data.scan import ImageFile, Scan
     from trainables.data.split import Fractions
 
@@ -42,17 +44,39 @@ def inspect(
     """
     from tuner.tuning.data import groups_file
 
-    found = look(folder, labels, without)
-    return describe(found, groups_file(labels, groups_csv, group_regex), group_regex, fractions, seed)
+    found, taken = look(folder, labels, without, seed)
+    csv = groups_file(labels, groups_csv, group_regex)
+    return describe(found, csv, group_regex, fractions, seed, taken=taken)
 
 
-def look(folder: Path, labels: Path | None = None, without: Path | None = None) -> "Scan":
-    """The images in `folder`, each decoded now; raises DataProblem if it has no classes."""
+def look(
+    folder: Path,
+    labels: Path | None = None,
+    without: Path | None = None,
+    seed: int = 0,
+    reporter: Reporter | None = None,
+) -> "tuple[Scan, dict[str, Nuisance]]":
+    """The images in `folder`, each decoded now and once, and how at most `MOST` of them were taken, by path.
+
+    Raises DataProblem if it has no classes.
+    """
     from trainables.data.labels import read_left_out
+    from trainables.data.nuisance import Onlooker
     from trainables.data.scan import scan
 
     left_out = () if without is None else read_left_out(without)
-    return scan(folder, labels=labels, without=left_out, memo=False, max_corrupt=1.0)
+    onlooker = Onlooker(MOST, seed)
+    with (reporter or Reporter()).progress("reading images") as progress:
+        found = scan(
+            folder,
+            labels=labels,
+            without=left_out,
+            memo=False,
+            max_corrupt=1.0,
+            progress=progress,
+            onlooker=onlooker,
+        )
+    return found, onlooker.found
 
 
 def describe(
@@ -62,8 +86,12 @@ def describe(
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     reporter: Reporter | None = None,
+    taken: "Mapping[str, Nuisance] | None" = None,
 ) -> Inspection:
-    """What is among the images of `found`; raises DataProblem for groups that do not fit them."""
+    """What is among the images of `found`; raises DataProblem for groups that do not fit them.
+
+    `taken` says of some images how they were taken, as `look` found it; without it they are read again.
+    """
     from trainables.data.split import make_split, merged_groups, random_split_leak, read_groups
     from trainables.errors import DataProblem
 
@@ -84,8 +112,8 @@ def describe(
         expected_leaks=test_images * random_split_leak(found, given, fractions),
         split_problem=problem,
     )
-    taken = photographed(found, names, seed, reporter)
-    return replace(summary, photographed=taken, advice=advise(summary, taken))
+    judged = photographed(found, names, seed, reporter, taken)
+    return replace(summary, photographed=judged, advice=advise(summary, judged))
 
 
 def render(inspection: Inspection) -> RenderableType:
@@ -204,8 +232,12 @@ def _sentences(inspection: Inspection) -> list[str]:
     lines.append(f"copies of another size, quality or light, by a perceptual hash: {near.count}")
     lines += [f"  {second} is like {first}" for first, second in near.examples]
     lines += _listed("corrupt", inspection.corrupt) + _listed("passed over", inspection.passed_over)
+    if inspection.images > MOST:
+        lines.append(
+            f"how pictures were taken was judged on {MOST:,} of the {inspection.images:,} images, chosen at random"
+        )
     if inspection.empty_classes:
-        lines.append(f"without an image, and left out: {', '.join(inspection.empty_classes)}")
+        lines.append(f"without an image, and left out: {some(inspection.empty_classes)}")
     lines.append(_leak_sentence(inspection))
     lines += [f"warning: {sentence}" for sentence in inspection.findings]
     if inspection.split_problem:

@@ -1,9 +1,9 @@
 """Whether a class was photographed otherwise than the others: a probe that sees how pictures were taken.
 
-Size, brightness, the background at the border, JPEG quality and camera (`trainables.data.nuisance`) go into a boosted
-forest; folds keep groups whole. Where that predicts the class, a network can learn it instead of the object, and its
-test score would not show it. Noyan 2022 (Uncovering bias in the PlantVillage dataset) tells its 38 classes with
-49 % accuracy from eight pixels of the background.
+Size, brightness, the background at the border, JPEG quality and camera (`trainables.data.nuisance`) go into a linear
+discriminant of binned numbers (`tuner.tuning.nuisance_probe`); folds keep groups whole. Where that predicts the class,
+a network can learn it instead of the object, and its test score would not show it. Noyan 2022 (Uncovering bias in the
+PlantVillage dataset) tells its 38 classes with 49 % accuracy from eight pixels of the background.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.group_statistics import grouped_folds
+from tuner.tuning.nuisance_probe import area, out_of_fold_scores
 
 if TYPE_CHECKING:
-    from trainables.data.scan import Scan
+    from trainables.data.nuisance import Nuisance
+    from trainables.data.scan import ImageFile, Scan
 
 __all__ = ["LARGE", "Photographed", "photographed"]
 
@@ -59,45 +61,63 @@ class Photographed:
 
 
 def photographed(
-    scan: "Scan", names: Mapping[str, str], seed: int = 0, reporter: Reporter | None = None
+    scan: "Scan",
+    names: Mapping[str, str],
+    seed: int = 0,
+    reporter: Reporter | None = None,
+    seen: "Mapping[str, Nuisance] | None" = None,
 ) -> tuple[Photographed, ...]:
     """Every class that could be judged; `names` is the group of every image of `scan` by path.
 
-    Of more than `MOST` images a random choice is looked at. Empty where a class has too few groups to be held out.
+    `seen` says of a random choice of images how they were taken, as `trainables.data.nuisance.Onlooker` notes it during
+    a scan; without it at most `MOST` images are opened again. Empty where a class has too few groups to be held out.
     """
-    from trainables.data.nuisance import columns, look_at
-
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(scan.images))[:MOST])
-    images = [scan.images[place] for place in chosen.tolist()]
-    given = np.array([scan.classes.index(image.label) for image in images], dtype=np.int64)
+    images = _chosen(scan, seed) if seen is None else [one for one in scan.images if one.path in seen]
+    codes = {label: code for code, label in enumerate(scan.classes)}
+    given = np.array([codes[image.label] for image in images], dtype=np.int64)
     groups = [names[image.path] for image in images]
     folds = grouped_folds(given, groups, seed)
     if not _can_be_judged(given, folds):
         return ()
-    with (reporter or Reporter()).progress("looking at how pictures were taken") as progress:
-        looks = look_at(scan.folder, [image.path for image in images], progress=progress)
+    looks = (
+        _looks(scan, images, reporter or Reporter()) if seen is None else [seen[one.path] for one in images]
+    )
+    return _judged(scan.classes, looks, given, groups, folds)
+
+
+def _chosen(scan: "Scan", seed: int) -> "list[ImageFile]":
+    from trainables.data.nuisance import a_choice
+
+    return [scan.images[place] for place in a_choice(len(scan.images), MOST, seed)]
+
+
+def _looks(scan: "Scan", images: "Sequence[ImageFile]", reporter: Reporter) -> "list[Nuisance]":
+    from trainables.data.nuisance import look_at
+
+    with reporter.progress("looking at how pictures were taken") as progress:
+        return look_at(scan.folder, [image.path for image in images], progress=progress)
+
+
+def _judged(
+    classes: Sequence[str], looks: "Sequence[Nuisance]", given: Ints, groups: Sequence[str], folds: Ints
+) -> tuple[Photographed, ...]:
+    """The areas of every class of which some images were held out."""
+    from trainables.data.nuisance import columns
+
     kinds = columns(looks)
-    whole = _out_of_fold(np.hstack(list(kinds.values())), given, folds, len(scan.classes), seed)
-    alone = {
-        kind: _out_of_fold(values, given, folds, len(scan.classes), seed)
-        for kind, values in kinds.items()
-        if len(np.unique(values, axis=0)) > 1
-    }
+    varied = {kind: values for kind, values in kinds.items() if (values != values[0]).any()}
+    whole, alone = out_of_fold_scores(varied, given, folds, len(classes))
+    own, others = _groups_of_each(given, groups, len(classes))
     found = []
-    for code, label in enumerate(scan.classes):
+    for code in np.unique(given[folds >= 0]).tolist():
         mine = given == code
-        if not (mine & (folds >= 0)).any():
-            continue
-        area = _auc(mine, whole[:, code])
-        own, others = (
-            len({group for group, ours in zip(groups, side, strict=True) if ours}) for side in (mine, ~mine)
-        )
+        auc = area(mine, whole[:, code])
         found.append(
             Photographed(
-                label,
-                area,
-                area - 1.96 * auc_error(area, own, others),
-                {kind: _auc(mine, alone[kind][:, code]) if kind in alone else 0.5 for kind in kinds},
+                classes[code],
+                auc,
+                auc - 1.96 * auc_error(auc, int(own[code]), int(others[code])),
+                {kind: area(mine, alone[kind][:, code]) if kind in alone else 0.5 for kind in kinds},
             )
         )
     return tuple(found)
@@ -120,27 +140,13 @@ def _can_be_judged(given: Ints, folds: Ints) -> bool:
     return len(held) > 1 and all(len(np.unique(given[folds != fold])) > 1 for fold in held)
 
 
-def _out_of_fold(values: Floats, given: Ints, folds: Ints, classes: int, seed: int) -> Floats:
-    """Scores [n, classes] of each image by a forest on the other folds; NaN where it is never held out."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    found = np.full((len(given), classes), np.nan)
-    for fold in np.unique(folds[folds >= 0]):
-        out = folds == fold
-        model = HistGradientBoostingClassifier(max_iter=60, class_weight="balanced", random_state=seed)
-        model.fit(values[~out], given[~out])
-        found[out] = 0.0
-        found[np.ix_(np.flatnonzero(out), model.classes_)] = model.predict_proba(values[out])
-    return found
-
-
-def _auc(mine: npt.NDArray[np.bool_], scores: Floats) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    judged = np.isfinite(scores)
-    if len(np.unique(mine[judged])) < 2:
-        return 0.5
-    return float(roc_auc_score(mine[judged], scores[judged]))
+def _groups_of_each(given: Ints, groups: Sequence[str], classes: int) -> tuple[Ints, Ints]:
+    """How many groups hold images of each class [classes], and how many hold images of others [classes]."""
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    held = np.unique(np.stack([codes, given], 1), axis=0)
+    pure = np.bincount(held[:, 0])[held[:, 0]] == 1
+    own = np.bincount(held[:, 1], minlength=classes)
+    return own, codes.max() + 1 - np.bincount(held[pure, 1], minlength=classes)
 
 
 def kinds_in_words(kinds: Sequence[tuple[str, float]]) -> str:

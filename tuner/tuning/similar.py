@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trainables.data.scan import Scan
-    from trainables.similar import Neighbours
+    from trainables.similar import Neighbours, Vectors
 
 __all__ = [
     "HASH",
@@ -29,8 +29,11 @@ __all__ = [
     "write_groups",
 ]
 
-MOST_COMPARED = 50_000
+MOST_COMPARED = 2_000_000
 """Images that are compared without being asked to, at most."""
+
+EACH_WITH_EACH = 1000
+"""Images of which each is compared with each without being asked to, at most."""
 
 HASH = "perceptual hash"
 """What stands for the backbone's name where none has weights."""
@@ -102,32 +105,13 @@ class Similar:
 
 def propose(scan: "Scan", features: ImageFeatures, seed: int = 0) -> Similar:
     """What `features` of the images of `scan` propose."""
-    from trainables.data.perceptual import ALIKE
-    from trainables.similar import chance_threshold, find_neighbours, join, linked, whitened
+    from trainables.similar import find_neighbours, whitened
 
     started = time.perf_counter()
-    labels = tuple(image.label for image in scan.images)
     # The bits of a hash are alike in weight already.
     hashed = features.source == HASH
     vectors = features.values if hashed else whitened(features.values)
-    neighbours = find_neighbours(
-        vectors, np.array([scan.classes.index(label) for label in labels], dtype=np.int64), seed
-    )
-    threshold = chance_threshold(neighbours)
-    pairs = linked(neighbours, threshold)
-    if hashed:
-        # What hashes that are merely closer than usual show is chance.
-        pairs = pairs[(vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1) >= ALIKE]
-    return Similar(
-        paths=tuple(image.path for image in scan.images),
-        labels=labels,
-        source=features.source,
-        neighbours=neighbours,
-        threshold=threshold,
-        pairs=pairs,
-        groups=join(len(labels), pairs),
-        seconds=features.seconds + time.perf_counter() - started,
-    )
+    return _proposed(scan, features, vectors, find_neighbours(vectors, _codes(scan), seed), started)
 
 
 def hashed_features(scan: "Scan") -> ImageFeatures:
@@ -137,14 +121,63 @@ def hashed_features(scan: "Scan") -> ImageFeatures:
     return ImageFeatures(hash_vectors([image.look for image in scan.images]), HASH, 0.0)
 
 
-def near_copies(scan: "Scan") -> Similar | None:
+def near_copies(scan: "Scan", seed: int = 0) -> Similar | None:
     """Copies of another size, quality or light, by the perceptual hash; quick, and blind to other angles.
 
-    None of more than `MOST_COMPARED` images: each is compared with each, which then takes minutes.
+    Of up to `EACH_WITH_EACH` images each is compared with each; of more those whose hashes nearly agree, in a time that
+    grows with the images. None of more than `MOST_COMPARED` images, whose neighbours would fill the memory.
     """
+    from trainables.close_hashes import HashVectors
+    from trainables.similar import neighbours_among
+
     if len(scan.images) > MOST_COMPARED:
         return None
-    return propose(scan, hashed_features(scan))
+    if len(scan.images) <= EACH_WITH_EACH:
+        return propose(scan, hashed_features(scan), seed)
+    started = time.perf_counter()
+    vectors = HashVectors([image.look for image in scan.images])
+    neighbours = neighbours_among(vectors, _codes(scan), vectors.pairs(seed), seed)
+    return _proposed(
+        scan, ImageFeatures(np.empty((0, 0), np.float32), HASH, 0.0), vectors, neighbours, started
+    )
+
+
+def _codes(scan: "Scan") -> npt.NDArray[np.int64]:
+    """The class number of every image [n]."""
+    codes = {label: code for code, label in enumerate(scan.classes)}
+    return np.array([codes[image.label] for image in scan.images], dtype=np.int64)
+
+
+def _proposed(
+    scan: "Scan", features: ImageFeatures, vectors: "Vectors", neighbours: "Neighbours", started: float
+) -> Similar:
+    from trainables.data.perceptual import ALIKE
+    from trainables.similar import chance_threshold, join, linked
+
+    threshold = chance_threshold(neighbours)
+    pairs = linked(neighbours, threshold)
+    if features.source == HASH:
+        # What hashes that are merely closer than usual show is chance.
+        pairs = pairs[_alike(vectors, pairs) >= ALIKE]
+    return Similar(
+        paths=tuple(image.path for image in scan.images),
+        labels=tuple(image.label for image in scan.images),
+        source=features.source,
+        neighbours=neighbours,
+        threshold=threshold,
+        pairs=pairs,
+        groups=join(len(scan.images), pairs),
+        seconds=features.seconds + time.perf_counter() - started,
+    )
+
+
+def _alike(vectors: "Vectors", pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The product of the two vectors of each pair."""
+    found = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), 1024):
+        ones, others = pairs[start : start + 1024].T
+        found[start : start + 1024] = (vectors[ones] * vectors[others]).sum(1)
+    return found
 
 
 def write_groups(found: Similar, path: Path) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.nuisance import columns, look_at, nuisance_of
+from trainables.data.nuisance import Onlooker, columns, look_at, nuisance_of
+from trainables.data.scan import scan
 
 
 def framed(path, border=(200, 40, 90), size=(100, 80), **save):
@@ -47,7 +48,7 @@ def test_every_kind_has_columns_and_rare_cameras_none(tmp_path):
     assert {kind: values.shape for kind, values in found.items()} == {
         "size": (20, 3),
         "brightness": (20, 2),
-        "background at the border": (20, 4),
+        "background at the border": (20, 6),
         "JPEG quality": (20, 1),
         "camera": (20, 12),
     }
@@ -57,3 +58,33 @@ def test_every_kind_has_columns_and_rare_cameras_none(tmp_path):
 def test_a_picture_of_one_pixel_is_no_error(tmp_path):
     Image.new("RGB", (1, 1), (10, 20, 30)).save(tmp_path / "dot.png")
     assert nuisance_of(tmp_path / "dot.png").border_blue == pytest.approx(30 / 255, abs=0.01)
+
+
+def test_an_onlooker_notes_of_a_scan_what_looking_again_would_find(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(4):
+            framed(tmp_path / label / f"{number}.jpg", border=(20 * number, 9, 200))
+    (tmp_path / "a" / "torn.jpg").write_bytes(b"\xff\xd8")
+    onlooker = Onlooker(6)
+    found = scan(tmp_path, memo=False, max_corrupt=1.0, onlooker=onlooker)
+    assert 5 <= len(onlooker.found) <= 6
+    assert set(onlooker.found) <= {image.path for image in found.images}
+    for path, noted in onlooker.found.items():
+        assert noted == nuisance_of(tmp_path / path)
+
+
+@pytest.mark.parametrize("quality", [30, 75, 96])
+def test_the_quantisation_is_what_pillow_reads(tmp_path, quality):
+    path = framed(tmp_path / "a.jpg", quality=quality)
+    with Image.open(path) as image:
+        tables = image.quantization
+    assert nuisance_of(path).jpeg_step == pytest.approx(np.mean(tables[min(tables)]))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_the_camera_is_read_whatever_the_format(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[272] = "X100"
+    assert nuisance_of(framed(tmp_path / f"a.{suffix}", exif=exif)).camera == "X100"
+    assert nuisance_of(framed(tmp_path / f"b.{suffix}")).camera == ""

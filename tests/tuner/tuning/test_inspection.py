@@ -77,3 +77,21 @@ def test_nothing_is_written(folder: Path) -> None:
 def test_a_folder_without_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataProblem, match="expected one sub-folder a class"):
         inspect(tmp_path, None, None)
+
+
+def test_each_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainables.data import decode
+
+    read: list[Path] = []
+    real = decode._decoded
+    monkeypatch.setattr(decode, "_decoded", lambda path: read.append(path) or real(path))  # type: ignore[func-returns-value]
+    assert inspect(folder, None, None).photographed
+    assert len(read) == len(set(read)) == 12
+
+
+def test_of_many_images_a_random_choice_is_judged_by_how_it_was_taken_and_that_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "chosen at random" not in text(inspect(folder, None, None))
+    monkeypatch.setattr("tuner.tuning.inspection.MOST", 10)
+    assert "judged on 10 of the 12 images, chosen at random" in text(inspect(folder, None, None))

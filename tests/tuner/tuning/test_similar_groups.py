@@ -184,3 +184,12 @@ def test_a_page_of_nothing_says_so(tmp_path, monkeypatch):
     command = ["inspect", str(tmp_path / "pictures"), "--similar", "--weights", "none", "--out", str(out)]
     assert CliRunner().invoke(commands, command, catch_exceptions=False).exit_code == 0
     assert "every image stands alone" in (out / "similar.html").read_text(encoding="utf-8")
+
+
+def test_copies_among_many_images_are_found_without_comparing_each_with_each(scenes, monkeypatch):
+    folder, truth = scenes
+    monkeypatch.setattr(similar, "EACH_WITH_EACH", 10)
+    monkeypatch.setattr("trainables.similar.find_neighbours", lambda *_: pytest.fail("each with each"))
+    precision, recall = agreement(near_copies(scan(folder)), truth)
+    assert precision > 0.95
+    assert recall > 0.9
