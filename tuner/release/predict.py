@@ -146,7 +146,7 @@ def predictions(
 
 def _look(path: Path, spec: ModelSpec) -> Pixels | str:
     try:
-        return picture(read_rgb(path), spec.image_size, spec.short_side)
+        return picture(read_rgb(path, spec.scale), spec.image_size, spec.short_side)
     except UnreadableImage as error:
         return str(error).removeprefix(f"{printable(path)} ")
 

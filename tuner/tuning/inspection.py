@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.data_advice import advise
-from tuner.tuning.findings import findings, given_split
+from tuner.tuning.findings import findings, given_split, scale_sentences
 from tuner.tuning.inspected import ClassRow, Duplicates, Inspection
 from tuner.tuning.photographed import photographed
 
@@ -123,6 +123,9 @@ def _summary(
         grouped=grouped,
         given_split=given_split(found, fractions),
         findings=tuple(findings(found)),
+        scale=found.scale,
+        scale_in_words=tuple(scale_sentences(found)),
+        several_frames=sum(image.several for image in found.images),
         smallest=sizes[0],
         median=sizes[(total - 1) // 2],
         largest=sizes[-1],
@@ -193,6 +196,7 @@ def _sentences(inspection: Inspection) -> list[str]:
     )
     if inspection.given_split:
         lines.append(inspection.given_split)
+    lines += inspection.scale_in_words
     for where, found in (
         ("a class", inspection.duplicates_within),
         ("classes", inspection.duplicates_across),

@@ -75,7 +75,7 @@ def photographed(
     if not _can_be_judged(given, folds):
         return ()
     with (reporter or Reporter()).progress("looking at how pictures were taken") as progress:
-        looks = look_at(scan.folder, [image.path for image in images], progress=progress)
+        looks = look_at(scan.folder, [image.path for image in images], progress=progress, scale=scan.scale)
     kinds = columns(looks)
     whole = _out_of_fold(np.hstack(list(kinds.values())), given, folds, len(scan.classes), seed)
     alone = {
