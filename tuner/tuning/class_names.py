@@ -34,7 +34,7 @@ def _written_twice(classes: Sequence[str], counts: Mapping[str, int]) -> list[st
     if not twice:
         return []
     told = "; ".join(
-        " and ".join(f"{name!r} ({counts[name]:,} images)" for name in names[:SHOWN])
+        " and ".join(f"{name!r} ({_images(counts[name])})" for name in names[:SHOWN])
         + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         for names in twice[:SHOWN]
     )
@@ -44,7 +44,7 @@ def _written_twice(classes: Sequence[str], counts: Mapping[str, int]) -> list[st
 
 def _missing(classes: Sequence[str], counts: Mapping[str, int]) -> list[str]:
     return [
-        f"class {name!r} ({counts[name]:,} images) is how programs write a missing label; if it means that, give these"
+        f"class {name!r} ({_images(counts[name])}) is how programs write a missing label; if it means that, give these"
         " images a label or leave them out"
         for name in classes
         if name.strip().lower() in MISSING
@@ -68,9 +68,13 @@ def _together(classes: Sequence[str]) -> list[str]:
     ]
 
 
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
 def _plain(name: str) -> str:
     """`name` without what spelling varies: case, accents' encoding, spaces and dashes, zeros around a number."""
     text = unicodedata.normalize("NFKC", name).casefold().strip()
     if re.fullmatch(r"[-+]?[0-9]+([.,][0-9]*)?", text):
         return repr(float(text.replace(",", ".")))
-    return re.sub(r"[\W_]+", "", text) or text
+    return re.sub(r"[\s_-]+", "", text) or text

@@ -249,7 +249,7 @@ def test_a_scale_is_written_and_read() -> None:
     "wrong", [[0, 1], {"int8": [0, 1]}, {"int16": [1]}, {"int16": [2, 1]}, {"int16": "no"}]
 )
 def test_what_is_no_scale_is_refused(wrong: object) -> None:
-    with pytest.raises(ValueError, match="levels|scale|black"):
+    with pytest.raises(ValueError, match=r"levels|scale|black"):
         scale_from(wrong)
 
 
