@@ -155,8 +155,8 @@ def predictions(
     if unscaled:
         kinds = " and ".join(sorted({KINDS[kind] for kind in unscaled}))
         reporter.warn(
-            f"{len(unscaled):,} of {len(images):,} images are {kinds} pictures, and the model was trained on none, so it"
-            " has no scale for them: 16 and 32 bits are read from 0 to 65535, floats each by its own highest value"
+            f"{len(unscaled):,} of {len(images):,} images are {kinds} pictures, and the model was trained on none, so"
+            " it has no scale for them: 16 and 32 bits are read from 0 to 65535, floats each by its own highest value"
         )
 
 

@@ -119,7 +119,9 @@ def test_a_table_that_finds_no_file_is_named_with_its_first_path_and_what_that_m
         with pytest.raises(DataProblem) as caught:
             scan(folder, labels=file, max_corrupt=limit)
         said = str(caught.value)
-        assert said.startswith(str(file) if limit < 1 else f"labels file {file} names no image that can be read")
+        assert said.startswith(
+            str(file) if limit < 1 else f"labels file {file} names no image that can be read"
+        )
         assert "24 images that it names, 24" in said or "24 of 24 images can't be read" in said
         assert f"{folder}/{first} can't be read: No such file or directory" in said
         assert said.endswith("; did you mean 'deep/cat-00.png'?")

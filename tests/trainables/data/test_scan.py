@@ -209,7 +209,9 @@ def test_a_file_whose_time_lies_ahead_is_looked_at_again(
 
 
 @pytest.mark.usefixtures("old_pictures")
-def test_what_is_remembered_of_deep_pictures_and_of_several_frames_is_what_was_seen(two_classes: Path) -> None:
+def test_what_is_remembered_of_deep_pictures_and_of_several_frames_is_what_was_seen(
+    two_classes: Path,
+) -> None:
     Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(two_classes / "cat" / "deep.png")
     pages = [Image.new("RGB", (4, 4), (number, 0, 0)) for number in range(3)]
     pages[0].save(two_classes / "cat" / "pages.tif", save_all=True, append_images=pages[1:])

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from pictures import write_pictures
+from PIL import Image
 from rich.console import Console
 
 from trainables.config import TrialConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import write_pictures
+from PIL import Image
 from rich.console import Console
 
 from tuner.evaluation.conclusion import doubts
