@@ -19,7 +19,7 @@ from trainables.data.deep import Extent
 from trainables.data.perceptual import hash_of
 from trainables.data.walk import Stamp
 
-__all__ = ["Look", "known_looks", "look_at_file", "remember"]
+__all__ = ["Look", "key", "known_looks", "look_at_file", "look_known", "remember"]
 
 _VERSION = 3
 
@@ -68,6 +68,14 @@ def known_looks(folder: Path) -> dict[str, Look]:
 def key(path: str, stamp: Stamp) -> str:
     """The name of a file as it is now."""
     return f"{stamp.size}:{stamp.mtime_ns}:{stamp.ctime_ns}:{stamp.inode}:{path}"
+
+
+def look_known(known: Mapping[str, Look], folder: Path, path: str) -> Look | None:
+    """The look at a file below `folder` that is `known` and still holds; None if there is none."""
+    try:
+        return known.get(key(path, Stamp.of((folder / path).stat())))
+    except OSError:
+        return None
 
 
 def remember(

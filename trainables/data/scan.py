@@ -12,9 +12,9 @@ from trainables.data.decode import UnreadableImage, pixel_hash, quiet_decoding, 
 from trainables.data.deep import Levels, Scale, hash_with, plain_hash, settle
 from trainables.data.labels import NOT_LISTED, alike, lay_out_table
 from trainables.data.layout import EXPECTED, Found, Layout, lay_out
-from trainables.data.memo import Look, key, known_looks, look_at_file, remember
+from trainables.data.memo import Look, key, known_looks, look_at_file, look_known, remember
 from trainables.data.parallel import in_threads, num_workers
-from trainables.data.walk import Stamp
+from trainables.data.table import Paths
 from trainables.errors import DataProblem
 
 __all__ = ["ImageFile", "Progress", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "scan"]
@@ -106,7 +106,8 @@ def scan(
     if labels is not None:
         labels = labels.expanduser().absolute()
     layout = lay_out(folder) if labels is None else lay_out_table(folder, labels)
-    unwanted = frozenset(without)
+    written = Paths({file.path for file in layout.found})
+    unwanted = {written.meant(path) for path in without}
     found = [file for file in layout.found if file.path not in unwanted]
     left_out = tuple(file.path for file in layout.found if file.path in unwanted)
     looks = _look_at_all(folder, found, num_workers(workers), progress, began_ns if memo else None)
@@ -192,11 +193,7 @@ def changed_images(folder: Path, hashes: Mapping[str, str]) -> list[str]:
     known = known_looks(folder)
 
     def pixels_now(path: str) -> str | None:
-        try:
-            stamp = Stamp.of((folder / path).stat())
-        except OSError:
-            return None
-        look = known.get(key(path, stamp)) or look_at_file(folder / path)
+        look = look_known(known, folder, path) or look_at_file(folder / path)
         return None if isinstance(look, str) else look.pixels
 
     with quiet_decoding():

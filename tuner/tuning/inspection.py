@@ -47,12 +47,21 @@ def inspect(
 
 
 def look(folder: Path, labels: Path | None = None, without: Path | None = None) -> "Scan":
-    """The images in `folder`, each decoded now; raises DataProblem if it has no classes."""
+    """The images in `folder`, each decoded now.
+
+    Raises DataProblem if it has no classes, or if `without` marks an image that is not there.
+    """
     from trainables.data.labels import read_left_out
     from trainables.data.scan import scan
+    from trainables.data.table import Paths
+    from tuner.tuning.data import require_there
 
-    left_out = () if without is None else read_left_out(without)
-    return scan(folder, labels=labels, without=left_out, memo=False, max_corrupt=1.0)
+    marked = () if without is None else read_left_out(without)
+    found = scan(folder, labels=labels, without=marked, memo=False, max_corrupt=1.0)
+    if without is not None:
+        paths = Paths(found.left_out)
+        require_there(without, {paths.meant(path) for path in marked}, found.left_out, folder)
+    return found
 
 
 def describe(
