@@ -5,7 +5,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainables.data.decode import UnreadableImage, pixel_hash, quiet_decoding, read_rgb
@@ -115,27 +115,35 @@ def scan(
     hint = _hint(layout, corrupt, labels)
     _check_corrupt(labels or folder, len(found), corrupt, max_corrupt, hint)
     readable = [(file, look) for file, look in zip(found, looks, strict=True) if isinstance(look, Look)]
-    extents = [look.extent for _, look in readable if look.extent is not None]
-    own = settle(extents)
-    used = {kind: (scale or {}).get(kind, levels) for kind, levels in own.items()}
-    images = [_image(file, look, used) for file, look in readable]
-    counts = Counter(image.label for image in images)
+    counts = Counter(file.label for file, _ in readable)
     classes = tuple(sorted(counts, key=_natural))
     _require_two(classes, folder, labels, len(found), corrupt, hint)
     empty = tuple(sorted((label for label in layout.labels if label not in counts), key=_natural))
-    return Scan(
+    whole = Scan(
         folder,
         classes,
-        tuple(images),
+        (),
         layout.passed_over,
         tuple(corrupt),
         empty if labels is None else (),
         layout.parts,
         labels,
         left_out,
-        used,
-        own,
-        dict(Counter(extent.kind for extent in extents)),
+    )
+    return _with_images(whole, readable, scale or {})
+
+
+def _with_images(scan: Scan, readable: Sequence[tuple[Found, Look]], given: Scale) -> Scan:
+    """`scan` with its `readable` images, deep ones at the scale `given` or, for kinds that it lacks, at their own."""
+    extents = [look.extent for _, look in readable if look.extent is not None]
+    own = settle(extents)
+    used = {kind: given.get(kind, levels) for kind, levels in own.items()}
+    return replace(
+        scan,
+        images=tuple(_image(file, look, used) for file, look in readable),
+        scale=used,
+        own_scale=own,
+        deep=dict(Counter(extent.kind for extent in extents)),
     )
 
 
