@@ -13,7 +13,7 @@ import os
 import struct
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,7 +22,9 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from trainables.data import cache_home
-from trainables.data.decode import Pixels, quiet_decoding, read_rgb
+from trainables.data.decode import Pixels, printable, quiet_decoding, read_picture, read_rgb
+from trainables.data.deep import is_hash, plain_hash, scale_in
+from trainables.data.memo import Look, known_looks, look_known
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.preprocessing import cache_side, fit
 from trainables.data.scan import Progress
@@ -107,9 +109,9 @@ def build_cache(
 ) -> Path:
     """The cache file of `paths` (relative to `folder`, with their pixel hashes), built unless it is there.
 
-    The name follows from paths, pixels and size, so a changed image means another file. A second builder
-    waits for the first. Memory stays at a few images a worker. Raises DataProblem when an image can't
-    be read or the file can't be written.
+    The name follows from paths, pixels and size, so a changed image means another file. The hashes say at which levels
+    pictures of more than eight bits are read. A second builder waits for the first. Memory stays at a few images a
+    worker. Raises DataProblem when an image can't be read or is not the one of its hash, or the file can't be written.
     """
     place = (cache_dir or cache_home()) / "images"
     path = place / f"{_key(paths, hashes, image_size)}-{cache_side(image_size)}px.images"
@@ -117,7 +119,8 @@ def build_cache(
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not _is_sound(path):
-                _build(path, folder, paths, cache_side(image_size), num_workers(workers), progress)
+                wanted = list(zip(paths, hashes, strict=True))
+                _build(path, folder, wanted, cache_side(image_size), num_workers(workers), progress)
     except OSError as error:
         raise DataProblem(
             f"the image cache {path} can't be written: {error.strerror or error};"
@@ -134,27 +137,55 @@ def _key(paths: Sequence[str], hashes: Sequence[str], image_size: int) -> str:
 
 
 def _build(
-    path: Path, folder: Path, paths: Sequence[str], side: int, workers: int, progress: Progress | None
+    path: Path,
+    folder: Path,
+    wanted: Sequence[tuple[str, str]],
+    side: int,
+    workers: int,
+    progress: Progress | None,
 ) -> None:
+    """Write the images of `wanted`, pairs of path and hash."""
     for stale in path.parent.glob(f".{path.name}.*.tmp"):
         stale.unlink()  # of a builder that was killed: the lock is ours
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    known = known_looks(folder.expanduser().absolute())
     try:
         with temporary.open("wb") as file, quiet_decoding():
             file.write(bytes(_HEADER_SIZE))
             shapes, sums = [], []
-            for pixels in in_threads(lambda name: fit(read_rgb(folder / name), side), paths, workers):
+            for pixels in in_threads(lambda one: fit(_of_hash(folder, *one, known), side), wanted, workers):
                 file.write(pixels.data)
                 shapes.append(pixels.shape[:2])
                 sums.append(zlib.crc32(pixels.data))
                 if progress:
-                    progress(len(shapes), len(paths))
-            _write_index(file, np.array(shapes, dtype="<i8"), np.array(sums, dtype="<u4"), paths)
+                    progress(len(shapes), len(wanted))
+            names = [name for name, _ in wanted]
+            _write_index(file, np.array(shapes, dtype="<i8"), np.array(sums, dtype="<u4"), names)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _of_hash(folder: Path, name: str, expected: str, known: Mapping[str, Look]) -> Pixels:
+    """The picture in a file at the levels that its hash says.
+
+    Raises DataProblem if it is another picture than that of the hash. Files that are as the last scan saw them are not
+    hashed again, and what is no hash of a scan is not compared.
+    """
+    seen = look_known(known, folder, name)
+    picture = read_picture(folder / name)
+    now = picture.hash if seen is None else seen.pixels
+    if is_hash(expected) and now != plain_hash(expected):
+        raise DataProblem(
+            f"{printable(folder / name)} is not the picture that it was when the images were read; restore it, or start"
+            " anew"
+        )
+    if picture.kind is None:
+        return picture.samples
+    levels = scale_in(expected).get(picture.kind)
+    return read_rgb(folder / name) if levels is None else picture.rgb(levels)
 
 
 # ---- the file

@@ -5,17 +5,17 @@ read by `groups.read_groups`. Rows of a file that is not there count as images t
 """
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
-from trainables.data.decode import printable
+from trainables.data.decode import SUFFIXES, printable
 from trainables.data.layout import PARTS, Found, Layout, part_named
 from trainables.data.table import Paths, Table, read_table
-from trainables.data.walk import File, read_folder, require_folder
+from trainables.data.walk import File, Stamp, read_folder, require_folder
 from trainables.errors import DataProblem
 from trainables.words import some
 
-__all__ = ["LEAVE_OUT", "has_groups", "lay_out_table", "read_left_out"]
+__all__ = ["LEAVE_OUT", "NOT_LISTED", "alike", "fits", "has_groups", "lay_out_table", "read_left_out"]
 
 NOT_LISTED = "not in the labels file"
 LEAVE_OUT = "leave_out"
@@ -42,7 +42,7 @@ def lay_out_table(folder: Path, labels: Path) -> Layout:
     found = []
     for path, row in named.items():
         file = there.get(path) or _file(folder, path)
-        found.append(Found(path, row["label"], parts.get(path), file.size, file.mtime_ns))
+        found.append(Found(path, row["label"], parts.get(path), file.stamp))
     passed_over = [pair for place in root.everything() for pair in place.passed_over if pair[0] not in named]
     passed_over += [(path, NOT_LISTED) for path in there if path not in named]
     words = {word: part for path, word in written.items() if (part := parts.get(path))}
@@ -52,6 +52,39 @@ def lay_out_table(folder: Path, labels: Path) -> Layout:
         frozenset(one.label for one in found),
         tuple(sorted(words.items(), key=lambda pair: (PARTS.index(pair[1]), pair[0]))),
     )
+
+
+def fits(folder: Path, labels: Path) -> bool:
+    """Whether the table `labels` names at least one file below `folder`; raises DataProblem if it can't be read."""
+    there = {image.path for image in read_folder(folder).all_images()}
+    paths = Paths(there)
+    meant = (paths.meant(row["path"]) for row in read_table(labels, "labels", ("path",)).rows)
+    return any(
+        path in there or (_inside(folder, path) is not None and (folder / path).exists()) for path in meant
+    )
+
+
+def alike(path: str, there: Iterable[str]) -> str | None:
+    """Which of the paths `there` a table may mean by `path`: another case, no ending, another folder before it."""
+    wanted = _words(path)
+    best, most = None, 0
+    for candidate in there:
+        parts = _words(candidate)
+        same = 0
+        while same < min(len(parts), len(wanted)) and parts[-1 - same] == wanted[-1 - same]:
+            same += 1
+        if same > most or (not most and "".join(parts) == "".join(wanted)):
+            best, most = candidate, max(same, 1)
+    return best
+
+
+def _words(path: str) -> list[str]:
+    """The folders and the name of a path in small letters, without the ending of an image."""
+    place = PurePosixPath(path.lower())
+    return [
+        *place.parts[:-1],
+        place.name.removesuffix(next((s for s in SUFFIXES if place.name.endswith(s)), "")),
+    ]
 
 
 def has_groups(labels: Path) -> bool:
@@ -109,14 +142,19 @@ def _by_path(
 
 def _below(labels: Path, folder: Path, path: str) -> str:
     """`path` relative to `folder`."""
-    inside = path
-    if Path(path).is_absolute() and Path(path).is_relative_to(folder):
-        inside = Path(path).relative_to(folder).as_posix()
-    if Path(inside).is_absolute() or ".." in Path(inside).parts:
+    inside = _inside(folder, path)
+    if inside is None:
         raise DataProblem(
             f"labels file {labels}: {path!r} does not lie below {folder}; paths are relative to that folder"
         )
     return inside
+
+
+def _inside(folder: Path, path: str) -> str | None:
+    """`path` relative to `folder`; None if it does not lie below it."""
+    if Path(path).is_absolute() and Path(path).is_relative_to(folder):
+        path = Path(path).relative_to(folder).as_posix()
+    return None if Path(path).is_absolute() or ".." in Path(path).parts else path
 
 
 def _check_single(labels: Path, named: Mapping[str, str]) -> None:
@@ -162,9 +200,8 @@ def _parts(labels: Path, written: Mapping[str, str]) -> dict[str, str]:
 
 
 def _file(folder: Path, path: str) -> File:
-    """A file that the walk did not take for an image; without size and time where it is not there."""
+    """A file that the walk did not take for an image."""
     try:
-        status = (folder / path).stat()
-        return File(path, status.st_size, status.st_mtime_ns)
+        return File(path, Stamp.of((folder / path).stat()))
     except OSError:
-        return File(path, 0, 0)
+        return File(path, None)

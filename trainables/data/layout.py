@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.data.decode import printable
-from trainables.data.walk import NO_CLASS, NOT_AN_IMAGE, Folder, folder_names, read_folder, require_folder
+from trainables.data.walk import (
+    NO_CLASS,
+    NOT_AN_IMAGE,
+    Folder,
+    Stamp,
+    folder_names,
+    read_folder,
+    require_folder,
+)
 from trainables.errors import DataProblem
 from trainables.words import NAMED, some
 
@@ -32,13 +40,12 @@ _PART = re.compile(f"{_FILLER}({'|'.join(sorted(_WORDS, key=len, reverse=True))}
 
 @dataclass(frozen=True)
 class Found:
-    """A file that should be an image."""
+    """A file that should be an image; without a `stamp` where it is not there."""
 
     path: str
     label: str
     part: str | None
-    size: int
-    mtime_ns: int
+    stamp: Stamp | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def lay_out(folder: Path) -> Layout:
     passed_over += [(image.path, NO_CLASS) for image in root.images]
     classes = _classes_of_parts(folder, root, parts, passed_over) if parts else _classes(folder, root.folders)
     found = [
-        Found(image.path, place.name, part, image.size, image.mtime_ns)
+        Found(image.path, place.name, part, image.stamp)
         for part, place in classes
         for image in place.all_images()
     ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from trainables.data.decode import Pixels, quiet_decoding, read_rgb
+from trainables.data.deep import Scale
 from trainables.data.metadata import luminance_step, may_have_exif
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.scan import Progress
@@ -91,30 +92,34 @@ def a_choice(count: int, most: int, seed: int) -> list[int]:
 
 
 def look_at(
-    folder: Path, paths: Sequence[str], workers: int | None = None, progress: Progress | None = None
+    folder: Path,
+    paths: Sequence[str],
+    workers: int | None = None,
+    progress: Progress | None = None,
+    scale: Scale | None = None,
 ) -> list[Nuisance]:
-    """How each of the images `paths` below `folder` was taken; raises UnreadableImage."""
+    """How each of the images `paths` below `folder`, read at `scale`, was taken; raises UnreadableImage."""
     found = []
     with quiet_decoding():
-        for one in in_threads(lambda path: nuisance_of(folder / path), paths, num_workers(workers)):
+        for one in in_threads(lambda path: nuisance_of(folder / path, scale), paths, num_workers(workers)):
             found.append(one)
             if progress:
                 progress(len(found), len(paths))
     return found
 
 
-def nuisance_of(path: Path) -> Nuisance:
-    """How the picture in `path` was taken; raises UnreadableImage."""
-    return nuisance_in(path, read_rgb(path))
+def nuisance_of(path: Path, scale: Scale | None = None) -> Nuisance:
+    """How the picture in `path`, read at the `scale` of its data set, was taken; raises UnreadableImage."""
+    return nuisance_in(path, read_rgb(path, scale))
 
 
 def nuisance_in(path: Path, pixels: Pixels) -> Nuisance:
     """How the picture `pixels`, uint8 [h, w, 3], that was read from `path` was taken."""
     height, width = pixels.shape[:2]
-    scale = SIDE / min(height, width)
+    factor = SIDE / min(height, width)
     small: Pixels = pixels
-    if scale < 1:
-        shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if factor < 1:
+        shape = (max(1, round(width * factor)), max(1, round(height * factor)))
         small = np.asarray(cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     light, contrast = cv2.meanStdDev(cv2.transform(small.astype(np.float32), np.full((1, 3), 1 / 765)))
     border = _border(small)

@@ -20,6 +20,7 @@ __all__ = [
     "NO_CLASS",
     "File",
     "Folder",
+    "Stamp",
     "folder_names",
     "images_below",
     "is_image",
@@ -34,12 +35,26 @@ LOOP = "a symlink loop, or a folder that was read already"
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that should be an image; `path` is relative, with forward slashes."""
+class Stamp:
+    """By what a file is known again without opening it: size, times in nanoseconds, place on its disk."""
 
-    path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Stamp":
+        """The stamp of a file of this `status`."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that should be an image; `path` is relative, with forward slashes; no `stamp` where it is not there."""
+
+    path: str
+    stamp: Stamp | None
 
 
 @dataclass
@@ -136,7 +151,7 @@ def _read(root: Path, place: Path, seen: set[Path], levels: int) -> Folder:
         if reason is not None or status is None:
             found.passed_over.append((relative, reason or "gone"))
         else:
-            found.images.append(File(relative, status.st_size, status.st_mtime_ns))
+            found.images.append(File(relative, Stamp.of(status)))
     return found
 
 
@@ -150,7 +165,7 @@ def _entries(place: Path) -> list["os.DirEntry[str]"]:
 
 
 def _look(entry: "os.DirEntry[str]") -> tuple[str | None, os.stat_result | None]:
-    """The reason to pass over `entry`, if there is one, and its size and time."""
+    """The reason to pass over `entry`, if there is one, and its status."""
     if entry.name.startswith(".") or entry.name in ("__MACOSX", "__pycache__", "Thumbs.db"):
         return HIDDEN, None
     try:

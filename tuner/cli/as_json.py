@@ -64,11 +64,14 @@ def plain(value: Any) -> Any:
 
 def inspection(found: "Inspection") -> dict[str, Any]:
     """`tuner inspect`."""
+    from trainables.data.deep import scale_record
+
     document = plain(found)
     document["classes"] = [
         {"class": row.label, "images": row.images, "groups": row.groups, "share": row.share}
         for row in found.classes
     ]
+    document["scale"] = scale_record(found.scale)
     for row in document["photographed"]:
         row["class"] = row.pop("label")
     for name in ("corrupt", "passed_over"):

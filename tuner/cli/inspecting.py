@@ -46,7 +46,7 @@ def similar(
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / GROUPS, out / SIMILAR_PAGE
     write_groups(found, file)
-    write_similar_page(found, scan.folder, page)
+    write_similar_page(found, scan.folder, page, scan.scale)
     reporter.line(f"wrote {file}, a proposal that nothing uses unasked, and {page} to look through")
     reporter.line(f"if it is right: tuner run --data {scan.folder} --groups {file}")
     return {**document, "groups_file": file, "page": page}
@@ -65,7 +65,7 @@ def suspects(
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / SUSPECTS, out / SUSPECTS_PAGE
     write_suspects(found, file)
-    write_suspects_page(found, scan.folder, page)
+    write_suspects_page(found, scan.folder, page, scan.scale)
     reporter.line(f"wrote {file}, ranked, and {page} to look through and mark; nothing is deleted")
     reporter.line(f"to leave out what you marked: tuner run --data {scan.folder} --without {file}")
     return {**found.document(), "table": file, "page": page}

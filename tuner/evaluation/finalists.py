@@ -182,15 +182,15 @@ def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
 
 def check_judges(run: Run) -> None:
     """Raise RunProblem if a test or validation image of `run` is gone or is not the picture that the search split."""
-    from trainables.data.decode import UnreadableImage, quiet_decoding
+    from trainables.data.decode import UnreadableImage, quiet_decoding, read_picture
+    from trainables.data.deep import plain_hash
     from trainables.data.parallel import in_threads, num_workers
-    from trainables.data.scan import pixel_hash, read_rgb
 
     folder, known, split = Path(run.record["data"]["folder"]), run.images(), run.split()
 
     def changed(path: str) -> bool:
         try:
-            return pixel_hash(read_rgb(folder / path)) != known.get(path)
+            return path not in known or read_picture(folder / path).hash != plain_hash(known[path])
         except UnreadableImage:
             return True
 

@@ -15,6 +15,7 @@ from tuner.runs.words import some
 from tuner.tuning.similar import sentences
 
 if TYPE_CHECKING:
+    from trainables.data.deep import Scale
     from tuner.tuning.similar import Similar
 
 __all__ = ["write_similar_page"]
@@ -35,15 +36,15 @@ h3 small { color: var(--soft); font-weight: normal; }
 </style>"""
 
 
-def write_similar_page(found: "Similar", folder: Path, page: Path) -> None:
-    """Write the page of `found`, whose images lie below `folder`."""
+def write_similar_page(found: "Similar", folder: Path, page: Path, scale: "Scale | None" = None) -> None:
+    """Write the page of `found`, whose images lie below `folder` and are read at `scale`."""
     members = found.members
     shown = [places[:OF_A_GROUP] for places in members[:GROUPS_SHOWN]]
     across = _across(found)
     above, below = _beside_threshold(found)
     wanted = [place for places in shown for place in places]
     wanted += [place for pair in (*across, *above, *below) for place in pair]
-    pictures = thumbnails(folder, (found.paths[place] for place in wanted), SIDE)
+    pictures = thumbnails(folder, (found.paths[place] for place in wanted), SIDE, scale)
     sections = [
         section(
             "What was found",

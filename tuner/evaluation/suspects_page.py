@@ -11,6 +11,7 @@ from tuner.runs.escaping import for_html
 from tuner.tuning.suspects import sentences
 
 if TYPE_CHECKING:
+    from trainables.data.deep import Scale
     from tuner.tuning.suspects import Suspects
 
 __all__ = ["write_suspects_page"]
@@ -39,10 +40,10 @@ document.getElementById("save").addEventListener("click", () => {
 </script>"""
 
 
-def write_suspects_page(found: "Suspects", folder: Path, page: Path) -> None:
-    """Write the page of the first `SHOWN` of `found`, whose images lie below `folder`."""
+def write_suspects_page(found: "Suspects", folder: Path, page: Path, scale: "Scale | None" = None) -> None:
+    """Write the page of the first `SHOWN` of `found`, whose images lie below `folder` and are read at `scale`."""
     places = found.order[:SHOWN].tolist()
-    pictures = thumbnails(folder, (found.paths[place] for place in places), SIDE)
+    pictures = thumbnails(folder, (found.paths[place] for place in places), SIDE, scale)
     cards = []
     for number, place in enumerate(places):
         row = found.row(place)

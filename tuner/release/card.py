@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainables.data.deep import in_words
 from tuner.evaluation.scores import one_answer
 from tuner.evaluation.sure import percent, points, sure_sentences
 from tuner.release.card_sure import how_sure
@@ -111,6 +112,9 @@ def _data(plan: "RetrainPlan") -> str:
         "",
         f"Fingerprint {images.data.fingerprint}. Split ({for_markdown(images.words)}): {counts}. {how}",
     ]
+    if images.data.scale:
+        told = "; ".join(in_words(kind, levels) for kind, levels in images.data.scale.items())
+        lines += ["", f"Pictures of more than 8 bits a sample are read at one scale: {told}."]
     if images.data.sample:
         lines += ["", "**These are pictures drawn by tuner, not photographs.**"]
     return "\n".join(lines)

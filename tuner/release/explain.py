@@ -60,7 +60,8 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
         for number, answer in enumerate(answers):
             if answer.probabilities is None:
                 continue
-            seen = picture(read_rgb(Path(answer.path)), spec.image_size, spec.short_side)
+            pixels = read_rgb(Path(answer.path), spec.scale)
+            seen = picture(pixels, spec.image_size, spec.short_side)
             best_class = answer.number
             heat = cam(_tensor(seen, spec), targets=[ClassifierOutputTarget(best_class)])[0]
             drawn = show_cam_on_image(

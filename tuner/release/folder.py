@@ -12,10 +12,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainables.data.deep import Scale, scale_from, scale_record
 from trainables.errors import RunProblem
 from tuner.runs.directory import write_atomically
 
@@ -55,7 +56,8 @@ class ModelSpec:
     The probabilities are those of the logits divided by `temperature`. `scores` are what sets of classes are made
     from, see `tuner.evaluation.conformal`, and `costs` what an answer costs by true class and named class; both are
     empty where there are none. `strange_at_95` is the strangeness that 95 % of the validation images stay below, 1
-    being that of 99 %; None for a model that has no such output.
+    being that of 99 %; None for a model that has no such output. `scale` has the levels at which pictures of more than
+    eight bits are read before all that, by kind of samples, see `trainables.data.deep`.
     """
 
     model: str
@@ -69,10 +71,12 @@ class ModelSpec:
     scores: tuple[tuple[float, ...], ...] = ()
     costs: tuple[tuple[float, ...], ...] = ()
     strange_at_95: float | None = None
+    scale: Scale = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The same as a text, class names in their own script."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, indent=2)
+        content = {"format": FORMAT, **asdict(self), "scale": scale_record(self.scale)}
+        return json.dumps(content, ensure_ascii=False, indent=2)
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "ModelSpec":
@@ -85,7 +89,12 @@ class ModelSpec:
             classes = tuple(map(str, content.pop("classes")))
             scores, costs = (_table(content.pop(name, ()), len(classes)) for name in ("scores", "costs"))
             return cls(
-                **content, classes=classes, mean=_three(mean), std=_three(std), scores=scores, costs=costs
+                **{**content, "scale": scale_from(content.get("scale"))},
+                classes=classes,
+                mean=_three(mean),
+                std=_three(std),
+                scores=scores,
+                costs=costs,
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunProblem(

@@ -1,6 +1,6 @@
 """Which images a retraining uses: those of the search with its split, or another folder with a new one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trainables.errors import DataProblem, RunProblem, UserMistake
 from tuner.runs.best import Best, Data, SplitSource
 from tuner.runs.best_trial import part_counts
+from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.data import groups_file
 from tuner.tuning.findings import given_split, scan_and_tell
@@ -61,17 +62,18 @@ def find_images(
 ) -> Images:
     """The images in `data`, by default the folder of the search, and how they are split.
 
-    `labels` is a table of their labels, by default that of the search where `data` is. Images that are those of the
-    search keep its split, unless groups are given. `path` is that of best.yaml.
-    Raises DataProblem for a folder that is gone or has changed, RunProblem for a split that can't be had.
+    `labels` is a table of their labels, by default that of the search. Images that are those of the search keep its
+    split, unless groups are given. `path` is that of best.yaml. Pictures of more than eight bits are read as in the
+    search. Raises DataProblem for a folder that is gone or has changed, and for a table of the search that is gone or
+    names no image in `data`, RunProblem for a split that can't be had.
     """
     if labels is None and best.data.labels is not None:
-        labels = _labels(best.data.labels, data)
-    scan = scan_and_tell(_folder(best, data), reporter, labels, best.data.left_out)
+        labels = _labels(best, data, reporter)
+    scan = scan_and_tell(_folder(best, data), reporter, labels, best.data.left_out, best.data.scale)
     same = scan.fingerprint == best.data.fingerprint
     if best.data.left_out and not same and data is not None:
         # Other images, of which nobody said that any is to be left out.
-        scan = scan_and_tell(scan.folder, Reporter(), labels)
+        scan = scan_and_tell(scan.folder, Reporter(), labels, scale=best.data.scale)
     if data is None and not same:
         raise DataProblem(
             f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
@@ -95,8 +97,8 @@ def images_by_image(best: Best, reporter: Reporter) -> Images:
     """
     from trainables.data.split import fingerprint, make_split
 
-    labels = None if best.data.labels is None else _labels(best.data.labels, None)
-    scan = scan_and_tell(_folder(best, None), reporter, labels, best.data.left_out)
+    labels = None if best.data.labels is None else _labels(best, None, reporter)
+    scan = scan_and_tell(_folder(best, None), reporter, labels, best.data.left_out, best.data.scale)
     if scan.fingerprint != best.data.fingerprint:
         raise DataProblem(
             f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
@@ -154,6 +156,7 @@ def _images(best: Best, scan: "Scan", split: "pd.DataFrame", source: SplitSource
             counts,
             None if scan.labels is None else str(scan.labels),
             scan.left_out,
+            {**best.data.scale, **scan.scale},
         ),
         source=source,
         same_split=same and source.fingerprint == best.split.fingerprint,
@@ -174,22 +177,45 @@ def _folder(best: Best, data: Path | None) -> Path:
     raise DataProblem(f"{folder}, the images of the search, is gone; say where they are: --data FOLDER")
 
 
-def _labels(written: str, data: Path | None) -> Path | None:
-    """The table of the search, where it speaks of the images in `data`; None where it does not.
+def _labels(best: Best, data: Path | None, reporter: Reporter) -> Path | None:
+    """The table of the search; None for other images in folders that are named as its classes.
 
-    Raises DataProblem if it is gone and no other folder is given.
+    Raises DataProblem if it is gone, or if it names none of the images in `data`, and the folders are no classes of
+    the search either: their names would be taken for classes.
     """
-    from trainables.data.table import read_table
+    from trainables.data.labels import fits
 
-    file = Path(written)
-    if data is None and not file.is_file():
-        raise DataProblem(f"{file}, the labels of the search, is gone; say where they are: --labels FILE")
+    file = Path(str(best.data.labels))
+    there = file.is_file()
     if data is None:
+        if not there:
+            raise DataProblem(f"{file}, the labels of the search, is gone; say where they are: --labels FILE")
         return file
-    if not file.is_file():
+    folder = data.expanduser().resolve()
+    if there and fits(folder, file):
+        return file
+    why = f"names no image in {folder}" if there else "is gone"
+    if _has_class_folders(folder, best.classes):
+        reporter.warn(
+            f"{file}, the labels of the search, {why}: the folders, which are named as its classes, say the labels"
+        )
         return None
-    rows = read_table(file, "labels", ("path",)).rows
-    return file if any((data / row["path"].strip()).exists() for row in rows) else None
+    raise DataProblem(
+        f"{file}, the labels of the search, {why}, and its class folders are not the classes of the search"
+        f" ({some(best.classes)}); say which table labels them: --labels FILE"
+    )
+
+
+def _has_class_folders(folder: Path, classes: Sequence[str]) -> bool:
+    """Whether the class folders of `folder` are just `classes`; raises DataProblem if it can't be opened."""
+    from trainables.data.layout import EXPECTED, lay_out
+    from trainables.data.walk import require_folder
+
+    require_folder(folder, EXPECTED)
+    try:
+        return {file.label for file in lay_out(folder).found} == set(classes)
+    except DataProblem:
+        return False
 
 
 def _same_split(best: Best, path: Path, scan: "Scan") -> "pd.DataFrame":

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.decode import SUFFIXES, Pixels, UnreadableImage, printable, quiet_decoding, read_rgb
+from trainables.data.decode import (
+    SUFFIXES,
+    Pixels,
+    UnreadableImage,
+    printable,
+    quiet_decoding,
+    read_picture,
+    read_rgb,
+)
+from trainables.data.deep import KINDS
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.preprocessing import picture
 from trainables.data.walk import images_below
@@ -134,19 +143,33 @@ def predictions(
     Without a `rule` it is the model's own, which names a class for every image.
     """
     spec, done = model.spec, 0
-    rule = rule or make_rule(spec)
-    with quiet_decoding(), (reporter or Reporter()).progress("predicting") as progress:
-        looks = in_threads(lambda path: _look(path, spec), images, num_workers(None))
+    rule, reporter = rule or make_rule(spec), reporter or Reporter()
+    unscaled: list[str] = []
+    with quiet_decoding(), reporter.progress("predicting") as progress:
+        looks = in_threads(lambda path: _look(path, spec, unscaled), images, num_workers(None))
         for batch in _batches(zip(images, looks, strict=True)):
             yield _answer(model, rule, batch)
             done += len(batch)
             if progress is not None:
                 progress(done, len(images))
+    if unscaled:
+        kinds = " and ".join(sorted({KINDS[kind] for kind in unscaled}))
+        reporter.warn(
+            f"{len(unscaled):,} of {len(images):,} images are {kinds} pictures, and the model was trained on none, so"
+            " it has no scale for them: 16 and 32 bits are read from 0 to 65535, floats each by its own highest value"
+        )
 
 
-def _look(path: Path, spec: ModelSpec) -> Pixels | str:
+def _look(path: Path, spec: ModelSpec, unscaled: list[str]) -> Pixels | str:
+    """What the model sees of a file, or why it can't be read; notes in `unscaled` a kind of samples without a scale."""
     try:
-        return picture(read_rgb(path), spec.image_size, spec.short_side)
+        found = read_picture(path)
+        if found.kind is not None and found.kind not in spec.scale:
+            unscaled.append(found.kind)
+            pixels = read_rgb(path)
+        else:
+            pixels = found.rgb(None if found.kind is None else spec.scale[found.kind])
+        return picture(pixels, spec.image_size, spec.short_side)
     except UnreadableImage as error:
         return str(error).removeprefix(f"{printable(path)} ")
 

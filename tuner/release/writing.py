@@ -102,6 +102,7 @@ def _portable(
         scores=() if calibration is None else calibration.scores,
         costs=() if plan.costs is None else tuple(map(tuple, plan.costs.tolist())),
         strange_at_95=strangers.at_95,
+        scale=plan.images.data.scale,
     )
     portable = Portable(*classifiers, counts=counts, temperature=temperature, strangers=strangers.score)
     return portable, spec

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
 from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
+from trainables.data.deep import KINDS, Scale, scale_from, scale_record
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS
 from tuner.runs.directory import read_yaml, write_atomically
@@ -24,6 +25,7 @@ __all__ = ["Best", "Data", "Expected", "SplitSource", "read_best", "save_best", 
 
 FORMAT = 1
 
+SCALE = f"black and white by kind of samples ({', '.join(KINDS)}), as int16: [0, 4095]"
 
 _HEADER = """\
 # The best configuration of a tuner search; train it with: tuner retrain {name}
@@ -52,7 +54,8 @@ class Expected:
 class Data:
     """The images of the search: their folder, the fingerprint of their content, images by class.
 
-    `labels` is the table of their labels, None for class folders; `left_out` are paths that were not to be used.
+    `labels` is the table of their labels, None for class folders; `left_out` are paths that were not to be used;
+    `scale` has the levels at which pictures of more than eight bits are read, see `trainables.data.deep`.
     """
 
     folder: str
@@ -61,6 +64,7 @@ class Data:
     images: Mapping[str, int]
     labels: str | None = None
     left_out: tuple[str, ...] = ()
+    scale: Scale = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ def to_record(best: Best) -> dict[str, Any]:
             **dataclasses.asdict(best.data),
             "images": dict(best.data.images),
             "left_out": list(best.data.left_out),
+            "scale": scale_record(best.data.scale),
         },
         "split": {**dataclasses.asdict(best.split), "fractions": list(best.split.fractions)},
         "versions": dict(best.versions),
@@ -267,9 +272,9 @@ def _expected(section: Section) -> Expected:
 
 
 def _data(section: Section) -> Data:
-    section.only(("folder", "sample", "fingerprint", "images", "labels", "left_out"))
+    section.only(("folder", "sample", "fingerprint", "images", "labels", "left_out", "scale"))
     images = section.section("images")
-    # A best.yaml of an earlier version knows neither.
+    # A best.yaml of an earlier version knows none of these.
     labels = section.text_or_null("labels") if "labels" in section.content else None
     left_out = section.take("left_out", _texts, "a list of paths") if "left_out" in section.content else []
     return Data(
@@ -279,6 +284,7 @@ def _data(section: Section) -> Data:
         images={str(name): images.whole(name, 0) for name in images.content},
         labels=labels,
         left_out=tuple(left_out),
+        scale=scale_from(section.take("scale", _is_scale, SCALE) if "scale" in section.content else None),
     )
 
 
@@ -310,6 +316,14 @@ def _split(section: Section) -> SplitSource:
         groups=section.text_or_null("groups"),
         group_regex=section.text_or_null("group_regex"),
     )
+
+
+def _is_scale(value: Any) -> bool:
+    try:
+        scale_from(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _texts(value: Any) -> bool:

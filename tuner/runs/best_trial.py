@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import TrialConfig
+from trainables.data.deep import scale_from
 from trainables.errors import RunProblem
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
 from tuner.runs.directory import Run, trial_config
@@ -65,6 +66,7 @@ def best_of(
             dict(data["classes"]),
             data.get("labels"),
             tuple(data.get("left_out") or ()),
+            scale_from(data.get("scale")),
         ),
         split=SplitSource(
             fingerprint=data["split_fingerprint"],

@@ -1,6 +1,6 @@
 """The images of a search: where they come from, how they are split, which weights meet them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,14 +114,19 @@ def scan_images(folder: Path, labels: Path | None, without: Path | None, reporte
     whole = scan_and_tell(folder, reporter, labels)
     paths = Paths({image.path for image in whole.images})
     marked = {paths.meant(path) for path in read_left_out(without)}
-    if unknown := sorted(marked - {image.path for image in whole.images}):
+    require_there(without, marked, {image.path for image in whole.images}, folder)
+    found = scan_and_tell(folder, Reporter(), labels, marked)
+    reporter.line(f"left out, as {without} says: {len(found.left_out)} of {len(whole.images)} images")
+    return found
+
+
+def require_there(without: Path, marked: Collection[str], there: Collection[str], folder: Path) -> None:
+    """Raise DataProblem if the table `without` marks an image that is not among those `there` in `folder`."""
+    if unknown := sorted(set(marked) - set(there)):
         raise DataProblem(
             f"--without {without} names {len(unknown)} images that are not in {folder}, the first {unknown[0]!r};"
             " paths are relative to that folder"
         )
-    found = scan_and_tell(folder, Reporter(), labels, marked)
-    reporter.line(f"left out, as {without} says: {len(found.left_out)} of {len(whole.images)} images")
-    return found
 
 
 def groups_file(labels: Path | None, groups: Path | None, group_regex: str | None) -> Path | None:

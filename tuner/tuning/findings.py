@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter
+from tuner.tuning.class_names import doubtful_names
 
 if TYPE_CHECKING:
+    from trainables.data.deep import Scale
     from trainables.data.scan import Scan
 
-__all__ = ["findings", "given_split", "scan_and_tell"]
+__all__ = ["findings", "given_split", "scale_sentences", "scan_and_tell"]
 
 _PARTS = ("train", "val", "test")
 
 
 def findings(scan: "Scan") -> list[str]:
     """What makes an answer wrong or less than it seems, one sentence each, the worst first."""
-    found = [_two_labels(scan), _in_no_class(scan), _unreadable(scan), _left_out(scan), _empty(scan)]
+    found = [_two_labels(scan), *doubtful_names(scan), _in_no_class(scan), _unreadable(scan), _left_out(scan)]
+    found += [_clipped(scan), _several(scan), _empty(scan)]
     return [sentence for sentence in found if sentence]
 
 
@@ -43,22 +46,59 @@ def given_split(scan: "Scan", fractions: tuple[float, float, float]) -> str | No
 
 
 def scan_and_tell(
-    folder: Path, reporter: Reporter, labels: Path | None = None, without: Collection[str] = ()
+    folder: Path,
+    reporter: Reporter,
+    labels: Path | None = None,
+    without: Collection[str] = (),
+    scale: "Scale | None" = None,
 ) -> "Scan":
     """Look at the images in `folder`, and tell what a reader of any answer must know of them.
 
-    `labels` and `without` are those of `scan`.
+    `labels`, `without` and `scale` are those of `scan`.
     """
     from trainables.data.scan import scan
 
     with reporter.progress("reading images") as progress:
-        found = scan(folder, labels=labels, without=without, progress=progress)
+        found = scan(folder, labels=labels, without=without, scale=scale, progress=progress)
     for sentence in findings(found):
         reporter.warn(sentence)
+    for sentence in scale_sentences(found):
+        reporter.line(sentence)
     others = [path for path, reason in found.passed_over if not _is_image(path, reason)]
     if others:
         reporter.line(f"passed over what is no image: {some(others)}")
     return found
+
+
+def scale_sentences(scan: "Scan") -> list[str]:
+    """At which values pictures of more than eight bits are black and white; empty without any."""
+    from trainables.data.deep import in_words
+
+    total = len(scan.images)
+    return [
+        f"{scan.deep[kind]:,} of {total:,} images hold more than 8 bits a sample, which are read at one scale;"
+        f" {in_words(kind, levels)}"
+        for kind, levels in scan.scale.items()
+    ]
+
+
+def _clipped(scan: "Scan") -> str | None:
+    """Where the scale of an earlier search is kept that these pictures would not have."""
+    from trainables.data.deep import in_words
+
+    other = [kind for kind, levels in scan.scale.items() if scan.own_scale[kind] != levels]
+    if not other:
+        return None
+    used, own = ("; ".join(in_words(kind, of[kind]) for kind in other) for of in (scan.scale, scan.own_scale))
+    return f"the scale of the search is kept ({used}), though these pictures by themselves would get another ({own})"
+
+
+def _several(scan: "Scan") -> str | None:
+    several = [image.path for image in scan.images if image.several]
+    if not several:
+        return None
+    kind = "1 file holds" if len(several) == 1 else f"{len(several):,} files hold"
+    return f"{kind} several frames or pages, of which only the first is used: {some(several)}"
 
 
 def _two_labels(scan: "Scan") -> str | None:

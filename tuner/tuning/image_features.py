@@ -116,7 +116,8 @@ def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | Non
         classifier, compute = _classifier(config, backbone)
         _forward(classifier, compute, np.zeros((1, size, size, 3), np.uint8))
         started = time.perf_counter()
-        pictures = list(in_threads(lambda path: fit(read_rgb(path), cache_side(size)), paths, workers))
+        read = in_threads(lambda path: fit(read_rgb(path, scan.scale), cache_side(size)), paths, workers)
+        pictures = list(read)
         _forward(classifier, compute, centre_crop(pictures, size))
         taken = time.perf_counter() - started
     return taken / len(paths) * len(scan.images)

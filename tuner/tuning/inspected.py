@@ -1,8 +1,10 @@
 """What a look at an image folder found, as plain values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainables.data.deep import Levels
 from tuner.tuning.photographed import Photographed
 
 __all__ = ["Advice", "ClassRow", "Duplicates", "Inspection"]
@@ -43,6 +45,8 @@ class Inspection:
     largest class over the smallest. `near_copies` are pairs that only a perceptual hash takes for the same.
     `expected_leaks` of `test_images` in a random split would have another photograph of their group in training.
     `given_split` says how the folders of a split were understood, and `findings` are what a search warns of.
+    `scale` has the values that are black and white in pictures of more than eight bits, `several_frames` counts
+    files of which only the first frame or page is used.
     """
 
     folder: Path
@@ -65,5 +69,8 @@ class Inspection:
     test_images: int
     expected_leaks: float
     split_problem: str | None
+    scale: Mapping[str, Levels] = field(default_factory=dict)
+    scale_in_words: tuple[str, ...] = ()
+    several_frames: int = 0
     photographed: tuple[Photographed, ...] = ()
     advice: tuple[Advice, ...] = ()

@@ -13,7 +13,7 @@ from rich.text import Text
 from tuner.runs.words import some
 from tuner.tracking.reporter import Reporter
 from tuner.tuning.data_advice import advise
-from tuner.tuning.findings import findings, given_split
+from tuner.tuning.findings import findings, given_split, scale_sentences
 from tuner.tuning.inspected import ClassRow, Duplicates, Inspection
 from tuner.tuning.photographed import MOST, photographed
 
@@ -58,24 +58,29 @@ def look(
 ) -> "tuple[Scan, dict[str, Nuisance]]":
     """The images in `folder`, each decoded now and once, and how at most `MOST` of them were taken, by path.
 
-    Raises DataProblem if it has no classes.
+    Raises DataProblem if it has no classes, or if `without` marks an image that is not there.
     """
     from trainables.data.labels import read_left_out
     from trainables.data.nuisance import Onlooker
     from trainables.data.scan import scan
+    from trainables.data.table import Paths
+    from tuner.tuning.data import require_there
 
-    left_out = () if without is None else read_left_out(without)
+    marked = () if without is None else read_left_out(without)
     onlooker = Onlooker(MOST, seed)
     with (reporter or Reporter()).progress("reading images") as progress:
         found = scan(
             folder,
             labels=labels,
-            without=left_out,
+            without=marked,
             memo=False,
             max_corrupt=1.0,
             progress=progress,
             onlooker=onlooker,
         )
+    if without is not None:
+        paths = Paths(found.left_out)
+        require_there(without, {paths.meant(path) for path in marked}, found.left_out, folder)
     return found, onlooker.found
 
 
@@ -151,6 +156,9 @@ def _summary(
         grouped=grouped,
         given_split=given_split(found, fractions),
         findings=tuple(findings(found)),
+        scale=found.scale,
+        scale_in_words=tuple(scale_sentences(found)),
+        several_frames=sum(image.several for image in found.images),
         smallest=sizes[0],
         median=sizes[(total - 1) // 2],
         largest=sizes[-1],
@@ -221,6 +229,7 @@ def _sentences(inspection: Inspection) -> list[str]:
     )
     if inspection.given_split:
         lines.append(inspection.given_split)
+    lines += inspection.scale_in_words
     for where, found in (
         ("a class", inspection.duplicates_within),
         ("classes", inspection.duplicates_across),

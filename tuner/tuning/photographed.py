@@ -72,17 +72,19 @@ def photographed(
     `seen` says of a random choice of images how they were taken, as `trainables.data.nuisance.Onlooker` notes it during
     a scan; without it at most `MOST` images are opened again. Empty where a class has too few groups to be held out.
     """
-    images = _chosen(scan, seed) if seen is None else [one for one in scan.images if one.path in seen]
+    # A scan shows nobody its deep pictures, since their scale is known at its end only.
+    again = seen is None or bool(scan.deep)
+    images = _chosen(scan, seed) if again else [one for one in scan.images if one.path in (seen or {})]
     codes = {label: code for code, label in enumerate(scan.classes)}
     given = np.array([codes[image.label] for image in images], dtype=np.int64)
     groups = [names[image.path] for image in images]
     folds = grouped_folds(given, groups, seed)
     if not _can_be_judged(given, folds):
         return ()
-    looks = (
-        _looks(scan, images, reporter or Reporter()) if seen is None else [seen[one.path] for one in images]
-    )
-    return _judged(scan.classes, looks, given, groups, folds)
+    noted = dict(seen or {})
+    rest = [one.path for one in images if one.path not in noted]
+    noted |= zip(rest, _looks(scan, rest, reporter or Reporter()), strict=True)
+    return _judged(scan.classes, [noted[one.path] for one in images], given, groups, folds)
 
 
 def _chosen(scan: "Scan", seed: int) -> "list[ImageFile]":
@@ -91,11 +93,13 @@ def _chosen(scan: "Scan", seed: int) -> "list[ImageFile]":
     return [scan.images[place] for place in a_choice(len(scan.images), MOST, seed)]
 
 
-def _looks(scan: "Scan", images: "Sequence[ImageFile]", reporter: Reporter) -> "list[Nuisance]":
+def _looks(scan: "Scan", paths: Sequence[str], reporter: Reporter) -> "list[Nuisance]":
     from trainables.data.nuisance import look_at
 
+    if not paths:
+        return []
     with reporter.progress("looking at how pictures were taken") as progress:
-        return look_at(scan.folder, [image.path for image in images], progress=progress)
+        return look_at(scan.folder, paths, progress=progress, scale=scan.scale)
 
 
 def _judged(

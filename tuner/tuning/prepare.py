@@ -220,6 +220,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str,
 def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
     """The images and their split, so that a reader can tell whether two runs may be compared."""
     from trainables.data import split as splitting
+    from trainables.data.deep import scale_record
 
     scan, split, fractions = found.scan, found.split, splitting.parse_fractions(config.split)
     return {
@@ -231,6 +232,7 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
         "labels": None if scan.labels is None else str(scan.labels.resolve()),
         "without": None if config.without is None else str(config.without.resolve()),
         "left_out": list(scan.left_out),
+        "scale": scale_record(scan.scale),
         "groups": None if found.groups is None else str(found.groups.resolve()),
         "group_regex": config.group_regex,
         "groups_from_similar": None if found.similar is None else _similar_record(found.similar, split),

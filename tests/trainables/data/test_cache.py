@@ -67,6 +67,16 @@ def test_a_second_call_reads_no_image(two_classes: Path) -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
+def test_a_picture_that_changed_after_the_scan_is_not_cached_under_its_old_hash(
+    two_classes: Path, paint: Paint, tmp_path: Path
+) -> None:
+    images = scan(two_classes).images
+    paint(two_classes / "cat" / "03.png", seed=999)
+    with pytest.raises(DataProblem, match=r"cat/03\.png is not the picture that it was"):
+        build_cache(two_classes, [i.path for i in images], [i.pixels for i in images], 21, cache_dir=tmp_path)
+    assert list(tmp_path.rglob("*.images")) == []
+
+
 def test_a_changed_image_or_size_means_another_file(two_classes: Path, paint: Paint) -> None:
     path = build(two_classes)
     assert build(two_classes, image_size=28) != path

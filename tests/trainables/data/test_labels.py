@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.data.labels import has_groups, read_left_out
+from trainables.data.labels import alike, fits, has_groups, read_left_out
 from trainables.data.scan import scan
 from trainables.data.split import fingerprint, make_split, read_groups
 from trainables.errors import DataProblem
@@ -98,6 +98,49 @@ def test_paths_may_be_written_as_spreadsheets_and_other_systems_do(two_classes: 
     rows = [row.replace("/", "\\").replace(",", ";") for row in rows_of(folder, label=label)]
     rows[0] = f"{folder}/deep/cat-00.png; cat "
     assert len(scan(folder, labels=write(folder, rows, "Path;Label")).images) == 24
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        (lambda path: path[:-4], "deep/cat-00"),
+        (lambda path: f"flat/{path}", "flat/deep/cat-00.png"),
+        (lambda path: path.rpartition("/")[2], "cat-00.png"),
+        (str.upper, "DEEP/CAT-00.PNG"),
+    ],
+)
+def test_a_table_that_finds_no_file_is_named_with_its_first_path_and_what_that_may_mean(
+    two_classes: Path, tmp_path: Path, change, first: str
+) -> None:
+    folder = flat(two_classes, tmp_path / "flat")
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    file = write(folder, [f"{change(path)},{label(Path(path))}" for path in paths])
+    for limit in (0.05, 1.0):
+        with pytest.raises(DataProblem) as caught:
+            scan(folder, labels=file, max_corrupt=limit)
+        said = str(caught.value)
+        assert said.startswith(
+            str(file) if limit < 1 else f"labels file {file} names no image that can be read"
+        )
+        assert "24 images that it names, 24" in said or "24 of 24 images can't be read" in said
+        assert f"{folder}/{first} can't be read: No such file or directory" in said
+        assert said.endswith("; did you mean 'deep/cat-00.png'?")
+
+
+def test_what_a_path_may_mean_shares_most_of_its_end() -> None:
+    there = ["a/x/1.png", "b/x/1.png", "b/y/1.jpg", "2.png"]
+    assert alike("data/b/x/1", there) == "b/x/1.png"
+    assert alike("Y/1.PNG", there) == "b/y/1.jpg"
+    assert alike("other/3.png", there) is None
+
+
+def test_a_table_fits_a_folder_if_one_of_its_rows_is_there_however_it_is_written(
+    two_classes: Path, tmp_path: Path
+) -> None:
+    folder = flat(two_classes, tmp_path / "flat")
+    assert fits(folder, write(folder, ["deep\\cat-00.png,cat", "gone.png,dog"]))
+    assert fits(folder, write(folder, [f"{folder}/deep/cat-00.png,cat"]))
+    assert not fits(folder, write(folder, ["cat-00.png,cat", "../flat/deep/cat-00.png,dog"]))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainables.data import memo
 from trainables.data.decode import quiet_decoding
-from trainables.data.scan import UnreadableImage, read_rgb, scan
+from trainables.data.scan import UnreadableImage, changed_images, read_rgb, scan
 from trainables.errors import DataProblem
 
 Paint = Callable[..., Path]
@@ -126,6 +128,13 @@ def test_the_fingerprint_follows_pixels_and_not_place_or_time(two_classes: Path,
     assert scan(moved).fingerprint != before
 
 
+@pytest.fixture
+def old_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of a test were not painted a moment ago: the time from which on they are remembered lies ahead."""
+    monkeypatch.setattr(memo, "YOUNG_NS", -3600 * 10**9)
+
+
+@pytest.mark.usefixtures("old_pictures")
 def test_a_second_scan_decodes_only_what_changed(two_classes: Path, paint: Paint) -> None:
     first = scan(two_classes)
     paint(two_classes / "cat" / "00.png", seed=999)
@@ -135,6 +144,93 @@ def test_a_second_scan_decodes_only_what_changed(two_classes: Path, paint: Paint
     assert decoded == [24]
     assert first.images[0].pixels != second.images[0].pixels
     assert first.images[1:] == second.images[1:]
+
+
+def decoded_by_a_scan(folder: Path) -> int:
+    """How many images a scan has to decode."""
+    decoded: list[int] = []
+    scan(folder, progress=lambda done, _: decoded.append(done))
+    return len(decoded)
+
+
+@pytest.mark.usefixtures("old_pictures")
+@pytest.mark.parametrize("way", ["moved", "hard links", "in place, with the old time"])
+def test_two_pictures_that_changed_places_are_seen(two_classes: Path, way: str) -> None:
+    one, other = two_classes / "cat" / "00.png", two_classes / "dog" / "00.png"
+    long = max(one.stat().st_size, other.stat().st_size)
+    for path in (one, other):
+        path.write_bytes(path.read_bytes().ljust(long, b"\0"))
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    first = {image.path: image.pixels for image in scan(two_classes).images}
+    assert decoded_by_a_scan(two_classes) == 0
+    swap(one, other, way)
+    second = {image.path: image.pixels for image in scan(two_classes).images}
+    assert second["cat/00.png"] == first["dog/00.png"] != first["cat/00.png"] == second["dog/00.png"]
+    assert changed_images(two_classes, first) == ["cat/00.png", "dog/00.png"]
+
+
+def swap(one: Path, other: Path, way: str) -> None:
+    """Let two files of one size and time change places."""
+    kept = one.with_name("kept")
+    if way == "in place, with the old time":
+        first, second = one.read_bytes(), other.read_bytes()
+        one.write_bytes(second)
+        other.write_bytes(first)
+        for path in (one, other):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+    elif way == "hard links":
+        os.link(one, kept)
+        other.replace(one)
+        kept.replace(other)
+    else:
+        one.rename(kept)
+        other.rename(one)
+        kept.rename(other)
+
+
+def test_files_as_young_as_the_memory_are_looked_at_again(
+    two_classes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan(two_classes)
+    assert decoded_by_a_scan(two_classes) == 24
+    monkeypatch.setattr(memo, "YOUNG_NS", -3600 * 10**9)
+    assert decoded_by_a_scan(two_classes) == 24
+    assert decoded_by_a_scan(two_classes) == 0
+
+
+def test_a_file_whose_time_lies_ahead_is_looked_at_again(
+    two_classes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memo, "YOUNG_NS", -3600 * 10**9)
+    ahead = time.time() + 7200
+    os.utime(two_classes / "cat" / "00.png", (ahead, ahead))
+    scan(two_classes)
+    assert decoded_by_a_scan(two_classes) == 1
+
+
+@pytest.mark.usefixtures("old_pictures")
+def test_what_is_remembered_of_deep_pictures_and_of_several_frames_is_what_was_seen(
+    two_classes: Path,
+) -> None:
+    Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(two_classes / "cat" / "deep.png")
+    pages = [Image.new("RGB", (4, 4), (number, 0, 0)) for number in range(3)]
+    pages[0].save(two_classes / "cat" / "pages.tif", save_all=True, append_images=pages[1:])
+    first = scan(two_classes)
+    assert decoded_by_a_scan(two_classes) == 0
+    assert scan(two_classes) == first
+    assert [image.path for image in first.images if image.several] == ["cat/pages.tif"]
+
+
+@pytest.mark.parametrize("kind", ["tif", "webp", "png", "jpg"])
+def test_files_of_several_frames_are_known_and_single_ones_too(two_classes: Path, kind: str) -> None:
+    pages = [Image.new("RGB", (8, 8), (80 * number, 0, 0)) for number in range(3)]
+    pages[0].save(two_classes / "cat" / f"one.{kind}")
+    if kind == "jpg":  # the second picture of a photograph is a preview or a map of depths
+        pages[0].save(two_classes / "cat" / "many.jpg", "MPO", save_all=True, append_images=pages[1:])
+    else:
+        pages[0].save(two_classes / "cat" / f"many.{kind}", save_all=True, append_images=pages[1:])
+    several = [image.path for image in scan(two_classes).images if image.several]
+    assert several == ([] if kind == "jpg" else [f"cat/many.{kind}"])
 
 
 def test_without_the_memo_nothing_is_written(two_classes: Path, own_cache: Path) -> None:

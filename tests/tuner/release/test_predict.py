@@ -23,6 +23,7 @@ from rich.console import Console
 from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
+from trainables.data.deep import Levels
 from trainables.data.preprocessing import cache_side, centre_crop, picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
@@ -86,6 +87,36 @@ def wary(tmp_path_factory, classifier, pictures):
     differences = write_formats(Portable(classifier, strangers=found.score), spec, place, known)
     assert max(differences.values()) <= TOLERANCE
     return place / ONNX
+
+
+def deepened(pictures, place, white):
+    """The pictures in grey as 8 bits and as 16 bits up to `white`: two folders below `place`."""
+    for kind in ("plain", "deep"):
+        (place / kind).mkdir()
+    for number, path in enumerate(find_images([str(pictures)])):
+        grey = read_rgb(path).mean(2).round().astype(np.uint16)
+        cv2.imwrite(str(place / "plain" / f"{number}.png"), grey.astype(np.uint8))
+        cv2.imwrite(str(place / "deep" / f"{number}.png"), (grey * (white / 255)).round().astype(np.uint16))
+    return [find_images([str(place / kind)]) for kind in ("plain", "deep")]
+
+
+def test_deep_pictures_are_answered_at_the_scale_of_the_model(folder, pictures, tmp_path):
+    plain, deep = deepened(pictures, tmp_path, 4095)
+    model = load_model(folder)
+    scaled = replace(model, spec=replace(model.spec, scale={"int16": Levels(0.0, 4095.0)}))
+    assert ModelSpec.from_json(scaled.spec.to_json(), "labels.json") == scaled.spec
+    console = Console(file=io.StringIO(), record=True, width=400)
+    expected = np.array([one.probabilities for one in predict(scaled, plain)])
+    found = np.array([one.probabilities for one in predict(scaled, deep, Reporter(console))])
+    assert np.abs(found - expected).max() < 1e-6
+    assert "scale" not in console.export_text()
+
+
+def test_pictures_of_a_kind_without_a_scale_are_said(folder, pictures, tmp_path):
+    _, deep = deepened(pictures, tmp_path, 65535)
+    console = Console(file=io.StringIO(), record=True, width=400)
+    predict(load_model(folder), deep, Reporter(console))
+    assert "6 of 6 images are 16-bit pictures, and the model was trained on none" in console.export_text()
 
 
 def test_a_picture_of_something_else_is_called_strange(wary, folder, pictures, tmp_path):

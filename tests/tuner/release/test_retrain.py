@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from pictures import write_pictures
+from PIL import Image
 from rich.console import Console
 
 from trainables.config import TrialConfig
 from trainables.data.cache import build_cache
+from trainables.data.deep import Levels
 from trainables.data.scan import scan
 from trainables.data.split import fingerprint, make_split
 from trainables.errors import DataProblem, InvalidValue, RunProblem, WeightsUnavailable, WorkerBroken
@@ -239,15 +241,108 @@ def test_a_search_with_labels_from_a_table_is_retrained_with_the_same(best, tmp_
     (tmp_path / "moved.csv").rename(table)
     shutil.copytree(folder, tmp_path / "elsewhere")
     assert find_images(tabled, tmp_path / "best.yaml", Reporter(), data=tmp_path / "elsewhere").same_split
-    write_pictures(tmp_path / "others", {"red": 12, "grey": 12}, seed=5)
-    assert (
-        find_images(tabled, tmp_path / "best.yaml", Reporter(), data=tmp_path / "others").data.labels is None
-    )
     table.rename(tmp_path / "moved.csv")
     swapped = (tmp_path / "moved.csv").read_text().replace(",blue", ",x").replace(",green", ",blue")
     table.write_text(swapped)
     with pytest.raises(DataProblem, match="has changed since the search"):
         find_images(tabled, tmp_path / "best.yaml", Reporter())
+
+
+def tabled_search(best, folder, change=lambda path: path):
+    """The same search with its labels from a table, written as `change` has it, and the table."""
+    pictures = folder / "pictures"
+    names = sorted(image.relative_to(pictures).as_posix() for image in pictures.rglob("*.png"))
+    table = folder / "labels.csv"
+    table.write_text("\n".join(["path,label", *(f"{change(name)},{name.split('/')[0]}" for name in names)]))
+    return replace(best, data=replace(best.data, labels=str(table))), table
+
+
+def renamed(folder, place):
+    """The pictures of `folder` in `place`, beside folders of no class; one is gone."""
+    for number, label in enumerate(("blue", "green"), start=1):
+        shutil.copytree(folder / "pictures" / label, place / label)
+        (place / f"batch{number}").mkdir()
+    (place / "blue" / "000.png").unlink()
+    return place
+
+
+def test_a_table_with_backslashes_labels_the_images_of_another_folder_too(best, tmp_path):
+    tabled, table = tabled_search(best, tmp_path, lambda name: name.replace("/", "\\"))
+    data = renamed(tmp_path, tmp_path / "elsewhere")
+    shutil.copy(data / "blue" / "001.png", data / "batch1" / "new.png")
+    images = find_images(tabled, tmp_path / "best.yaml", Reporter(), data=data)
+    assert images.data.labels == str(table)
+    assert images.classes == ("blue", "green")
+    assert "batch1/new.png" not in set(images.split["path"])
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_folder_names_do_not_stand_in_for_a_table_that_does_not_fit(best, tmp_path, gone):
+    tabled, table = tabled_search(best, tmp_path)
+    write_pictures(tmp_path / "others", {"batch1": 12, "batch2": 12}, seed=5)
+    if gone:
+        table.unlink()
+    why = "is gone" if gone else "names no image in .*others"
+    with pytest.raises(
+        DataProblem, match=f"labels.csv, the labels of the search, {why}, and its class folders .*--labels"
+    ):
+        find_images(tabled, tmp_path / "best.yaml", Reporter(), data=tmp_path / "others")
+
+
+def test_folders_named_as_the_classes_say_the_labels_where_the_table_does_not_fit(best, tmp_path):
+    tabled, table = tabled_search(best, tmp_path)
+    table.unlink()
+    place = tmp_path / "new"
+    write_pictures(place, {"blue": 12, "green": 12}, seed=5)
+    console = Console(file=io.StringIO(), record=True, width=400)
+    images = find_images(tabled, tmp_path / "best.yaml", Reporter(console), data=place)
+    assert images.data.labels is None
+    assert images.classes == ("blue", "green")
+    assert "is gone: the folders, which are named as its classes, say the labels" in console.export_text()
+
+
+def deepen(folder, bright=1.0):
+    """Turn the pictures in `folder` into grey ones of 12 bits in 16, every second a tenth as bright."""
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        with Image.open(path) as image:
+            grey = np.asarray(image.convert("L")) / 255
+        grey[0, :4] = 1.0
+        dim = bright * (1.0 if number % 2 else 0.1)
+        Image.fromarray((grey * dim * 4095).astype("uint16")).save(path)
+
+
+def deep_best(folder):
+    """A best.yaml of a search on such pictures."""
+    best = make_best(folder)
+    deepen(folder / "pictures")
+    found = scan(folder / "pictures")
+    best = replace(best, data=replace(best.data, fingerprint=found.fingerprint, scale=found.scale))
+    save_best(best, folder / "best.yaml")
+    return best
+
+
+def test_the_scale_of_a_search_is_in_best_yaml_and_kept_by_a_retraining(tmp_path):
+    best = deep_best(tmp_path)
+    assert best.data.scale == {"int16": Levels(0.0, 4095.0)}
+    assert read_best(tmp_path / "best.yaml") == best
+    assert find_images(best, tmp_path / "best.yaml", Reporter()).same_split
+    write_pictures(tmp_path / "new", COUNTS, seed=5)
+    deepen(tmp_path / "new", bright=0.2)
+    console = Console(file=io.StringIO(), record=True, width=400)
+    images = find_images(best, tmp_path / "best.yaml", Reporter(console), data=tmp_path / "new")
+    assert images.data.scale == best.data.scale
+    assert all(pixels.endswith("@int16:0.0:4095.0") for pixels in images.hashes.values())
+    assert "the scale of the search is kept (16-bit pictures: 0 is black, 4095 is white)" in (
+        console.export_text()
+    )
+
+
+def test_a_scale_in_best_yaml_that_is_none_is_refused(tmp_path):
+    deep_best(tmp_path)
+    path = tmp_path / "best.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("4095.0", "-1.0"), encoding="utf-8")
+    with pytest.raises(InvalidValue, match=r"data\.scale.*black and white by kind of samples"):
+        read_best(path)
 
 
 def test_what_the_search_left_out_is_left_out_again_but_not_of_other_images(best, tmp_path):

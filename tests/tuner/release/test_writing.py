@@ -11,10 +11,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 from pictures import write_pictures
-from test_retrain import make_best
+from test_retrain import deep_best, make_best
 
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
+from trainables.data.deep import Levels
 from trainables.data.preprocessing import centre_crop
 from trainables.errors import InvalidValue, RunProblem, UserMistake
 from tuner.cli.models import export
@@ -97,6 +98,20 @@ def test_the_limits_of_strangeness_come_from_a_twin_and_stand_in_card_and_metric
     assert "## Strangers" in card
     assert "What it can't see" in card
     assert any(line.startswith("strangeness: above 1") for line in single.said)
+
+
+def test_the_folder_of_a_model_of_deep_pictures_holds_their_scale_and_answers_by_it(tmp_path):
+    deep_best(tmp_path)
+    model = retrained(tmp_path, seeds=1, calibration=False)
+    scale = {"int16": Levels(0.0, 4095.0)}
+    loaded = load_model(model.folder)
+    assert loaded.spec.scale == scale == read_best(model.folder / "best.yaml").data.scale
+    card = (model.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "16-bit pictures: 0 is black, 4095 is white" in card
+    images = model.plan.images
+    found = predict(loaded, [images.folder / path for path in images.paths("test")])
+    written = pd.read_parquet(model.folder / "probabilities.parquet")[list(loaded.spec.classes)].to_numpy()
+    assert np.abs(np.array([one.probabilities for one in found]) - written).max() < 1e-4
 
 
 def test_of_an_ensemble_the_first_member_tells_strangers(ensemble):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pictures import write_pictures
+from PIL import Image
 from rich.console import Console
 
 from tuner.evaluation.conclusion import doubts
@@ -85,6 +86,43 @@ def test_the_run_keeps_them_and_the_comparison_repeats_them(folder: Path, tmp_pa
         (Run.open(run.path),), (), ("a", "b"), ("a/1", "b/1"), ("x", "y"), np.array([0, 1]), {}
     )
     assert set(WANTED) <= set(doubts(evidence))
+
+
+def test_scale_frames_and_doubtful_names_are_said_by_run_and_inspect_and_kept(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    write_pictures(place, {"Rust": 20, "rust": 20, "nan": 20})
+    random = np.random.default_rng(0)
+    for label in ("Rust", "rust"):
+        for i in range(20):
+            (place / label / f"{i:03d}.png").unlink()
+            deep = (random.random((20, 20)) * 4095).astype("uint16")
+            deep[0] = 4095
+            Image.fromarray(deep).save(place / label / f"{i:03d}.tif")
+    pages = [Image.new("RGB", (20, 20), (number, 9, 9)) for number in (1, 2)]
+    pages[0].save(place / "nan" / "pages.tif", save_all=True, append_images=pages[1:])
+    notes = [
+        "class names that differ only in how they are written, and may be one class: 'Rust' (20 images) and 'rust' (20"
+        " images)",
+        "class 'nan' (21 images) is how programs write a missing label; if it means that, give these images a label or"
+        " leave them out",
+        "1 file holds several frames or pages, of which only the first is used: nan/pages.tif",
+    ]
+    scale = (
+        "40 of 61 images hold more than 8 bits a sample, which are read at one scale; 16-bit pictures: 0 is black, 4095"
+        " is white"
+    )
+    said = spoken(place, tmp_path)
+    found = inspect(place, None, None)
+    console = Console(file=io.StringIO(), record=True, width=300)
+    console.print(render(found))
+    shown = console.export_text()
+    assert all(f"note: {note}\n" in said and f"warning: {note}" in shown for note in notes)
+    assert scale in said
+    assert scale in shown
+    assert found.several_frames == 1
+    data = prepare(config_of(place, tmp_path)).run.record["data"]
+    assert data["scale"] == {"int16": [0.0, 4095.0]}
+    assert data["findings"] == notes
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,17 @@ def test_duplicates_corrupt_and_odd_files_are_shown(folder: Path) -> None:
     assert "without an image, and left out: green" in shown
 
 
+def test_what_a_table_marks_is_left_out_however_its_paths_are_written(folder: Path) -> None:
+    marked = folder.parent / "marked.csv"
+    marked.write_text("path\nred\\0_0.png\n./red/0_1.png\n")
+    assert [row.images for row in inspect(folder, None, None, without=marked).classes] == [8, 2]
+    marked.write_text("path\nred\\0_0.png\nred\\9_9.png\n")
+    with pytest.raises(
+        DataProblem, match=r"marked.csv names 1 images that are not in .*, the first 'red/9_9.png'"
+    ):
+        inspect(folder, None, None, without=marked)
+
+
 def test_nothing_is_written(folder: Path) -> None:
     before = sorted(folder.parent.rglob("*"))
     inspect(folder, None, None)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainables.data.decode import quiet_decoding
+from trainables.data.deep import scale_from
 from tuner.evaluation.plots.canvas import fit
 from tuner.evaluation.scores import softmax
 from tuner.evaluation.thumbnails import thumbnail
@@ -42,7 +43,8 @@ def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != evidence.labels)
     order = wrong[np.argsort(-sure[wrong], kind="stable")][:count]
-    folder = Path(str(evidence.runs[0].record["data"]["folder"]))
+    data = evidence.runs[0].record["data"]
+    folder, scale = Path(str(data["folder"])), scale_from(data.get("scale"))
     with quiet_decoding():
         return [
             Mistake(
@@ -50,7 +52,7 @@ def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake
                 true_class=int(evidence.labels[i]),
                 predicted=int(predicted[i]),
                 confidence=float(sure[i]),
-                jpeg=thumbnail(folder / evidence.paths[i], SIDE),
+                jpeg=thumbnail(folder / evidence.paths[i], SIDE, scale=scale),
             )
             for i in order
         ]

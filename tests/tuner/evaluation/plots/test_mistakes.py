@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from trainables.data.decode import read_rgb
+from trainables.data.deep import scale_from
 from tuner.evaluation.plots.mistakes import SIDE, confident_mistakes
 
 
@@ -48,11 +49,13 @@ def evidence(tmp_path):
     )
 
 
-def test_the_gallery_draws_the_picture_that_the_model_saw(evidence, tmp_path):
+@pytest.mark.parametrize("scale", [None, {"int16": [0, 50000], "float32": [0.0, 0.9]}])
+def test_the_gallery_draws_the_picture_that_the_model_saw(evidence, tmp_path, scale):
+    evidence.runs[0].record["data"]["scale"] = scale
     drawn = {mistake.path: mistake.jpeg for mistake in confident_mistakes(evidence)}
     for name in ODD:
         shown = np.asarray(Image.open(io.BytesIO(drawn[name]))).astype(int)
-        seen = read_rgb(tmp_path / name).astype(int)
+        seen = read_rgb(tmp_path / name, scale_from(scale)).astype(int)
         assert max(shown.shape) <= SIDE
         assert shown.shape == seen.shape
         assert np.abs(shown[:, [10, 90]] - seen[:, [10, 90]]).max() < 12, name
