@@ -51,6 +51,6 @@ def ending(result: "SearchResult") -> list[RenderableType]:
     else:
         if result.cut:
             again = f"tuner resume {run.path} --time-budget DURATION"
-            lines.append(Text(f"{cut_words(result.cut)}; for that: {again}"))
+            lines.append(Text(f"{cut_words(result.cut)}; go on with: {again}"))
         lines.append(Text(f"next: tuner compare {run.path}"))
     return lines
