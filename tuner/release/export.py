@@ -12,7 +12,7 @@ from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, trial_config
 from tuner.runs.ensemble import Member
 from tuner.runs.places import is_taken, try_target
-from tuner.runs.words import NAMED
+from tuner.runs.words import TRIALS_NAMED
 
 __all__ = ["export"]
 
@@ -28,7 +28,7 @@ def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml"
     if not rows:
         raise RunProblem(f"{run_dir} has no trial with a score yet; wait for one, or search again")
     if trial is not None and trial not in (names := [str(row["trial_id"]) for row in rows]):
-        raise UnknownName.of("trial", trial, names, NAMED)
+        raise UnknownName.of("trial", trial, names, TRIALS_NAMED)
     row = next(row for row in rows if trial in (None, row["trial_id"]))
     beside = out.with_name(f"{out.stem}.split.parquet")
     for path in (out, beside):

@@ -14,7 +14,7 @@ from rich.text import Text
 from trainables.errors import RunProblem, UnknownName
 from tuner.runs.directory import STATUSES, Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
-from tuner.runs.words import NAMED
+from tuner.runs.words import TRIALS_NAMED
 from tuner.tracking.leaderboard import cut_words, remarks
 from tuner.tracking.reporter import clock, leaderboard_table
 
@@ -86,7 +86,7 @@ def stop_trial(path: Path, trial_id: str) -> str:
     _require_running(run)
     _, live, _ = _trials(run)
     if trial_id not in live:
-        raise UnknownName.of("running trial", trial_id, live, NAMED)
+        raise UnknownName.of("running trial", trial_id, live, TRIALS_NAMED)
     request_stop(run, trial_id)
     return f"asked; {trial_id} ends after its epoch for good and counts as stopped; the search goes on with others"
 
