@@ -4,7 +4,7 @@ While the backbone is frozen, image i in epoch e under its t-th drawing gives th
 with the same weights, image size, images, augmentation, seed and precision. One file holds the features of one
 (augmentation, epoch, drawing) [n, d] in float32, with a mask of what is filled in; validation has one for all. What
 trials with auxiliary heads train on, the features and the pooled aux_inputs beside them, has files of its own. Whoever
-misses rows fills them in under the file's lock, which the operating system takes from a process that dies.
+misses rows fills them in under the file's lock, which a process that dies does not keep.
 """
 
 import contextlib
@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -28,6 +27,7 @@ from trainables.data.batches import Rows, eval_batches, normalise, picture_batch
 from trainables.data.cache import ImageCache
 from trainables.device_errors import in_smaller_batches
 from trainables.inference import autocast
+from trainables.locks import LockHeld, locked
 from trainables.models.classifier import Classifier, flat
 from trainables.readback import read_back_each
 from trainables.setting import ComputeConfig
@@ -190,7 +190,7 @@ class FeatureCache:
         """The stored features [len(rows), width] of `rows`, after computing those that are not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}.f32"
-        with filelock.FileLock(f"{path}.lock"):
+        with locked(f"{path}.lock"):
             data, mask = _mapped(path, len(self.cache), width)
             missing = np.unique(rows[mask[rows] == 0])
             if len(missing):
@@ -258,11 +258,11 @@ def _mapped(path: Path, num_images: int, width: int) -> "tuple[np.memmap[Any, An
 def _remove(path: Path) -> bool:
     """Delete a features file unless somebody holds its lock; whether it is gone."""
     try:
-        with filelock.FileLock(f"{path}.lock", timeout=0):
+        with locked(f"{path}.lock", timeout_s=0):
             path.with_suffix(".mask").unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             return True
-    except filelock.Timeout:
+    except LockHeld:
         return False
 
 

@@ -70,7 +70,8 @@ def test_the_look_at_the_test_images_is_recorded_before_a_seed_is_scored(runs, l
 
 def test_compare_with_seeds_of_two_runs_pools_none_and_records_first(runs, looks, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "tuner.cluster.session.ray_session", lambda demands: contextlib.nullcontext(SimpleNamespace())
+        "tuner.cluster.session.ray_session",
+        lambda demands, signals: contextlib.nullcontext(SimpleNamespace()),
     )
     monkeypatch.setattr("tuner.evaluation.comparison.check_judges", lambda run: None)
     monkeypatch.setattr("tuner.evaluation.comparison.score_with_weights", fake_scorer)
