@@ -55,7 +55,11 @@ def _weights(model: str, num_classes: int, auxiliary: bool) -> int:
 
     from trainables.models import create
 
-    # On this device tensors have a size and no content.
-    with torch.device("meta"):
+    try:
+        # On this device tensors have a size and no content.
+        with torch.device("meta"):
+            state = create(model, num_classes, auxiliary=auxiliary).state_dict()
+    except (NotImplementedError, RuntimeError):
+        # Some models of timm look at a value while they are built.
         state = create(model, num_classes, auxiliary=auxiliary).state_dict()
     return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
