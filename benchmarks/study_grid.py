@@ -82,6 +82,7 @@ def main() -> None:
     from pretrained import write_lite_weights
 
     from tuner.cluster.session import ray_session
+    from tuner.cluster.signals import Signals
     from tuner.evaluation.comparison import compare
     from tuner.evaluation.finalists import choose_finalists
     from tuner.evaluation.table import markdown
@@ -97,7 +98,10 @@ def main() -> None:
         search(config_of(asked, folder))
     opened = Run.open(run)
     finalists, _ = choose_finalists([opened], NUM_RUNS)
-    with ray_session(config_of(asked, folder)) as session:
+    with (
+        Signals(raises=True) as signals,
+        ray_session(config_of(asked, folder), signals) as session,
+    ):
         by_image = by_image_scores(finalists, session)
     found = compare([run], top=NUM_RUNS, by_image=by_image)
     print(markdown(found))

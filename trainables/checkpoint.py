@@ -100,7 +100,7 @@ class CheckpointWriter:
         import torch
 
         for name, weights in files.items():
-            _save(weights, self.folder / name)
+            save_weights(weights, self.folder / name)
         for old in self.folder.glob("best-*.safetensors") if files else ():
             if old.name not in files:
                 old.unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def take_best(folder: Path, epoch: int, target: Path) -> bool:
     if base.exists() and not _names_in(base) <= _names_in(source):
         from safetensors.torch import load_file
 
-        _save({**load_file(base), **load_file(source)}, target)
+        save_weights({**load_file(base), **load_file(source)}, target)
         return True
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.unlink(missing_ok=True)
@@ -182,7 +182,8 @@ def settled(folder: Path, seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def _save(weights: "Mapping[str, Tensor]", path: Path) -> None:
+def save_weights(weights: "Mapping[str, Tensor]", path: Path) -> None:
+    """Write `weights` to the file `path`, which is whole or absent; raises OSError where that can't be done."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -211,10 +212,15 @@ def _size(weights: "Mapping[str, Tensor]") -> int:
 
 def _replace(path: Path, write: Callable[[str], None]) -> None:
     temporary = path.with_name(f".{path.name}")
-    write(str(temporary))
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        write(str(temporary))
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        # Half a file on a full disk would keep others from being written.
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _copied(value: Any) -> Any:

@@ -8,6 +8,7 @@ TunerError
 │   ├── WeightsUnavailable  pretrained weights that are neither cached, nor given, nor downloadable
 │   ├── RunProblem          a run directory that is missing, taken, unreadable or of another version
 │   └── ClusterProblem      a Ray that does not start here, or that can't be joined
+├── Interrupted             Ctrl-C or SIGTERM ended the work, exit status 130; the message says what is kept
 ├── WorkerBroken            the process can compute no more; another one takes over the trial
 └── TrialFailed             one trial ends as a failed row; the run goes on
     └── Diverged            its loss became infinite or NaN
@@ -25,6 +26,7 @@ __all__ = [
     "ClusterProblem",
     "DataProblem",
     "Diverged",
+    "Interrupted",
     "InvalidValue",
     "RunProblem",
     "TrialFailed",
@@ -82,6 +84,10 @@ class RunProblem(UserMistake):
 
 class ClusterProblem(UserMistake):
     """A Ray does not start here, or can't be joined."""
+
+
+class Interrupted(TunerError):
+    """Ctrl-C or SIGTERM ended the work; the message says what is kept and how to go on."""
 
 
 class WorkerBroken(TunerError):

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
 import numpy as np
 import numpy.typing as npt
+
+from trainables.locks import LockHeld, locked
 
 __all__ = ["FeatureFile", "Gaps", "remove"]
 
@@ -39,9 +40,9 @@ class FeatureFile:
     @classmethod
     @contextlib.contextmanager
     def locked(cls, path: Path, num_images: int, width: int) -> Iterator["FeatureFile"]:
-        """The file, its folder made and its lock held; the operating system takes the lock from a process that dies."""
+        """The file, its folder made and its lock held; a process that dies does not keep the lock."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(_lock_of(path)):
+        with locked(_lock_of(path)):
             yield cls(path, num_images, width)
 
     def holds(self, rows: Rows) -> npt.NDArray[np.bool_]:
@@ -110,11 +111,11 @@ class Gaps:
 def remove(path: Path) -> bool:
     """Delete a file of features unless somebody holds its lock; whether it is gone."""
     try:
-        with filelock.FileLock(_lock_of(path), timeout=0):
+        with locked(_lock_of(path), timeout_s=0):
             _mask_of(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             return True
-    except filelock.Timeout:
+    except LockHeld:
         return False
 
 

@@ -4,8 +4,8 @@ While the backbone is frozen, image i in epoch e under its t-th drawing gives th
 with the same weights, image size, images, augmentation, seed and precision. One file holds the features of one
 (augmentation, epoch, drawing) [n, d] in float32, with a mask of what is filled in; validation has one for all. What
 trials with auxiliary heads train on, the features and the pooled aux_inputs beside them, has files of its own. Whoever
-misses rows fills them in under the file's lock, which the operating system takes from a process that dies. Where the
-disk has no room, features are computed and not kept.
+misses rows fills them in under the file's lock, which a process that dies does not keep. Where the disk has no room,
+features are computed and not kept.
 """
 
 import contextlib

@@ -54,6 +54,7 @@ __all__ = [
     "Comparison",
     "DataProblem",
     "Diverged",
+    "Interrupted",
     "InvalidValue",
     "Plan",
     "Prediction",

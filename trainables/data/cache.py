@@ -19,7 +19,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from trainables.data import cache_home
 from trainables.data.decode import Pixels, printable, quiet_decoding, read_picture, read_rgb
@@ -29,6 +28,7 @@ from trainables.data.parallel import in_threads, num_workers
 from trainables.data.preprocessing import cache_side, fit
 from trainables.data.scan import Progress
 from trainables.errors import DataProblem
+from trainables.locks import locked
 
 __all__ = ["CacheDamaged", "ImageCache", "build_cache"]
 
@@ -117,7 +117,7 @@ def build_cache(
     path = place / f"{_key(paths, hashes, image_size)}-{cache_side(image_size)}px.images"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with locked(f"{path}.lock"):
             if not _is_sound(path):
                 wanted = list(zip(paths, hashes, strict=True))
                 _build(path, folder, wanted, cache_side(image_size), num_workers(workers), progress)

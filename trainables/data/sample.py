@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from trainables.data import cache_home
 from trainables.data.decode import Pixels
 from trainables.errors import DataProblem
+from trainables.locks import locked
 
 __all__ = ["LEAVES", "sample_data", "write_sample"]
 
@@ -47,7 +47,7 @@ def sample_data() -> tuple[Path, Path]:
     folder, groups = place / "leaves", place / "leaves-groups.csv"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{place}.lock"):
+        with locked(f"{place}.lock"):
             if not place.is_dir():
                 _write_whole(place)
     except OSError as error:

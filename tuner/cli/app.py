@@ -5,9 +5,16 @@ import sys
 
 import click
 
-from trainables.errors import UserMistake
+from trainables.errors import Interrupted, UserMistake
 from tuner.cli import compare, look, models, operate, plan, probe, search
-from tuner.cli.terminal import MENDABLE, escape_what_cannot_be_shown, give_a_home, require_posix, say
+from tuner.cli.terminal import (
+    MENDABLE,
+    escape_what_cannot_be_shown,
+    give_a_home,
+    require_posix,
+    say,
+    sigterm_as_ctrl_c,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -41,8 +48,10 @@ def main() -> None:
         require_posix()
         escape_what_cannot_be_shown()
         give_a_home()
-        commands.main(standalone_mode=False, prog_name="tuner")
+        with sigterm_as_ctrl_c():
+            commands.main(standalone_mode=False, prog_name="tuner")
     except click.exceptions.Abort:
+        say("tuner: interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show(sys.stderr)
@@ -52,6 +61,9 @@ def main() -> None:
     except UserMistake as error:
         say(f"tuner: {error}", err=True)
         sys.exit(2)
+    except Interrupted as error:
+        say(f"tuner: {error}", err=True)
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tuner.evaluation.evidence import Comparison, FoldsFound
     from tuner.planning.plan import Plan
     from tuner.release.predictions import Prediction
+    from tuner.runs.heartbeat import Driver
     from tuner.tuning.inspection import Inspection
 
 __all__ = ["json_option", "plain", "print_json"]
@@ -178,7 +179,7 @@ def status(path: Path) -> dict[str, Any]:
         "samples": found.record["settings"]["samples"],
         "running": len(found.live),
         **counts,
-        "driver": None if found.driver is None else plain(found.driver),
+        "driver": None if found.driver is None else _driver(found.driver),
         "live": [
             {"trial_id": name, "max_epochs": found.max_epochs[name], **_last(epochs)}
             for name, epochs in found.live.items()
@@ -187,6 +188,12 @@ def status(path: Path) -> dict[str, Any]:
         "remarks": remarks(dict(found.record)),
         "trials": _ranked(pa.Table.from_pylist(found.rows, schema=trials_schema()), metric),
     }
+
+
+def _driver(driver: "Driver") -> dict[str, Any]:
+    """What is told of the process that searches."""
+    names = ("host", "pid", "since", "seen", "pages")
+    return {name: plain(getattr(driver, name)) for name in names}
 
 
 def _last(epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

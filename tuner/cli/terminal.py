@@ -4,7 +4,9 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -20,6 +22,7 @@ __all__ = [
     "open_console",
     "require_posix",
     "say",
+    "sigterm_as_ctrl_c",
 ]
 
 MENDABLE = frozenset(
@@ -63,6 +66,16 @@ def require_posix() -> None:
             "tuner runs on Linux and macOS, and this is neither; on Windows, use it within WSL"
             " (Windows Subsystem for Linux)"
         )
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """While entered SIGTERM raises KeyboardInterrupt: the system's own way would leave half-made files and children."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def escape_what_cannot_be_shown() -> None:

@@ -13,6 +13,7 @@ import ray
 
 from trainables.errors import ClusterProblem, InvalidValue
 from tuner.cluster.processes import end, rays_below
+from tuner.cluster.signals import Signals
 from tuner.cluster.sockets import ray_folder
 
 SECONDS_BETWEEN_COUNTS = 5.0
@@ -59,11 +60,17 @@ class RaySession:
 
 @contextlib.contextmanager
 def ray_session(
-    prepared: Demands, pack: Pack | None = None, *, name: str | None = None, dashboard: bool = False
+    prepared: Demands,
+    signals: Signals,
+    pack: Pack | None = None,
+    *,
+    name: str | None = None,
+    dashboard: bool = False,
 ) -> Iterator[RaySession]:
     """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
 
-    `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one. Ray knows the job by
+    Ray takes the process's signals when it starts and aborts at SIGTERM, so `signals`, which are entered, take them
+    back. `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one. Ray knows the job by
     `name`; `dashboard` starts Ray's, where it is installed.
 
     Raises ClusterProblem if no Ray starts or if the one at `address` can't be joined, InvalidValue if none answers
@@ -73,11 +80,13 @@ def ray_session(
         # Above ERROR: what went wrong with a trial stands in its row.
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     if ray.is_initialized():
+        signals.arm()
         yield _session(prepared, pack, {})
         return
     with ray_folder() if is_own(prepared.address) else contextlib.nullcontext() as folder:
         try:
             pages = _init(prepared, name, dashboard, folder)
+            signals.arm()
             yield _session(prepared, pack, pages)
         finally:
             started = rays_below()

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first ends a search properly, the second at once.
+"""SIGINT and SIGTERM: the first ends a search or a retraining properly, the second at once.
 
 A handler in Python waits until the main thread leaves whatever C code it is in, which may be Ray waiting for an answer.
 So a thread of its own hears of signals through the wakeup pipe; the handlers only keep Python from doing anything else.
@@ -15,21 +15,23 @@ from tuner.cluster.processes import end, rays_below
 __all__ = ["INTERRUPTED", "Signals"]
 
 INTERRUPTED = 130
-"""Exit status of a search that was interrupted."""
+"""Exit status of what was interrupted."""
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """While entered: the first signal calls `stop`, the second ends the process and its Ray.
+    """While entered: the first signal asks to stop, the second ends the process and its Ray.
 
-    `asked` says that a signal has come; `stop` may be set later than that, and is called in another thread. Outside
-    the main thread nothing is caught: whoever called owns the signals. Nor where a pipe can't wake (Windows).
+    `asked` says that a signal has come. `stop`, which may be set later than that, is called in another thread; with
+    `raises` the main thread gets a KeyboardInterrupt instead, for SIGTERM too. Outside the main thread nothing is
+    caught: whoever called owns the signals. Nor where a pipe can't wake (Windows).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, raises: bool = False) -> None:
         self.asked = False
         self.stop: Callable[[], None] | None = None
+        self._raises = raises
         self._before: dict[int, Any] = {}
         self._pipe: tuple[int, int, int] | None = None
 
@@ -55,7 +57,7 @@ class Signals:
         """Take the signals, again after somebody else has taken them: Ray does when it starts."""
         if self._pipe is not None:
             for number in NUMBERS:
-                before = signal.signal(number, _ignore)
+                before = signal.signal(number, self._handle)
                 self._before.setdefault(number, before)
 
     def _listen(self, reader: int) -> None:
@@ -71,6 +73,9 @@ class Signals:
                 self.stop()
         os.close(reader)
 
-
-def _ignore(number: int, frame: Any) -> None:
-    """The thread that listens has heard of it."""
+    def _handle(self, number: int, frame: Any) -> None:
+        """In the main thread; the thread that listens has heard of it too, and ends the process at the second."""
+        if self._raises:
+            self._raises = False
+            # Of this class, since Ray hands on no other from its waiting.
+            raise KeyboardInterrupt

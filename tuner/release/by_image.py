@@ -1,15 +1,13 @@
 """Finalists trained again on a random split by image: for `tuner compare --also-by-image`."""
 
-import contextlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import RunProblem
 from tuner.evaluation.finalists import Finalist
 from tuner.release.images import images_by_image
+from tuner.release.job import SEEDS
 from tuner.release.retrain import make_job
 from tuner.release.seeds import train_jobs
 from tuner.runs.best_trial import best_of
@@ -41,8 +39,9 @@ def by_image_scores(
     """Each of `finalists` trained once more on a random split by image of the run's seed.
 
     It keeps its seeds and trains for as many epochs as its best weights had, on the training images of the new
-    split only; the accuracy is that of the new test images. A trial that diverges is left out. Raises RunProblem
-    for runs without groups.
+    split only; the accuracy is that of the new test images. A trial that diverges is left out. What is trained is kept
+    in the run's folder `seeds/`, so that a comparison that was interrupted goes on where it was. Raises RunProblem for
+    runs without groups.
     """
     import numpy as np
     import pandas as pd
@@ -53,21 +52,20 @@ def by_image_scores(
     reporter = reporter or Reporter()
     check_groups([one.run for one in finalists])
     leaked, known, jobs, labels = [], {}, [], []
-    with contextlib.ExitStack() as stack:
-        for one in finalists:
-            run, best = one.run, best_of(one.run, one.row)
-            if run.path not in known:
-                known[run.path] = images_by_image(best, reporter)
-                leaked.append(_leaked(run, known[run.path].split))
-            images = known[run.path]
-            test = images.split.loc[images.split["split"] == "test", "label"]
-            labels.append(np.array([images.classes.index(label) for label in test]))
-            epochs = best.expected.epoch
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=run.path)))
-            job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
-            reporter.line(f"{best.trial}: {epochs} epochs on a random split by image")
-            jobs.append((replace(job, run_seed=best.run_seed), [best.config.seed]))
-        results = train_jobs(jobs, session, reporter)
+    for one in finalists:
+        run, best = one.run, best_of(one.run, one.row)
+        if run.path not in known:
+            known[run.path] = images_by_image(best, reporter)
+            leaked.append(_leaked(run, known[run.path].split))
+        images = known[run.path]
+        test = images.split.loc[images.split["split"] == "test", "label"]
+        labels.append(np.array([images.classes.index(label) for label in test]))
+        epochs = best.expected.epoch
+        folder = run.path / SEEDS
+        job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
+        reporter.line(f"{best.trial}: {epochs} epochs on a random split by image")
+        jobs.append((replace(job, run_seed=best.run_seed), [best.config.seed]))
+    results = train_jobs(jobs, session, reporter)
     rows = [
         {
             "run": one.run.path.resolve().name,

@@ -9,7 +9,7 @@ import numpy as np
 from trainables.data.cache import ImageCache
 from tuner.evaluation.statistics import FloatArray
 from tuner.release.images import Images
-from tuner.release.seeds import SeedJob, SeedResult
+from tuner.release.seed_job import SeedJob, SeedResult
 from tuner.runs.best import Best
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 SEEDS = "seeds"
-"""The folder of the seeds' weights in an unfinished model folder."""
+"""The folder of what trained seeds left: beside an unfinished model folder, and in a run directory."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,12 @@ class RetrainPlan:
     def job(self) -> SeedJob:
         """What the seeds of the first member do."""
         return self.members[0].job
+
+    @property
+    def trainings(self) -> list[tuple[SeedJob, tuple[int, ...]]]:
+        """Every member from every seed, and from the first seed the members' twins."""
+        jobs = [(member.job, self.seeds) for member in self.members]
+        return jobs + [(one.twin, self.seeds[:1]) for one in self.members if one.twin is not None]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import search_spaces
 from trainables.data.allocate import allocate
-from trainables.errors import RunProblem
+from trainables.errors import Interrupted, RunProblem
 from tuner.release.folds import FOLDER, assign_folds, groups_of
 from tuner.release.nested_probe import candidates_of, narrowed, probe_inside
 from tuner.runs.best import Best
@@ -35,8 +35,8 @@ __all__ = ["nested_searches"]
 def nested_searches(run: Run, count: int, reporter: Reporter) -> list[Best]:
     """The winner of a search inside each of `count` folds, in their order.
 
-    Raises RunProblem where a search ends without one, is interrupted, or was made with other settings, and for images
-    of which no search inside a fold could see every class.
+    Raises RunProblem where a search ends without one or was made with other settings, and for images of which no search
+    inside a fold could see every class; Interrupted at Ctrl-C or SIGTERM.
     """
     split = run.split()
     fold = assign_folds(split, count, int(run.record["seed"]))
@@ -61,7 +61,7 @@ def _searched(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -
     else:
         result = _search(run, path, split, reporter)
     if result.interrupted:
-        raise RunProblem(f"{path}: the search was interrupted; the same command goes on with it")
+        raise Interrupted(f"{path}: the search was interrupted; the same command goes on with it")
     return result.run
 
 

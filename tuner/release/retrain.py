@@ -1,7 +1,6 @@
 """best.yaml -> the model: trained from several seeds on all but the test images, scored, and written out."""
 
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,13 @@ from trainables.errors import InvalidValue, RunProblem
 from trainables.image_size import require_size
 from trainables.ranges import check_fields
 from tuner.cluster.environment import ray_environment
+from tuner.cluster.signals import Signals
 from tuner.evaluation.costs import read_costs
 from tuner.release.images import Images, find_images
 from tuner.release.job import SEEDS, PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
+from tuner.release.kept import located
 from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_jobs
+from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.runs.best import Best, read_best
 from tuner.runs.best_trial import member_of
 from tuner.runs.directory import Run
@@ -38,38 +40,36 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
 
     It trains on the training and validation images and scores the test images; with `final` it trains on all
     and reports no score; with `average` validation is held out to judge averages. With `ensemble` the members of the
-    ensemble of best.yaml are trained and exported as one. Raises UserMistake for
-    what a person can mend, before anything is trained wherever it can be known.
+    ensemble of best.yaml are trained and exported as one. Trained seeds are kept beside the model folder until it is
+    written, whatever happens; the same call goes on with them. Raises UserMistake for what a person can mend, before
+    anything is trained wherever it can be known, and Interrupted at Ctrl-C or SIGTERM.
     """
     reporter = reporter or Reporter()
     check_config(config)
     best = read_best(config.best)
-    with ray_environment(config.address):
-        return _retrain(config, best, reporter)
+    with ray_environment(config.address), Signals(raises=True) as signals, unfinished(config.folder) as work:
+        plan = prepare_plan(config, best, work / SEEDS, reporter)
+        with kept_at_the_end(plan, work, reporter):
+            note_room(plan, work, reporter)
+            return _retrain(plan, work, signals, reporter)
 
 
-def _retrain(config: RetrainConfig, best: Best, reporter: Reporter) -> Retrained:
+def _retrain(plan: RetrainPlan, work: Path, signals: Signals, reporter: Reporter) -> Retrained:
     from tuner.cluster.session import ray_session
     from tuner.release.writing import finish
 
-    work = config.folder.with_name(f".{config.folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-    (work / SEEDS).mkdir(parents=True)
-    try:
-        plan = prepare_plan(config, best, work / SEEDS, reporter)
-        with ray_session(config) as session:
-            trained = _train(plan, session, reporter)
-        done = finish(plan, trained, work)
-        work.replace(config.folder)
-        return done
-    finally:
-        _clean(work, reporter)
+    with ray_session(plan.config, signals) as session:
+        trained = _train(plan, session, reporter)
+    with room_for_export(trained, work) as model:
+        done = finish(plan, trained, model)
+        model.replace(plan.config.folder)
+    shutil.rmtree(work)
+    return done
 
 
 def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trained:
     """Every member from every seed, and from the first seed the members' twins; all at once as far as they fit."""
-    jobs = [(member.job, plan.seeds) for member in plan.members]
-    jobs += [(member.twin, plan.seeds[:1]) for member in plan.members if member.twin is not None]
-    results = train_jobs(jobs, session, reporter)
+    results = train_jobs(plan.trainings, session, reporter)
     count = len(plan.members)
     models, twins = list(zip(*results[:count], strict=True)), tuple(own[0] for own in results[count:])
     lost = next((twin.error for twin in twins if twin.error is not None), None)
@@ -119,14 +119,16 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
     else:
         parts = ("train",) if config.average else ("train", "val")
     planned, rules = [], []
-    for number, member in enumerate(members):
-        own, place = _as_best(best, member), folder / str(number)
-        place.mkdir()
+    for member in members:
+        own = _as_best(best, member)
         epochs, rule = epochs_rule(own, images, parts, config.epochs)
         validate, test = config.average, not config.final
-        job = make_job(own, images, parts, epochs, place, reporter, validate=validate, test=test)
+        job = make_job(own, images, parts, epochs, folder, reporter, validate=validate, test=test)
         twin = _twin(job, images) if config.calibration and not config.average else None
-        planned.append(PlannedMember(member.trial, member.count, _late_and_alike(job, config, best), twin))
+        job = located(_with_weights(job, config, best))
+        planned.append(
+            PlannedMember(member.trial, member.count, job, None if twin is None else located(twin))
+        )
         rules.append(rule if len(members) == 1 else f"{member.trial}: {rule}")
     plan = RetrainPlan(
         config=config,
@@ -172,16 +174,12 @@ def _twin(job: SeedJob, images: Images) -> SeedJob:
     """The same on the training images only; it answers the validation images."""
     train = set(images.paths("train"))
     rows = [row for row in job.rows if row[0] in train]
-    # Its weights have the name of the seed that it is a twin of.
-    place = Path(job.folder) / "twin"
-    place.mkdir()
     return replace(
         job,
         rows=rows,
         test_cache=job.cache,
         test_paths=images.paths("val"),
         late=1,
-        folder=str(place),
         title="the model for calibration",
     )
 
@@ -236,7 +234,10 @@ def make_job(
     validate: bool,
     test: bool,
 ) -> SeedJob:
-    """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images."""
+    """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images.
+
+    Their results are kept in `folder`, without weights.
+    """
     names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if validate else {})}
     chosen = images.split[images.split["split"].isin(list(names))]
     paths = [str(path) for path in chosen["path"]]
@@ -258,15 +259,16 @@ def make_job(
         run_seed=None,
         epochs=epochs,
         reduced_after=best.plateau_reduced_after,
-        late=1,
+        late=0,
         folder=str(folder),
+        kept=True,
     )
 
 
-def _late_and_alike(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:
-    """The same, keeping what --average averages: models that started alike, or one seed's late epochs."""
+def _with_weights(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:
+    """The same, keeping the weights; with --average those of models that started alike, or one seed's late epochs."""
     if not config.average:
-        return job
+        return replace(job, late=1)
     late = min(LATE_EPOCHS, job.epochs) if config.num_seeds == 1 else 1
     return replace(job, run_seed=best.run_seed, late=late)
 
@@ -307,13 +309,3 @@ def _note_scoring(best: Best, trials: Sequence[str], reporter: Reporter) -> None
             )
         if warning is not None:
             reporter.warn(warning)
-
-
-def _clean(work: Path, reporter: Reporter) -> None:
-    """Remove the unfinished folder, but not trained weights that an export failed on."""
-    from tuner.release.folder import WEIGHTS
-
-    if (work / WEIGHTS).exists():
-        reporter.warn(f"the unfinished model folder is kept: {work}")
-    elif work.exists():
-        shutil.rmtree(work)

@@ -1,14 +1,12 @@
 """How much the seed alone moves a finalist's test accuracy: for `tuner compare --seeds`."""
 
-import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.evaluation.finalists import Finalist, note_scoring
 from tuner.evaluation.scores import score
 from tuner.release.images import Images, find_images
+from tuner.release.job import SEEDS
 from tuner.release.retrain import make_job
 from tuner.release.seeds import SeedResult, draw_seeds, train_jobs
 from tuner.runs.best_trial import best_of
@@ -31,26 +29,26 @@ def seed_scores(
     """Columns key, seed, accuracy: each of `finalists` retrained `seeds` times.
 
     As in the search it trains on the training images only, for as many epochs as its best weights had; the
-    accuracy is that of the test images, and the run's record says so before. Seeds that diverge are left out.
+    accuracy is that of the test images, and the run's record says so before. Seeds that diverge are left out. What is
+    trained is kept in the run's folder `seeds/`, so that a comparison that was interrupted goes on where it was.
     """
     import pandas as pd
 
     reporter = reporter or Reporter()
     jobs, pictures = [], []
-    with contextlib.ExitStack() as stack:
-        for one in finalists:
-            best = best_of(one.run, one.row)
-            images = find_images(best, one.run.path / "best.yaml", reporter)
-            warning = note_scoring(one.run, [best.trial], "compare --seeds")
-            if warning is not None:
-                reporter.warn(warning)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=one.run.path)))
-            epochs = best.expected.epoch
-            job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
-            reporter.line(f"{one.key}: {seeds} seeds of {epochs} epochs")
-            jobs.append((job, draw_seeds(best.config.seed, seeds)))
-            pictures.append(images)
-        results = train_jobs(jobs, session, reporter)
+    for one in finalists:
+        best = best_of(one.run, one.row)
+        images = find_images(best, one.run.path / "best.yaml", reporter)
+        warning = note_scoring(one.run, [best.trial], "compare --seeds")
+        if warning is not None:
+            reporter.warn(warning)
+        epochs = best.expected.epoch
+        folder = one.run.path / SEEDS
+        job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
+        reporter.line(f"{one.key}: {seeds} seeds of {epochs} epochs")
+        jobs.append((job, draw_seeds(best.config.seed, seeds)))
+        pictures.append(images)
+    results = train_jobs(jobs, session, reporter)
     rows = [
         {"key": one.key, "seed": seed, "accuracy": accuracy}
         for one, images, own in zip(finalists, pictures, results, strict=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.errors import InvalidValue
+from trainables.errors import Interrupted, InvalidValue
 from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
+    from tuner.cluster.signals import Signals
     from tuner.evaluation.comparison import ByImageScorer, FoldScorer, SeedScorer
 
 __all__ = ["Retraining", "SeedDemands", "Trained", "retrained"]
@@ -64,42 +65,56 @@ def retrained(
     """What trains finalists as `asked`; all train on one Ray, which lives as long as the context.
 
     Searches inside folds come first, each on a Ray of its own. Raises RunProblem for `runs` that lack the groups for
-    it, InvalidValue for several runs and `nested`, WeightsUnavailable where the weights that they began with are gone.
+    it, InvalidValue for several runs and `nested`, WeightsUnavailable where the weights that they began with are gone,
+    Interrupted at Ctrl-C or SIGTERM.
     """
     if not asked.wanted:
         yield Trained()
         return
     from tuner.cluster.environment import ray_environment
+    from tuner.cluster.signals import Signals
 
-    with ray_environment(demands.address):
-        from tuner.cluster.session import ray_session
-        from tuner.release.by_image import by_image_scores, check_groups
-        from tuner.release.folds import check_folds, fold_answers
-        from tuner.release.nested import nested_searches
-        from tuner.release.seed_scores import seed_scores
-        from tuner.runs.directory import Run
-        from tuner.runs.weights_files import changed_files
+    with ray_environment(demands.address), Signals(raises=True) as signals:
+        try:
+            with _on_ray(runs, asked, demands, reporter, signals) as found:
+                yield found
+        except KeyboardInterrupt:
+            places = " and ".join(map(str, runs))
+            raise Interrupted(
+                f"stopped; what was trained is kept in {places}, and the same command goes on with it"
+            ) from None
 
-        opened, count = [Run.open(run) for run in runs], asked.num_folds
-        if asked.nested and len(opened) > 1:
-            raise InvalidValue("--nested repeats one search; name one run")
-        for record in (run.record for run in opened):
-            for sentence in changed_files(record["weights"], record.get("weights_files") or {}):
-                reporter.warn(sentence)
-        if asked.also_by_image:
-            check_groups(opened)
-        for run in opened if count else ():
-            check_folds(run, count)
-        winners = nested_searches(opened[0], count, reporter) if asked.nested else []
-        with ray_session(demands) as session:
-            yield Trained(
-                (lambda finalists: seed_scores(finalists, asked.seeds, session, reporter))
-                if asked.seeds
-                else None,
-                (lambda finalists: by_image_scores(finalists, session, reporter))
-                if asked.also_by_image
-                else None,
-                (lambda finalists: fold_answers(finalists, count, session, reporter, winners))
-                if count
-                else None,
-            )
+
+@contextlib.contextmanager
+def _on_ray(
+    runs: Sequence[Path], asked: Retraining, demands: SeedDemands, reporter: Reporter, signals: "Signals"
+) -> "Iterator[Trained]":
+    from tuner.cluster.session import ray_session
+    from tuner.release.by_image import by_image_scores, check_groups
+    from tuner.release.folds import check_folds, fold_answers
+    from tuner.release.nested import nested_searches
+    from tuner.release.seed_scores import seed_scores
+    from tuner.runs.directory import Run
+    from tuner.runs.weights_files import changed_files
+
+    opened, count = [Run.open(run) for run in runs], asked.num_folds
+    if asked.nested and len(opened) > 1:
+        raise InvalidValue("--nested repeats one search; name one run")
+    for record in (run.record for run in opened):
+        for sentence in changed_files(record["weights"], record.get("weights_files") or {}):
+            reporter.warn(sentence)
+    if asked.also_by_image:
+        check_groups(opened)
+    for run in opened if count else ():
+        check_folds(run, count)
+    winners = nested_searches(opened[0], count, reporter) if asked.nested else []
+    with ray_session(demands, signals) as session:
+        yield Trained(
+            (lambda finalists: seed_scores(finalists, asked.seeds, session, reporter))
+            if asked.seeds
+            else None,
+            (lambda finalists: by_image_scores(finalists, session, reporter))
+            if asked.also_by_image
+            else None,
+            (lambda finalists: fold_answers(finalists, count, session, reporter, winners)) if count else None,
+        )

@@ -1,18 +1,19 @@
 """One configuration trained from several seeds at once, on Ray, without a search."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
+from ray.exceptions import RayTaskError
 
-from trainables.checkpoint import weights_of
-from trainables.config import TrialConfig
+from trainables.checkpoint import save_weights, weights_of
 from trainables.data.cache import ImageCache
+from trainables.data.scan import Progress
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
-from trainables.errors import Diverged, WorkerBroken
+from trainables.errors import Diverged, RunProblem, UserMistake, WorkerBroken
 from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.setting import ComputeConfig
@@ -21,55 +22,15 @@ from trainables.trial_data import load_trial_data
 from trainables.worker import as_worker, prepare_worker
 from tuner.cluster.session import RaySession
 from tuner.evaluation.statistics import FloatArray
+from tuner.release import kept
+from tuner.release.room import lack_of_room
+from tuner.release.seed_job import SeedJob, SeedResult
 from tuner.tracking.reporter import Reporter
 
 __all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs"]
 
-
-@dataclass(frozen=True)
-class SeedJob:
-    """What all seeds share.
-
-    `rows` are (path, label, part) of the images to train on and, if any, to validate on. The trained model answers
-    the images of `test_paths` in `test_cache`, if there are any. `reduced_after` are
-    the epochs after which a plateau schedule is lowered where there is nothing to validate on. `run_seed`
-    None: each seed has its own augmentation too, so that the spread of the seeds holds all that varies. The
-    weights of the last `late` epochs go to `folder`. Without `feature_cache_bytes` frozen features are not kept.
-    Progress is told under `title`, or under the number of the seed.
-    """
-
-    config: TrialConfig
-    classes: tuple[str, ...]
-    cache: str
-    rows: Sequence[tuple[str, str, str]]
-    test_cache: str | None
-    test_paths: Sequence[str]
-    image_size: int
-    weights: str
-    precision: str
-    run_seed: int | None
-    epochs: int
-    reduced_after: tuple[int, ...]
-    late: int
-    folder: str
-    num_threads: int = 1
-    feature_cache_bytes: int = 0
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """One seed's epochs (mappings of EpochMetrics), files of weights (the last epoch's last), answers.
-
-    `test_logits` is float64 [n, classes] of the weights of the last epoch, computed in fp32. A seed that
-    diverged has an `error` instead.
-    """
-
-    seed: int
-    history: tuple[Mapping[str, Any], ...] = ()
-    weights: tuple[str, ...] = ()
-    test_logits: FloatArray | None = None
-    error: str | None = None
+RETRIES = 2
+"""So often a seed whose process dies is trained again."""
 
 
 def draw_seeds(seed: int, count: int) -> list[int]:
@@ -85,36 +46,119 @@ def train_jobs(
 ) -> list[list[SeedResult]]:
     """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session.
 
-    `on_result` hears of each at once: the job's place and the result.
+    `on_result` hears of each at once: the job's place and the result. A seed that fails costs no other seed. Where its
+    process dies again and again, all others are trained and RunProblem is raised. Where it raises an error, those that
+    train are waited for and the error is raised; so too, as a RunProblem, where the disk has no room for the weights of
+    the next model.
     """
-    resources = session.resources
-    num_threads = max(1, int(resources["cpu"]))
-    gpus = resources.get("gpu", 0.0)
-    options: Any = {"num_cpus": resources["cpu"], "num_gpus": gpus, "max_retries": 2}
-    # On a GPU each seed has a process of its own: one that can't compute any more is not used again.
-    options |= {"retry_exceptions": [WorkerBroken], "max_calls": 1 if gpus else 0}
-    remote = ray.remote(**options)(train_seed)
-    shared = [ray.put(replace(job, num_threads=num_threads)) for job, _ in jobs]
-    waiting = [(place, seed) for place, (_, seeds) in enumerate(jobs) for seed in seeds]
-    count = len(waiting)
-    running: dict[Any, tuple[int, int]] = {}
-    results: dict[tuple[int, int], SeedResult] = {}
-    with reporter.progress("training seeds") as progress:
-        while waiting or running:
-            while waiting and len(running) < max(1, session.slots()):
-                place, seed = waiting.pop(0)
-                running[remote.remote(shared[place], seed)] = (place, seed)
-            done, _ = ray.wait(list(running), num_returns=1)
-            result: SeedResult = ray.get(done[0])
-            place, _ = running[done[0]]
-            results[running.pop(done[0])] = result
-            if on_result is not None:
-                on_result(place, result)
-            if progress is not None:
-                progress(len(results), count)
-            else:
-                reporter.line(_said(jobs[place][0].title, result, len(results), count))
-    return [[results[place, seed] for seed in seeds] for place, (_, seeds) in enumerate(jobs)]
+    training = _Training(jobs, session, reporter, on_result)
+    training.run()
+    return [[training.results[place, seed] for seed in seeds] for place, (_, seeds) in enumerate(jobs)]
+
+
+class _Training:
+    """Which seeds of which jobs wait, run and have ended; a job goes by its place."""
+
+    def __init__(
+        self,
+        jobs: Sequence[tuple[SeedJob, Sequence[int]]],
+        session: RaySession,
+        reporter: Reporter,
+        on_result: Callable[[int, SeedResult], None] | None,
+    ) -> None:
+        self.session, self.reporter, self.on_result = session, reporter, on_result
+        num_threads = max(1, int(session.resources["cpu"]))
+        self.jobs = [replace(kept.located(job), num_threads=num_threads) for job, _ in jobs]
+        wanted = [(place, seed) for place, (_, seeds) in enumerate(jobs) for seed in seeds]
+        self.count = len(wanted)
+        self.results = {
+            (place, seed): found
+            for place, seed in wanted
+            if (found := kept.find(self.jobs[place], seed)) is not None
+        }
+        self.waiting = [one for one in wanted if one not in self.results]
+        self.running: dict[Any, tuple[int, int]] = {}
+        self.failed: BaseException | None = None
+        self.died: list[str] = []
+
+    def run(self) -> None:
+        """Train whatever is not kept from before; raises what kept a seed from being trained."""
+        if self.results:
+            self.reporter.line(
+                f"{len(self.results)} of {self.count} trained models are kept from before;"
+                f" {len(self.waiting)} to train"
+            )
+        remote = ray.remote(**self._options())(train_seed)
+        shared = {place: ray.put(self.jobs[place]) for place in sorted({place for place, _ in self.waiting})}
+        with self.reporter.progress("training seeds") as progress:
+            while self._start(remote, shared):
+                done, _ = ray.wait(list(self.running), num_returns=1)
+                self._end(done[0], progress)
+        self._raise()
+
+    def _options(self) -> dict[str, Any]:
+        gpus = self.session.resources.get("gpu", 0.0)
+        options = {"num_cpus": self.session.resources["cpu"], "num_gpus": gpus, "max_retries": RETRIES}
+        # On a GPU each seed has a process of its own: one that can't compute any more is not used again.
+        return options | {"retry_exceptions": [WorkerBroken], "max_calls": 1 if gpus else 0}
+
+    def _start(self, remote: Any, shared: Mapping[int, Any]) -> bool:
+        """Start what waits, as far as there are places and room on the disk; whether anything runs."""
+        while self.waiting and len(self.running) < max(1, self.session.slots()):
+            place, seed = self.waiting[0]
+            running = [self.jobs[other] for other, _ in self.running.values()]
+            if (lack := lack_of_room(self.jobs[place], running)) is not None:
+                if not running:
+                    self._give_up(RunProblem(lack))
+                break
+            self.waiting.pop(0)
+            self.running[remote.remote(shared[place], seed)] = (place, seed)
+        return bool(self.running)
+
+    def _end(self, task: Any, progress: Progress | None) -> None:
+        """Take the result of a task that has ended."""
+        place, seed = self.running.pop(task)
+        job = self.jobs[place]
+        try:
+            result: SeedResult = ray.get(task)
+        except Exception as error:  # whatever the seed raised, or what Ray says of its process
+            self._lose(job.said(seed), error)
+            return
+        self.results[place, seed] = result
+        try:
+            kept.keep(job, result)
+        except OSError as error:
+            self.reporter.warn(f"{job.said(seed)} is trained but can't be kept in {job.folder}: {error}")
+        if self.on_result is not None:
+            self.on_result(place, result)
+        if progress is not None:
+            progress(len(self.results), self.count)
+        else:
+            self.reporter.line(_said(job.said(seed), result, len(self.results), self.count))
+
+    def _lose(self, who: str, error: Exception) -> None:
+        cause = error.cause if isinstance(error, RayTaskError) else None
+        if cause is None or isinstance(cause, WorkerBroken):
+            self.died.append(who)
+            self.reporter.warn(f"{who}: its process died {RETRIES + 1} times ({_first_line(cause or error)})")
+            return
+        self._give_up(cause if isinstance(cause, UserMistake) else error)
+        if self.running:
+            self.reporter.warn(f"{who} failed ({_first_line(cause)}); those that train now are waited for")
+
+    def _give_up(self, error: BaseException) -> None:
+        """Start nothing more; what runs may end."""
+        self.failed = self.failed or error
+        self.waiting.clear()
+
+    def _raise(self) -> None:
+        if self.failed is not None:
+            raise self.failed
+        if self.died:
+            raise RunProblem(
+                f"{', '.join(self.died)}: the process died {RETRIES + 1} times, as it does where memory runs out;"
+                f" free some, or train fewer at once (--concurrent 1), and give the same command again"
+            )
 
 
 def train_seed(job: SeedJob, seed: int) -> SeedResult:
@@ -195,15 +239,20 @@ def _start(job: SeedJob, seed: int) -> TrainingRun:
 
 def _train_epoch(run: TrainingRun, job: SeedJob) -> str | None:
     """One epoch; the file of its weights if it is among the last that are kept."""
-    from safetensors.torch import save_file
-
     metrics = run.step()
     if len(run.data.val_rows) == 0 and metrics.epoch in job.reduced_after:
         run.schedule.reduce(metrics.epoch)
     if metrics.epoch <= job.epochs - job.late:
         return None
     path = Path(job.folder) / f"{run.config.seed}-{metrics.epoch:05d}.safetensors"
-    save_file({name: t.cpu().contiguous() for name, t in weights_of(run.classifier).items()}, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_weights({name: tensor.cpu() for name, tensor in weights_of(run.classifier).items()}, path)
+    except OSError as error:
+        raise RunProblem(
+            f"{path.parent}: the trained weights can't be written ({error.strerror}); make room there, or"
+            " choose another place"
+        ) from error
     return str(path)
 
 
@@ -217,9 +266,12 @@ def _test_logits(job: SeedJob, run: TrainingRun) -> FloatArray | None:
     return np.asarray(logits.double().numpy())
 
 
-def _said(title: str, result: SeedResult, done: int, count: int) -> str:
-    who = title or f"seed {result.seed}"
+def _said(who: str, result: SeedResult, done: int, count: int) -> str:
     if result.error is not None:
         return f"{who} diverged ({done} of {count} done): {result.error}"
     last = result.history[-1]
     return f"{who}: train_loss {last['train_loss']:.4f} ({done} of {count} done)"
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,6 +1,5 @@
 """Trained seeds -> the files of a model folder: which weights, their scores, pictures, formats, card."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -51,7 +50,7 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
     from tuner.release.card import card, sentences
     from tuner.release.figures import draw
     from tuner.release.formats import write_formats
-    from tuner.release.job import SEEDS, Retrained, sample_pictures
+    from tuner.release.job import Retrained, sample_pictures
 
     job, images = plan.job, plan.images
     chosen = _choose(plan, trained.models)
@@ -71,7 +70,6 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
     again = replace(again, split=replace(again.split, file="best.split.parquet"))
     save_best(again, folder / "best.yaml", images.split)
     (folder / "MODEL_CARD.md").write_text(card(plan, metrics), encoding="utf-8")
-    shutil.rmtree(folder / SEEDS)
     write_manifest(folder)
     return Retrained(plan.config.folder, metrics, tuple(sentences(metrics)))
 

@@ -25,16 +25,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from trainables.config import EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
 from trainables.errors import RunProblem
+from trainables.locks import LockHeld, is_locked, locked
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
 PROBE = "probe.json"
+
+PATIENCE_S = 0.5
+"""So long one waits for a run's lock: who only looks whether it is held holds it for an instant."""
 
 STATUSES = ("completed", "stopped", "failed")
 """completed: ran to its end or out of patience. stopped: by ASHA, by hand or, until it goes on, by the time budget.
@@ -159,21 +161,27 @@ class Run:
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
-        """Hold the run's lock, which the operating system takes from a process that dies.
+        """Hold the run's lock, which a process that dies does not keep.
 
         Raises RunProblem if another process holds it.
         """
-        lock = filelock.FileLock(self.path / "run.lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise RunProblem(
-                f"{self.path} is in use by another process; wait for it or stop it first"
-            ) from None
-        try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self._lock, PATIENCE_S))
+            except LockHeld:
+                raise RunProblem(
+                    f"{self.path} is in use by another process; wait for it or stop it first"
+                ) from None
             yield
-        finally:
-            lock.release()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether some process holds the run's lock, as far as the file system shows it here."""
+        return is_locked(self._lock)
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / "run.lock"
 
     @property
     def record(self) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainables.errors import RunProblem
+from trainables.process_mark import ProcessMark, is_alive, kernel, own_mark, started
 from tuner.runs.directory import Run, read_yaml
 
 __all__ = ["STOP_RUN", "Driver", "Watch", "driver_of", "request_stop"]
@@ -26,30 +27,49 @@ BEAT_S = 5.0
 POLL_S = 0.5
 SILENT_S = 60.0
 """A driver that has been silent for so long is taken for dead, if its process can't be looked up."""
+CLOCKS_DIFFER_S = 2.0
+"""By so much the start of a process, as the system tells it, may be off."""
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The process that runs a search; `since` and `seen` are times of its own machine's clock."""
+    """The process that runs a search; `since` and `seen` are times of its own machine's clock.
+
+    `mark` tells the process from a later one with its number; None in runs of earlier versions. `locked` says that some
+    process holds the run's lock.
+    """
 
     host: str
     pid: int
     since: float
     seen: float
     pages: Mapping[str, str]
+    mark: ProcessMark | None = None
+    locked: bool = False
 
     @property
     def alive(self) -> bool:
-        """Whether it lives, as far as can be seen from here."""
-        if self.host != platform.node():
-            return abs(time.time() - self.seen) < SILENT_S
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
+        """Whether it lives, as far as can be seen from here.
+
+        Where the process can be looked up, its start decides and not its number alone: after a restart the number is
+        somebody else's. Where it can't (another machine, another container), the lock and the sign of life decide.
+        """
+        found = self._looked_up()
+        if found or self.locked:
             return True
-        return True
+        if found is False or (self.mark is not None and self.mark.boot and self.mark.boot == kernel()):
+            # A process of this kernel that lived would hold the lock.
+            return False
+        return abs(time.time() - self.seen) < SILENT_S
+
+    def _looked_up(self) -> bool | None:
+        """Whether the process lives; None where it can't be looked up from here."""
+        if self.mark is not None:
+            return is_alive(self.mark)
+        if self.host != platform.node():
+            return None
+        born = started(self.pid)
+        return born is not None and born <= self.since + CLOCKS_DIFFER_S
 
 
 class Watch:
@@ -60,7 +80,7 @@ class Watch:
 
     def __init__(self, run: Run, stop: Callable[[], None], pages: Mapping[str, str] | None = None) -> None:
         self._run, self._stop, self._pages = run, stop, dict(pages or {})
-        self._since = time.time()
+        self._since, self._mark = time.time(), own_mark()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tuner-watch", daemon=True)
 
@@ -90,16 +110,21 @@ class Watch:
                     self._beat()
 
     def _beat(self) -> None:
-        driver = Driver(platform.node(), os.getpid(), self._since, time.time(), self._pages)
-        self._run.write_yaml("driver.yaml", asdict(driver))
+        driver = Driver(platform.node(), os.getpid(), self._since, time.time(), self._pages, mark=self._mark)
+        content = asdict(driver)
+        # Who reads it looks at the lock.
+        del content["locked"]
+        self._run.write_yaml("driver.yaml", content)
 
 
 def driver_of(run: Run) -> Driver | None:
     """The process that runs, or ran and died in, the search of `run`; None if it ended properly."""
     try:
         content = read_yaml(_file(run))
-        return Driver(**{field.name: content[field.name] for field in fields(Driver)})
-    except (RunProblem, KeyError):
+        told = {name: content[name] for name in ("host", "pid", "since", "seen", "pages")}
+        mark = content.get("mark")
+        return Driver(**told, mark=None if mark is None else ProcessMark(**mark), locked=run.in_use)
+    except (RunProblem, KeyError, TypeError):
         return None
 
 

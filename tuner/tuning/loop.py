@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.errors import RunProblem, UserMistake
+from trainables.errors import RunProblem
 from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
@@ -82,9 +82,9 @@ def search(
         try:
             with prepared.run.owned():
                 return execute(prepared, reporter, observers=observers)
-        except UserMistake:
+        except BaseException:
             if not prepared.run.journal.exists():
-                # No Ray, or one that no trial fits: the same command shall find its place free once that is mended.
+                # No Ray, no lock, a signal: nothing is lost, and the same command shall find its place free.
                 shutil.rmtree(prepared.run.path, ignore_errors=True)
             raise
 
@@ -116,9 +116,8 @@ def _execute(
     pack = functools.partial(pack_trials, prepared, reporter)
     with (
         Signals() as signals,
-        ray_session(prepared, pack, name=name, dashboard=prepared.dashboard) as session,
+        ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard) as session,
     ):
-        signals.arm()
         return _fit(prepared, session, reporter, signals, trainable, observers)
 
 

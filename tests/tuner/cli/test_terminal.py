@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from fake_run import make_run
 from pictures import write_pictures
 
+from trainables.errors import Interrupted
 from tuner.cli import app, terminal
 
 GREEK = "πατάτα"
@@ -128,6 +130,19 @@ def test_what_the_system_refuses_is_one_sentence_with_its_path(said, number):
 
     status, text = said(fail)
     assert (status, text) == (2, f"tuner: /some/place: {os.strerror(number)}\n")
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(said):
+    before = signal.getsignal(signal.SIGTERM)
+    assert said(lambda: signal.raise_signal(signal.SIGTERM)) == (130, "tuner: interrupted\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_is_kept_of_interrupted_work_is_said_in_a_sentence(said):
+    def stop():
+        raise Interrupted("stopped; 2 of 5 trained models are kept")
+
+    assert said(stop) == (130, "tuner: stopped; 2 of 5 trained models are kept\n")
 
 
 def test_a_fault_of_the_programs_own_keeps_its_traceback(monkeypatch):

@@ -9,6 +9,7 @@ import torch
 
 from tuner.cluster import session
 from tuner.cluster.session import mps_as_gpu, ray_session, require_answer
+from tuner.cluster.signals import Signals
 from tuner.errors import ClusterProblem, InvalidValue
 
 
@@ -44,7 +45,10 @@ def failing(monkeypatch):
 )
 def test_a_ray_that_does_not_start_is_one_sentence(failing, error, words):
     failing(error)
-    with pytest.raises(ClusterProblem, match=r"^Ray does not start here: ") as raised, ray_session(demands()):
+    with (
+        pytest.raises(ClusterProblem, match=r"^Ray does not start here: ") as raised,
+        ray_session(demands(), Signals()),
+    ):
         pass
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -67,7 +71,7 @@ def test_a_ray_that_does_not_start_is_one_sentence(failing, error, words):
 def test_a_ray_that_can_not_be_joined_is_one_sentence(failing, error, words):
     failing(error)
     refused = pytest.raises(ClusterProblem, match=r"^--address auto can't be joined: ")
-    with refused as raised, ray_session(demands("auto")):
+    with refused as raised, ray_session(demands("auto"), Signals()):
         pass
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -1,5 +1,8 @@
 import os
 import signal
+import time
+
+import pytest
 
 from tuner.cluster import signals
 from tuner.cluster.signals import Signals
@@ -22,3 +25,14 @@ def test_where_a_pipe_can_not_wake_the_signals_stay_whose_they_are(monkeypatch):
     with Signals() as caught:
         caught.arm()
         assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_asks_for_it_is_interrupted_in_the_main_thread_by_either_signal(number):
+    with Signals(raises=True) as caught:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        deadline = time.monotonic() + 10
+        while not caught.asked and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert caught.asked

@@ -1,4 +1,5 @@
 import contextlib
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,11 +9,14 @@ import yaml
 from click.testing import CliRunner
 from fake_run import fake_scorer, make_run
 
+from trainables.errors import Interrupted
 from tuner.cli.app import commands
 from tuner.evaluation.finalists import choose_finalists
 from tuner.release import seed_scores as module
+from tuner.release.seed_session import Retraining, SeedDemands, retrained
 from tuner.release.seeds import SeedResult
 from tuner.runs.directory import Run
+from tuner.tracking.reporter import Reporter
 
 TOP = 1
 
@@ -70,7 +74,8 @@ def test_the_look_at_the_test_images_is_recorded_before_a_seed_is_scored(runs, l
 
 def test_compare_with_seeds_of_two_runs_pools_none_and_records_first(runs, looks, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "tuner.cluster.session.ray_session", lambda demands: contextlib.nullcontext(SimpleNamespace())
+        "tuner.cluster.session.ray_session",
+        lambda demands, signals: contextlib.nullcontext(SimpleNamespace()),
     )
     monkeypatch.setattr("tuner.evaluation.comparison.check_judges", lambda run: None)
     monkeypatch.setattr("tuner.evaluation.comparison.score_with_weights", fake_scorer)
@@ -83,3 +88,41 @@ def test_compare_with_seeds_of_two_runs_pools_none_and_records_first(runs, looks
     assert (means["a"].tolist(), means["b"].tolist()) == ([1.0], [0.0])
     assert looks
     assert all(looks)
+
+
+def test_a_comparison_that_is_stopped_while_it_trains_says_where_it_goes_on(runs, monkeypatch):
+    monkeypatch.setattr(
+        "tuner.cluster.session.ray_session",
+        lambda demands, signals: contextlib.nullcontext(SimpleNamespace()),
+    )
+    paths = [run.path for run in runs]
+    asked, demands = Retraining(seeds=2), SeedDemands()
+    with (
+        pytest.raises(Interrupted, match=f"kept in {paths[0]} and {paths[1]}, and the same command goes on"),
+        retrained(paths, asked, demands, Reporter()),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_what_is_trained_for_a_comparison_is_kept_in_its_run(runs, monkeypatch):
+    """`find_images` and training replaced."""
+    seen = []
+
+    def images(best, path, reporter):
+        classes = tuple(Run(path.parent).record["data"]["classes"])
+        split = Run(path.parent).split()
+        hashes = dict.fromkeys(split["path"], "")
+        return SimpleNamespace(
+            classes=classes,
+            split=split,
+            hashes=hashes,
+            folder=path.parent,
+            paths=lambda part: list(split["path"]),
+        )
+
+    monkeypatch.setattr(module, "find_images", images)
+    monkeypatch.setattr("tuner.release.retrain.build_cache", lambda *_, **__: "cache")
+    monkeypatch.setattr(module, "train_jobs", lambda jobs, *_: seen.extend(jobs) or [[] for _ in jobs])
+    finalists, _ = choose_finalists(runs[:1], TOP)
+    module.seed_scores(finalists, 2, SimpleNamespace())
+    assert {(job.kept, job.late, job.folder) for job, _ in seen} == {(True, 0, str(runs[0].path / "seeds"))}

@@ -50,8 +50,8 @@ def retrained(folder, **options):
     retraining.check_config(config)
     best = read_best(config.best)
     work = folder / f"work-{len(list(folder.iterdir()))}"
-    (work / "seeds").mkdir(parents=True)
-    plan = retraining.prepare_plan(config, best, work / "seeds", Reporter())
+    work.mkdir()
+    plan = retraining.prepare_plan(config, best, folder / f"seeds-of-{work.name}", Reporter())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retraining, "train_jobs", in_turn)
         trained = retraining._train(plan, SimpleNamespace(), Reporter())

@@ -3,12 +3,14 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 
 import pytest
 from rich.console import Console
 from tiny import epoch, store, write_space
 
 from trainables.errors import RunProblem, UnknownName
+from trainables.process_mark import own_mark
 from tuner.runs.directory import STOPPED_BY_HAND, Run
 from tuner.runs.heartbeat import STOP_RUN, Driver, Watch, driver_of
 from tuner.tracking.status import read_status, render, stop_run, stop_trial
@@ -63,6 +65,41 @@ def test_a_driver_on_another_machine_lives_while_it_gives_signs():
     now = time.time()
     assert Driver("elsewhere", 1, now, now - 10, {}).alive
     assert not Driver("elsewhere", 1, now, now - 300, {}).alive
+
+
+def driver_file(run, **values):
+    now = time.time()
+    content = {"host": platform.node(), "pid": os.getpid(), "since": now, "seen": now, "pages": {}}
+    run.write_yaml("driver.yaml", content | values)
+
+
+def test_a_process_that_has_got_the_number_of_a_dead_driver_is_not_taken_for_it(book):
+    driver_file(book.run, mark=asdict(replace(own_mark(), born=own_mark().born - 100)))
+    assert read_status(book.run.path).state == "dead"
+    with pytest.raises(RunProblem, match="not running"):
+        stop_run(book.run.path)
+
+
+def test_of_an_earlier_version_a_process_that_began_after_its_search_is_another_one(book):
+    driver_file(book.run, since=time.time() - 9000, seen=time.time() - 7200)
+    assert read_status(book.run.path).state == "dead"
+    driver_file(book.run, since=time.time())
+    assert read_status(book.run.path).state == "running"
+
+
+def test_in_another_container_the_lock_decides(book):
+    """After a restart of its container a search has the number it had, in another space of numbers."""
+    driver_file(book.run, host="container", mark=asdict(replace(own_mark(), namespace="pid:[1]")))
+    assert read_status(book.run.path).state == "dead"
+    with book.run.owned():
+        assert read_status(book.run.path).state == "running"
+
+
+def test_a_lock_that_is_held_says_that_a_silent_driver_on_another_machine_lives(book):
+    driver_file(book.run, host="elsewhere", seen=time.time() - 300)
+    assert read_status(book.run.path).state == "dead"
+    with book.run.owned():
+        assert read_status(book.run.path).state == "running"
 
 
 def test_a_stop_request_reaches_the_driver_once(book):

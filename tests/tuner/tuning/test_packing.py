@@ -9,6 +9,7 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue
 from tuner.cli import app as cli
 from tuner.cluster.session import ray_session, trial_resources
+from tuner.cluster.signals import Signals
 from tuner.tracking.reporter import Reporter
 from tuner.tuning import loop, packing
 from tuner.tuning.config import SearchConfig
@@ -157,7 +158,7 @@ def test_packed_trials_share_fake_gpus_at_once(tmp_path):
         return ray.get_gpu_ids()
 
     try:
-        with ray_session(demands, pack) as session:
+        with Signals() as signals, ray_session(demands, signals, pack) as session:
             resources, slots = session.resources, session.slots()
             taken = session.packing_s
             trial = devices.options(num_cpus=resources["cpu"], num_gpus=resources["gpu"])

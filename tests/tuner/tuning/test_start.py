@@ -8,22 +8,36 @@ from tuner.tuning.config import SearchConfig
 from tuner.tuning.loop import search
 
 
+def config_in(folder):
+    write_pictures(folder / "pictures", {"a": 12, "b": 12})
+    return SearchConfig(
+        space=str(write_space(folder)),
+        data=folder / "pictures",
+        weights="none",
+        image_size=32,
+        name="r",
+        runs_dir=folder / "runs",
+    )
+
+
 def test_a_search_that_no_ray_starts_for_leaves_its_place_free(tmp_path, monkeypatch):
     def init(**_):
         raise OSError("AF_UNIX path length cannot exceed 107 bytes")
 
     monkeypatch.setattr(ray, "init", init)
-    write_pictures(tmp_path / "pictures", {"a": 12, "b": 12})
-    config = SearchConfig(
-        space=str(write_space(tmp_path)),
-        data=tmp_path / "pictures",
-        weights="none",
-        image_size=32,
-        name="r",
-        runs_dir=tmp_path / "runs",
-    )
     with pytest.raises(ClusterProblem, match="AF_UNIX"):
-        search(config)
+        search(config_in(tmp_path))
+    assert not (tmp_path / "runs" / "r").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_whatever_ends_a_search_before_its_first_trial_leaves_its_place_free(tmp_path, monkeypatch, error):
+    def refuse(path, timeout_s=None):
+        raise error
+
+    monkeypatch.setattr("tuner.runs.directory.locked", refuse)
+    with pytest.raises(type(error)):
+        search(config_in(tmp_path))
     assert not (tmp_path / "runs" / "r").exists()
 
 

@@ -1,0 +1,118 @@
+"""Retraining, for real: stopped by SIGTERM and gone on with; a worker that dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from test_retrain import job, make_best
+
+from trainables.errors import RunProblem
+from tuner.cluster.environment import ray_environment
+from tuner.cluster.session import ray_session
+from tuner.cluster.signals import Signals
+from tuner.release.folder import verify
+from tuner.release.seed_session import SeedDemands
+from tuner.release.seeds import train_jobs
+from tuner.tracking.reporter import Reporter
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+class Retraining:
+    """`tuner retrain` of two seeds, one after the other, in a process of its own."""
+
+    def __init__(self, folder):
+        self.out = folder / "out.txt"
+        command = [
+            "retrain",
+            "best.yaml",
+            "--seeds",
+            "2",
+            "--epochs",
+            "10",
+            "--concurrent",
+            "1",
+            "--no-calibration",
+        ]
+        environment = {**os.environ, "TUNER_CACHE_DIR": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
+        with self.out.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tuner", *command], cwd=folder, stdout=log, stderr=log, env=environment
+            )
+
+    def said(self):
+        return self.out.read_text(encoding="utf-8")
+
+    def until(self, words):
+        deadline = time.monotonic() + 600
+        while words not in self.said():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def retrain():
+        started.append(Retraining(tmp_path))
+        return started[-1]
+
+    yield retrain
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+def test_a_retrain_that_is_stopped_keeps_its_seeds_and_the_same_command_goes_on(tmp_path, start):
+    make_best(tmp_path)
+    first = start()
+    first.until("(1 of 2 done)")
+    family = psutil.Process(first.process.pid).children(recursive=True)
+    first.process.send_signal(signal.SIGTERM)
+    assert first.process.wait(120) == 130, first.said()
+    assert f"1 of 2 trained models are kept in {tmp_path}/.model.unfinished" in first.said()
+    assert "Traceback" not in first.said()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
+    second = start()
+    assert second.process.wait(600) == 0, second.said()
+    assert "1 of 2 trained models are kept from before; 1 to train" in second.said()
+    verify(tmp_path / "model")
+    assert not list(tmp_path.glob(".model*"))
+
+
+class Deadly:
+    """Whoever unpickles it is killed."""
+
+    def __reduce__(self):
+        return eval, ("__import__('os').kill(__import__('os').getpid(), 9)",)
+
+    def __str__(self):
+        return "the deadly one"
+
+
+def test_a_worker_that_is_killed_again_and_again_costs_its_own_seed_only(tmp_path, monkeypatch):
+    work = replace(job(tmp_path, {"train": 4, "test": 2}), epochs=1)
+    monkeypatch.chdir(tmp_path)
+    heard = []
+    with (
+        ray_environment(None),
+        Signals(raises=True) as signals,
+        ray_session(SeedDemands(concurrent=1), signals) as session,
+        pytest.raises(RunProblem, match=r"^the deadly one: the process died 3 times"),
+    ):
+        train_jobs(
+            [(replace(work, title=Deadly()), [1]), (work, [2])],
+            session,
+            Reporter(),
+            lambda place, result: heard.append(SimpleNamespace(place=place, seed=result.seed)),
+        )
+    assert [(one.place, one.seed) for one in heard] == [(1, 2)]
