@@ -51,7 +51,8 @@ class Paired:
     """How two models differ on the same images; `difference` is first minus second, as a fraction.
 
     `needed` is the number of test groups with which a difference of this size would be seen four times in
-    five, None where the observed difference is zero.
+    five, None where the observed difference is zero or the groups do not tell. The ends of the interval are NaN where
+    nothing is tested.
     """
 
     difference: float
@@ -209,7 +210,11 @@ def paired_test(
     # One imagined group on which they differ: no difference seen is not a proof that there is none.
     half = _z(level) * math.sqrt((variance + 1 / count) / count)
     interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
-    return Paired(difference, interval, p_value, needed_groups(difference, variance))
+    if count < 2:
+        return Paired(difference, interval, p_value, None)
+    # Groups that all differ alike are not free of variance: the test gives them random signs.
+    under_signs = float((per_group**2).sum()) / mean_size**2 / count
+    return Paired(difference, interval, p_value, needed_groups(difference, max(variance, under_signs)))
 
 
 def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
