@@ -88,11 +88,11 @@ def group_bootstrap(
 
     `sums` [groups, K] are sums over each group's images; `statistic` maps totals [..., K] to values [..., S].
     Within each of `strata` (the groups' classes, whose numbers the split has fixed) one group less than there
-    are is drawn and scaled up, which makes the variance unbiased also for a class of four groups; Rao and Wu
-    1988.
+    are is drawn and scaled up, which makes the variance unbiased also for a class of two groups; Rao and Wu
+    1988. Strata of a single group count as one stratum, since alone they would seem not to vary.
     """
     groups = len(sums)
-    codes = np.zeros(groups, dtype=np.int64) if strata is None else _codes(strata)
+    codes = np.zeros(groups, dtype=np.int64) if strata is None else _together(_codes(strata))
     rng = np.random.default_rng(seed)
     block = max(1, min(resamples, _BLOCK_CELLS // groups))
     values = []
@@ -210,11 +210,9 @@ def paired_test(
     # One imagined group on which they differ: no difference seen is not a proof that there is none.
     half = _z(level) * math.sqrt((variance + 1 / count) / count)
     interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
-    if count < 2:
-        return Paired(difference, interval, p_value, None)
-    # Groups that all differ alike are not free of variance: the test gives them random signs.
-    under_signs = float((per_group**2).sum()) / mean_size**2 / count
-    return Paired(difference, interval, p_value, needed_groups(difference, max(variance, under_signs)))
+    # Groups that all differ alike do not seem free of variance to the test, which gives them random signs.
+    variance = max(variance, float((per_group**2).mean()) / mean_size**2)
+    return Paired(difference, interval, p_value, needed_groups(difference, variance) if count > 1 else None)
 
 
 def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
@@ -281,6 +279,14 @@ def _weights(strata: IntArray, resamples: int, rng: np.random.Generator) -> Floa
             drawn = rng.multinomial(count - 1, np.full(count, 1 / count), size=resamples)
             weights[:, members] = drawn * (count / (count - 1))
     return weights
+
+
+def _together(strata: IntArray) -> IntArray:
+    count = np.bincount(strata)
+    alone = count[strata] == 1
+    if alone.sum() == 1 and len(count) > 1:
+        alone |= strata == np.where(count > 1, count, len(strata)).argmin()
+    return np.asarray(np.where(alone, len(count), strata))
 
 
 def _share(totals: FloatArray) -> FloatArray:

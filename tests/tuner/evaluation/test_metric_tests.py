@@ -172,7 +172,7 @@ def rare(groups, size=4, seed=0, classes=(25, 25), gain=0.0):
 def test_nothing_is_told_apart_where_a_class_has_a_single_group(name, size):
     first, second, codes = rare(1, size=size, gain=9.0)
     metric = METRICS[name]
-    assert metric.compute(first) > metric.compute(second)
+    assert metric.compute(first) != metric.compute(second)
     found = metric_test(metric, first, second, codes)
     assert (found.p_value, found.needed) == (1.0, None)
     assert np.isnan([found.interval.low, found.interval.high]).all()
