@@ -14,6 +14,7 @@ import argparse
 import math
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -189,7 +190,11 @@ def main() -> None:
     )
     options = parser.parse_args()
     made = origin(" ".join(sys.argv[1:]))
-    others = {"tests": print_tests, "selection": print_selection, "searched": print_searched}
+    others = {
+        "tests": partial(print_tests, first=options.first, designs=options.designs),
+        "selection": print_selection,
+        "searched": print_searched,
+    }
     if chosen := [show for name, show in others.items() if getattr(options, name)]:
         chosen[0](options.draws)
         print(f"\n{made}", flush=True)

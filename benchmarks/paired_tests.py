@@ -16,6 +16,22 @@ DESIGNS = (
     Design((12, 12, 3), (0.95, 0.9, 0.85), 0.6),
     Design((6, 6, 6), (0.85, 0.9, 0.98), 0.6),
 )
+"""Those of which the intervals are measured, too."""
+
+FEW = (
+    Design((25, 25, 1), (0.9, 0.9, 0.9), 0.6),
+    Design((10,) * 5 + (1,), (0.9,) * 6, 0.6),
+    Design((12, 12, 1), (0.9, 0.9, 0.9), 0.0, (1,)),
+    Design((25, 25, 2), (0.9, 0.9, 0.9), 0.6),
+    Design((6, 6, 2), (0.95, 0.92, 0.8), 0.6),
+    Design((25, 25, 3), (0.9, 0.9, 0.9), 0.6),
+    Design((24, 24, 4), (0.9, 0.95, 0.85), 0.6, (2, 6)),
+    Design((30, 3), (0.9, 0.85), 0.6, (1, 3, 9)),
+)
+"""A class of one, two or three groups, and groups of unequal size: what only tests are measured on."""
+
+FEW_GROUPS = 3
+"""The rarest class is the one of interest where it has at most so many groups, otherwise the first."""
 GAIN = 0.25
 """What the better of two models adds to the true class's logit before the temperature."""
 
@@ -31,8 +47,8 @@ SLOW_SHARE = 5
 """A metric that is tested by exchanging whole groups takes as many times longer, and has as many times fewer draws."""
 
 
-def print_tests(draws: int) -> None:
-    """One row a design and a metric."""
+def print_tests(draws: int, first: int = 1, designs: int | None = None) -> None:
+    """One row a design and a metric, from the design number `first` on."""
     head = (
         "design",
         "metric",
@@ -40,9 +56,10 @@ def print_tests(draws: int) -> None:
         "alarms, equal log loss otherwise unlike",
         "seen at 5 %, one better",
         "interval of that difference holds it, %",
+        "its width",
     )
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    for number, design in enumerate(DESIGNS):
+    for number, design in list(enumerate((*DESIGNS, *FEW)))[first - 1 : designs]:
         for row in measure(design, draws, number):
             print("| " + " | ".join(row) + " |", flush=True)
 
@@ -51,10 +68,12 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
     """The rows of one design."""
     [accuracies] = design.profiles
     skill, rng = skills(accuracies), np.random.default_rng([2, number])
+    positive = _positive(design)
     sharp = _temperature_of_equal_loss(design, skill, rng)
     huge = _pair(design, skill, rng, gains=[GAIN, 0.0], times=TIMES)
-    truth = {name: _difference(metric, huge) for name, metric in METRICS.items()}
+    truth = {name: _difference(metric, huge, positive) for name, metric in METRICS.items()}
     alarms, unlike, seen, held = (dict.fromkeys(METRICS, 0) for _ in range(4))
+    widths: dict[str, list[float]] = {name: [] for name in METRICS}
     for draw in range(draws):
         equal = _pair(design, skill, rng)
         other = _pair(design, skill, rng, gains=[0.0, BLUNT], temperatures=[sharp, TEMPERATURE])
@@ -62,12 +81,13 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
         for name, metric in METRICS.items():
             if draw >= _draws_of(metric, draws):
                 continue
-            alarms[name] += _test(metric, equal, draw).p_value <= LEVEL
+            alarms[name] += _test(metric, equal, draw, positive).p_value <= LEVEL
             if name == "val_loss":
-                unlike[name] += _test(metric, other, draw).p_value <= LEVEL
-            found = _test(metric, better, draw)
+                unlike[name] += _test(metric, other, draw, positive).p_value <= LEVEL
+            found = _test(metric, better, draw, positive)
             seen[name] += found.p_value <= LEVEL and metric.better(found.difference, 0.0)
             held[name] += found.interval.low <= truth[name] <= found.interval.high
+            widths[name].append(found.interval.high - found.interval.low)
     return [
         [
             design.name if place == 0 else "",
@@ -75,10 +95,23 @@ def measure(design: Design, draws: int, number: int) -> list[list[str]]:
             share(alarms[name], _draws_of(metric, draws)),
             share(unlike[name], draws) if name == "val_loss" else "",
             share(seen[name], _draws_of(metric, draws)),
-            share(held[name], _draws_of(metric, draws)),
+            *_of_interval(held[name], widths[name]),
         ]
         for place, (name, metric) in enumerate(METRICS.items())
     ]
+
+
+def _of_interval(held: int, widths: list[float]) -> list[str]:
+    """How often it holds the truth, and its width; nothing where a class has a single group."""
+    if np.isnan(widths).all():
+        return ["none given", ""]
+    return [share(held, len(widths)), f"{np.mean(widths):.3f}"]
+
+
+def _positive(design: Design) -> int:
+    """The class that metrics of one class are of."""
+    least = min(design.groups)
+    return design.groups.index(least) if least <= FEW_GROUPS else 0
 
 
 def _draws_of(metric: Metric, draws: int) -> int:
@@ -95,13 +128,13 @@ def _pair(design: Design, skill: np.ndarray, rng: np.random.Generator, **how: ob
     return simulate(design, skill, rng, models=2, **how)  # type: ignore[arg-type]
 
 
-def _test(metric: Metric, pair: list[Sample], seed: int):  # type: ignore[no-untyped-def]
-    first, second = (one.answers(positive=0) for one in pair)
+def _test(metric: Metric, pair: list[Sample], seed: int, positive: int):  # type: ignore[no-untyped-def]
+    first, second = (one.answers(positive) for one in pair)
     return metric_test(metric, first, second, pair[0].groups, seed=seed)
 
 
-def _difference(metric: Metric, pair: list[Sample]) -> float:
-    first, second = (metric.compute(one.answers(positive=0)) for one in pair)
+def _difference(metric: Metric, pair: list[Sample], positive: int) -> float:
+    first, second = (metric.compute(one.answers(positive)) for one in pair)
     return first - second
 
 

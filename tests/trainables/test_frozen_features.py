@@ -3,7 +3,7 @@ import os
 import time
 from dataclasses import replace
 
-import filelock
+from trainables.locks import locked
 import numpy as np
 import pytest
 import torch

@@ -25,6 +25,7 @@ __all__ = ["DEFAULT", "METRICS", "Answers", "Metric", "canonical", "measure", "r
 DEFAULT = "val_loss"
 
 PerImage = Callable[[Answers], "npt.NDArray[np.float64]"]
+Exchanged = Callable[[Answers, Answers], "npt.NDArray[np.float64]"]
 
 _SUPPORT = {"answers", "metric"}
 _FOUND: dict[str, Metric] = {}
@@ -37,16 +38,20 @@ def register(
     order: int,
     smooth: bool = True,
     needs_positive: bool = False,
+    exchanged: Exchanged | None = None,
 ) -> Callable[[Callable[[Answers], float]], Callable[[Answers], float]]:
     """A decorator that registers a function as what computes the metric `name`, and returns the function.
 
     Metrics are shown in the order of `order`. `smooth` says that leaving one group out moves the metric in proportion
     to that group's part in it, as it does means and not quantiles. `needs_positive` says that it is of one class.
+    `exchanged` is that of `Metric`; without it the metric is computed anew for every exchange of a paired test.
     """
 
     def remember(compute: Callable[[Answers], float]) -> Callable[[Answers], float]:
         text = (inspect.getdoc(compute) or "").partition("\n")[0]
-        _FOUND[name] = Metric(name, direction, compute, None, text, order, smooth, needs_positive)
+        _FOUND[name] = Metric(
+            name, direction, compute, None, text, order, smooth, needs_positive, exchanged=exchanged
+        )
         return compute
 
     return remember

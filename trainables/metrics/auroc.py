@@ -1,11 +1,46 @@
 """The area under the ROC curve."""
 
 import math
+from typing import TYPE_CHECKING
 
 from trainables.metrics import Answers, register
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-@register("val_auroc", "maximize", order=4)
+
+def _exchanged(first: Answers, second: Answers) -> "npt.NDArray[np.float64]":
+    """Each image's part of the difference: by how much more of the other side it stands above (or below) in one order.
+
+    The other side is that of both models together, so that an exchange turns signs and does nothing else. Ranks
+    stand for probabilities, since one model may be surer of itself than the other (Venkatraman and Begg 1996).
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    parts, classes = np.zeros(len(first.labels)), np.unique(first.labels)
+    for code in classes:
+        ours, theirs = (rankdata(one.probabilities[:, code]) for one in (first, second))
+        positive = first.labels == code
+        for side, sign in ((positive, 1.0), (~positive, -1.0)):
+            others = np.sort(np.concatenate([ours[~side], theirs[~side]]))
+            gain = _place(ours[side], others) - _place(theirs[side], others)
+            parts[side] += sign * gain / np.count_nonzero(side)
+    return parts / len(classes)
+
+
+def _place(
+    values: "npt.NDArray[np.float64]", ordered: "npt.NDArray[np.float64]"
+) -> "npt.NDArray[np.float64]":
+    """The share of `ordered` that lies below each of `values`; ties half."""
+    import numpy as np
+
+    both = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return np.asarray(both / (2 * len(ordered)))
+
+
+@register("val_auroc", "maximize", order=4, exchanged=_exchanged)
 def auroc(answers: Answers) -> float:
     """The area under the ROC curve, one class against the rest, averaged over the classes that have images.
 

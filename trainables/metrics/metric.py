@@ -33,6 +33,8 @@ class Metric:
     """A number of every epoch that a search may optimise: its name, its direction, and what computes it.
 
     `values` gives one value an image [n] where the metric is their mean. `text` says in a line what it is.
+    `exchanged` gives what each image [n] adds to the value of a first model minus that of a second one. The parts add
+    up to the difference, and a part turns its sign where the two models exchange their answers to the image.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Metric:
     smooth: bool = True
     needs_positive: bool = False
     largest: float | None = None
+    exchanged: "Callable[[Answers, Answers], npt.NDArray[np.float64]] | None" = None
 
     @property
     def span(self) -> float:

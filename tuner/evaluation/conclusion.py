@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.evaluation.metric_errors import groups_by_class, single_groups
 from tuner.evaluation.scores import why_no_interval
 from tuner.evaluation.table import amount
 from tuner.runs.words import some
@@ -15,17 +16,30 @@ if TYPE_CHECKING:
     from trainables.metrics import Metric
     from tuner.evaluation.evidence import Evidence
 
-__all__ = ["BEST", "BETTER", "TIED", "WORSE", "conclude", "doubts", "in_words", "percent"]
+__all__ = [
+    "BEST",
+    "BETTER",
+    "TIED",
+    "UNTESTED",
+    "WORSE",
+    "conclude",
+    "doubts",
+    "in_words",
+    "percent",
+    "why_no_test",
+]
 
 BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better"
 """Verdicts on a finalist; all but the first compare it with the first on the test images."""
+
+UNTESTED = "not tested"
+"""The verdict where the test images can't tell two finalists apart, however they answer."""
 
 
 def doubts(evidence: "Evidence") -> list[str]:
     """What a reader must know before believing the table."""
     notes = []
-    first = np.unique(np.asarray(evidence.groups), return_index=True)[1]
-    counts = np.bincount(evidence.labels[first], minlength=len(evidence.classes))
+    counts = groups_by_class(evidence.labels, evidence.groups, len(evidence.classes)).tolist()
     for name, count in zip(evidence.classes, counts, strict=True):
         if count < 10:
             unit = ("group" if evidence.grouped else "image") + ("" if count == 1 else "s")
@@ -100,7 +114,25 @@ def conclude(
         return (first, *alike, "There is no other finalist to compare it with.")
     others = f"Of the {len(table) - 1} other finalists, by {metric.title}, {_counted(table, 'verdict')}"
     others += "." if by_accuracy else f"; by accuracy {_counted(table, 'accuracy_verdict')}."
-    return (first, *alike, others, _needed(table, pairs, groups, evidence, where))
+    untested = (table["verdict"] == UNTESTED).any()
+    last = why_no_test(evidence) if untested else _needed(table, pairs, groups, evidence, where)
+    return (first, *alike, others, last)
+
+
+def why_no_test(evidence: "Evidence") -> str:
+    """The sentence that stands where no two finalists are compared by the metric of the search."""
+    metric, unit = evidence.metric, "group" if evidence.grouped else "image"
+    alone = single_groups(metric, evidence.answers(evidence.finalists[0].key), evidence.groups)
+    names = [repr(evidence.classes[code]) for code in alone if code is not None]
+    names += [f"the classes other than {evidence.classes[evidence.positive or 0]!r}"] if None in alone else []
+    if not names:
+        return f"By {metric.title} no finalist is tested against another: it has no value on these images."
+    who = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    have = "has" if len(names) == 1 and None not in alone else "have"
+    return (
+        f"By {metric.title} no finalist is tested against another (p = 1): {who} {have} a single {unit}, which does not"
+        f" show how such {unit}s differ. Log loss and accuracy do not average over classes and are tested all the same."
+    )
 
 
 def _counted(table: "pd.DataFrame", column: str) -> str:
@@ -110,6 +142,7 @@ def _counted(table: "pd.DataFrame", column: str) -> str:
         (TIED, "is tied with the best", "are tied with the best"),
         (WORSE, "is worse", "are worse"),
         (BETTER, "is better", "are better"),
+        (UNTESTED, "is not tested", "are not tested"),
     ):
         those = table[table[column] == verdict]
         count, blind = len(those), int(those["one_answer"].notna().sum())
@@ -147,6 +180,8 @@ def _needed(
     top, unit = pairs.iloc[0], "groups" if evidence.grouped else "images"
     who = f"the top two on validation, {table.iloc[0]['label']} and {table.iloc[1]['label']},"
     if pd.isna(top["groups_needed"]):
+        if groups < 2:
+            return f"How many {unit} would separate {who} can't be told from a single one."
         return (
             f"To separate {who} which are equal {where} in {metric.title}, takes more {unit} than any data"
             " could give."

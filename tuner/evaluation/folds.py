@@ -17,7 +17,7 @@ from tuner.evaluation.page import bullets, section
 from tuner.evaluation.page import table as html_table
 from tuner.evaluation.scores import score_intervals
 from tuner.evaluation.statistics import FloatArray
-from tuner.evaluation.table import ends, gap, main_rows
+from tuner.evaluation.table import ends, gap, gap_ends, main_rows
 from tuner.runs.escaping import for_html
 from tuner.runs.words import some
 
@@ -126,12 +126,13 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     unit = "" if metric.minimised else " points"
     included = "" if evidence.runs[0].probe() is None else "the probe of backbones included, "
     reached = in_words(metric, metric.compute(theirs))
+    reach = gap_ends(metric, found.interval.low, found.interval.high)
+    sure_of_it = f" (95 % interval {reach})" if reach else ", without an interval: a class has a single group"
     return (
         f"Repeated inside every fold, {included}the search itself reaches {reached}{of_own} and"
         f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to"
         f" {percent(sure.accuracy.high)}): no image had a part in choosing what answered it. {best.label} minus that is"
-        f" {gap(metric, found.difference)}{unit} in {metric.title} (95 % interval {gap(metric, found.interval.low)} to"
-        f" {gap(metric, found.interval.high)})."
+        f" {gap(metric, found.difference)}{unit} in {metric.title}{sure_of_it}."
     )
 
 

@@ -1,13 +1,14 @@
 """Finalists judged by their answers to the same images: scores with intervals, pairs, verdicts."""
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from trainables.metrics import METRICS, Answers, Metric
-from tuner.evaluation.conclusion import BEST, BETTER, TIED, WORSE
+from tuner.evaluation.conclusion import BEST, BETTER, TIED, UNTESTED, WORSE
 from tuner.evaluation.costs import decide, incurred
 from tuner.evaluation.evidence import Evidence
 from tuner.evaluation.metric_intervals import metric_interval
@@ -153,6 +154,15 @@ def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def _verdict(metric: Metric, difference: float, p_value: float, *, tested: bool) -> str:
+    """A finalist's verdict by its value minus that of the first, and by the corrected p-value."""
+    if not tested:
+        return UNTESTED
+    if not p_value <= SIGNIFICANCE:
+        return TIED
+    return BETTER if metric.better(difference, 0.0) else WORSE
+
+
 def _against_best(evidence: Evidence, pairs: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """Each finalist minus the chosen one in `metric`; `p_holm` corrects for these questions only, the fewest."""
     best = evidence.finalists[0].key
@@ -160,9 +170,7 @@ def _against_best(evidence: Evidence, pairs: pd.DataFrame, metric: Metric) -> pd
     rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST}]
     for row, adjusted in zip(mine.to_dict("records"), holm([float(p) for p in mine["p"]]), strict=True):
         difference = -row["difference"]
-        verdict = (
-            TIED if not adjusted <= SIGNIFICANCE else BETTER if metric.better(difference, 0.0) else WORSE
-        )
+        verdict = _verdict(metric, difference, adjusted, tested=not math.isnan(row["low"]))
         entry = {"key": row["second"], "difference": difference, "difference_low": -row["high"]}
         entry |= {"difference_high": -row["low"], "p": row["p"], "p_holm": adjusted, "verdict": verdict}
         rows.append(entry)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from trainables.metrics import Answers, Metric
 from tuner.evaluation.calibration import mean_interval
-from tuner.evaluation.metric_tests import standard_error
+from tuner.evaluation.metric_errors import standard_error
 from tuner.evaluation.scores import ScoreIntervals
 from tuner.evaluation.statistics import Interval, score_interval
 

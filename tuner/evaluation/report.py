@@ -13,7 +13,7 @@ from tuner.evaluation.judging import judged_metrics
 from tuner.evaluation.page import bullets, document, figure, section, table
 from tuner.evaluation.published import background_of, background_section
 from tuner.evaluation.sure import sure_section
-from tuner.evaluation.table import gap, main_rows, number, p_value
+from tuner.evaluation.table import gap, gap_ends, main_rows, number, p_value
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.escaping import for_html
 
@@ -130,16 +130,21 @@ def _pairs(found: "Comparison", evidence: "Evidence") -> str:
         ]
         rows = []
         for row in found.pairs[found.pairs["metric"] == name].to_dict("records"):
-            needed = row["groups_needed"]
             cells = [labels[row["first"]], labels[row["second"]], gap(metric, row["difference"])]
-            cells += [f"{gap(metric, row['low'])} to {gap(metric, row['high'])}"]
+            cells += [gap_ends(metric, row["low"], row["high"])]
             cells += [p_value(row["p"]), p_value(row["p_holm"])]
-            rows.append(
-                [*cells, "no data would do" if needed is None or needed != needed else f"{int(needed):,}"]
-            )
+            rows.append([*cells, _needed(row)])
         tables.append(table(header, rows, f"Paired comparisons by {metric.title}"))
     note = "Groups needed: to see such a difference in four of five test sets, at the 5 % level."
     return "".join(tables) + f'<p class="note">{note}</p>'
+
+
+def _needed(row: Mapping[Any, Any]) -> str:
+    """The groups that would tell two finalists apart; a pair that is not tested has no interval."""
+    needed = row["groups_needed"]
+    if needed is None or needed != needed:
+        return "not tested" if row["low"] != row["low"] else "no data would do"
+    return f"{int(needed):,}"
 
 
 def _saved(run: Run) -> str:

@@ -73,7 +73,7 @@ def why_no_interval(alone: Sequence[str], unit: str = "group") -> str:
     who = f"class {alone[0]!r} has" if one else f"classes {some(map(repr, alone))} have"
     return (
         f"{who} a single test {unit}, which does not show how {unit}s of {'its' if one else 'their'} class differ:"
-        " balanced accuracy and macro-F1 are given without a 95 % interval"
+        " balanced accuracy, macro-F1 and AUROC are given without a 95 % interval"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from trainables.config import TrialConfig
 from trainables.errors import UserMistake
 from trainables.metrics import METRICS, Answers
-from tuner.evaluation.metric_tests import standard_error
+from tuner.evaluation.metric_errors import standard_error
 from tuner.evaluation.statistics import FloatArray
 from tuner.runs.directory import Run
 from tuner.runs.hardware import usable_cores

@@ -50,8 +50,8 @@ class Interval:
 class Paired:
     """How two models differ on the same images; `difference` is first minus second, as a fraction.
 
-    `needed` is the number of test groups with which a difference of this size would be seen four times in
-    five, None where the observed difference is zero.
+    `needed` is the number of test groups with which a difference of this size would be seen four times in five, None
+    where there is none or the groups do not tell. The ends of the interval are NaN where nothing is tested.
     """
 
     difference: float
@@ -86,12 +86,12 @@ def group_bootstrap(
     """Standard errors [S] of `statistic` when whole groups are drawn again.
 
     `sums` [groups, K] are sums over each group's images; `statistic` maps totals [..., K] to values [..., S].
-    Within each of `strata` (the groups' classes, whose numbers the split has fixed) one group less than there
-    are is drawn and scaled up, which makes the variance unbiased also for a class of four groups; Rao and Wu
-    1988.
+    Within each of `strata` (the groups' classes, whose numbers the split has fixed) one group less than there are is
+    drawn and scaled up, which makes the variance unbiased also for a class of two groups (Rao and Wu 1988). Strata of
+    a single group count as one stratum, since alone they would seem not to vary.
     """
     groups = len(sums)
-    codes = np.zeros(groups, dtype=np.int64) if strata is None else _codes(strata)
+    codes = np.zeros(groups, dtype=np.int64) if strata is None else _together(_codes(strata))
     rng = np.random.default_rng(seed)
     block = max(1, min(resamples, _BLOCK_CELLS // groups))
     values = []
@@ -142,7 +142,9 @@ def accuracy_interval(
     sums = np.stack([np.bincount(codes, weights=right), size], axis=1).astype(np.float64)
     first = np.unique(codes, return_index=True)[1]
     kinds = None if strata is None else np.asarray(strata)[first]
-    error = group_bootstrap(sums, _share, strata=kinds, resamples=resamples, seed=seed)[0]
+    error = group_bootstrap(
+        sums, lambda t: t[..., :1] / t[..., 1:], strata=kinds, resamples=resamples, seed=seed
+    )[0]
     informative = min(int((sums[:, 0] < size).sum()), int((sums[:, 0] > 0).sum()))
     return score_interval(float(right.mean()), float(error), _full_groups(size), informative, level)
 
@@ -201,15 +203,16 @@ def paired_test(
     per_group: FloatArray = np.bincount(codes, weights=gain).astype(np.float64)
     size = np.bincount(codes)
     difference = float(gain.mean())
-    grouped = len(size) < len(gain)
-    p_value = sign_flip(per_group, resamples, seed) if grouped else mcnemar(first, second)
+    p_value = sign_flip(per_group, resamples, seed) if len(size) < len(gain) else mcnemar(first, second)
     count, mean_size = len(size), len(gain) / len(size)
     deviations = (per_group - difference * size) / mean_size
     variance = float((deviations**2).sum()) / max(count - 1, 1)
     # One imagined group on which they differ: no difference seen is not a proof that there is none.
     half = _z(level) * math.sqrt((variance + 1 / count) / count)
     interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
-    return Paired(difference, interval, p_value, needed_groups(difference, variance))
+    # Groups that all differ alike do not seem free of variance to the test, which gives them random signs.
+    variance = max(variance, float((per_group**2).mean()) / mean_size**2)
+    return Paired(difference, interval, p_value, needed_groups(difference, variance) if count > 1 else None)
 
 
 def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
@@ -278,8 +281,11 @@ def _weights(strata: IntArray, resamples: int, rng: np.random.Generator) -> Floa
     return weights
 
 
-def _share(totals: FloatArray) -> FloatArray:
-    return np.asarray(totals[..., :1] / totals[..., 1:2])
+def _together(strata: IntArray) -> IntArray:
+    count = np.bincount(strata)
+    if (alone := count[strata] == 1).sum() == 1 and len(count) > 1:
+        alone |= strata == np.where(count > 1, count, len(strata)).argmin()
+    return np.asarray(np.where(alone, len(count), strata))
 
 
 def _full_groups(size: npt.NDArray[np.signedinteger[Any]]) -> float:

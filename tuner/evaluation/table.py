@@ -16,6 +16,7 @@ __all__ = [
     "amount",
     "ends",
     "gap",
+    "gap_ends",
     "main_rows",
     "markdown",
     "note",
@@ -158,6 +159,11 @@ def gap(metric: Metric, value: float) -> str:
     if not metric.minimised:
         return signed(value)
     return "" if math.isnan(value) else f"{round(value, 3) + 0.0:+.3f}"
+
+
+def gap_ends(metric: Metric, low: float, high: float) -> str:
+    """The interval of a difference; empty where it has none."""
+    return "" if math.isnan(low) else f"{gap(metric, low)} to {gap(metric, high)}"
 
 
 def note(one_answer: str | None) -> str:

@@ -161,6 +161,32 @@ def test_any_searched_metric_is_judged(tmp_path, metric, monkeypatch):
     assert ("by accuracy" in header) == (metric != "val_accuracy")
 
 
+@pytest.mark.parametrize("metric", ["val_macro_f1", "val_auroc", "val_sensitivity_at_95"])
+def test_where_a_class_has_a_single_test_group_finalists_are_not_tested_and_it_says_why(
+    tmp_path, metric, monkeypatch
+):
+    undrawn(monkeypatch)
+    run = make_run(tmp_path / "run", classes={"a": 30, "b": 30, "rare": 10})
+    run.update_record(metric=metric, positive="rare")
+    split = run.split()
+    rare = split[(split["split"] == "test") & (split["label"] == "rare")]
+    run.write_split(split.drop(rare.index[rare["group"] != rare["group"].iloc[0]]))
+    trials = run.trials()
+    filled = trials.assign(val_sensitivity_at_95=trials["val_accuracy"]).astype(object)
+    run.write_trials(filled.where(filled.notna(), None).to_dict("records"))
+    found = compare([run.path], scorer=fake_scorer)
+    others = found.table.iloc[1:]
+    assert set(others["verdict"]) == {"not tested"}
+    assert (others["p_holm"] == 1).all()
+    assert others[["difference_low", "difference_high"]].isna().all(axis=None)
+    assert found.table["test_value_low"].isna().all()
+    assert "not tested" not in set(others["accuracy_verdict"])
+    assert "no finalist is tested against another (p = 1): 'rare' has a single group" in found.conclusion
+    assert "would be needed" not in found.conclusion
+    assert any("'rare' has a single test group" in note for note in found.warnings)
+    assert "nan" not in markdown(found)
+
+
 def test_ungrouped_data_gets_wilsons_interval(tmp_path, monkeypatch):
     undrawn(monkeypatch)
     run = make_run(tmp_path / "run", grouped=False)

@@ -35,6 +35,17 @@ def test_every_metric_has_an_interval_about_its_value(name):
     assert narrower.high - narrower.low < 0.5 * (interval.high - interval.low)
 
 
+@pytest.mark.parametrize(
+    "name", ["val_balanced_accuracy", "val_macro_f1", "val_auroc", "val_sensitivity_at_95"]
+)
+def test_there_is_none_where_a_class_has_a_single_group(name):
+    found, codes = answers()
+    rare = Answers(found.labels, found.logits, 2)
+    keep = (found.labels != 2) | (codes == 2)
+    few, of_few = rare.only(keep), codes[keep]
+    assert metric_interval(METRICS[name], few, of_few, known(few, of_few)) is None
+
+
 def test_what_has_an_interval_of_its_own_keeps_it():
     found, codes = answers()
     sure = known(found, codes)

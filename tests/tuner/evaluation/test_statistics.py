@@ -196,3 +196,14 @@ def test_holm_gives_the_textbook_values_in_the_given_order():
 def test_calibration_error_is_the_weighted_gap_of_the_bins():
     assert calibration_error([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0]) == pytest.approx(0.5 * 0.1 + 0.5 * 0.1)
     assert calibration_error([1.0, 1.0], [1, 1]) == 0.0
+
+
+def test_classes_of_a_single_group_do_not_seem_certain():
+    """Each class has one group: how groups differ is seen by comparing all of them."""
+    right = np.repeat([1, 1, 1, 1, 1, 1, 0, 1, 0, 1], 4)
+    groups = np.repeat(np.arange(10), 4)
+    by_class = accuracy_interval(right, groups, strata=groups)
+    assert by_class == accuracy_interval(right, groups)
+    sums = np.array([[4.0, 4.0], [4.0, 4.0], [0.0, 4.0]])
+    one = group_bootstrap(sums, lambda totals: totals[..., :1] / totals[..., 1:], strata=[0, 0, 1])
+    assert one[0] > 0.1
