@@ -3,7 +3,6 @@ import os
 import time
 from dataclasses import replace
 
-from trainables.locks import locked
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ from trainables.config import CONDITIONS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
 from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import build_classifier
+from trainables.locks import locked
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
 
@@ -166,10 +166,10 @@ def test_the_least_recently_used_features_are_evicted_beyond_the_limit(tmp_path)
 
 
 def _hold_and_die(path, ready):
-    filelock.FileLock(path).acquire()
-    ready.set()
-    time.sleep(0.5)
-    os._exit(9)
+    with locked(path):
+        ready.set()
+        time.sleep(0.5)
+        os._exit(9)
 
 
 def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):

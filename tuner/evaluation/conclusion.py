@@ -127,7 +127,7 @@ def why_no_test(evidence: "Evidence") -> str:
     names += [f"the classes other than {evidence.classes[evidence.positive or 0]!r}"] if None in alone else []
     if not names:
         return f"By {metric.title} no finalist is tested against another: it has no value on these images."
-    who = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    who = some(names)
     have = "has" if len(names) == 1 and None not in alone else "have"
     return (
         f"By {metric.title} no finalist is tested against another (p = 1): {who} {have} a single {unit}, which does not"
