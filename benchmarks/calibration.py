@@ -31,10 +31,10 @@ from trainables.config import TrialConfig
 from trainables.inference import compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
-from tuner.evaluation.calibration import calibration_change, error_by_mass, fit_temperature, log_losses
-from tuner.evaluation.conformal import conformal_sets, conformity_scores, thresholds
-from tuner.evaluation.scores import softmax
-from tuner.evaluation.statistics import FloatArray, calibration_error
+from tuner.statistics.calibration import calibration_change, error_by_mass, fit_temperature, log_losses
+from tuner.statistics.conformal import conformal_sets, conformity_scores, thresholds
+from tuner.statistics.intervals import FloatArray, calibration_error
+from tuner.statistics.scores import softmax
 
 EPOCHS, IMAGE_SIZE, SPLITS, TRAINING = 8, 96, 10, 300
 ALPHA = 0.1

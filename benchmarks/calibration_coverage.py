@@ -16,8 +16,8 @@ import numpy.typing as npt
 from common import parse, print_held_equal, say
 from scipy import stats
 
-from tuner.evaluation.calibration import Change, calibration_change, log_losses, loss_change
-from tuner.evaluation.statistics import FloatArray, Interval
+from tuner.statistics.calibration import Change, calibration_change, log_losses, loss_change
+from tuner.statistics.intervals import FloatArray, Interval
 
 DRAWS, TRUTH, TEMPERATURE, IMAGES = 400, 60_000, 1.5, 4
 PARTS = ("before", "after", "difference")

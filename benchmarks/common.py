@@ -120,7 +120,7 @@ def source() -> tuple[Path, Path, str]:
     real = os.environ.get("TUNER_POTATO_DATA")
     if real:
         return Path(real) / "potato", Path(real) / "potato-groups.csv", "photographs of potato leaves"
-    from trainables.data.sample import sample_data
+    from tuner.dataset.reading.sample import sample_data
 
     folder, groups = sample_data()
     return folder, groups, "drawn leaves"
@@ -143,8 +143,8 @@ def lay_out(place: Path, source_folder: Path, rows: Sequence[tuple[str, str]], s
 
     They are split as tuner does in a run with `seed`.
     """
-    from trainables.data.scan import scan
-    from trainables.data.split import make_split, parse_fractions, read_groups
+    from tuner.dataset.reading.scan import scan
+    from tuner.dataset.splitting import make_split, parse_fractions, read_groups
 
     folder, groups = place / "images", place / "groups.csv"
     for path, _ in rows:

@@ -23,9 +23,9 @@ from searched_intervals import print_searched
 from selected_folds import print_selection
 from simulated_answers import Design, Sample, simulate, skills
 
-from tuner.evaluation.scores import score_intervals, softmax
-from tuner.evaluation.statistics import paired_test
 from tuner.runs.hardware import hardware, usable_cores
+from tuner.statistics.intervals import paired_test
+from tuner.statistics.scores import score_intervals, softmax
 
 METRICS = (
     "accuracy",

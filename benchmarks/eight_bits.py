@@ -27,7 +27,7 @@ from fine_tuning import (
 from trainables.data.decode import Pixels
 from trainables.data.preprocessing import cache_side, centre_crop
 from trainables.setting import ComputeConfig
-from tuner.evaluation.running_cost import RunningCost, count_parameters, of_onnx
+from tuner.evaluation.comparison.running_cost import RunningCost, count_parameters, of_onnx
 from tuner.release.folder import ModelSpec
 from tuner.release.formats import write_formats
 from tuner.release.int8 import Difference, difference, write_int8

@@ -23,14 +23,14 @@ from scipy import stats
 
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
-from trainables.data.scan import scan
-from trainables.data.split import make_split, parse_fractions, read_groups
 from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits, score_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
 from trainables.trial_data import TrialData
-from tuner.tuning.group_statistics import grouped_folds
+from tuner.dataset.reading.scan import scan
+from tuner.dataset.splitting import make_split, parse_fractions, read_groups
+from tuner.statistics.groups import grouped_folds
 
 FEATURE_BYTES = 2**31
 

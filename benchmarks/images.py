@@ -23,15 +23,15 @@ from many_images import measure
 from torch.nn import functional as F
 
 from trainables.data.cache import ImageCache, build_cache
-from trainables.data.scan import Scan, scan
-from trainables.data.split import leaks, make_split, read_groups
 from trainables.linear_probe import solve
-from tuner.tracking.reporter import Reporter
+from tuner.console.reporter import Reporter
+from tuner.dataset.features import image_features
+from tuner.dataset.inspection.label_errors import SELF_CONFIDENCE, rank, suspects_of
+from tuner.dataset.inspection.shortcuts import kinds_in_words, photographed
+from tuner.dataset.near_duplicates import ImageFeatures, Similar, near_copies, propose
+from tuner.dataset.reading.scan import Scan, scan
+from tuner.dataset.splitting import leaks, make_split, read_groups
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.image_features import image_features
-from tuner.tuning.photographed import kinds_in_words, photographed
-from tuner.tuning.similar import ImageFeatures, Similar, near_copies, propose
-from tuner.tuning.suspects import SELF_CONFIDENCE, rank, suspects_of
 
 MODEL = "timm:tf_efficientnet_lite0"
 PARTS = ("leaves", "labels", "camera", "scale")

@@ -6,7 +6,7 @@ import numpy as np
 from simulated_answers import TEMPERATURE, Design, Sample, simulate, skills
 
 from trainables.metrics import METRICS, Metric
-from tuner.evaluation.metric_tests import metric_test
+from tuner.statistics.metric_tests import metric_test
 
 DESIGNS = (
     Design((40, 40, 40), (0.95, 0.92, 0.8), 0.6),

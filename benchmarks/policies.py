@@ -30,7 +30,7 @@ from fine_tuning import (
 
 from trainables import augmentations
 from trainables.metrics import METRICS, Answers
-from tuner.evaluation.ensemble import ensemble_logits, select
+from tuner.evaluation.comparison.ensemble import ensemble_logits, select
 
 MODEL = "timm:tf_efficientnet_lite0"
 EPOCHS, IMAGE_SIZE, SPLITS, NUM_TRAIN, NUM_VAL = 12, 64, 12, 200, 100

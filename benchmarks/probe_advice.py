@@ -36,7 +36,7 @@ from trainables.inference import placed, score_logits
 from trainables.linear_probe import choose_l2, solve
 from trainables.models import create
 from trainables.setting import ComputeConfig
-from tuner.tuning.group_statistics import grouped_folds
+from tuner.statistics.groups import grouped_folds
 
 MODELS = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
 EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5

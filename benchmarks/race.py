@@ -106,7 +106,7 @@ def by_tuner(race: Race) -> Callable[[], Result]:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["TUNER_CACHE_DIR"] = f"{folder}/cache"
             watch = Watch()
-            from tuner.evaluation.finalists import score_with_weights
+            from tuner.evaluation.comparison.finalists import score_with_weights
             from tuner.tuning.config import SearchConfig
             from tuner.tuning.loop import search
 

@@ -32,9 +32,6 @@ import search_spaces
 from search_spaces.sampling import sample_configs
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
-from trainables.data.sample import sample_data
-from trainables.data.scan import scan
-from trainables.data.split import make_split, parse_fractions, read_groups
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
@@ -43,6 +40,9 @@ from trainables.metrics import METRICS
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import TrialData, load_trial_data
+from tuner.dataset.reading.sample import sample_data
+from tuner.dataset.reading.scan import scan
+from tuner.dataset.splitting import make_split, parse_fractions, read_groups
 from tuner.runs.directory import write_atomically
 
 SPACE = str(Path(__file__).with_name("recorded_space.py"))

@@ -10,10 +10,10 @@ from scipy import stats
 from simulated_answers import Design, Sample, simulate, skills
 
 from trainables.metrics import METRICS, Answers, Metric
-from tuner.evaluation.judging import cost_metric
-from tuner.evaluation.metric_intervals import metric_interval
-from tuner.evaluation.scores import ScoreIntervals, score_intervals
-from tuner.evaluation.statistics import Interval, cost_interval
+from tuner.evaluation.comparison.judging import cost_metric
+from tuner.statistics.intervals import Interval, cost_interval
+from tuner.statistics.metric_intervals import metric_interval
+from tuner.statistics.scores import ScoreIntervals, score_intervals
 
 COSTS = np.array([[0.0, 1.0, 5.0], [1.0, 0.0, 20.0], [0.5, 2.0, 0.0]])
 """Of naming a class [true, named]: one mistake is twenty times as dear as another."""

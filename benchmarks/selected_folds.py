@@ -12,8 +12,8 @@ from paired_tests import share
 from simulated_answers import TEMPERATURE, Design, Sample, centre, simulate, skills
 
 from trainables.metrics import METRICS
-from tuner.evaluation.calibration import mean_interval
-from tuner.evaluation.scores import score_intervals
+from tuner.statistics.calibration import mean_interval
+from tuner.statistics.scores import score_intervals
 
 DESIGN = Design((250, 250, 38), (0.95, 0.93, 0.9), 0.6)
 """As many leaves as the potato images have."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainables.metrics import Answers
-from tuner.evaluation.scores import score
+from tuner.statistics.scores import score
 
 PROFILES = 20
 

@@ -22,9 +22,9 @@ from PIL import Image
 
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
-from trainables.data.sample import sample_data
-from trainables.strangers import MEASURES, auroc, compute_means, fit_measure, fit_strangers, strangeness
-from tuner.tuning.group_statistics import grouped_folds
+from tuner.dataset.ood import MEASURES, auroc, compute_means, fit_measure, fit_strangers, strangeness
+from tuner.dataset.reading.sample import sample_data
+from tuner.statistics.groups import grouped_folds
 
 MODEL = "timm:tf_efficientnet_lite0"
 SETTINGS: dict[str, Any] = {

@@ -83,10 +83,10 @@ def main() -> None:
 
     from tuner.cluster.session import ray_session
     from tuner.cluster.signals import Signals
-    from tuner.evaluation.comparison import compare
-    from tuner.evaluation.finalists import choose_finalists
-    from tuner.evaluation.table import markdown
-    from tuner.release.by_image import by_image_scores
+    from tuner.evaluation.compare import compare
+    from tuner.evaluation.comparison.finalists import choose_finalists
+    from tuner.evaluation.comparison.table import markdown
+    from tuner.evaluation.retrained.by_image import by_image_scores
     from tuner.runs.directory import Run
     from tuner.tuning.loop import search
 

@@ -19,8 +19,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.terminal_theme import MONOKAI
 
-from tuner.evaluation.comparison import compare
-from tuner.tracking.reporter import Reporter
+from tuner.console.reporter import Reporter
+from tuner.evaluation.compare import compare
 from tuner.tuning import progress
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.loop import search

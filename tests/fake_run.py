@@ -293,7 +293,7 @@ def _draw(folder: Path, split: pd.DataFrame) -> dict[str, str]:
     """Draw the test and validation images; the hash of each by path."""
     from PIL import Image
 
-    from trainables.data.scan import pixel_hash, read_rgb
+    from tuner.dataset.reading.scan import pixel_hash, read_rgb
 
     rng, hashes = np.random.default_rng(4), {}
     for path in split.loc[split["split"] != "train", "path"]:

@@ -18,7 +18,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-from trainables.words import some
+from trainables.wording import some
 
 __all__ = [
     "DISK_FULL",

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         WeightsUnavailable,
         WorkerBroken,
     )
-    from tuner.evaluation.evidence import Comparison
+    from tuner.evaluation.comparison.evidence import Comparison
     from tuner.planning.plan import Plan
+    from tuner.probe.linear import Probed
+    from tuner.probe.ranking import Probe
     from tuner.release.answers import Predictions
     from tuner.release.int8 import Quantised
     from tuner.release.job import RetrainConfig, Retrained
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
     from tuner.runs.directory import Run
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
-    from tuner.tuning.probe import Probe
-    from tuner.tuning.probing import Probed
 
 __all__ = [
     "Best",
@@ -87,7 +87,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "Best": "tuner.runs.best",
-    "Comparison": "tuner.evaluation.evidence",
+    "Comparison": "tuner.evaluation.comparison.evidence",
     "Plan": "tuner.planning.plan",
     "Prediction": "tuner.release.predictions",
     "Predictions": "tuner.release.answers",
@@ -97,8 +97,8 @@ _ELSEWHERE = {
     "Run": "tuner.runs.directory",
     "SearchConfig": "tuner.tuning.config",
     "SearchResult": "tuner.tuning.loop",
-    "Probe": "tuner.tuning.probe",
-    "Probed": "tuner.tuning.probing",
+    "Probe": "tuner.probe.ranking",
+    "Probed": "tuner.probe.linear",
 }
 
 

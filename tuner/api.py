@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from trainables.ranges import check
+from tuner.console.reporter import Reporter
 from tuner.release.options import RetrainOptions
 from tuner.tracking.events import Event
-from tuner.tracking.reporter import Reporter
 from tuner.tuning.options import AnyPath, SearchOptions
 
 if TYPE_CHECKING:
-    from tuner.evaluation.evidence import Comparison
+    from tuner.evaluation.comparison.evidence import Comparison
     from tuner.planning.plan import Plan
+    from tuner.probe.ranking import Probe
     from tuner.release.answers import Predictions
     from tuner.release.int8 import Quantised
     from tuner.release.job import Retrained
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tuner.runs.trial import LiveTrial
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import SearchResult
-    from tuner.tuning.probe import Probe
 
 __all__ = [
     "OnEpoch",
@@ -139,8 +139,8 @@ def probe(
 
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
     """
+    from tuner.probe.ranking import probe as run
     from tuner.tuning.config import SearchConfig
-    from tuner.tuning.probe import probe as run
 
     named = {"data": data, "labels": labels, "groups": groups, "without": without, "weights_dir": weights_dir}
     paths = _with_paths(named, tuple(named))
@@ -185,8 +185,8 @@ def compare(
 
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
-    from tuner.evaluation.comparison import compare as run
-    from tuner.release.seed_session import Retraining, SeedDemands, retrained
+    from tuner.evaluation.compare import compare as run
+    from tuner.evaluation.retrained.session import Retraining, SeedDemands, retrained
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)

@@ -2,8 +2,8 @@ import calibration as benchmark
 import numpy as np
 import pytest
 
-from tuner.evaluation.calibration import log_losses
-from tuner.evaluation.scores import softmax
+from tuner.statistics.calibration import log_losses
+from tuner.statistics.scores import softmax
 
 
 def drawn(groups, temperature, seed):

@@ -8,7 +8,7 @@ from paired_tests import measure as measure_tests
 from selected_folds import measure as measure_selection
 from simulated_answers import PROFILES
 
-from tuner.evaluation.scores import score
+from tuner.statistics.scores import score
 
 # By its path: a package that measures the coverage of tests has the same name.
 FILE = Path(__file__).parents[2] / "benchmarks" / "coverage.py"

@@ -6,7 +6,7 @@ from rich.console import Console
 from tiny import write_space
 
 from tuner.cli.ending import ending
-from tuner.evaluation.finalists import kept_trials
+from tuner.evaluation.comparison.finalists import kept_trials
 from tuner.release.export import export
 from tuner.runs.directory import BUDGET_OVER
 from tuner.runs.journal import load_study

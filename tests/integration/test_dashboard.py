@@ -19,7 +19,7 @@ from browser import CHROMIUM, Browser
 from fake_run import fake_scorer, make_run
 from pictures import write_pictures
 
-from tuner.evaluation.comparison import compare
+from tuner.evaluation.compare import compare
 from tuner.runs.directory import Run
 from tuner.runs.heartbeat import driver_of
 from tuner.tracking import board

@@ -17,8 +17,8 @@ from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
+from tuner.probe.ranking import probe
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.probe import probe
 
 CPU = torch.device("cpu")
 

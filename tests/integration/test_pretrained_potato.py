@@ -9,11 +9,11 @@ import pytest
 
 from trainables.config import TrialConfig
 from trainables.data.cache import build_cache
-from trainables.data.scan import scan
-from trainables.data.split import leaks, make_split, read_groups
-from tuner.evaluation.scores import score, score_intervals
-from tuner.evaluation.statistics import paired_test
-from tuner.release.seeds import SeedJob, train_seed
+from tuner.dataset.reading.scan import scan
+from tuner.dataset.splitting import leaks, make_split, read_groups
+from tuner.retraining.seeds import SeedJob, train_seed
+from tuner.statistics.intervals import paired_test
+from tuner.statistics.scores import score, score_intervals
 
 DATA = Path(os.environ.get("TUNER_POTATO_DATA", "/nowhere"))
 SIZE = 128

@@ -10,11 +10,13 @@ import torch
 import trainables.worker
 from trainables import inference, ray_trainable
 from trainables.config import RunContext, TrialConfig
+from tuner.console.reporter import Reporter
+from tuner.dataset import features as image_features
 from tuner.planning import plan
-from tuner.release import seeds
-from tuner.release.seeds import SeedJob
-from tuner.tracking.reporter import Reporter
-from tuner.tuning import image_features, packing, probing
+from tuner.probe import linear as probing
+from tuner.retraining import seeds
+from tuner.retraining.seeds import SeedJob
+from tuner.tuning import packing
 
 CONFIG = TrialConfig.resolve({"model": "resnet18", "strategy": "full"})
 CONTEXT = RunContext("run", "cache", ("a", "b"), 32, "none", "fp32", "val_loss", 0, num_threads=7)

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from fake_run import fake_scorer, make_run
 
-from tuner.evaluation.comparison import compare
-from tuner.evaluation.plots.canvas import Names
-from tuner.evaluation.scores import score
-from tuner.evaluation.table import markdown
+from tuner.evaluation.compare import compare
+from tuner.evaluation.comparison.table import markdown
+from tuner.html.canvas import Names
+from tuner.html.escaping import for_prometheus, visible
 from tuner.release.card import card
 from tuner.release.figures import draw
-from tuner.runs.escaping import for_prometheus, visible
+from tuner.statistics.scores import score
 from tuner.tracking.grafana import scrape_file
 from tuner.tracking.prometheus import Gauges
 

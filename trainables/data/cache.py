@@ -13,7 +13,7 @@ import os
 import struct
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,14 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.data import cache_home
-from trainables.data.decode import Pixels, printable, quiet_decoding, read_picture, read_rgb
+from trainables.data.decode import Pixels, quiet_decoding, read_picture, read_rgb
 from trainables.data.deep import is_hash, plain_hash, scale_in
-from trainables.data.memo import Look, known_looks, look_known
-from trainables.data.parallel import in_threads, num_workers
+from trainables.data.parallel import Progress, in_threads, num_workers
 from trainables.data.preprocessing import cache_side, fit
-from trainables.data.scan import Progress
 from trainables.errors import DataProblem
 from trainables.locks import locked
+from trainables.wording import printable
 
 __all__ = ["CacheDamaged", "ImageCache", "build_cache"]
 
@@ -148,12 +147,11 @@ def _build(
     for stale in path.parent.glob(f".{path.name}.*.tmp"):
         stale.unlink()  # of a builder that was killed: the lock is ours
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    known = known_looks(folder.expanduser().absolute())
     try:
         with temporary.open("wb") as file, quiet_decoding():
             file.write(bytes(_HEADER_SIZE))
             shapes, sums = [], []
-            for pixels in in_threads(lambda one: fit(_of_hash(folder, *one, known), side), wanted, workers):
+            for pixels in in_threads(lambda one: fit(_of_hash(folder, *one), side), wanted, workers):
                 file.write(pixels.data)
                 shapes.append(pixels.shape[:2])
                 sums.append(zlib.crc32(pixels.data))
@@ -168,16 +166,13 @@ def _build(
         temporary.unlink(missing_ok=True)
 
 
-def _of_hash(folder: Path, name: str, expected: str, known: Mapping[str, Look]) -> Pixels:
+def _of_hash(folder: Path, name: str, expected: str) -> Pixels:
     """The picture in a file at the levels that its hash says.
 
-    Raises DataProblem if it is another picture than that of the hash. Files that are as the last scan saw them are not
-    hashed again, and what is no hash of a scan is not compared.
+    Raises DataProblem if it is another picture than that of the hash; what is no hash of a scan is not compared.
     """
-    seen = look_known(known, folder, name)
     picture = read_picture(folder / name)
-    now = picture.hash if seen is None else seen.pixels
-    if is_hash(expected) and now != plain_hash(expected):
+    if is_hash(expected) and picture.hash != plain_hash(expected):
         raise DataProblem(
             f"{printable(folder / name)} is not the picture that it was when the images were read; restore it, or start"
             " anew"

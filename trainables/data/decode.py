@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from trainables.data.deep import (
 )
 from trainables.data.metadata import UPRIGHT, orientation, without_metadata
 from trainables.errors import DataProblem
+from trainables.wording import printable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -133,11 +133,6 @@ def _read(path: Path, deep: Collection[str]) -> Picture:
     # the one place for errors of decoding: Pillow's parsers let nearly every class out of a damaged file
     except Exception as error:
         raise UnreadableImage(f"{printable(path)} can't be {_reason(error)}") from error
-
-
-def printable(path: Path | str) -> str:
-    r"""`path` as text that every file and terminal takes: bytes that are no UTF-8 are shown as \xe9."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _decoded(path: Path, deep: Collection[str]) -> Picture:

@@ -7,10 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["in_threads", "num_workers"]
+__all__ = ["Progress", "in_threads", "num_workers"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and of all images."""
 
 _AHEAD = 16
 """Results a thread may be ahead of the reader, which bounds the memory."""

@@ -18,7 +18,7 @@ from trainables.errors import InvalidValue, UnknownName, UserMistake
 from trainables.models import candidates
 from trainables.models.candidates import TIMM_PREFIX
 from trainables.models.source import Source
-from trainables.words import some
+from trainables.wording import some
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.errors import WeightsUnavailable
-from trainables.words import some
+from trainables.wording import some
 
 OWN_PREFIX = "backbone."
 """A state dict with such keys is that of a Classifier."""

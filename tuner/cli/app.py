@@ -6,8 +6,9 @@ import sys
 import click
 
 from trainables.errors import Interrupted, UserMistake
-from tuner.cli import compare, look, models, operate, plan, probe, search
-from tuner.cli.terminal import (
+from tuner.cli import compare, models, operate, plan, probe, search
+from tuner.cli import listing as look
+from tuner.console.terminal import (
     MENDABLE,
     escape_what_cannot_be_shown,
     give_a_home,

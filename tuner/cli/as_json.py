@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tuner.cli.catalogue import SpaceView
-    from tuner.evaluation.evidence import Comparison, FoldsFound
+    from tuner.dataset.inspection.inspect import Inspection
+    from tuner.evaluation.comparison.evidence import Comparison, FoldsFound
     from tuner.planning.plan import Plan
     from tuner.release.predictions import Prediction
     from tuner.runs.heartbeat import Driver
-    from tuner.tuning.inspection import Inspection
 
 __all__ = ["json_option", "plain", "print_json"]
 

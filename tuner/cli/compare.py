@@ -8,7 +8,7 @@ from rich.console import Console
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, seed_options
-from tuner.cli.terminal import say
+from tuner.console.terminal import say
 
 
 @click.command()
@@ -77,12 +77,12 @@ def compare(
     as_json: bool,
 ) -> None:
     """Say which finalist is really better, on the test images, and how sure that is."""
-    from tuner.evaluation.comparison import check_inputs
-    from tuner.evaluation.comparison import compare as compare_runs
-    from tuner.evaluation.table import markdown
-    from tuner.release.seed_session import Retraining, SeedDemands, retrained
+    from tuner.console.reporter import Reporter
+    from tuner.evaluation.compare import check_inputs
+    from tuner.evaluation.compare import compare as compare_runs
+    from tuner.evaluation.comparison.table import markdown
+    from tuner.evaluation.retrained.session import Retraining, SeedDemands, retrained
     from tuner.runs.directory import Run
-    from tuner.tracking.reporter import Reporter
     from tuner.tracking.sync import log_final_tests
 
     demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
+from tuner.console.reporter import leaderboard_table
 from tuner.runs.directory import rows_of
 from tuner.tracking.leaderboard import cut_words, remarks
-from tuner.tracking.reporter import leaderboard_table
 
 if TYPE_CHECKING:
     from tuner.tuning.loop import SearchResult

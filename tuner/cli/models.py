@@ -11,15 +11,15 @@ from rich.console import Console
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, seed_options
-from tuner.cli.terminal import say
+from tuner.console.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tuner.console.reporter import Reporter
     from tuner.release.predict import Model
     from tuner.release.predictions import Prediction
     from tuner.release.rule import Rule
-    from tuner.tracking.reporter import Reporter
 
 __all__ = ["export", "predict", "retrain"]
 
@@ -50,8 +50,8 @@ def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data:
 
 
 def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path | None) -> None:
+    from tuner.console.reporter import Reporter
     from tuner.release.int8 import quantise, sentences
-    from tuner.tracking.reporter import Reporter
 
     if trial is not None or out is not None:
         raise click.UsageError(
@@ -96,9 +96,9 @@ def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path |
 @seed_options
 def retrain(best: Path, **options: Any) -> None:
     """Train the best configuration anew, score it on the test images and write a model folder."""
+    from tuner.console.reporter import Reporter
     from tuner.release.job import RetrainConfig
     from tuner.release.retrain import retrain as train
-    from tuner.tracking.reporter import Reporter
 
     done = train(RetrainConfig(best=best, **options), Reporter(Console(highlight=False)))
     for line in done.sentences:
@@ -137,11 +137,11 @@ def predict(
     as_json: bool,
 ) -> None:
     """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
+    from tuner.console.reporter import Reporter
     from tuner.release.predict import find_images, load_model
     from tuner.release.predictions import check_suffix
     from tuner.release.rule import make_rule
-    from tuner.runs.places import try_folder, try_target
-    from tuner.tracking.reporter import Reporter
+    from tuner.runs.paths import try_folder, try_target
 
     if out is not None:
         check_suffix(out)

@@ -8,7 +8,7 @@ import click
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, split_names
-from tuner.cli.terminal import open_console, say
+from tuner.console.terminal import open_console, say
 
 RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
 

@@ -10,8 +10,8 @@ from rich.text import Text
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import split_names
-from tuner.cli.terminal import open_console
-from tuner.tracking.reporter import clock
+from tuner.console.reporter import clock
+from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
     from tuner.planning.plan import Plan
@@ -35,8 +35,8 @@ def plan_command(run: click.Command) -> click.Command:
     def callback(
         time_budget: float | None, models: str | None, strategies: str | None, as_json: bool, **options: Any
     ) -> None:
+        from tuner.console.reporter import Reporter
         from tuner.planning.plan import plan
-        from tuner.tracking.reporter import Reporter
         from tuner.tuning.config import SearchConfig
 
         config = SearchConfig(

@@ -8,13 +8,13 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, data_options
-from tuner.cli.terminal import open_console
-from tuner.runs.words import some
+from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
-    from tuner.tuning.probe import Probe
+    from tuner.probe.ranking import Probe
 
 __all__ = ["probe", "render", "weights"]
 
@@ -57,10 +57,10 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
 
     Without DATA: drawn sample pictures. The test images are not read. An equal probe is not computed again.
     """
-    from tuner.runs.places import try_folder
-    from tuner.tracking.reporter import Reporter
+    from tuner.console.reporter import Reporter
+    from tuner.probe.ranking import probe as find
+    from tuner.runs.paths import try_folder
     from tuner.tuning.config import SearchConfig
-    from tuner.tuning.probe import probe as find
 
     if out is not None:
         try_folder(out, "--out")
@@ -93,9 +93,9 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
 
     For nodes without a network: fetch where there is one, then copy TORCH_HOME and HF_HOME over.
     """
-    from tuner.tuning.probe import backbones_of
-    from tuner.tuning.weights import fetch as fetch_all
-    from tuner.tuning.weights import list_weights
+    from trainables.models.selection import fetch as fetch_all
+    from trainables.models.selection import list_weights
+    from tuner.probe.ranking import backbones_of
 
     names = backbones_of("all" if backbones == "auto" else backbones, "cpu")
     rows = list_weights(names, weights_dir)
@@ -118,9 +118,9 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
 
 def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
-    from tuner.tracking.reporter import clock
-    from tuner.tuning.probe import WITHOUT, advised, tied
-    from tuner.tuning.probing import ms
+    from tuner.console.reporter import clock
+    from tuner.probe.linear import ms
+    from tuner.probe.ranking import WITHOUT, advised, tied
 
     alike = tied(found)
     table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
@@ -162,7 +162,7 @@ def save(found: "Probe", out: Path) -> None:
 
     from tuner.cli.as_json import plain
     from tuner.evaluation.plots.backbones import probed
-    from tuner.evaluation.plots.canvas import paint
+    from tuner.html.canvas import paint
 
     out.mkdir(parents=True, exist_ok=True)
     document = plain(found.document())

@@ -10,7 +10,7 @@ from rich.console import Console
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Number, Seconds, Share, data_options, split_names
-from tuner.cli.terminal import open_console
+from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
     from tuner.tuning.loop import SearchResult
@@ -154,7 +154,7 @@ def run(
     **options: Any,
 ) -> None:
     """Search a space on your images and keep everything in a run directory."""
-    from tuner.tracking.reporter import Reporter
+    from tuner.console.reporter import Reporter
     from tuner.tuning.config import SearchConfig
     from tuner.tuning.loop import search
 
@@ -176,7 +176,7 @@ def run(
 @click.option("--time-budget", type=Seconds(), help="End after this time from now, as 20m or 2h.")
 def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> None:
     """Go on with a search that ended early, or add trials to a finished one."""
-    from tuner.tracking.reporter import Reporter
+    from tuner.console.reporter import Reporter
     from tuner.tuning.resume import resume as go_on
 
     console = open_console()

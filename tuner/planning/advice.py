@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from trainables import models, strategies
 from trainables.config import FIELDS, TrialConfig
 from trainables.data.preprocessing import cache_side
+from tuner.console.reporter import clock
 from tuner.planning.timing import Cost
-from tuner.tracking.reporter import clock
 
 TRIALS_PER_DIMENSION = 10
 """Below that many trials a parameter, a sampler knows little more than chance: Optuna's own advice is 10 to 100."""

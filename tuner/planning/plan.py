@@ -14,16 +14,16 @@ import numpy as np
 from trainables import models, strategies
 from trainables.config import TrialConfig
 from tuner.cluster.session import mps_as_gpu, trial_resources
+from tuner.console.reporter import Reporter
+from tuner.dataset.features import foretell, usable_backbone
+from tuner.dataset.loading import Examined, load_data
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
 from tuner.planning.pool import Pool, make_pool
 from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
-from tuner.tracking.reporter import Reporter
 from tuner.tuning.backbones import check_backbones, narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve
-from tuner.tuning.data import Examined, load_data
-from tuner.tuning.image_features import foretell, usable_backbone
 from tuner.tuning.scheduler import make_rungs
 
 if TYPE_CHECKING:

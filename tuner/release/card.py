@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainables.data.deep import in_words
-from tuner.evaluation.scores import one_answer
-from tuner.evaluation.sure import percent, points, sure_sentences
-from tuner.release.card_sure import how_sure
+from trainables.wording import some
+from tuner.evaluation.report.uncertainty import percent, points, sure_sentences
+from tuner.html.escaping import for_markdown, markdown_code
+from tuner.release.card_uncertainty import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
-from tuner.release.strangers import strangers_section, strangers_sentence
-from tuner.runs.escaping import for_markdown, markdown_code
-from tuner.runs.words import some
+from tuner.release.ood import strangers_section, strangers_sentence
+from tuner.statistics.scores import one_answer
 
 if TYPE_CHECKING:
     from tuner.release.job import RetrainPlan

@@ -6,13 +6,13 @@ from typing import Any
 
 from trainables.errors import RunProblem, UnknownName
 from trainables.metrics import METRICS
-from tuner.evaluation.standard_error import validation_error
+from trainables.wording import TRIALS_NAMED
+from tuner.evaluation.comparison.standard_error import validation_error
 from tuner.runs.best import Best, read_best, save_best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, trial_config
 from tuner.runs.ensemble import Member
-from tuner.runs.places import is_taken, try_target
-from tuner.runs.words import TRIALS_NAMED
+from tuner.runs.paths import is_taken, try_target
 
 __all__ = ["export"]
 

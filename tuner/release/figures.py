@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner.evaluation.plots.canvas import COLOURS, Names, fit, ink, paint, paper
-from tuner.runs.escaping import for_picture
+from tuner.html.canvas import COLOURS, Names, fit, ink, paint, paper
+from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tuner.release.seeds import SeedResult
+    from tuner.retraining.seeds import SeedResult
 
 __all__ = ["draw"]
 

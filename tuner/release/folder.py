@@ -54,7 +54,7 @@ class ModelSpec:
     columns of the output. Of an ensemble of `members`, `mean` and `std` are those of the first.
 
     The probabilities are those of the logits divided by `temperature`. `scores` are what sets of classes are made
-    from, see `tuner.evaluation.conformal`, and `costs` what an answer costs by true class and named class; both are
+    from, see `tuner.statistics.conformal`, and `costs` what an answer costs by true class and named class; both are
     empty where there are none. `strange_at_95` is the strangeness that 95 % of the validation images stay below, 1
     being that of 99 %; None for a model that has no such output. `scale` has the levels at which pictures of more than
     eight bits are read before all that, by kind of samples, see `trainables.data.deep`.

@@ -13,9 +13,8 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import Pixels
 from trainables.data.preprocessing import centre_crop
 from trainables.errors import RunProblem
-from tuner.evaluation.calibration import mean_interval
-from tuner.evaluation.running_cost import RunningCost, of_onnx
-from tuner.evaluation.statistics import FloatArray, Interval, paired_test
+from tuner.console.reporter import Reporter
+from tuner.evaluation.comparison.running_cost import RunningCost, of_onnx
 from tuner.release.folder import (
     INT8,
     INT8_RECORD,
@@ -26,11 +25,12 @@ from tuner.release.folder import (
     write_json,
     write_manifest,
 )
-from tuner.release.images import Images, find_images
 from tuner.release.predict import METADATA_KEY, Model, load_model
+from tuner.retraining.images import Images, find_images
 from tuner.runs.best import read_best
 from tuner.runs.directory import write_atomically
-from tuner.tracking.reporter import Reporter
+from tuner.statistics.calibration import mean_interval
+from tuner.statistics.intervals import FloatArray, Interval, paired_test
 
 __all__ = ["Difference", "Quantised", "difference", "quantise", "sentences", "write_int8"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache import ImageCache
-from tuner.evaluation.statistics import FloatArray
-from tuner.release.images import Images
-from tuner.release.seed_job import SeedJob, SeedResult
+from tuner.retraining.images import Images
+from tuner.retraining.seed_job import SeedJob, SeedResult
 from tuner.runs.best import Best
+from tuner.statistics.intervals import FloatArray
 
 __all__ = [
     "SEEDS",

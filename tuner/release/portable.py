@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.models.classifier import Classifier
-from trainables.strangers import features_and_means
+from tuner.dataset.ood import features_and_means
 
 __all__ = ["PROBABILITIES", "STRANGENESS", "Portable"]
 

@@ -11,24 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.data.decode import (
-    SUFFIXES,
-    Pixels,
-    UnreadableImage,
-    printable,
-    quiet_decoding,
-    read_picture,
-    read_rgb,
-)
+from trainables.data.decode import SUFFIXES, Pixels, UnreadableImage, quiet_decoding, read_picture, read_rgb
 from trainables.data.deep import KINDS
 from trainables.data.parallel import in_threads, num_workers
 from trainables.data.preprocessing import picture
-from trainables.data.walk import images_below
 from trainables.errors import InvalidValue, RunProblem
+from trainables.wording import printable
+from tuner.console.reporter import Reporter
+from tuner.dataset.reading.walk import images_below
 from tuner.release.folder import ONNX, ModelSpec, verify
 from tuner.release.predictions import Prediction
 from tuner.release.rule import Rule, make_rule
-from tuner.tracking.reporter import Reporter
 
 __all__ = ["find_images", "load_model", "predict", "predictions"]
 

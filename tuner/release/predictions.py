@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainables.data.decode import printable
 from trainables.errors import InvalidValue
-from tuner.tracking.reporter import Reporter
+from trainables.wording import printable
+from tuner.console.reporter import Reporter
 
 __all__ = ["OUT_SUFFIXES", "UNSURE", "Prediction", "check_suffix", "write_predictions", "writing"]
 

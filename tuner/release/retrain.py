@@ -12,19 +12,19 @@ from trainables.image_size import require_size
 from trainables.ranges import check_fields
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import Signals
-from tuner.evaluation.costs import read_costs
-from tuner.release.images import Images, find_images
+from tuner.console.reporter import Reporter
+from tuner.evaluation.comparison.costs import read_costs
 from tuner.release.job import SEEDS, PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
-from tuner.release.kept import located
-from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, train_jobs
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
+from tuner.retraining.images import Images, find_images
+from tuner.retraining.kept import located
+from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs
 from tuner.runs.best import Best, read_best
 from tuner.runs.best_trial import member_of
 from tuner.runs.directory import Run
 from tuner.runs.ensemble import Member
-from tuner.runs.places import is_taken, try_target
+from tuner.runs.paths import is_taken, try_target
 from tuner.runs.weights_files import changed_files
-from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
@@ -298,7 +298,7 @@ def _alive(
 
 def _note_scoring(best: Best, trials: Sequence[str], reporter: Reporter) -> None:
     """Record in the run, if it is still there, that `trials` are about to see its test images."""
-    from tuner.evaluation.finalists import note_scoring
+    from tuner.evaluation.comparison.finalists import note_scoring
 
     if (Path(best.run) / "run.yaml").is_file():
         try:

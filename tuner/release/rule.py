@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 from trainables.errors import InvalidValue, RunProblem
 from trainables.ranges import check
-from tuner.evaluation.conformal import conformal_sets, needed_groups, thresholds
-from tuner.evaluation.costs import decide
+from trainables.wording import some
+from tuner.evaluation.comparison.costs import decide
 from tuner.release.folder import ModelSpec
 from tuner.release.predictions import UNSURE, Prediction
-from tuner.runs.words import some
+from tuner.statistics.conformal import conformal_sets, needed_groups, thresholds
 
 __all__ = ["Rule", "make_rule"]
 

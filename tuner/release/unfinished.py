@@ -1,6 +1,6 @@
 """A retraining that has not ended: its folder beside the model folder, and what is kept and said when it ends early.
 
-    .NAME.unfinished/seeds/    what `tuner.release.kept` keeps of every trained seed
+    .NAME.unfinished/seeds/    what `tuner.retraining.kept` keeps of every trained seed
     .NAME.unfinished/model/    the model folder while it is written
     .NAME.unfinished/lock      held by the process that works there
 
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from trainables.errors import Interrupted, RunProblem, UserMistake
 from trainables.locks import LockHeld, locked
+from tuner.console.reporter import Reporter
 from tuner.release.job import SEEDS, RetrainPlan, Trained
-from tuner.release.kept import num_kept
-from tuner.release.room import bytes_of, free_bytes, megabytes, model_bytes
-from tuner.tracking.reporter import Reporter
+from tuner.retraining.kept import num_kept
+from tuner.retraining.room import bytes_of, free_bytes, megabytes, model_bytes
 
 __all__ = ["kept_at_the_end", "note_room", "room_for_export", "unfinished"]
 

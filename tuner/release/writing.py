@@ -9,15 +9,15 @@ import numpy as np
 
 from trainables import metrics
 from trainables.metrics import METRICS
-from tuner.evaluation.calibration import mean_logits
-from tuner.evaluation.scores import TestScores, score, score_intervals, softmax, why_no_interval
-from tuner.evaluation.statistics import FloatArray
-from tuner.evaluation.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
+from tuner.evaluation.comparison.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
-from tuner.release.seeds import SeedResult, score_weights
-from tuner.release.strangers import FoundStrangers, find_strangers
+from tuner.release.ood import FoundStrangers, find_strangers
+from tuner.retraining.seeds import SeedResult, score_weights
 from tuner.runs.best import save_best
 from tuner.runs.directory import write_atomically
+from tuner.statistics.calibration import mean_logits
+from tuner.statistics.intervals import FloatArray
+from tuner.statistics.scores import TestScores, score, score_intervals, softmax, why_no_interval
 
 if TYPE_CHECKING:
     from tuner.release.job import Retrained, RetrainPlan, Trained
@@ -108,7 +108,7 @@ def _portable(
 
 def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:
     """What the exported graph takes on this machine, for metrics.json."""
-    from tuner.evaluation.running_cost import count_parameters, of_onnx
+    from tuner.evaluation.comparison.running_cost import count_parameters, of_onnx
     from tuner.runs.hardware import hardware
 
     cost = of_onnx(folder / ONNX, count_parameters(*portable.classifiers))

@@ -12,11 +12,11 @@ from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
 from trainables.data.deep import KINDS, Scale, scale_from, scale_record
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS
+from trainables.wording import some
 from tuner.runs.directory import read_yaml, write_atomically
 from tuner.runs.ensemble import Member, are_epochs, members_of, to_records
 from tuner.runs.sections import Section, is_real
 from tuner.runs.weights_files import WeightsFiles
-from tuner.runs.words import some
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import Any
 from trainables.metrics import METRICS
 from tuner.runs.directory import write_atomically
 from tuner.runs.hardware import usual_ray_folder
-from tuner.runs.places import try_folder
+from tuner.runs.paths import try_folder
 from tuner.tracking.prometheus import NAMES
 
 __all__ = ["PANELS", "dashboard", "scrape_file", "write"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tuner.console.reporter import leaderboard_table
 from tuner.runs.directory import BUDGET_OVER, Run, rows_of
-from tuner.tracking.reporter import leaderboard_table
 
 if TYPE_CHECKING:
     pass

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trainables.config import MEASURED
-from tuner.runs.escaping import for_prometheus
+from tuner.html.escaping import for_prometheus
 from tuner.tracking.events import Event
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from trainables.errors import RunProblem, UnknownName
+from trainables.wording import TRIALS_NAMED
+from tuner.console.reporter import clock, leaderboard_table
 from tuner.runs.directory import STATUSES, Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
-from tuner.runs.words import TRIALS_NAMED
 from tuner.tracking.leaderboard import cut_words, remarks
-from tuner.tracking.reporter import clock, leaderboard_table
 
 __all__ = ["Status", "read_status", "render", "stop_run", "stop_trial"]
 

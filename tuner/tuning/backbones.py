@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 from search_spaces import Space
 from trainables.errors import InvalidValue, WeightsUnavailable
-from tuner.tracking.reporter import Reporter
-from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
-from tuner.tuning.data import ONE_FILE, RANDOM_WEIGHTS, Examined, models_of, scan_and_split
-from tuner.tuning.probe import (
+from tuner.console.reporter import Reporter
+from tuner.dataset.loading import ONE_FILE, RANDOM_WEIGHTS, Examined, models_of, scan_and_split
+from tuner.probe.ranking import (
     NAMED_SETS,
     Probe,
     SplitImages,
@@ -16,6 +15,7 @@ from tuner.tuning.probe import (
     probe_images,
     with_weights,
 )
+from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]
 

@@ -74,7 +74,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Refuse what can be refused without looking anywhere; raises InvalidValue or UnknownName."""
-        from trainables.data.split import parse_fractions
+        from tuner.dataset.splitting import parse_fractions
 
         parse_fractions(self.split)
         object.__setattr__(self, "metric", metrics.canonical(self.metric))

@@ -14,15 +14,15 @@ from trainables.errors import RunProblem
 from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
+from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run
 from tuner.runs.journal import quiet_optuna
-from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.context import run_context
+from tuner.tuning.convergence import Settling
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
 from tuner.tuning.rungs import Steps, ladder_of
-from tuner.tuning.settled import Settling
 from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:

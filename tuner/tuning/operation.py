@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tuner.console.reporter import Reporter
 from tuner.runs.heartbeat import Watch
 from tuner.tracking.events import Observer
 from tuner.tracking.outbox import open_outboxes
 from tuner.tracking.prometheus import Gauges
-from tuner.tracking.reporter import Reporter
 
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession

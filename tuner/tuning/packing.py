@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables import models
 from trainables.config import RunContext, TrialConfig
-from tuner.tracking.reporter import Reporter
+from tuner.console.reporter import Reporter
 
 if TYPE_CHECKING:
     from trainables.training import TrainingRun

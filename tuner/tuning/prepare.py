@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from search_spaces import Space
 from trainables.storage import address_below, is_address, try_out
 from trainables.weights_content import weights_path
+from tuner.console.reporter import Reporter
+from tuner.dataset.findings import findings, given_split
+from tuner.dataset.loading import Examined, build_run_cache, load_data, models_of, warn_of_full_disk
+from tuner.dataset.near_duplicates import Similar, near_copies, write_groups
 from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
-from tuner.runs.places import try_folder
+from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import fingerprints
-from tuner.tracking.reporter import Reporter
 from tuner.tuning.backbones import check_backbones, narrow
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
-from tuner.tuning.data import Examined, build_run_cache, load_data, models_of, warn_of_full_disk
 from tuner.tuning.earlier import Earlier
-from tuner.tuning.findings import findings, given_split
-from tuner.tuning.similar import Similar, near_copies, write_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,8 +219,8 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str,
 
 def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
     """The images and their split, so that a reader can tell whether two runs may be compared."""
-    from trainables.data import split as splitting
     from trainables.data.deep import scale_record
+    from tuner.dataset import splitting
 
     scan, split, fractions = found.scan, found.split, splitting.parse_fractions(config.split)
     return {

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tuner.tracking.reporter import Reporter, clock, leaderboard_table
+from tuner.console.reporter import Reporter, clock, leaderboard_table
 
 if TYPE_CHECKING:
     from tuner.tuning.trial_store import TrialStore

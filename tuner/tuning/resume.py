@@ -11,14 +11,14 @@ from search_spaces import Space
 from trainables.errors import InvalidValue, RunProblem
 from trainables.ranges import check
 from trainables.storage import address_below, try_out
+from tuner.console.reporter import Reporter
+from tuner.dataset.loading import build_run_cache, warn_of_full_disk
 from tuner.runs.directory import Run
 from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
-from tuner.runs.places import try_folder
+from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import changed_files
-from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import space_fingerprint
-from tuner.tuning.data import build_run_cache, warn_of_full_disk
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import Prepared, prepared_from
 
@@ -118,7 +118,7 @@ def _changed_space(space: Space, before: str) -> list[str]:
 
 
 def _changed_images(folder: Path, paths: list[str], hashes: dict[str, str]) -> list[str]:
-    from trainables.data.scan import changed_images
+    from tuner.dataset.reading.scan import changed_images
 
     changed = changed_images(folder, {path: hashes[path] for path in paths})
     if not changed:

@@ -23,11 +23,11 @@ from tuner.runs.heartbeat import request_stop
 from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
 from tuner.tuning.asker import Asker
+from tuner.tuning.convergence import Settling
 from tuner.tuning.kept import KeptWeights
 from tuner.tuning.proposals import Proposals
 from tuner.tuning.ranking import Ranking
 from tuner.tuning.rungs import Steps
-from tuner.tuning.settled import Settling
 from tuner.tuning.told import Told
 from tuner.tuning.trial_rows import epochs_by_trial, row_of
 

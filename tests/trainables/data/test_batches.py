@@ -11,7 +11,7 @@ import torch
 from trainables.data.ahead import ahead
 from trainables.data.batches import epoch_order, eval_batches, normalise, train_batches
 from trainables.data.cache import ImageCache, build_cache
-from trainables.data.scan import scan
+from tuner.dataset.reading.scan import scan
 
 Settings = dict[str, object]
 

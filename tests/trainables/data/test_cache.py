@@ -9,8 +9,8 @@ from PIL import Image
 
 from trainables.data.cache import CacheDamaged, ImageCache, build_cache
 from trainables.data.preprocessing import cache_side, fit
-from trainables.data.scan import UnreadableImage, scan
 from trainables.errors import DataProblem
+from tuner.dataset.reading.scan import UnreadableImage, scan
 
 Paint = Callable[..., Path]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
-from trainables.data.decode import UnreadableImage, printable, quiet_decoding, read_rgb
+from trainables.data.decode import UnreadableImage, quiet_decoding, read_rgb
 from trainables.data.metadata import orientation, without_metadata
+from trainables.wording import printable
 
 HEAD = b"II*\0" + struct.pack("<IH", 8, 2) + struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)
 """An EXIF block of two tags whose first says: turned by a quarter."""

@@ -21,8 +21,8 @@ from trainables.data.deep import (
     scale_record,
     settle,
 )
-from trainables.data.nuisance import nuisance_of
-from trainables.data.scan import changed_images, scan
+from tuner.dataset.inspection.nuisance import nuisance_of
+from tuner.dataset.reading.scan import changed_images, scan
 
 Write = Callable[[Path, np.ndarray], None]
 

@@ -15,7 +15,7 @@ from tiny import epoch, store, write_space
 from trainables.models.candidates import CANDIDATES
 from tuner.cli import as_json, commands
 from tuner.cli.json_keys import KEYS
-from tuner.evaluation import comparison
+from tuner.evaluation import compare as comparison
 from tuner.planning.plan import Combination, Plan
 from tuner.planning.timing import Cost
 from tuner.release.predictions import Prediction

@@ -56,7 +56,7 @@ def test_a_place_that_can_not_be_written_is_refused_before_the_work(home, words,
 )
 def test_a_place_for_what_comes_of_a_run_is_tried_first(home, words, monkeypatch):
     make_run(home / "run")
-    monkeypatch.setattr("tuner.evaluation.comparison._score_all", lambda *_: pytest.fail("scored"))
+    monkeypatch.setattr("tuner.evaluation.compare._score_all", lambda *_: pytest.fail("scored"))
     said = CliRunner().invoke(commands, words)
     assert isinstance(said.exception, InvalidValue), said.output
     assert str(said.exception).startswith("--out file/")

@@ -5,8 +5,8 @@ import pytest
 from fake_run import fake_scorer, make_run
 from PIL import Image
 
-from tuner.evaluation.comparison import compare
-from tuner.evaluation.plots.canvas import Names, columns, fit, lines
+from tuner.evaluation.compare import compare
+from tuner.html.canvas import Names, columns, fit, lines
 
 KOREAN = {"감자 겹무늬병": 12, "건강한 감자 잎": 5}
 

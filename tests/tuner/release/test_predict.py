@@ -27,14 +27,14 @@ from trainables.data.deep import Levels
 from trainables.data.preprocessing import cache_side, centre_crop, picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
-from trainables.strangers import features_and_means, fit_strangers
 from tuner.cli.models import predict as predict_command
+from tuner.console.reporter import Reporter
+from tuner.dataset.ood import features_and_means, fit_strangers
 from tuner.release.folder import LABELS, ONNX, ModelSpec, verify, write_manifest
 from tuner.release.formats import TOLERANCE, write_formats
 from tuner.release.portable import Portable
 from tuner.release.predict import find_images, load_model, predict
 from tuner.release.predictions import Prediction, write_predictions, writing
-from tuner.tracking.reporter import Reporter
 
 CLASSES = ("blue", "path", "초록")
 SIZE = 32

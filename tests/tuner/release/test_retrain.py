@@ -17,22 +17,22 @@ from rich.console import Console
 from trainables.config import TrialConfig
 from trainables.data.cache import build_cache
 from trainables.data.deep import Levels
-from trainables.data.scan import scan
-from trainables.data.split import fingerprint, make_split
 from trainables.errors import DataProblem, InvalidValue, RunProblem, WeightsUnavailable, WorkerBroken
 from trainables.models import create
 from trainables.models.classifier import Classifier
 from trainables.training import TrainingRun
-from tuner.release import seeds
+from tuner.console.reporter import Reporter
+from tuner.dataset.reading.scan import scan
+from tuner.dataset.splitting import fingerprint, make_split
 from tuner.release.figures import draw
-from tuner.release.images import find_images
 from tuner.release.job import RetrainConfig
 from tuner.release.retrain import check_config, epochs_rule, prepare_plan, retrain
-from tuner.release.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_jobs, train_seed
+from tuner.retraining import seeds
+from tuner.retraining.images import find_images
+from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_jobs, train_seed
 from tuner.runs.best import Best, Data, Expected, SplitSource, read_best, save_best
 from tuner.runs.best_trial import part_counts
 from tuner.runs.weights_files import fingerprints
-from tuner.tracking.reporter import Reporter
 
 COUNTS = {"blue": 10, "green": 10}
 

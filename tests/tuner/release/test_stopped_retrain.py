@@ -16,10 +16,10 @@ from trainables.errors import RunProblem
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.session import ray_session
 from tuner.cluster.signals import Signals
+from tuner.console.reporter import Reporter
+from tuner.evaluation.retrained.session import SeedDemands
 from tuner.release.folder import verify
-from tuner.release.seed_session import SeedDemands
-from tuner.release.seeds import train_jobs
-from tuner.tracking.reporter import Reporter
+from tuner.retraining.seeds import train_jobs
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

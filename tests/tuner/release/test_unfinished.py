@@ -12,15 +12,15 @@ from rich.console import Console
 from test_retrain import make_best
 
 from trainables.errors import Interrupted, RunProblem
+from tuner.console.reporter import Reporter
 from tuner.release import retrain as retraining
 from tuner.release import unfinished as module
 from tuner.release.job import SEEDS, RetrainConfig, Trained
-from tuner.release.kept import keep
 from tuner.release.retrain import prepare_plan
-from tuner.release.seed_job import SeedResult
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
+from tuner.retraining.kept import keep
+from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import read_best
-from tuner.tracking.reporter import Reporter
 
 
 @pytest.fixture

@@ -19,20 +19,20 @@ from trainables.data.deep import Levels
 from trainables.data.preprocessing import centre_crop
 from trainables.errors import InvalidValue, RunProblem, UserMistake
 from tuner.cli.models import export
-from tuner.evaluation.calibration import log_losses, mean_logits
-from tuner.evaluation.costs import decide
-from tuner.evaluation.scores import softmax
+from tuner.console.reporter import Reporter
+from tuner.evaluation.comparison.costs import decide
 from tuner.release import retrain as retraining
 from tuner.release.folder import ModelSpec, verify
 from tuner.release.int8 import quantise, sentences
 from tuner.release.job import RetrainConfig
 from tuner.release.predict import find_images, load_model, predict
 from tuner.release.rule import make_rule
-from tuner.release.seeds import train_seed
 from tuner.release.writing import finish
+from tuner.retraining.seeds import train_seed
 from tuner.runs.best import read_best, save_best
 from tuner.runs.ensemble import Member
-from tuner.tracking.reporter import Reporter
+from tuner.statistics.calibration import log_losses, mean_logits
+from tuner.statistics.scores import softmax
 
 pytestmark = pytest.mark.slow
 

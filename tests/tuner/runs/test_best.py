@@ -8,11 +8,11 @@ from fake_run import make_run
 
 from trainables.errors import RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS, Answers
-from tuner.evaluation.metric_tests import standard_error
 from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
 from tuner.runs.best_trial import best_of, member_of, write_best
 from tuner.runs.directory import Run, trial_config
+from tuner.statistics.metric_tests import standard_error
 
 
 @pytest.fixture(scope="module")

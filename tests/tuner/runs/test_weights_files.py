@@ -11,10 +11,10 @@ from pictures import write_pictures
 from trainables import models
 from trainables.errors import RunProblem, WeightsUnavailable
 from trainables.file_digest import file_digest
-from tuner.release.seed_session import Retraining, SeedDemands, retrained
+from tuner.console.reporter import Reporter
+from tuner.evaluation.retrained.session import Retraining, SeedDemands, retrained
 from tuner.runs.directory import Run
 from tuner.runs.weights_files import changed_files, fingerprints
-from tuner.tracking.reporter import Reporter
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.prepare import prepare
 from tuner.tuning.resume import resume

@@ -15,12 +15,12 @@ from search_spaces.sampling import sample_configs
 from trainables import models
 from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.models.candidates import CANDIDATES
-from tuner.evaluation.comparison import compare
+from tuner.console.reporter import Reporter
+from tuner.dataset import loading as data_module
+from tuner.evaluation.compare import compare
 from tuner.planning.plan import plan
 from tuner.runs.directory import Run
-from tuner.tracking.reporter import Reporter
 from tuner.tuning import backbones
-from tuner.tuning import data as data_module
 from tuner.tuning import prepare as prepare_module
 from tuner.tuning.config import SearchConfig, resolve
 from tuner.tuning.prepare import prepare

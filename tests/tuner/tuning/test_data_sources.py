@@ -7,9 +7,9 @@ from tiny import write_space
 
 from trainables.errors import DataProblem, InvalidValue
 from tuner.cli import commands
-from tuner.tracking.reporter import Reporter
+from tuner.console.reporter import Reporter
+from tuner.dataset.loading import scan_and_split
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.data import scan_and_split
 from tuner.tuning.prepare import prepare
 
 

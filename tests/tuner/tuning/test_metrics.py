@@ -10,10 +10,10 @@ from tiny import epoch, store, write_space
 
 from trainables.metrics import METRICS, Metric
 from tuner.cli import app
-from tuner.evaluation.finalists import choose_finalists
+from tuner.console.reporter import leaderboard_table
+from tuner.evaluation.comparison.finalists import choose_finalists
 from tuner.runs.journal import load_study
 from tuner.tracking.events import improved
-from tuner.tracking.reporter import leaderboard_table
 from tuner.tuning.config import SearchConfig, resolve
 
 

@@ -10,7 +10,7 @@ from trainables.errors import InvalidValue
 from tuner.cli import app as cli
 from tuner.cluster.session import ray_session, trial_resources
 from tuner.cluster.signals import Signals
-from tuner.tracking.reporter import Reporter
+from tuner.console.reporter import Reporter
 from tuner.tuning import loop, packing
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.packing import (

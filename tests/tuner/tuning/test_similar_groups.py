@@ -10,19 +10,20 @@ from scenes import write_scenes
 from tiny import write_space
 
 from trainables import inference, models
-from trainables.data.scan import scan
-from trainables.data.split import leaks
 from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.cli import commands
+from tuner.console.reporter import Reporter
+from tuner.dataset import features as image_features
+from tuner.dataset import near_duplicates as similar
+from tuner.dataset.features import find_similar, usable_backbone
+from tuner.dataset.inspection.inspect import inspect
+from tuner.dataset.near_duplicates import near_copies
+from tuner.dataset.reading.scan import scan
+from tuner.dataset.splitting import leaks
 from tuner.planning.plan import plan
 from tuner.tracking.leaderboard import remarks
-from tuner.tracking.reporter import Reporter
-from tuner.tuning import image_features, similar
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.image_features import find_similar, usable_backbone
-from tuner.tuning.inspection import inspect
 from tuner.tuning.prepare import prepare
-from tuner.tuning.similar import near_copies
 
 COUNTS = {"blue": 20, "green": 20}
 
@@ -189,7 +190,7 @@ def test_a_page_of_nothing_says_so(tmp_path, monkeypatch):
 def test_copies_among_many_images_are_found_without_comparing_each_with_each(scenes, monkeypatch):
     folder, truth = scenes
     monkeypatch.setattr(similar, "EACH_WITH_EACH", 10)
-    monkeypatch.setattr("trainables.similar.find_neighbours", lambda *_: pytest.fail("each with each"))
+    monkeypatch.setattr("tuner.dataset.neighbours.find_neighbours", lambda *_: pytest.fail("each with each"))
     precision, recall = agreement(near_copies(scan(folder)), truth)
     assert precision > 0.95
     assert recall > 0.9

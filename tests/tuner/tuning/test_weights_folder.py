@@ -9,9 +9,9 @@ from rich.console import Console
 from trainables import models
 from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
 from trainables.frozen_features import FeatureKey
-from tuner.tracking.reporter import Reporter
+from tuner.console.reporter import Reporter
+from tuner.dataset.loading import _settle_weights
 from tuner.tuning.config import SearchConfig, resolve
-from tuner.tuning.data import _settle_weights
 
 RESNET, TINY = "resnet18", "timm:test_resnet"
 

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner.evaluation.hyperparameters import Importances, importances, parameter_frame
+from tuner.evaluation.comparison.hyperparameters import Importances, importances, parameter_frame
 from tuner.evaluation.plots import backbones, parameters, scores, search, tradeoffs
 from tuner.evaluation.plots import mistakes as wrong
-from tuner.evaluation.plots.canvas import COLOURS, Names, Picture, paint
+from tuner.html.canvas import COLOURS, Names, Picture, paint
 from tuner.runs.directory import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tuner.evaluation.evidence import Evidence
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.evaluation.comparison.evidence import Evidence
+    from tuner.html.canvas import Drawing
 
 
 class _Album:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.evaluation.plots.canvas import COLOURS, fit, ink
-from tuner.runs.escaping import for_picture
+from tuner.html.canvas import COLOURS, fit, ink
+from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.html.canvas import Drawing
 
 SHOWN = 30
 

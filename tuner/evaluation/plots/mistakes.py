@@ -10,16 +10,16 @@ import numpy as np
 
 from trainables.data.decode import quiet_decoding
 from trainables.data.deep import scale_from
-from tuner.evaluation.plots.canvas import fit
-from tuner.evaluation.scores import softmax
-from tuner.evaluation.thumbnails import thumbnail
-from tuner.runs.escaping import for_picture
+from tuner.html.canvas import fit
+from tuner.html.escaping import for_picture
+from tuner.html.thumbnails import thumbnail
+from tuner.statistics.scores import softmax
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tuner.evaluation.evidence import Evidence
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.evaluation.comparison.evidence import Evidence
+    from tuner.html.canvas import Drawing
 
 SHOWN = 12
 SIDE = 160

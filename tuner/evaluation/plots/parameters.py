@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainables.metrics import METRICS
-from tuner.evaluation.hyperparameters import Importances
-from tuner.evaluation.plots.canvas import COLOURS, fit, paper
-from tuner.runs.escaping import for_picture
+from tuner.evaluation.comparison.hyperparameters import Importances
+from tuner.html.canvas import COLOURS, fit, paper
+from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.html.canvas import Drawing
 
 SHOWN = 12
 """Parameters in one picture, the most important first."""

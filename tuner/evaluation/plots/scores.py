@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.evaluation.finalists import Finalist
-from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink, lines, paper
-from tuner.evaluation.statistics import FloatArray
-from tuner.runs.escaping import for_picture
+from tuner.evaluation.comparison.finalists import Finalist
+from tuner.html.canvas import COLOURS, MARKERS, fit, ink, lines, paper
+from tuner.html.escaping import for_picture
+from tuner.statistics.intervals import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tuner.evaluation.evidence import Evidence
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.evaluation.comparison.evidence import Evidence
+    from tuner.html.canvas import Drawing
 
 SHOWN = 24
 """Rows of the picture of accuracies; more can't be read."""
@@ -175,7 +175,7 @@ def _matrix(axes: "Axes", counts: FloatArray) -> None:
 
 def calibration(evidence: "Evidence", table: "pd.DataFrame") -> "Drawing":
     """Size and drawing of confidence against accuracy in 15 bins of equal width, for the best finalists."""
-    from tuner.evaluation.scores import softmax
+    from tuner.statistics.scores import softmax
 
     shown = evidence.finalists[:6]
     rows = -(-len(shown) // 3)

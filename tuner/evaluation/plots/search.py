@@ -8,10 +8,10 @@ import numpy as np
 
 from trainables.epoch_cost import spent
 from trainables.metrics import METRICS
-from tuner.evaluation.finalists import Finalist
-from tuner.evaluation.plots.canvas import COLOURS, MARKERS, fit, ink
+from tuner.evaluation.comparison.finalists import Finalist
+from tuner.html.canvas import COLOURS, MARKERS, fit, ink
+from tuner.html.escaping import for_picture
 from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
-from tuner.runs.escaping import for_picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.html.canvas import Drawing
 
 SHOWN = 6
 """Finalists whose learning curves are drawn; more lines can't be told apart."""

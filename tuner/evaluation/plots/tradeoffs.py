@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from tuner.evaluation.plots.canvas import COLOURS, fit, ink
-from tuner.runs.escaping import for_picture
+from tuner.html.canvas import COLOURS, fit, ink
+from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from trainables.metrics import Metric
-    from tuner.evaluation.plots.canvas import Drawing
+    from tuner.html.canvas import Drawing
 
 NAMED = 8
 """Finalists on the front that are named."""

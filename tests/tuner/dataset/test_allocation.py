@@ -1,0 +1,63 @@
+"""Whole groups to parts: a split that exists is found, with exhaustive search as the judge."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from tuner.dataset.allocation import Group, allocate
+
+PARTS, SHARES = ("train", "val", "test"), (0.8, 0.1, 0.1)
+
+
+def design(seed: int) -> list[Group]:
+    """Three to nine groups of two to four classes, some of which hold several."""
+    random = np.random.default_rng(seed)
+    classes = "abcd"[: random.integers(2, 5)]
+    share, most = random.choice([0.3, 0.5, 0.7]), random.choice([2, 6, 31])
+    groups = []
+    for number in range(random.integers(3, 9)):
+        own = [label for label in classes if random.random() < share] or [str(random.choice(list(classes)))]
+        groups.append(Group(f"g{number}", {label: int(random.integers(1, most)) for label in own}))
+    return groups
+
+
+def complete(groups: Sequence[Group], place: Mapping[str, str], parts: Sequence[str]) -> bool:
+    """Whether every class is in every part."""
+    labels = {label for group in groups for label in group.counts}
+    return all(
+        {place[group.name] for group in groups if label in group.counts} == {*parts} for label in labels
+    )
+
+
+def exists(groups: Sequence[Group], parts: Sequence[str]) -> bool:
+    """Whether any of all ways to place the groups has every class in every part."""
+    names = [group.name for group in groups]
+    ways = itertools.product(parts, repeat=len(groups))
+    return any(complete(groups, dict(zip(names, way, strict=True)), parts) for way in ways)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_split_that_exists_is_found(count: int) -> None:
+    parts, shares = PARTS[:count], [share / sum(SHARES[:count]) for share in SHARES[:count]]
+    lost, tried = [], 0
+    for seed in range(400):
+        groups = design(seed)
+        held = Counter(label for group in groups for label in group.counts)
+        place = allocate(groups, parts, shares, seed)
+        assert set(place) == {group.name for group in groups}
+        if complete(groups, place, parts):
+            tried += 1
+        elif min(held.values()) >= count and exists(groups, parts):
+            lost.append(seed)
+    assert tried > 150
+    assert lost == []
+
+
+def test_groups_change_places_where_no_move_of_one_leads_to_a_split() -> None:
+    """Moves of single groups alone gave this design up."""
+    held = ({"b": 5, "c": 3}, {"a": 14}, {"b": 7}, {"a": 14, "c": 23}, {"c": 24}, {"a": 29, "b": 19})
+    groups = [Group(f"g{number}", counts) for number, counts in enumerate(held)]
+    assert complete(groups, allocate(groups, PARTS, SHARES, 308), PARTS)

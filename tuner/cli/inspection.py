@@ -1,0 +1,86 @@
+"""What `inspect` looks for on request: similar pictures, doubtful labels."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.runs.paths import is_taken, try_folder
+
+if TYPE_CHECKING:
+    from tuner.console.reporter import Reporter
+    from tuner.dataset.reading.scan import Scan
+    from tuner.tuning.config import SearchConfig
+
+__all__ = ["GROUPS", "SUSPECTS", "check_out", "similar", "suspects"]
+
+GROUPS, SIMILAR_PAGE = "groups.csv", "similar.html"
+SUSPECTS, SUSPECTS_PAGE = "suspects.csv", "suspects.html"
+
+
+def check_out(out: Path, files: Iterable[str]) -> None:
+    """Refuse a folder that can't be written to, or that holds one of `files`, which a person may have edited."""
+    from trainables.errors import RunProblem
+
+    for name in files:
+        if is_taken(out / name):
+            raise RunProblem(f"{out / name} exists already, and may hold your edits; choose another --out")
+    try_folder(out, "--out")
+
+
+def similar(
+    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
+) -> dict[str, Any]:
+    """Find pictures of one object, write the proposal into `out`, and say what was found."""
+    from tuner.dataset.features import find_similar
+    from tuner.dataset.inspection.near_duplicates_page import write_similar_page
+    from tuner.dataset.near_duplicates import sentences, write_groups
+
+    found = find_similar(config, scan, reporter)
+    document = {**found.document(), "test_images": None, "test_images_near_training": None}
+    for sentence in sentences(found):
+        reporter.line(sentence)
+    if (counts := _under_the_split(config, scan, groups, found)) is not None:
+        document["test_images_near_training"], document["test_images"] = counts
+        how = "by the groups given" if groups else "by image"
+        reporter.line(f"split {how}, {counts[0]} of {counts[1]} test images would look like one in training")
+    out.mkdir(parents=True, exist_ok=True)
+    file, page = out / GROUPS, out / SIMILAR_PAGE
+    write_groups(found, file)
+    write_similar_page(found, scan.folder, page, scan.scale)
+    reporter.line(f"wrote {file}, a proposal that nothing uses unasked, and {page} to look through")
+    reporter.line(f"if it is right: tuner run --data {scan.folder} --groups {file}")
+    return {**document, "groups_file": file, "page": page}
+
+
+def suspects(
+    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
+) -> dict[str, Any]:
+    """Rank doubtful labels, write table and page into `out`, and say what was found."""
+    from tuner.dataset.inspection.label_errors import find_suspects, sentences, write_suspects
+    from tuner.dataset.inspection.label_errors_page import write_suspects_page
+
+    found = find_suspects(config, scan, groups, reporter)
+    for sentence in sentences(found):
+        reporter.line(sentence)
+    out.mkdir(parents=True, exist_ok=True)
+    file, page = out / SUSPECTS, out / SUSPECTS_PAGE
+    write_suspects(found, file)
+    write_suspects_page(found, scan.folder, page, scan.scale)
+    reporter.line(f"wrote {file}, ranked, and {page} to look through and mark; nothing is deleted")
+    reporter.line(f"to leave out what you marked: tuner run --data {scan.folder} --without {file}")
+    return {**found.document(), "table": file, "page": page}
+
+
+def _under_the_split(
+    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], found: Any
+) -> tuple[int, int] | None:
+    """Test images that look like one in training, and all of them, under the split of a search; None if it has none."""
+    from trainables.errors import DataProblem
+    from tuner.dataset.splitting import make_split, parse_fractions
+
+    try:
+        split = make_split(scan, groups, parse_fractions(config.split), config.seed)
+    except DataProblem:
+        return None
+    counts: tuple[int, int] = found.near_training(split)
+    return counts

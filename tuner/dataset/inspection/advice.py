@@ -1,0 +1,122 @@
+"""What to do about what a look at the images found, each with its reason."""
+
+from collections.abc import Sequence
+
+from trainables.wording import some
+from tuner.dataset.inspection.shortcuts import Photographed, kinds_in_words
+from tuner.dataset.inspection.summary import Advice, Inspection
+
+__all__ = ["advise"]
+
+UNBALANCED = 3.0
+"""Images of the largest class over those of the smallest, from which on it is worth a word."""
+
+FEW_GROUPS = 30
+"""Groups of a class below which its test part, a tenth, holds two or fewer."""
+
+MIXED = 4.0
+"""Area of the largest picture over that of the smallest, from which on resolutions are mixed."""
+
+
+def advise(found: Inspection, taken: Sequence[Photographed]) -> tuple[Advice, ...]:
+    """What follows from `found` and from how the classes were `taken`, warnings first."""
+    every = [*_taken(taken, found.grouped), *_labels(found), *_groups(found), *_few(found)]
+    every += [*_imbalance(found), *_resolutions(found)]
+    return tuple(sorted(every, key=lambda one: not one.warning))
+
+
+def _taken(taken: Sequence[Photographed], grouped: bool) -> list[Advice]:
+    otherwise = sorted((one for one in taken if one.otherwise), key=lambda one: -one.auc)
+    if not otherwise:
+        return []
+    told = some(
+        (
+            f"{one.label!r} {one.auc:.2f} ({kinds_in_words(one.telling) or 'all kinds together'})"
+            for one in otherwise
+        ),
+        between="; ",
+    )
+    doubt = "" if grouped else "; without groups, part of it may be objects that are seen again"
+    return [
+        Advice(
+            "photograph all classes alike, cut the background away, or test on pictures that were taken otherwise",
+            "how the pictures were taken tells the class, whatever they show; area under the curve of a probe that sees"
+            f" only size, brightness, border, JPEG quality and camera, 0.5 being chance: {told}. A network can"
+            f" learn this in place of the object, and no score on such pictures would show it{doubt}",
+            warning=True,
+        )
+    ]
+
+
+def _labels(found: Inspection) -> list[Advice]:
+    if not found.duplicates_across.count:
+        return []
+    return [
+        Advice(
+            "decide which label is right, and remove the other copy",
+            f"{found.duplicates_across.count} images stand in two classes, so one of the labels is wrong",
+            warning=True,
+        )
+    ]
+
+
+def _groups(found: Inspection) -> list[Advice]:
+    if found.grouped:
+        return []
+    copies = (
+        f"{found.near_copies.count} pairs are copies of another size, quality or light, and a"
+        if found.near_copies.count
+        else "a"
+    )
+    return [
+        Advice(
+            "say what shows the same object: --groups or --group-regex; without either, look at what"
+            " `tuner inspect --similar` proposes",
+            f"{copies} split by image puts pictures of one object on both sides, which makes every score too good",
+            warning=found.near_copies.count > 0,
+        )
+    ]
+
+
+def _few(found: Inspection) -> list[Advice]:
+    unit = "groups" if found.grouped else "images"
+    few = [(row.label, row.groups) for row in found.classes if row.groups < FEW_GROUPS]
+    if not few:
+        return []
+    told = some(f"{label!r} has {count}" for label, count in few)
+    return [
+        Advice(
+            f"collect more {unit} of {'these classes' if len(few) > 1 else 'this class'}, or give test a larger share,"
+            " as --split 0.6,0.2,0.2",
+            f"{told}; a tenth of that tests the class, and from one or two {unit} its scores can't be known",
+        )
+    ]
+
+
+def _imbalance(found: Inspection) -> list[Advice]:
+    if found.imbalance < UNBALANCED:
+        return []
+    rare = min(found.classes, key=lambda row: row.images)
+    return [
+        Advice(
+            "judge by --metric val_balanced_accuracy or val_macro_f1 if the rare class matters, and let the search try"
+            " class weights and the weighted sampler; compare them on your images with --space imbalance",
+            f"{rare.label!r} is {found.imbalance:.1f} times rarer than the largest class. In the study that this space"
+            " repeats, sampler and weights together gained no accuracy (95.8 against 96.3 %): reweighting moves answers"
+            " towards rare classes and makes probabilities worse, so it pays only where a missed rare case costs more",
+        )
+    ]
+
+
+def _resolutions(found: Inspection) -> list[Advice]:
+    small, large = (w * h for w, h in (found.smallest, found.largest))
+    if large < MIXED * small:
+        return []
+    (w, h), (width, height) = found.smallest, found.largest
+    return [
+        Advice(
+            f"choose --image-size for the small ones, at most about {min(w, h)}, or leave those out",
+            f"sizes go from {w}x{h} to {width}x{height}: small pictures are enlarged and look blurred, which a network"
+            " sees; it matters if one class has more of them",
+        )
+    ]

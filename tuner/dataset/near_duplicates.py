@@ -1,0 +1,208 @@
+"""Pictures of the same object or scene, found without a groups file: a proposal for a person to look through."""
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.runs.directory import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.dataset.neighbours import Neighbours, Vectors
+    from tuner.dataset.reading.scan import Scan
+
+__all__ = [
+    "HASH",
+    "ImageFeatures",
+    "Similar",
+    "hashed_features",
+    "near_copies",
+    "propose",
+    "sentences",
+    "write_groups",
+]
+
+MOST_COMPARED = 2_000_000
+"""Images that are compared without being asked to, at most."""
+
+EACH_WITH_EACH = 1000
+"""Images of which each is compared with each without being asked to, at most."""
+
+HASH = "perceptual hash"
+"""What stands for the backbone's name where none has weights."""
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Features [n, d] of the images of a scan, in its order, and what they are from: a model's name, or `HASH`."""
+
+    values: npt.NDArray[np.float32]
+    source: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Similar:
+    """Which images look like pictures of one object.
+
+    `pairs` [m, 2] are places in `paths`, the most alike first; `groups` [n] numbers the proposed group of each image,
+    which may join images of other `labels`. `threshold` is None where nothing stands out.
+    """
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    source: str
+    neighbours: "Neighbours"
+    threshold: float | None
+    pairs: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    seconds: float
+
+    @property
+    def members(self) -> list[list[int]]:
+        """The groups of more than one image, the largest first: places in `paths`."""
+        order = np.argsort(self.groups, kind="stable")
+        found = np.split(order, np.flatnonzero(np.diff(self.groups[order])) + 1)
+        return sorted((one.tolist() for one in found if len(one) > 1), key=lambda one: (-len(one), one[0]))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The proposed group of every image by path; an image that is alone is named by its path."""
+        found = dict(zip(self.paths, self.paths, strict=True))
+        for number, places in enumerate(self.members, start=1):
+            found.update({self.paths[place]: f"similar-{number:04d}" for place in places})
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """In numbers, as `--json` prints and run.yaml keeps it."""
+        members = self.members
+        return {
+            "features": self.source,
+            "threshold": self.threshold,
+            "pairs": len(self.pairs),
+            "groups": len(members),
+            "grouped_images": sum(map(len, members)),
+            "largest_group": max(map(len, members), default=0),
+            "pairs_across_classes": sum(self.labels[a] != self.labels[b] for a, b in self.pairs.tolist()),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def near_training(self, split: "pd.DataFrame") -> tuple[int, int]:
+        """How many test images of `split` look like one in training, and how many test images there are."""
+        from tuner.dataset.neighbours import near
+
+        part = dict(zip(split["path"], split["split"], strict=True))
+        parts = np.array([part.get(path, "") for path in self.paths])
+        return near(self.pairs, parts == "test", parts == "train"), int((parts == "test").sum())
+
+
+def propose(scan: "Scan", features: ImageFeatures, seed: int = 0) -> Similar:
+    """What `features` of the images of `scan` propose."""
+    from tuner.dataset.neighbours import find_neighbours, whitened
+
+    started = time.perf_counter()
+    # The bits of a hash are alike in weight already.
+    hashed = features.source == HASH
+    vectors = features.values if hashed else whitened(features.values)
+    return _proposed(scan, features, vectors, find_neighbours(vectors, _codes(scan), seed), started)
+
+
+def hashed_features(scan: "Scan") -> ImageFeatures:
+    """The perceptual hashes of the images of `scan`, which a look at them has brought along."""
+    from tuner.dataset.reading.perceptual import hash_vectors
+
+    return ImageFeatures(hash_vectors([image.look for image in scan.images]), HASH, 0.0)
+
+
+def near_copies(scan: "Scan", seed: int = 0) -> Similar | None:
+    """Copies of another size, quality or light, by the perceptual hash; quick, and blind to other angles.
+
+    Of up to `EACH_WITH_EACH` images each is compared with each; of more those whose hashes nearly agree, in a time that
+    grows with the images. None of more than `MOST_COMPARED` images, whose neighbours would fill the memory.
+    """
+    from tuner.dataset.close_hashes import HashVectors
+    from tuner.dataset.neighbours import neighbours_among
+
+    if len(scan.images) > MOST_COMPARED:
+        return None
+    if len(scan.images) <= EACH_WITH_EACH:
+        return propose(scan, hashed_features(scan), seed)
+    started = time.perf_counter()
+    vectors = HashVectors([image.look for image in scan.images])
+    neighbours = neighbours_among(vectors, _codes(scan), vectors.pairs(seed), seed)
+    return _proposed(
+        scan, ImageFeatures(np.empty((0, 0), np.float32), HASH, 0.0), vectors, neighbours, started
+    )
+
+
+def _codes(scan: "Scan") -> npt.NDArray[np.int64]:
+    """The class number of every image [n]."""
+    codes = {label: code for code, label in enumerate(scan.classes)}
+    return np.array([codes[image.label] for image in scan.images], dtype=np.int64)
+
+
+def _proposed(
+    scan: "Scan", features: ImageFeatures, vectors: "Vectors", neighbours: "Neighbours", started: float
+) -> Similar:
+    from tuner.dataset.neighbours import chance_threshold, join, linked
+    from tuner.dataset.reading.perceptual import ALIKE
+
+    threshold = chance_threshold(neighbours)
+    pairs = linked(neighbours, threshold)
+    if features.source == HASH:
+        # What hashes that are merely closer than usual show is chance.
+        pairs = pairs[_alike(vectors, pairs) >= ALIKE]
+    return Similar(
+        paths=tuple(image.path for image in scan.images),
+        labels=tuple(image.label for image in scan.images),
+        source=features.source,
+        neighbours=neighbours,
+        threshold=threshold,
+        pairs=pairs,
+        groups=join(len(scan.images), pairs),
+        seconds=features.seconds + time.perf_counter() - started,
+    )
+
+
+def _alike(vectors: "Vectors", pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The product of the two vectors of each pair."""
+    found = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), 1024):
+        ones, others = pairs[start : start + 1024].T
+        found[start : start + 1024] = (vectors[ones] * vectors[others]).sum(1)
+    return found
+
+
+def write_groups(found: Similar, path: Path) -> None:
+    """Write the proposal as a groups file: path, group."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["path", "group"])
+    writer.writerows(found.names.items())
+    write_atomically(path, lambda file: file.write_text(text.getvalue(), encoding="utf-8", newline=""))
+
+
+def sentences(found: Similar) -> list[str]:
+    """What was found, in words."""
+    total = len(found.paths)
+    told = found.document()
+    if found.threshold is None or not len(found.pairs):
+        return [f"similar pictures, by {found.source}: none stand out among {total:,} images"]
+    lines = [
+        f"similar pictures, by {found.source}: {told['pairs']:,} pairs more than {found.threshold:.1f} standard"
+        f" deviations more alike than is usual in their class; {told['grouped_images']:,} of {total:,} images in"
+        f" {told['groups']:,} groups of up to {told['largest_group']}"
+    ]
+    if told["pairs_across_classes"]:
+        lines.append(
+            f"{told['pairs_across_classes']:,} of the pairs have different labels: lookalikes, or one object labelled"
+            " twice"
+        )
+    return lines

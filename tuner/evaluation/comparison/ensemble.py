@@ -1,0 +1,133 @@
+"""An ensemble of kept trials, chosen on validation: their probabilities averaged, as one more finalist."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.metrics import METRICS, Answers, Metric
+from tuner.evaluation.comparison.finalists import Finalist, Scorer, images_of, kept_trials
+from tuner.runs.best import read_best, save_best
+from tuner.runs.best_trial import best_of, member_of
+from tuner.runs.directory import Run
+from tuner.runs.ensemble import Member
+from tuner.statistics.calibration import mean_logits
+from tuner.statistics.intervals import FloatArray
+
+__all__ = ["KEY", "Ensemble", "choose_ensemble", "ensemble_finalist", "ensemble_logits", "record", "select"]
+
+KEY = "ensemble"
+"""What the ensemble is called among finalists."""
+
+VOTES = 20
+"""How often members are added at most; one that is taken twice counts twice."""
+
+
+OFFERED = 20
+"""Kept trials from which it is chosen, the best on validation."""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """An ensemble that validation prefers to every single trial: its members, and it as a finalist."""
+
+    members: tuple[Finalist, ...]
+    finalist: Finalist
+
+
+def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble | None:
+    """The ensemble of at most `most` kept trials of `runs`; None if validation prefers a single one.
+
+    `scorer` gives a trial's logits of image paths, here those of the validation images.
+    """
+    kept = {one.key: one for one in kept_trials(runs, OFFERED)}
+    if most < 2 or len(kept) < 2:
+        return None
+    record = runs[0].record
+    paths, labels, _ = images_of(runs[0], "val")
+    logits = {key: np.asarray(scorer(one.run, one.row, paths), dtype=np.float64) for key, one in kept.items()}
+    metric, positive = METRICS[str(record["metric"])], record.get("positive")
+    number = None if positive is None else [*record["data"]["classes"]].index(positive)
+    counts = select(logits, labels, metric, most, number)
+    if len(counts) < 2:
+        return None
+    value = metric.compute(Answers(labels, ensemble_logits(counts, logits), number))
+    return Ensemble(tuple(kept[key] for key in counts), ensemble_finalist(counts, kept, value))
+
+
+def record(run: Run, ensemble: Ensemble | None) -> str | None:
+    """Write the members into the run's best.yaml, from which `retrain --ensemble` trains them.
+
+    What stood there before is taken out, also where the members are of several runs, of which no best.yaml can tell:
+    then the sentence that says so is returned.
+    """
+    path = run.path / "best.yaml"
+    if not path.is_file():
+        return None
+    members: tuple[Member, ...] = ()
+    mixed = ensemble is not None and any(one.run is not run for one in ensemble.members)
+    if ensemble is not None and not mixed:
+        counts = ensemble.finalist.members or {}
+        members = tuple(member_of(best_of(run, one.row), counts[one.key]) for one in ensemble.members)
+    best = read_best(path)
+    if best.ensemble != members:
+        save_best(replace(best, ensemble=members), path)
+    if not mixed:
+        return None
+    return (
+        "the ensemble's members are of several runs, so it stands in no best.yaml and tuner retrain --ensemble can't"
+        " train it; compare one run alone for one that it can"
+    )
+
+
+def select(
+    logits: Mapping[str, FloatArray],
+    labels: npt.NDArray[np.int64],
+    metric: Metric,
+    most: int,
+    positive: int | None = None,
+) -> dict[str, int]:
+    """How often each model is taken into the mean, by key; greedy selection with replacement (Caruana et al. 2004).
+
+    `logits` [n, classes] are the models' answers to the validation images of class numbers `labels` [n]. It begins with
+    the best single model, and adds the one whose vote betters `metric` most, until none does. At most `most` models
+    take part.
+    """
+
+    def cost(counts: Mapping[str, int]) -> float:
+        mixed = mean_logits([logits[key] for key in counts], list(counts.values()))
+        return metric.cost(metric.compute(Answers(labels, mixed, positive)))
+
+    best = min(logits, key=lambda key: (cost({key: 1}), key))
+    counts, lowest = {best: 1}, cost({best: 1})
+    for _ in range(VOTES - 1):
+        offers = [key for key in logits if key in counts or len(counts) < most]
+        costs = {key: cost({**counts, key: counts.get(key, 0) + 1}) for key in offers}
+        key = min(costs, key=lambda name: (costs[name], name))
+        if not costs[key] < lowest:
+            break
+        counts[key], lowest = counts.get(key, 0) + 1, costs[key]
+    return counts
+
+
+def ensemble_logits(members: Mapping[str, int], logits: Mapping[str, FloatArray]) -> FloatArray:
+    """The ensemble's logits [n, classes] from its members'."""
+    return mean_logits([logits[key] for key in members], list(members.values()))
+
+
+def ensemble_finalist(
+    members: Mapping[str, int], finalists: Mapping[str, Finalist], value: float
+) -> Finalist:
+    """The ensemble of `members` as a finalist whose validation metric is `value`.
+
+    Its configuration is that of the member with most votes, which stands for it in pictures of configurations.
+    """
+    first = finalists[max(members, key=lambda key: members[key])]
+    votes = sum(members.values())
+    models = {key: finalists[key].config.model for key in members}
+    label = f"ensemble of {len(members)} ({votes} votes)"
+    row = {**first.row, "trial_id": KEY, "status": "completed", "best_epoch": None}
+    return replace(
+        first, key=KEY, label=label, row=row, value=value, members=dict(members), member_models=models
+    )

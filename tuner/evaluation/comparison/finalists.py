@@ -1,0 +1,255 @@
+"""Who reaches the final comparison, and their logits on the test images."""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.config import TrialConfig
+from trainables.errors import RunProblem
+from trainables.metrics import METRICS
+from trainables.wording import some
+from tuner.runs.directory import Run, read_yaml, rows_of, trial_config
+from tuner.statistics.intervals import FloatArray
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = [
+    "Finalist",
+    "Scorer",
+    "check_judges",
+    "check_same_split",
+    "choose_finalists",
+    "images_of",
+    "kept_trials",
+    "note_scoring",
+    "rows_of",
+    "score_with_weights",
+    "trial_config",
+]
+
+Scorer = Callable[[Run, Mapping[str, Any], Sequence[str]], FloatArray]
+"""Logits [n, classes] of one trial, a row of `trials.parquet`, for the image paths [n] of its run."""
+
+SCORINGS = "test_scored.yaml"
+"""File of a run directory that says when which trials saw the test images."""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One trial of the final comparison.
+
+    `key` names it among all runs; `label` is short enough for a picture; `value` is the chosen validation
+    metric. An ensemble has `members`: how often each trial is taken, by key;
+    and the model of each.
+    """
+
+    run: Run
+    key: str
+    label: str
+    row: Mapping[str, Any]
+    config: TrialConfig
+    value: float
+    members: Mapping[str, int] | None = None
+    member_models: Mapping[str, str] | None = None
+
+
+def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], list[str]]:
+    """The finalists of all `runs`, best validation first, and warnings that name those without weights.
+
+    Finalists are the best finished trial of every combination, and the `top` best of all. A stopped trial
+    counts if its weights were kept. Raises RunProblem if nobody is left.
+    """
+    candidates = _candidates(runs)
+    kept = _best_of_each([one for one in candidates if _has_weights(one)], top)
+    lost = [one.key for one in _best_of_each(candidates, top) if one not in kept]
+    if not kept:
+        raise RunProblem(
+            f"{runs[0].path}: no finished trial with kept weights, so nothing can be compared;"
+            f" let the search finish: tuner resume {runs[0].path}"
+        )
+    notes = [f"left out for want of weights: {some(lost)}"] if lost else []
+    return _labelled(kept), notes
+
+
+def kept_trials(runs: Sequence[Run], most: int) -> list[Finalist]:
+    """The `most` best trials of all `runs`, on validation, whose weights are there, without labels."""
+    return [one for one in _candidates(runs) if _has_weights(one)][:most]
+
+
+def _candidates(runs: Sequence[Run]) -> list[Finalist]:
+    """The finished trials of all `runs`, best validation first."""
+    metric = str(runs[0].record["metric"])
+    found: list[Finalist] = []
+    for run in runs:
+        prefix = f"{_run_name(run)}/" if len(runs) > 1 else ""
+        for row in rows_of(run.trials()):
+            value, trial = row[metric], str(row["trial_id"])
+            finished = row["status"] == "completed" or (
+                row["status"] == "stopped" and run.weights(trial).exists()
+            )
+            if finished and value is not None and value == value:
+                found.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
+    return sorted(found, key=lambda one: (METRICS[metric].cost(one.value), one.key))
+
+
+def _has_weights(one: Finalist) -> bool:
+    return one.run.weights(str(one.row["trial_id"])).exists()
+
+
+def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:
+    """The first of every combination and the first `top`, in the order of `ranked`."""
+    best: dict[str, Finalist] = {}
+    for one in ranked:
+        best.setdefault(one.config.combination, one)
+    wanted = {one.key for one in [*best.values(), *ranked[:top]]}
+    return [one for one in ranked if one.key in wanted]
+
+
+def images_of(run: Run, part: str) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
+    """Paths [n], class numbers [n] and groups [n] of the images of `part` ("train", "val", "test") of a run."""
+    classes = [str(name) for name in run.record["data"]["classes"]]
+    number = {name: code for code, name in enumerate(classes)}
+    split = run.split()
+    rows = split[split["split"] == part]
+    labels = np.array([number[str(label)] for label in rows["label"]], dtype=np.int64)
+    return [str(path) for path in rows["path"]], labels, [str(group) for group in rows["group"]]
+
+
+def check_same_split(runs: Sequence[Run]) -> list[str]:
+    """Warnings about runs that share their split; raises RunProblem, saying why, if they don't, or are named alike."""
+    _check_names(runs)
+    first, record = runs[0], runs[0].record
+    notes = []
+    for run in runs[1:]:
+        other = run.record
+        ours, theirs = (r["data"]["split_fingerprint"] for r in (record, other))
+        if ours != theirs:
+            raise RunProblem(
+                f"{first.path} and {run.path} split their images differently (fingerprints {ours} and"
+                f" {theirs}), so their scores are of different test images; search again with the same"
+                " --data, --groups, --split and --seed"
+            )
+        if list(record["data"]["classes"]) != list(other["data"]["classes"]):
+            raise RunProblem(f"{first.path} and {run.path} order their classes differently; search again")
+        if record["metric"] != other["metric"]:
+            notes.append(
+                f"{run.path} searched for {other['metric']}; all are ranked here by {record['metric']},"
+                f" as in {first.path}"
+            )
+    return notes
+
+
+def _check_names(runs: Sequence[Run]) -> None:
+    """Raise RunProblem if two of `runs` can't be told apart by name, by which tables and keys name them."""
+    seen: dict[str, Run] = {}
+    for run in runs:
+        name = _run_name(run)
+        if name not in seen:
+            seen[name] = run
+        elif seen[name].path.resolve() == run.path.resolve():
+            raise RunProblem(f"{run.path} is named twice; name each run once")
+        else:
+            raise RunProblem(
+                f"{seen[name].path} and {run.path} are both named {name!r}, so nothing would tell their trials apart;"
+                " rename one of the folders"
+            )
+
+
+def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
+    """Record that `trials` are about to see the test images; the warning if others saw them before."""
+    path = run.path / SCORINGS
+    earlier = read_yaml(path)["scorings"] if path.exists() else []
+    seen = {trial for scoring in earlier for trial in scoring["trials"]}
+    new = [trial for trial in trials if trial not in seen]
+    if new or not earlier:
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        entry = {"when": when, "purpose": purpose, "trials": list(trials)}
+        run.write_yaml(SCORINGS, {"scorings": [*earlier, entry]})
+    if not (earlier and new):
+        return None
+    return (
+        f"the test set of {run.path} is no longer fresh: {len(seen)} trials were scored on it from"
+        f" {earlier[0]['when']} on, and {len(new)} others now ({some(new)}); scores"
+        " of trials chosen after such a look flatter"
+    )
+
+
+def check_judges(run: Run) -> None:
+    """Raise RunProblem if a test or validation image of `run` is gone or is not the picture that the search split."""
+    from trainables.data.decode import UnreadableImage, quiet_decoding, read_picture
+    from trainables.data.deep import plain_hash
+    from trainables.data.parallel import in_threads, num_workers
+
+    folder, known, split = Path(run.record["data"]["folder"]), run.images(), run.split()
+
+    def changed(path: str) -> bool:
+        try:
+            return path not in known or read_picture(folder / path).hash != plain_hash(known[path])
+        except UnreadableImage:
+            return True
+
+    paths = [str(path) for path in split.loc[split["split"].isin(["test", "val"]), "path"]]
+    with quiet_decoding():
+        wrong = [
+            p for p, bad in zip(paths, in_threads(changed, paths, num_workers(None)), strict=True) if bad
+        ]
+    if wrong:
+        raise RunProblem(
+            f"{len(wrong)} of {len(paths)} test and validation images in {folder} are gone or changed since the search,"
+            f" the first: {wrong[0]}; restore them, or search again"
+        )
+
+
+def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str]) -> FloatArray:
+    """Logits [n, classes] of the test images `paths` by the kept weights of `trial`.
+
+    `check_judges` says beforehand whether they are still the same pictures.
+    """
+    from trainables.data.parallel import num_workers
+    from trainables.inference import score_images
+
+    record, known = run.record, run.images()
+    return score_images(
+        trial_config(trial),
+        list(record["data"]["classes"]),
+        run.weights(str(trial["trial_id"])),
+        Path(record["data"]["folder"]),
+        [(path, known[path]) for path in paths],
+        int(record["image_size"]),
+        str(record["precision"]),
+        num_workers(None),
+    )
+
+
+def _labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
+    """The same, each with what tells it apart from the others."""
+    words = [_words(one) for one in finalists]
+    varying = [i for i in range(len(words[0])) if len({w[i] for w in words}) > 1]
+    shorts = [" · ".join(w[i] for i in varying if w[i]) or w[0] for w in words]
+    labelled = []
+    for one, short in zip(finalists, shorts, strict=True):
+        label = f"{short} #{one.row['number']}" if shorts.count(short) > 1 else short
+        labelled.append(Finalist(one.run, one.key, label, one.row, one.config, one.value))
+    return labelled
+
+
+def _words(one: Finalist) -> tuple[str, ...]:
+    config = one.config
+    return (
+        config.model,
+        config.strategy.replace("_", " ") + (" untrained" if config.auxiliary_weight == 0 else ""),
+        "smoothed" if config.label_smoothing > 0 else "",
+        "class weights" if config.class_weight_power > 0 else "",
+        config.schedule,
+        _run_name(one.run),
+    )
+
+
+def _run_name(run: Run) -> str:
+    return run.path.resolve().name

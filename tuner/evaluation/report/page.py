@@ -1,0 +1,230 @@
+"""The page of a comparison: one self-contained HTML file, and the rows of its main table."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuner.evaluation.comparison.by_image import by_image_section
+from tuner.evaluation.comparison.conclusion import percent
+from tuner.evaluation.comparison.folds import folds_section
+from tuner.evaluation.comparison.hyperparameters import edge_warnings, savings
+from tuner.evaluation.comparison.judging import judged_metrics
+from tuner.evaluation.comparison.table import gap, gap_ends, main_rows, number, p_value
+from tuner.evaluation.report.backbones import backbones_section
+from tuner.evaluation.report.published import background_of, background_section
+from tuner.evaluation.report.uncertainty import sure_section
+from tuner.html.escaping import for_html
+from tuner.html.page import bullets, document, figure, section, table
+from tuner.runs.directory import Run, write_atomically
+
+if TYPE_CHECKING:
+    from tuner.evaluation.comparison.evidence import Comparison, Evidence
+    from tuner.evaluation.plots import Picture
+    from tuner.evaluation.plots.mistakes import Mistake
+    from tuner.html.canvas import Names
+
+__all__ = ["main_rows", "write_report"]
+
+REMARK = (
+    "Published figures are test accuracies of the study that this space repeats. Its split was by image, so"
+    " photographs of one leaf stood on both sides: they are not comparable with scores on unseen groups."
+)
+
+
+def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) -> tuple[str, ...]:
+    """Draw the figures, write `index.html`, and return sentences that belong among the warnings."""
+    from tuner.evaluation.plots import draw_all
+    from tuner.evaluation.plots.mistakes import confident_mistakes
+
+    mistakes = confident_mistakes(evidence)
+    pictures, names, notes = draw_all(found.out / "figures", evidence, found.table, mistakes, seed)
+    edges = tuple(sentence for run in evidence.runs for sentence in edge_warnings(run))
+    warnings = (*found.warnings, *edges)
+    drawn: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        drawn.setdefault(picture.group, []).append(picture)
+    sections = [
+        _summary(found, warnings),
+        _scores(found, evidence, drawn["scores"], names),
+        *folds_section(found.folds),
+        *sure_section(evidence),
+        *background_section(found, evidence),
+        *by_image_section(found),
+        section("Between finalists", _pairs(found, evidence)),
+        section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
+        *backbones_section(evidence.runs, drawn.get("backbones", [])),
+        _parameters(drawn.get("parameters", []), [*notes, *edges]),
+        section("Most confident mistakes", _gallery(mistakes, evidence.classes)),
+        *(_record(run) for run in evidence.runs),
+    ]
+    title = "Comparison of " + ", ".join(run.path.resolve().name for run in evidence.runs)
+    page = document(title, sections)
+    write_atomically(found.report, lambda file: file.write_text(page, encoding="utf-8"))
+    return edges
+
+
+def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
+    first, *rest = found.sentences
+    if found.folds is not None:
+        rest.append(f"In {found.folds.count} folds over all images: {found.folds.sentences[0]}")
+    parts = [f'<p class="conclusion">{for_html(first)}</p>', bullets(rest)]
+    if warnings:
+        parts.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
+    return section("Conclusion", *parts)
+
+
+def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Picture]", names: "Names") -> str:
+    header, rows = main_rows(found.table)
+    test = (
+        "wild bootstrap over groups"
+        if evidence.grouped
+        else "exact McNemar for accuracy, else wild bootstrap"
+    )
+    unit = "groups within their class" if evidence.grouped else "images (Wilson)"
+    last = (
+        "; the ensemble, whose votes were chosen there, stands last" if evidence.finalists[-1].members else ""
+    )
+    note = (
+        f"Ordered by validation, on which the first was chosen{last}; the test set only reports. 95 % intervals"
+        f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
+        f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
+        f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."
+    )
+    parts = [table(header, rows, "Finalists on the test set"), f'<p class="note">{note}</p>']
+    if found.table["published_accuracy"].notna().any():
+        parts.append(f'<p class="note">{for_html(background_of(evidence).remark or REMARK)}</p>')
+    if names.key:
+        known = "; ".join(f"{drawn} is {name}" for drawn, name in names.key.items())
+        sentence = f"No installed font can draw some class names, so the figures number them: {known}."
+        parts.append(f'<p class="note">{for_html(sentence)}</p>')
+    parts += [figure(picture) for picture in pictures]
+    parts.append(table(*_class_rows(found, evidence), "Scores of each class"))
+    return section("Test scores", *parts)
+
+
+def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], list[list[str]]]:
+    header = ["finalist", "class", "images", "precision", "recall", "F1", "AUC"]
+    rows = []
+    for row in found.table.to_dict("records"):
+        for code, name in enumerate(evidence.classes):
+            cells = [row["label"], name, str(int((evidence.labels == code).sum()))]
+            rows.append(cells + [number(row[f"{m}[{name}]"]) for m in ("precision", "recall", "f1", "auc")])
+    return header, rows
+
+
+def _pairs(found: "Comparison", evidence: "Evidence") -> str:
+    labels = dict(zip(found.table["key"], found.table["label"], strict=True))
+    if not len(found.pairs):
+        return "<p>There is only one finalist.</p>"
+    tables = []
+    for metric in judged_metrics(evidence):
+        name = metric.name
+        header = [
+            "first",
+            "second",
+            f"first minus second{'' if metric.minimised else ', points'}",
+            "95 %",
+            "p",
+            "p (Holm, all pairs)",
+            "groups needed",
+        ]
+        rows = []
+        for row in found.pairs[found.pairs["metric"] == name].to_dict("records"):
+            cells = [labels[row["first"]], labels[row["second"]], gap(metric, row["difference"])]
+            cells += [gap_ends(metric, row["low"], row["high"])]
+            cells += [p_value(row["p"]), p_value(row["p_holm"])]
+            rows.append([*cells, _needed(row)])
+        tables.append(table(header, rows, f"Paired comparisons by {metric.title}"))
+    note = "Groups needed: to see such a difference in four of five test sets, at the 5 % level."
+    return "".join(tables) + f'<p class="note">{note}</p>'
+
+
+def _needed(row: Mapping[Any, Any]) -> str:
+    """The groups that would tell two finalists apart; a pair that is not tested has no interval."""
+    needed = row["groups_needed"]
+    if needed is None or needed != needed:
+        return "not tested" if row["low"] != row["low"] else "no data would do"
+    return f"{int(needed):,}"
+
+
+def _saved(run: Run) -> str:
+    found = savings(run)
+    saved = found.by_scheduler + found.by_patience + found.by_failure
+    share = saved / found.full if found.full else 0.0
+    cut = f" {found.cut_off:,} were cut off by the time budget or by hand." if found.cut_off else ""
+    return (
+        f"<p>{for_html(run.path.resolve().name)}: {found.spent:,} of {found.full:,} epochs were trained;"
+        f" stopping early saved {percent(share)} ({found.by_scheduler:,} epochs by the scheduler,"
+        f" {found.by_patience:,} by patience, {found.by_failure:,} by failures),"
+        f" about {found.hours:.1f} hours of training.{cut}</p>"
+    )
+
+
+def _parameters(pictures: "Sequence[Picture]", notes: Sequence[str]) -> str:
+    sentences = [f"<p>{for_html(note)}.</p>" for note in notes]
+    return section("Hyperparameters", *sentences, *map(figure, pictures))
+
+
+def _gallery(mistakes: "Sequence[Mistake]", classes: Sequence[str]) -> str:
+    if not mistakes:
+        return "<p>The chosen model makes no mistake on the test images.</p>"
+    cards = []
+    for one in mistakes:
+        words = (
+            f"{classes[one.true_class]}, taken for {classes[one.predicted]} ({100 * one.confidence:.0f} %)"
+        )
+        picture = '<div class="gone">image not found</div>'
+        if one.jpeg is not None:
+            data = base64.b64encode(one.jpeg).decode("ascii")
+            picture = f'<img alt="{for_html(one.path)}" src="data:image/jpeg;base64,{data}">'
+        caption = f"{for_html(words)}<br><small>{for_html(one.path)}</small>"
+        cards.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+    return f'<div class="gallery">{"".join(cards)}</div>'
+
+
+def _record(run: Run) -> str:
+    split = run.split()
+    sides = split.groupby("group")["split"].nunique()
+    shared = int((sides > 1).sum())
+    leak = f"{shared} groups stand on two sides of the split" if shared else "no group stands on two sides"
+    counts = {
+        (str(label), str(part)): (len(some), some["group"].nunique())
+        for (label, part), some in split.groupby(["label", "split"])
+    }
+    rows = []
+    for label in run.record["data"]["classes"]:
+        cells = [str(label)]
+        for part in ("train", "val", "test"):
+            images, groups = counts.get((label, part), (0, 0))
+            cells.append(f"{images:,} in {groups:,}")
+        rows.append(cells)
+    header = ["class", "training: images in groups", "validation", "test"]
+    settings = [[name, value] for name, value in _flat(run.record)]
+    return section(
+        f"Record of {run.path.resolve().name}",
+        table(header, rows, "Data and split"),
+        f'<p class="note">Leak check: {leak}, of {len(sides):,} groups in all.{_near_training(run.record["data"])}</p>',
+        table(["setting", "value"], settings, "Settings, versions, hardware, seeds"),
+    )
+
+
+def _near_training(data: Mapping[str, Any]) -> str:
+    """How many test images look like one in training, by each means that the search had."""
+    found = [data[key] for key in ("near_copies", "groups_from_similar") if data.get(key)]
+    return "".join(
+        f" By {for_html(one['features'])}, {one['test_images_near_training']} of {one['test_images']} test images look"
+        " like one in training."
+        for one in found
+    )
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in record.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            rows.append((prefix + str(name), ", ".join(map(str, value)) or "none"))
+        else:
+            rows.append((prefix + str(name), "none" if value is None else str(value)))
+    return rows

@@ -1,0 +1,147 @@
+"""What is said of a model's probabilities: temperature, sets, silence, costs; also as a part of the page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from trainables.wording import some
+from tuner.evaluation.comparison.uncertainty import Answers, calibrate, uncertainty
+from tuner.html.escaping import for_html
+from tuner.html.page import bullets, section
+from tuner.html.page import table as html_table
+
+if TYPE_CHECKING:
+    from tuner.evaluation.comparison.evidence import Evidence
+
+__all__ = ["percent", "points", "sure_section", "sure_sentences", "sure_tables"]
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Caption, header and rows of text."""
+
+
+def sure_section(evidence: "Evidence") -> list[str]:
+    """The page's section on the chosen finalist; nothing where its answers to the validation images are not known."""
+    one, held_out = evidence.finalists[0], evidence.validation
+    if held_out is None:
+        return []
+    fitted = calibrate(
+        Answers(held_out.logits[one.key], held_out.labels, held_out.groups),
+        "by its kept weights, which were chosen on them",
+    )
+    test = Answers(evidence.logits[one.key], evidence.labels, evidence.groups)
+    found = uncertainty(evidence.classes, fitted, test, evidence.costs)
+    found["grouped"] = evidence.grouped
+    note = (
+        f"Of {one.label}, treated as tuner retrain treats what it exports: logits divided by one temperature, sets that"
+        " are to hold the truth nine times in ten, silence below a confidence. An exported model finds its own numbers."
+    )
+    return [
+        section(
+            "How far to believe the probabilities",
+            f'<p class="note">{for_html(note)}</p>',
+            bullets([line[0].upper() + line[1:] + "." for line in sure_sentences(found)]),
+            *(html_table(header, rows, caption) for caption, header, rows in sure_tables(found)),
+        )
+    ]
+
+
+def sure_sentences(metrics: Mapping[str, Any]) -> list[str]:
+    """How believable the probabilities are and how often the sets hold the truth, in words."""
+    lines = []
+    if metrics["calibration"] is not None:
+        lines += _temperature(metrics["calibration"], metrics["grouped"])
+        lines += _sets(metrics["sets"])
+    if metrics["costs"] is not None and (test := metrics["costs"]["test"]) is not None:
+        lines.append(
+            f"cost of a test image {test['cheapest']:.3g}{_span(test['cheapest_95'])} if the class of least expected"
+            f" cost is named, {test['likeliest']:.3g} if the likeliest is; difference {test['difference']:+.3g}"
+            f"{_span(test['difference_95'], '+.3g')}"
+        )
+    return lines
+
+
+def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
+    part = "test" if found["test"] is not None else "validation"
+    loss, error = (found[part][name] for name in ("loss", "calibration_error"))
+    square, fitted = error["square"], found["validation"]
+    groups = f" of {fitted['groups']} groups" if grouped else ""
+    return [
+        f"temperature {found['temperature']:.3f}, from {fitted['images']} validation images{groups}, answered"
+        f" {found['held_out']}; the class named stays the same",
+        f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
+        f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
+        f"{_span(loss['difference_95'], '+.4f')}",
+        f"{part} calibration error: mean distance {error['expected']['before']:.3f} before,"
+        f" {error['expected']['after']:.3f} after; root mean square without the noise of few images"
+        f" {_root(square['before'])}{_roots(square['before_95'])} before,"
+        f" {_root(square['after'])}{_roots(square['after_95'])} after",
+    ]
+
+
+def _sets(found: Mapping[str, Any]) -> list[str]:
+    test, alpha = found["test"], found["alpha"]
+    few = [name for name, count in found["calibration_groups"].items() if count < found["needed_groups"]]
+    lines = []
+    if test is not None:
+        lines.append(
+            f"sets at --alpha {alpha:g} hold the truth of {percent(test['coverage'])} of the test images"
+            f"{_percents(test['coverage_95'])}; {test['mean_size']:.2f} classes on the average"
+        )
+    if few:
+        lines.append(
+            f"fewer than {found['needed_groups']} calibration groups of {some(few)}: for these the sets may"
+            " miss the truth more often"
+        )
+    return lines
+
+
+def sure_tables(metrics: Mapping[str, Any]) -> list[Table]:
+    """How often the sets hold the truth, how large they are, and what is right of what is answered."""
+    tables: list[Table] = []
+    found = metrics["sets"]
+    if found is not None and found["test"] is not None:
+        groups = found["calibration_groups"].items()
+        held = zip(groups, found["test"]["coverage_by_class"], strict=True)
+        rows = [[name, "-" if share is None else percent(share), str(count)] for (name, count), share in held]
+        header = ["class", "its truth is in the set", "calibration groups"]
+        tables.append((f"Sets at --alpha {found['alpha']:g}", header, rows))
+        sizes = [[str(size), percent(share)] for size, share in enumerate(found["test"]["share_by_size"])]
+        tables.append(("Sizes of the sets", ["classes in the set", "share of the test images"], sizes))
+    if metrics["answered"] is not None:
+        rows = [
+            [
+                f"{row['min_confidence']:g}",
+                percent(row["answered"]),
+                "-" if row["accuracy"] is None else percent(row["accuracy"]),
+            ]
+            for row in metrics["answered"]
+        ]
+        header = ["answered from confidence", "share answered", "accuracy on these"]
+        tables.append(("With --min-confidence", header, rows))
+    return tables
+
+
+def percent(share: float) -> str:
+    """A share as a person reads it."""
+    return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """A difference of shares as a person reads it."""
+    return f"{100 * share:.1f} points"
+
+
+def _root(square: float) -> str:
+    return f"{math.sqrt(max(0.0, square)):.3f}"
+
+
+def _roots(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f" ({_root(ends[0])} to {_root(ends[1])})"
+
+
+def _percents(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f" ({percent(ends[0])} to {percent(ends[1])})"
+
+
+def _span(ends: Sequence[float] | None, form: str = ".3g") -> str:
+    return "" if ends is None else f" ({ends[0]:{form}} to {ends[1]:{form}})"

@@ -1,0 +1,117 @@
+"""HTML that needs nothing but itself: no network, any screen, light and dark, readable by a screen reader."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.html.escaping import for_html
+
+if TYPE_CHECKING:
+    from tuner.html.canvas import Picture
+
+__all__ = ["document", "figure", "section", "table"]
+
+LONG = 25
+"""Rows from which a table scrolls in a window of its own."""
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1d1d1f; --soft: #62626b; --line: #d9d9de;
+  --wash: #f5f6f8; --warn: #fff4dc; --link: #005a92; }
+@media (prefers-color-scheme: dark) { :root { --paper: #17181c; --ink: #e8e8ea; --soft: #a6a7b0;
+  --line: #3c3e46; --wash: #202228; --warn: #3a3018; --link: #7cc0ee; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.5; overflow-wrap: anywhere;
+  font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK KR", sans-serif; }
+main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
+  border-top: 1px solid var(--line); padding-top: 1rem; } h3 { font-size: 1rem; margin: 0; }
+nav a { color: var(--link); margin-right: 1rem; white-space: nowrap; display: inline-block;
+  padding: .25rem 0; }
+.conclusion { font-size: 1.1rem; }
+.warnings { background: var(--warn); border-radius: .5rem; padding: .75rem 1rem; }
+.warnings ul { margin: .25rem 0 0; padding-left: 1.2rem; }
+.note, figcaption, caption { color: var(--soft); font-size: .875rem; }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; margin: 1rem 0;
+}
+.long { max-height: 40rem; }
+.scroll:focus-visible, .wide:focus-visible { outline: 2px solid var(--link); }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; width: 100%;
+  overflow-wrap: normal; }
+caption { text-align: left; padding: .5rem .75rem; }
+th, td { padding: .35rem .75rem; text-align: left; border-top: 1px solid var(--line); vertical-align: top; }
+thead th { background: var(--wash); position: sticky; top: 0; white-space: nowrap; }
+td.number { text-align: right; white-space: nowrap; }
+td { min-width: 11rem; max-width: 26rem; } td.number { min-width: 0; } tbody th { font-weight: 600; }
+figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: block; font-size: 1rem; }
+.wide { overflow-x: auto; }
+.wide img { width: 100%; max-width: 46rem; min-width: 34rem; height: auto; display: block; }
+.gallery { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
+.gallery figure { margin: 0; } .gallery img, .gone { width: 100%; aspect-ratio: 1; object-fit: cover;
+  border-radius: .5rem; background: var(--wash); }
+.gone { display: grid; place-items: center; color: var(--soft); }
+@media (max-width: 40rem) { td { min-width: 7rem; } th, td { padding: .35rem .5rem; }
+  .wide img { min-width: 29rem; } }
+@media print { .long { max-height: none; } }
+"""
+
+
+def document(title: str, sections: Sequence[str]) -> str:
+    """The whole page; `sections` as `section` makes them."""
+    shown = for_html(title)
+    names = [part.split("<h2>", 1)[1].split("</h2>", 1)[0] for part in sections]
+    links = "".join(f'<a href="#part{number}">{name}</a>' for number, name in enumerate(names))
+    body = "".join(f'<section id="part{number}">{part}</section>' for number, part in enumerate(sections))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{shown}</title><style>{STYLE}</style></head>"
+        f'<body><main><h1>{shown}</h1><nav aria-label="Sections">{links}</nav>{body}</main></body></html>\n'
+    )
+
+
+def section(title: str, *parts: str) -> str:
+    """A part of the page under its own heading; `parts` are HTML, `title` is text."""
+    return f"<h2>{for_html(title)}</h2>{''.join(parts)}"
+
+
+def bullets(sentences: Sequence[str]) -> str:
+    """A list of texts; nothing where there are none."""
+    items = "".join(f"<li>{for_html(one)}</li>" for one in sentences)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A table of texts that scrolls by itself on a narrow screen; columns of numbers stand to the right."""
+    numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(header))]
+    head = "".join(f'<th scope="col">{for_html(name)}</th>' for name in header)
+    lines = []
+    for row in rows:
+        cells = []
+        for position, cell in enumerate(row):
+            kind = ' class="number"' if numeric[position] else ""
+            cells.append(f"<td{kind}>{for_html(cell)}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    shown, long = for_html(caption), " long" if len(rows) > LONG else ""
+    return (
+        f'<div class="scroll{long}" role="region" aria-label="{shown}" tabindex="0"><table>'
+        f"<caption>{shown}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def figure(picture: "Picture") -> str:
+    """A figure with its caption, its files inlined, dark on dark screens."""
+    alt = for_html(f"{picture.title}. {picture.caption}")
+    dark = f'<source media="(prefers-color-scheme: dark)" srcset="{_data(picture.dark)}">'
+    image = f'<picture>{dark}<img alt="{alt}" src="{_data(picture.light)}"></picture>'
+    caption = f"<strong>{for_html(picture.title)}</strong>{for_html(picture.caption)}"
+    return f'<figure><figcaption>{caption}</figcaption><div class="wide" tabindex="0">{image}</div></figure>'
+
+
+def _data(svg: Path) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.read_bytes()).decode("ascii")
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell[0] in "+-0123456789<"

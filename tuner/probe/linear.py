@@ -1,0 +1,300 @@
+"""The linear probe of one backbone: its frozen features, a penalty chosen in the training images, scores of validation.
+
+Runs in the process that asks, or on a GPU in one of its own. What it found is kept for the next probe of the images; a
+candidate that fails is no reason to fail.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables import models
+from trainables.errors import Diverged, TunerError, WeightsUnavailable, is_disk_full
+from trainables.models.candidates import find
+from tuner.runs.hardware import hardware
+from tuner.statistics.groups import grouped_folds, half_width
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from trainables.data.cache import ImageCache
+    from trainables.models.classifier import Classifier
+    from trainables.setting import ComputeConfig
+
+__all__ = ["ProbeImages", "ProbeJob", "Probed", "probe_images_of", "probe_one"]
+
+VERSION = 4
+"""Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
+TIMED_IMAGES = 5
+GPU_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a linear probe on one backbone showed.
+
+    `log_loss`, in nats per image, and the accuracies are of the validation images; `low` and `high` hold the loss with
+    95 % confidence, whole groups being what varies. `milliseconds` are those of one image on one thread of this
+    machine's processor, the backbone alone; `gpu_milliseconds` those of one image in a batch of GPU_BATCH on the GPU,
+    None without one (run on an NVIDIA H200). `seconds` is what the probe took. `losses` [n] are those of the single
+    validation images, in the order of the split.
+    """
+
+    model: str
+    family: str | None
+    licence: str | None
+    parameters: int
+    megabytes: float
+    features: int
+    milliseconds: float
+    gpu_milliseconds: float | None
+    l2: float
+    log_loss: float
+    low: float | None
+    high: float | None
+    accuracy: float
+    balanced_accuracy: float
+    seconds: float
+    losses: tuple[float, ...]
+
+    def row(self) -> dict[str, Any]:
+        """The fields without the single losses."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "losses"}
+
+
+def ms(on_processor: float, on_gpu: float | None) -> str:
+    """The time of an image for a table: on a processor's thread, and on the GPU where there is one.
+
+    >>> ms(12.34, None), ms(12.34, 0.217)
+    ('12.3', '12.3, GPU 0.22')
+    """
+    return f"{on_processor:.1f}" + ("" if on_gpu is None else f", GPU {on_gpu:.2f}")
+
+
+@dataclass(frozen=True)
+class ProbeImages:
+    """The images of a probe: rows of the cache, class numbers and groups of training and validation."""
+
+    cache: "ImageCache"
+    classes: tuple[str, ...]
+    train_rows: npt.NDArray[np.int64]
+    train_labels: npt.NDArray[np.int64]
+    train_groups: Sequence[str]
+    val_rows: npt.NDArray[np.int64]
+    val_labels: npt.NDArray[np.int64]
+    val_groups: Sequence[str]
+    seed: int
+
+
+def probe_images_of(split: "pd.DataFrame", cache: Path, classes: tuple[str, ...], seed: int) -> ProbeImages:
+    """The training and validation images of `split`, as a probe takes them from the image cache `cache`."""
+    from trainables.data.cache import ImageCache
+
+    opened = ImageCache.open(cache)
+
+    def part(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
+        own = split[split["split"] == name]
+        labels = np.array([classes.index(str(label)) for label in own["label"]], dtype=np.int64)
+        return opened.rows(own["path"].tolist()), labels, own["group"].astype(str).tolist()
+
+    return ProbeImages(opened, classes, *part("train"), *part("val"), seed)
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """One backbone to probe: its name, images, where its weights are from, and how it computes."""
+
+    model: str
+    images: ProbeImages
+    weights: str
+    image_size: int
+    precision: str
+    limit_bytes: int
+
+
+def probe_one(job: ProbeJob) -> tuple[Probed | str, bool, str]:
+    """What the probe of `job` showed, whether it was kept from before, and the precision it computed in.
+
+    The first is the reason, in one line, where the candidate can't be probed. Raises what is not its fault.
+    """
+    import torch
+
+    from trainables.device_errors import release_memory
+    from trainables.inference import best_device, choose_precision
+    from trainables.setting import ComputeConfig
+    from trainables.worker import as_worker
+
+    device = best_device()
+    precision = choose_precision(job.precision, device)
+    compute = ComputeConfig(job.image_size, job.weights, precision, job.images.seed, device=device)
+    with as_worker(torch.get_num_threads()):
+        try:
+            return *_kept_or_probed(job.model, job.images, compute, job.limit_bytes), precision
+        except Exception as error:  # timm's networks raise kinds of their own
+            reason = _reason(error, job.image_size)
+            if reason is None:
+                raise
+        release_memory()
+    return reason, False, precision
+
+
+def _reason(error: Exception, image_size: int) -> str | None:
+    """Why a candidate that raised `error` can't be probed, in one line; None if that was not its fault."""
+    from trainables.device_errors import breaks_process
+
+    if isinstance(error, (Diverged, WeightsUnavailable)):
+        return str(error)
+    if isinstance(error, (OSError, TunerError)) or breaks_process(error):
+        return None
+    first = str(error).strip().partition("\n")[0]
+    return f"it fails at {image_size} px ({type(error).__name__}: {first})"
+
+
+def _kept_or_probed(
+    name: str, images: ProbeImages, compute: "ComputeConfig", limit_bytes: int
+) -> tuple[Probed, bool]:
+    """What is kept of an equal probe on such a machine, or a new one; and whether it was kept."""
+    from trainables.data import cache_home
+    from trainables.frozen_features import FeatureCache
+
+    features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
+    here = hardware()
+    # Times are those of a processor and a GPU, wherever the folder of caches is mounted.
+    machine = (here["processor"], tuple(here["gpus"]))
+    rest = (VERSION, machine, images.classes, images.seed, *_split_of(images))
+
+    def place() -> Path:
+        # The key follows from the weights as they are now.
+        digest = hashlib.sha256(repr((*rest, features.key.digest)).encode()).hexdigest()[:24]
+        return cache_home() / "probes" / f"{digest}.json"
+
+    try:
+        kept = json.loads(place().read_text(encoding="utf-8"))
+        return Probed(**{**kept, "losses": tuple(kept["losses"])}), True
+    except (OSError, ValueError, TypeError, KeyError):
+        row = _probe(name, images, compute, features)
+    _keep(place(), row)
+    return row, False
+
+
+def _keep(file: Path, row: Probed) -> None:
+    """Write `row` for the next probe; a disk without room costs that one time, and nothing else."""
+    from tuner.runs.directory import write_atomically
+
+    text = json.dumps(dataclasses.asdict(row))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+
+
+def _split_of(images: ProbeImages) -> tuple[str, ...]:
+    """A digest of which images train and validate, with their labels and groups."""
+    parts = (
+        *(images.train_rows, images.train_labels, images.train_groups),
+        *(images.val_rows, images.val_labels, images.val_groups),
+    )
+    return tuple(hashlib.sha256(repr(list(part)).encode()).hexdigest() for part in parts)
+
+
+def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: Any) -> Probed:
+    """The probe itself; raises Diverged where features or loss are not finite."""
+    import torch
+    from torch.nn import functional as F
+
+    from trainables.inference import placed, score_logits
+    from trainables.linear_probe import choose_l2, solve
+
+    started = time.perf_counter()
+    classifier = models.create(
+        name, len(images.classes), weights=compute.weights, dropout=0.0, seed=compute.run_seed
+    )
+    milliseconds = _milliseconds(classifier, compute)
+    classifier = placed(classifier, compute.device).eval()
+    on_gpu = _gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
+    train, val = (features.validation(classifier, rows) for rows in (images.train_rows, images.val_rows))
+    odd = sum(int((~part.isfinite().all(1)).sum()) for part in (train, val))
+    if odd:
+        raise Diverged(f"its features of {odd} images are not finite in {compute.precision}")
+    labels, truth = torch.from_numpy(images.train_labels), torch.from_numpy(images.val_labels)
+    folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
+    l2, _ = choose_l2(train, labels, len(images.classes), folds)
+    logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
+    scores = score_logits(logits, truth)
+    if not math.isfinite(scores["val_loss"]):
+        raise Diverged("its log loss is not finite")
+    losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
+    half = half_width(losses, images.val_groups)
+    known = find(name)
+    parameters = sum(p.numel() for p in classifier.backbone.parameters())
+    return Probed(
+        model=name,
+        family=None if known is None else known.family,
+        licence=None if known is None else known.licence,
+        parameters=parameters,
+        megabytes=sum(p.numel() * p.element_size() for p in classifier.backbone.parameters()) / 1e6,
+        features=classifier.width,
+        milliseconds=milliseconds,
+        gpu_milliseconds=on_gpu,
+        l2=l2,
+        log_loss=scores["val_loss"],
+        low=None if half is None else max(0.0, scores["val_loss"] - half),
+        high=None if half is None else scores["val_loss"] + half,
+        accuracy=scores["val_accuracy"],
+        balanced_accuracy=scores["val_balanced_accuracy"],
+        seconds=time.perf_counter() - started,
+        losses=tuple(map(float, losses)),
+    )
+
+
+def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
+    """Median time of one image through the backbone, on one thread of the processor."""
+    import torch
+
+    threads = torch.get_num_threads()
+    precision = compute.precision if compute.device.type == "cpu" else "fp32"
+    torch.set_num_threads(1)
+    try:
+        return _median_milliseconds(classifier, compute.image_size, torch.device("cpu"), precision, 1)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _gpu_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
+    """Median time of one image in a batch through the backbone on the trial's device; run on an NVIDIA H200."""
+    batch = _median_milliseconds(classifier, compute.image_size, compute.device, compute.precision, GPU_BATCH)
+    return batch / GPU_BATCH
+
+
+def _median_milliseconds(
+    classifier: "Classifier", image_size: int, device: "torch.device", precision: str, batch: int
+) -> float:
+    """Median time of a batch through the backbone; the first is not counted."""
+    import torch
+
+    from trainables.inference import autocast
+
+    images = torch.zeros(batch, 3, image_size, image_size, device=device).to(
+        memory_format=torch.channels_last
+    )
+    times = []
+    with torch.inference_mode(), autocast(device, precision):
+        for _ in range(TIMED_IMAGES + 1):
+            started = time.perf_counter()
+            classifier.eval().features(images)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append(time.perf_counter() - started)
+    return 1e3 * float(np.median(times[1:]))

@@ -1,0 +1,149 @@
+"""The second output of a model that is exported: how unlike the training images a picture is, and where its limits are.
+
+The measure is fitted to what the stages of the exported network put out (of an ensemble its first member). Its limits
+come from validation images that a network has not seen: those of the twin that calibrates, whose own features are as
+far from its own training images; of a model that held validation out, its own. Where there is neither they are the
+exported model's features of images that it was trained on, which may lie too close: more pictures than 1 and 5 % are
+then called strange.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.evaluation.report.uncertainty import percent
+from tuner.html.escaping import for_markdown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tuner.dataset.ood import StrangerScore
+    from tuner.release.job import RetrainPlan, Trained
+    from tuner.retraining.seeds import SeedJob
+
+__all__ = ["FoundStrangers", "find_strangers", "strangers_section", "strangers_sentence"]
+
+MOST = 2000
+"""Images of a part whose features are computed, at most; a random choice of more."""
+
+FEW = 100
+"""Validation images below which the threshold at 99 % is hardly more than the strangest of them."""
+
+
+@dataclass(frozen=True)
+class FoundStrangers:
+    """The module that is exported, the strangeness at 95 % of validation, and what metrics.json says."""
+
+    score: "StrangerScore"
+    at_95: float
+    document: dict[str, Any]
+
+
+def find_strangers(plan: "RetrainPlan", trained: "Trained", weights: Path) -> FoundStrangers:
+    """Fit the measure for the exported weights in the file `weights`; what it is, and how often it errs."""
+    from tuner.dataset.ood import fit_measure, fit_strangers, strangeness
+
+    member = plan.members[0]
+    train, labels = _part(plan, member.job, weights, "train")
+    if plan.config.average:
+        held_out, source = None, "validation images that the model was not trained on"
+    elif trained.twins is not None and member.twin is not None:
+        held_out = (member.twin, Path(trained.twins[0].weights[-1]))
+        source = "validation images, by another model of the same seed, trained on the training images only"
+    else:
+        held_out, source = (
+            None,
+            "validation images that the model was trained on, which makes it call too much strange",
+        )
+    job, file = held_out or (member.job, weights)
+    own = (train, labels) if held_out is None else _part(plan, job, file, "train")
+    found = fit_strangers(*own, *_part(plan, job, file, "val"), plan.job.classes)
+    score = found.score
+    if held_out is not None:
+        score = fit_measure(found.measure, train, labels)
+        score.scale.copy_(found.score.scale)
+    document: dict[str, Any] = {
+        "measure": found.measure,
+        "at_95": found.at_95,
+        "thresholds_from": source,
+        "validation_images": found.validation,
+        "left_out_auroc": {name: dict(areas) for name, areas in found.left_out.items()},
+        "false_alarms": None,
+    }
+    if plan.job.test_cache is not None and "test" not in plan.trained_parts:
+        values = strangeness(score, _part(plan, member.job, weights, "test")[0]).numpy()
+        document["false_alarms"] = {
+            "test_images": len(values),
+            "above_95": float((values > found.at_95).mean()),
+            "above_99": float((values > 1).mean()),
+        }
+    return FoundStrangers(score, found.at_95, document)
+
+
+def strangers_sentence(found: dict[str, Any]) -> str:
+    """How often the images of the test set are called strange, in words."""
+    alarms = found["false_alarms"]
+    if alarms is None:
+        return "strangeness: 1 is the limit that 99 % of validation stay below; no test image was left to check it on"
+    return (
+        f"strangeness: above 1, the limit of 99 % of validation, are {percent(alarms['above_99'])} of the test images;"
+        f" above {found['at_95']:.2f}, that of 95 %, {percent(alarms['above_95'])}"
+    )
+
+
+def strangers_section(found: dict[str, Any]) -> str:
+    """What the card says: what the output means, and what it can't see."""
+    own = found["left_out_auroc"][found["measure"]]
+    lines = [
+        "- A class is named for every picture, also one of something else. The output `strangeness` says how unlike the"
+        f" training images a picture is ({_MEASURES[found['measure']]}): above 1 are 1 % of pictures like those, above"
+        f" {found['at_95']:.2f} 5 %, by {found['validation_images']} {for_markdown(found['thresholds_from'])}.",
+        f"- S{for_markdown(strangers_sentence(found)[1:])}.",
+    ]
+    if found["validation_images"] < FEW:
+        lines.append(f"- From {found['validation_images']} images the limit at 99 % is not known well.")
+    lines.append(
+        "- What it can't see: a picture that looks like the training images in what the network attends to. A class"
+        " that nobody trained, such as another disease of the same leaf, may look quite usual."
+    )
+    if own:
+        areas = ", ".join(f"{for_markdown(name)} {area:.2f}" for name, area in own.items())
+        lines.append(
+            "- When the measure was fitted without a class, it told that class's images from the others with an area"
+            f" under the curve of: {areas} (1 is always, 0.5 is chance). The network knew these classes, so a new one"
+            " is harder."
+        )
+    return "\n".join(lines)
+
+
+_MEASURES = {
+    "nearest": "the distance to the 5th nearest of them, in what the stages of the network put out",
+    "gaussian": "the Mahalanobis distance to the nearest class, in what the stages of the network put out",
+}
+
+
+def _part(
+    plan: "RetrainPlan", job: "SeedJob", weights: Path, part: str
+) -> "tuple[Tensor, npt.NDArray[np.int64]]":
+    """Features and class numbers of the images of `part`, or of `MOST` of them, by the weights in a file."""
+    from trainables.data.cache import ImageCache
+    from trainables.inference import best_device, load_classifier
+    from trainables.worker import as_worker
+    from tuner.dataset.ood import compute_means
+
+    split = plan.images.split[plan.images.split["split"] == part]
+    chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:MOST])
+    rows = split.iloc[chosen]
+    paths: Sequence[str] = [str(path) for path in rows["path"]]
+    labels = np.array([job.classes.index(str(label)) for label in rows["label"]], dtype=np.int64)
+    # The images that a network trains on and those that it is judged by lie in caches of their own.
+    trained = ImageCache.open(plan.job.cache)
+    cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
+    classifier = load_classifier(job.config, len(job.classes), weights)
+    with as_worker(job.num_threads):
+        features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
+    return features, labels

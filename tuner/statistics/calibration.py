@@ -1,0 +1,238 @@
+"""One temperature for the logits of a model, and how far its probabilities are from what happens.
+
+Logits divided by a temperature above 1 give less confident probabilities, below 1 more confident ones; the order of
+the classes stays, so the class named does not change (Guo et al. 2017).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.statistics.intervals import FloatArray, Interval, group_bootstrap
+from tuner.statistics.scores import softmax
+
+__all__ = [
+    "BINS",
+    "CalibrationError",
+    "Change",
+    "calibration_change",
+    "error_by_mass",
+    "fit_temperature",
+    "log_losses",
+    "loss_change",
+    "mean_interval",
+    "mean_logits",
+]
+
+IntArray = npt.NDArray[np.int64]
+
+BINS = 10
+"""Bins of the calibration error, each with a tenth of the images."""
+
+PRIOR_SPREAD = 0.5
+"""Standard deviation of a temperature's logarithm before any image is seen: 95 % lie between 0.37 and 2.7."""
+
+_BOUND = math.log(20.0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A score before and after, and `difference`, after minus before; each with its 95 % interval over groups.
+
+    An interval is None where there are fewer than two groups.
+    """
+
+    before: float
+    before_95: Interval | None
+    after: float
+    after_95: Interval | None
+    difference: float
+    difference_95: Interval | None
+
+
+@dataclass(frozen=True)
+class CalibrationError:
+    """Two estimates, before and after: `expected` is `error_by_mass`, `square` the mean squared distance.
+
+    The square is free of the noise of few images (so it may fall below 0), and has an interval; its root is in the
+    unit of the first.
+    """
+
+    expected_before: float
+    expected_after: float
+    square: Change
+
+
+def fit_temperature(logits: FloatArray, labels: IntArray, groups: npt.ArrayLike) -> float:
+    """The temperature by which `logits` [n, classes] are to be divided, between 0.05 and 20.
+
+    It has the least log loss on the class numbers `labels` [n], taken together with a weak expectation that it is
+    near 1: a normal law of its logarithm, whose standard deviation is PRIOR_SPREAD. Each of the `groups` [n] counts as
+    one observation. Without the expectation, images that are all answered rightly would make every answer certain.
+
+    >>> fit_temperature(np.array([[4.0, 0.0], [0.0, 4.0]] * 20), np.array([0, 1] * 16 + [1, 0] * 4), range(40)) > 2
+    True
+    """
+    from scipy.optimize import minimize_scalar
+
+    logits = np.asarray(logits, dtype=np.float64)
+    count = len(np.unique(np.asarray(groups)))
+
+    def cost(log_temperature: float) -> float:
+        loss = float(log_losses(logits / math.exp(log_temperature), labels).mean())
+        return count * loss + 0.5 * (log_temperature / PRIOR_SPREAD) ** 2
+
+    found = minimize_scalar(cost, bounds=(-_BOUND, _BOUND), method="bounded", options={"xatol": 1e-4})
+    return math.exp(float(found.x))
+
+
+def log_losses(logits: FloatArray, labels: IntArray) -> FloatArray:
+    """Cross-entropy [n] of `logits` [n, classes] in nats."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    return np.asarray(losses, dtype=np.float64)
+
+
+def mean_logits(members: npt.ArrayLike, counts: npt.ArrayLike) -> FloatArray:
+    """Logits [n, classes] of an ensemble: the logarithm of its members' mean probability.
+
+    `members` are their logits [members, n, classes], `counts` [members] how often each is taken.
+    """
+    logits = np.asarray(members, dtype=np.float64)
+    top = logits.max(axis=2, keepdims=True)
+    logs = logits - top - np.log(np.exp(logits - top).sum(axis=2, keepdims=True))
+    share = np.asarray(counts, dtype=np.float64) / np.sum(counts)
+    highest = logs.max(axis=0)
+    mixed = (np.exp(logs - highest) * share[:, None, None]).sum(axis=0)
+    return np.asarray(highest + np.log(mixed), dtype=np.float64)
+
+
+def mean_interval(values: npt.ArrayLike, groups: npt.ArrayLike) -> Interval | None:
+    """The 95 % interval of the mean of `values` [n], whole `groups` [n] being what varies; None for fewer than two.
+
+    Losses are skewed: most are small, a few are large. So the interval is Hall's (1992), which corrects Student's for
+    the skewness of the groups' parts of the mean (a ratio of sums; Cochran 1977, section 6.4).
+    """
+    from scipy import stats
+
+    found, codes = np.asarray(values, dtype=np.float64), _codes(groups)
+    size = np.bincount(codes)
+    count, mean = len(size), float(found.mean())
+    if count < 2:
+        return None
+    parts = (np.bincount(codes, weights=found) - mean * size) * count / len(found)
+    spread = float(np.sqrt((parts**2).sum() / (count - 1)))
+    if spread == 0:
+        return Interval(mean, mean)
+    skew = float((parts**3).mean() / (parts**2).mean() ** 1.5)
+    bar = float(stats.t.ppf(0.975, count - 1)) / math.sqrt(count)
+    return Interval(mean - spread * _hall(bar, skew, count), mean - spread * _hall(-bar, skew, count))
+
+
+def _hall(value: float, skew: float, count: int) -> float:
+    """The inverse of Hall's cubic transformation of a mean's t-statistic over the root of `count`."""
+    shifted = value - skew / (6 * count)
+    if abs(skew) < 1e-6:
+        return shifted
+    return 3 / skew * float(np.cbrt(1 + skew * shifted) - 1)
+
+
+def error_by_mass(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> float:
+    """Expected calibration error of the predicted class over `bins` of equal mass (Nguyen and O'Connor 2015).
+
+    The images are sorted by `confidence` [n] and cut into bins of as many; the distances between the mean confidence of
+    a bin and its share of `correct` [n] are averaged. Like every such error it is too large on few images, since chance
+    moves a bin's share.
+    """
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    gaps = np.bincount(_bins(sure, bins), weights=sure - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(sure))
+
+
+def loss_change(logits: FloatArray, labels: IntArray, groups: npt.ArrayLike, temperature: float) -> Change:
+    """Log loss of `logits` [n, classes] in nats an image, before and after the division by `temperature`.
+
+    The intervals are those of `mean_interval` over whole `groups` [n]; a loss is not below 0.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    before, after = (log_losses(logits / scale, labels) for scale in (1.0, temperature))
+    return Change(
+        before=float(before.mean()),
+        before_95=_positive(mean_interval(before, groups)),
+        after=float(after.mean()),
+        after_95=_positive(mean_interval(after, groups)),
+        difference=float((after - before).mean()),
+        difference_95=mean_interval(after - before, groups),
+    )
+
+
+def calibration_change(
+    logits: FloatArray, labels: IntArray, groups: npt.ArrayLike, temperature: float, bins: int = BINS
+) -> CalibrationError:
+    """Calibration error of `logits` [n, classes], before and after the division by `temperature`.
+
+    The square is that of each bin's distance between confidence and accuracy, less its variance over whole `groups`
+    [n] (Kumar, Liang and Ma 2019), averaged over bins of equal mass. Its standard errors are those of a bootstrap of
+    groups, its intervals Student's.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    correct, codes = logits.argmax(axis=1) == labels, _codes(groups)
+    size = np.bincount(codes)
+    plain, squares = [], []
+    columns: list[FloatArray] = []
+    for scale in (1.0, temperature):
+        sure = softmax(logits / scale).max(axis=1)
+        cells = np.bincount(
+            codes * bins + _bins(sure, bins), weights=sure - correct, minlength=len(size) * bins
+        )
+        columns.append(cells.reshape(-1, bins).astype(np.float64))
+        plain.append(error_by_mass(sure, correct, bins))
+        squares.append(_square(columns[-1], size))
+    change = Change(squares[0], None, squares[1], None, squares[1] - squares[0], None)
+    if len(size) > 1:
+        change = _with_intervals(change, np.concatenate([*columns, size[:, None]], axis=1), bins)
+    return CalibrationError(plain[0], plain[1], change)
+
+
+def _square(cells: FloatArray, size: IntArray) -> float:
+    """Mean squared distance of the bins, without their noise; `cells` [groups, bins] are sums of distances."""
+    groups, bins = cells.shape
+    gaps = cells.sum(axis=0) / size.sum()
+    if groups < 2:
+        return float(bins * (gaps**2).sum())
+    noise = ((cells - gaps * size[:, None]) ** 2).sum(axis=0) * groups / (groups - 1) / size.sum() ** 2
+    return float(bins * (gaps**2 - noise).sum())
+
+
+def _with_intervals(change: Change, sums: FloatArray, bins: int) -> Change:
+    from scipy import stats
+
+    def squares(totals: FloatArray) -> FloatArray:
+        gaps = totals[..., :-1] / totals[..., -1:]
+        first, second = (bins * (part**2).sum(axis=-1) for part in (gaps[..., :bins], gaps[..., bins:]))
+        return np.stack([first, second, second - first], axis=-1)
+
+    halves = float(stats.t.ppf(0.975, len(sums) - 1)) * group_bootstrap(sums, squares)
+    middles = (change.before, change.after, change.difference)
+    first, second, gap = (
+        Interval(middle - float(half), middle + float(half))
+        for middle, half in zip(middles, halves, strict=True)
+    )
+    return Change(change.before, _positive(first), change.after, _positive(second), change.difference, gap)
+
+
+def _positive(interval: Interval | None) -> Interval | None:
+    return None if interval is None else Interval(max(0.0, interval.low), max(0.0, interval.high))
+
+
+def _bins(confidence: FloatArray, bins: int) -> IntArray:
+    """The bin [n] of each image; equal confidences share one."""
+    ordered = np.sort(confidence)
+    edges = ordered[[len(ordered) * number // bins for number in range(1, bins)]]
+    return np.asarray(np.searchsorted(edges, confidence, side="right"), dtype=np.int64)
+
+
+def _codes(groups: npt.ArrayLike) -> IntArray:
+    return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1], dtype=np.int64).reshape(-1)
