@@ -69,7 +69,8 @@ def photographed(
 ) -> tuple[Photographed, ...]:
     """Every class that could be judged; `names` is the group of every image of `scan` by path.
 
-    `seen` says of a random choice of images how they were taken, as `nuisance.Onlooker` notes it during a scan; without it at most `MOST` images are opened again. Empty where a class has too few groups to be held out.
+    `seen` says of a random choice of images how they were taken, as `nuisance.Onlooker` notes it during a scan; without
+    it at most `MOST` images are opened again. Empty where a class has too few groups to be held out.
     """
     # A scan shows nobody its deep pictures, since their scale is known at its end only.
     again = seen is None or bool(scan.deep)
