@@ -1,31 +1,30 @@
 """Every benchmark, one after the other.
 
-python benchmarks/all.py            python benchmarks/all.py --quick
+python -m benchmarks.all            python -m benchmarks.all --quick
 """
 
 import subprocess
 import sys
-from pathlib import Path
 
 NAMES = (
-    "epoch",
-    "frozen",
-    "depthwise",
-    "trials",
-    "memory",
-    "scale",
-    "grid",
-    "to_target",
-    "losses",
-    "race",
-    "strategies",
-    "policies",
-    "probe_advice",
-    "calibration",
-    "calibration_coverage",
-    "eight_bits",
-    "images",
-    "strangers",
+    "speed.epoch",
+    "speed.frozen",
+    "speed.depthwise",
+    "speed.trials",
+    "speed.memory",
+    "speed.scale",
+    "speed.grid",
+    "speed.to_target",
+    "speed.losses",
+    "search.race",
+    "quality.strategies",
+    "quality.policies",
+    "quality.probe_advice",
+    "quality.calibration",
+    "statistics.calibration_coverage",
+    "quality.eight_bits",
+    "quality.images",
+    "quality.ood",
 )
 
 
@@ -34,8 +33,8 @@ def main() -> int:
     failed = 0
     for name in NAMES:
         print(f"\n==== {name}", flush=True)
-        script = Path(__file__).with_name(f"{name}.py")
-        failed += subprocess.run([sys.executable, str(script), *sys.argv[1:]], check=False).returncode != 0
+        module = f"benchmarks.{name}"
+        failed += subprocess.run([sys.executable, "-m", module, *sys.argv[1:]], check=False).returncode != 0
     return failed
 
 

@@ -173,7 +173,7 @@ def unfreeze_at_name(strategy: str, model: str) -> str:
 def usual_grace(max_epochs: int) -> int:
     """Full epochs that a trial may spend before it is judged: three tenths of its epochs, from 1 to 10.
 
-    Why so many is measured by `benchmarks/search_quality.py --designs`.
+    Why so many is measured by `benchmarks/search/search_quality.py --designs`.
     """
     return min(10, max(1, (3 * max_epochs + 5) // 10))
 

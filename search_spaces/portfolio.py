@@ -1,8 +1,8 @@
 """Configurations to begin with, whatever the images: the best of few is near the best of all on recorded curves.
 
-Chosen by `benchmarks/portfolio.py`, one after the other, each lowering the mean regret over the sets of curves most;
-the set that judges the searches had no part in it. They hold no model and no augmentation. Numbers of epochs are those
-of ten-epoch trials and follow the length of others. No optuna at import.
+Chosen by `benchmarks/search/portfolio.py`, one after the other, each lowering the mean regret over the sets of curves
+most; the set that judges the searches had no part in it. They hold no model and no augmentation. Numbers of
+epochs are those of ten-epoch trials and follow the length of others. No optuna at import.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
 oneDNN, which computes convolutions on processors, is quick with depthwise ones in bf16 forward, and slow backward
 when the stride is 2 or the kernel 5 pixels or wider. Here those gradients alone are computed in fp32 and rounded to
-bf16; all else stays as it was. `benchmarks/depthwise.py` measures what a training step gains.
+bf16; all else stays as it was. `benchmarks/speed/depthwise.py` measures what a training step gains.
 """
 
 import contextlib

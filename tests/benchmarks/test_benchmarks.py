@@ -7,24 +7,24 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAST_ROWS = {
-    "epoch": "bound",
-    "frozen": "bound",
-    "trials": "Ray Tune, class, reuse_actors",
-    "memory": "study's loop",
-    "scale": "ratio",
-    "grid": "study's loop",
-    "to_target": "search, plain Ray",
-    "losses": "difference",
-    "race": "| random, nobody stopped",
-    "strategies": "| layerwise",
-    "policies": "| ensemble",
-    "probe_advice": "| one at random",
-    "calibration": "| groups alike",
-    "calibration_coverage": "| 54 groups of 4",
-    "depthwise": "timm:tf_efficientnet_lite0, 32 px",
-    "eight_bits": "| efficientnet_lite0",
-    "images": "| true groups",
-    "strangers": "| late_blight",
+    "speed.epoch": "bound",
+    "speed.frozen": "bound",
+    "speed.trials": "Ray Tune, class, reuse_actors",
+    "speed.memory": "study's loop",
+    "speed.scale": "ratio",
+    "speed.grid": "study's loop",
+    "speed.to_target": "search, plain Ray",
+    "speed.losses": "difference",
+    "search.race": "| random, nobody stopped",
+    "quality.strategies": "| layerwise",
+    "quality.policies": "| ensemble",
+    "quality.probe_advice": "| one at random",
+    "quality.calibration": "| groups alike",
+    "statistics.calibration_coverage": "| 54 groups of 4",
+    "speed.depthwise": "timm:tf_efficientnet_lite0, 32 px",
+    "quality.eight_bits": "| efficientnet_lite0",
+    "quality.images": "| true groups",
+    "quality.ood": "| late_blight",
 }
 
 
@@ -36,7 +36,7 @@ LAST_ROWS = {
 @pytest.mark.parametrize("name", LAST_ROWS)
 def test_each_benchmark_runs_and_says_what_was_held_equal(name, tmp_path):
     said = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--quick"],
+        [sys.executable, "-m", f"benchmarks.{name}", "--quick"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TUNER_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -50,8 +50,12 @@ def test_each_benchmark_runs_and_says_what_was_held_equal(name, tmp_path):
 
 
 def test_all_names_every_benchmark_of_this_folder_that_has_a_quick_mode():
-    files = (ROOT / "benchmarks").glob("*.py")
-    quick = {file.stem for file in files if "parse(__doc__" in file.read_text(encoding="utf-8")}
+    files = (ROOT / "benchmarks").rglob("*.py")
+    quick = {
+        f"{file.parent.name}.{file.stem}"
+        for file in files
+        if "parse(__doc__" in file.read_text(encoding="utf-8")
+    }
     listed = (ROOT / "benchmarks" / "all.py").read_text(encoding="utf-8")
     assert quick == set(LAST_ROWS)
     assert all(f'"{name}"' in listed for name in quick)

@@ -1,7 +1,7 @@
-import calibration as benchmark
 import numpy as np
 import pytest
 
+from benchmarks.quality import calibration as benchmark
 from tuner.statistics.calibration import log_losses
 from tuner.statistics.scores import softmax
 

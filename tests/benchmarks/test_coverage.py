@@ -1,20 +1,11 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from paired_tests import measure as measure_tests
-from selected_folds import measure as measure_selection
-from simulated_answers import PROFILES
 
+from benchmarks.statistics import coverage
+from benchmarks.statistics.paired_tests import measure as measure_tests
+from benchmarks.statistics.selected_folds import measure as measure_selection
+from benchmarks.statistics.simulated_answers import PROFILES
 from tuner.statistics.scores import score
-
-# By its path: a package that measures the coverage of tests has the same name.
-FILE = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
-SPEC = importlib.util.spec_from_file_location("benchmark_coverage", FILE)
-coverage = sys.modules["benchmark_coverage"] = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(coverage)
 
 SMALL = coverage.Design((6, 6, 2), (0.95, 0.9, 0.8), 0.6)
 

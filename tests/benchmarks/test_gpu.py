@@ -1,4 +1,4 @@
-"""`benchmarks/gpu.py` on a processor, on a machine that has torch and little else."""
+"""`benchmarks/speed/gpu.py` on a processor, on a machine that has torch and little else."""
 
 import os
 import subprocess
@@ -24,7 +24,8 @@ def run(tmp_path):
 
     def measured(*options):
         return subprocess.run(
-            [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), *options],
+            [sys.executable, "-m", "benchmarks.speed.gpu", *options],
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
@@ -56,7 +57,7 @@ def test_all_checks_run_and_pass_on_a_processor_without_what_a_gpu_machine_may_l
 
 
 def test_a_check_that_fails_says_so_by_its_exit_status(monkeypatch, capsys):
-    import gpu_checks
+    from benchmarks.speed import gpu_checks
 
     def pictures_agree(job):
         return False, "they do not"

@@ -1,5 +1,6 @@
 import numpy as np
-from portfolio import greedy
+
+from benchmarks.search.portfolio import greedy
 
 
 def test_each_choice_lowers_the_mean_of_the_best_so_far_most_and_none_is_made_twice():

@@ -4,8 +4,9 @@ from argparse import Namespace
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import record_curves
-from record_curves import SEED_STRIDE, configurations, join, unpack
+
+from benchmarks.search import record_curves
+from benchmarks.search.record_curves import SEED_STRIDE, configurations, join, unpack
 
 MODEL = "googlenet"
 MADE = {"model": MODEL, "image_size": 32, "precision": "fp32", "data": "drawn"}

@@ -7,11 +7,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import search_quality
-from recorded_curves import made, read
-from recorded_space import restricted_to
-from replay_clock import OVERRIDES, Problem, Trace, replay
-from replay_curves import (
+
+import search_spaces
+from benchmarks.search import search_quality
+from benchmarks.search.recorded_curves import made, read
+from benchmarks.search.recorded_space import restricted_to
+from benchmarks.search.replay_clock import OVERRIDES, Problem, Trace, replay
+from benchmarks.search.replay_curves import (
     Curve,
     Nearest,
     Surrogate,
@@ -21,16 +23,14 @@ from replay_curves import (
     noise_of,
     seconds_of,
 )
-from replay_designs import DESIGNS, LEVEL, OLDER, SHIPPED, VariantRungs
-from replay_floor import goals
-from replay_searchers import quiet
-
-import search_spaces
+from benchmarks.search.replay_designs import DESIGNS, LEVEL, OLDER, SHIPPED, VariantRungs
+from benchmarks.search.replay_floor import goals
+from benchmarks.search.replay_searchers import quiet
 from search_spaces.sampling import sample_configs
 from trainables.config import TrialConfig
 from tuner.tuning.scheduler import Rungs
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "search"
 SPACE = search_spaces.load(str(BENCHMARKS / "recorded_space.py"))
 ALLOWED = restricted_to("googlenet")
 PROBLEM = Problem(SPACE, ALLOWED)

@@ -2,7 +2,7 @@
 
 Losses fall as a power of the epochs trained, floor + drop * t ** -power, with floor, drop and power drawn a trial; a
 frozen epoch counts a third, and every epoch scatters by a few per cent. That is the shape of the curves that
-benchmarks/curves.parquet holds; how good a trial is does not follow from its parameters here.
+benchmarks/search/curves.parquet holds; how good a trial is does not follow from its parameters here.
 """
 
 import heapq

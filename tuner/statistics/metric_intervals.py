@@ -1,4 +1,7 @@
-"""The 95 % interval of any metric over whole groups, by what holds the truth for it (`benchmarks/coverage.py`)."""
+"""The 95 % interval of any metric over whole groups.
+
+Which interval a metric has follows from how often it holds the truth: `benchmarks/statistics/coverage.py`.
+"""
 
 import numpy as np
 import numpy.typing as npt

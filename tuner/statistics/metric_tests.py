@@ -5,7 +5,7 @@ exchanged between the two at random, again and again; the p-value is how often t
 one that was seen. For most metrics an exchange turns the sign of what the group adds to the difference, so nothing has
 to be computed again (`Metric.exchanged`). Accuracy keeps a test of its own (`statistics.paired_test`). A class with a
 single group does not show how its groups differ: a metric that averages over classes then has no test.
-`benchmarks/coverage.py --tests` measures how often all this is wrong.
+`benchmarks/statistics/coverage.py --tests` measures how often all this is wrong.
 """
 
 import math

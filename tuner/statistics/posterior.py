@@ -4,7 +4,7 @@ An average over classes knows no more than its rarest class, and a class of two 
 drawn again. So the groups' right answers follow a beta-binomial law: groups of one class share its recall, the
 images of a group hang together with one intra-class correlation for all classes, and the recalls of the classes
 come from one beta law, whose mean and strength the classes themselves tell. All of it is integrated over grids;
-`benchmarks/coverage.py` measures how often the intervals hold the truth.
+`benchmarks/statistics/coverage.py` measures how often the intervals hold the truth.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Proposals from what a space expects to do well, and how many of them there are.
 
 The first model of a sampler rests on few trials, so a prior has its share until there are more; never more than half,
-since a prior may be wrong. `benchmarks/search_quality.py --designs` measures what it gains on recorded curves.
+since a prior may be wrong. `benchmarks/search/search_quality.py --designs` measures what it gains on recorded curves.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""What the choices inside tuner gain on real images."""

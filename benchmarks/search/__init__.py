@@ -1,0 +1,1 @@
+"""Does the search find better trials? Recorded curves and races."""

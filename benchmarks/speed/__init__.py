@@ -1,0 +1,1 @@
+"""How fast: epochs, trials, whole searches, memory."""

@@ -1,0 +1,1 @@
+"""How often intervals and tests are wrong, by simulation."""
