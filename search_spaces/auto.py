@@ -11,7 +11,8 @@ and narrows the space to those that are advised. Any model of timm may be named.
   on it at once.
 - `mixup`, `cutmix`: most often without; Touvron et al. and Wightman et al. 2021 train long with both.
 - `augmentation`: `light` twice as often as any other. `benchmarks/quality/policies.py` found it and `dihedral`
-  alike and better than the stronger ones where twelve epochs see few images; `dihedral` is for pictures without a way up.
+  alike and better than the stronger ones where twelve epochs see few images; `dihedral` is for pictures without a way
+  up.
 
 The first trials follow from `benchmarks/quality/strategies.py`: the solved head and then everything is best on a
 hundred images, everything from the first epoch on six hundred. The head alone comes last: the probe has told how it

@@ -44,10 +44,10 @@ TRIAL, EPOCH, SPLIT = 0.2, 0.05, 0.1
 def quickly_learned():
     """Length scales from few curves in few steps: what they are does not matter here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("curve_process.LEARNED_FROM", 28)
-        patch.setattr("curve_process.STEPS", 35)
-        patch.setattr("replay_floor.POOL", 200)
-        patch.setattr("replay_floor.ROUNDS", 3)
+        patch.setattr("benchmarks.search.curve_process.LEARNED_FROM", 28)
+        patch.setattr("benchmarks.search.curve_process.STEPS", 35)
+        patch.setattr("benchmarks.search.replay_floor.POOL", 200)
+        patch.setattr("benchmarks.search.replay_floor.ROUNDS", 3)
         yield
 
 
@@ -206,8 +206,8 @@ def test_the_surrogate_knows_more_of_unseen_configurations_than_the_nearest_neig
 
 def test_noise_is_not_taken_for_a_property_of_the_configuration(noisy, monkeypatch):
     """What the process says of recorded configurations is nearer to the truth than their own curves are."""
-    monkeypatch.setattr("curve_process.LEARNED_FROM", 45)
-    monkeypatch.setattr("curve_process.STEPS", 60)
+    monkeypatch.setattr("benchmarks.search.curve_process.LEARNED_FROM", 45)
+    monkeypatch.setattr("benchmarks.search.curve_process.STEPS", 60)
     items = read(noisy)[:60]
     curves = Surrogate(items)
     wanted = np.log([truth(item.config, 5) for item in items])
