@@ -94,9 +94,7 @@ class Space:
 
 def names() -> tuple[str, ...]:
     """Every space of the package, sorted. Imports none of them."""
-    import search_spaces
-
-    found = (module.name for module in pkgutil.iter_modules(search_spaces.__path__))
+    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     return tuple(sorted(name for name in found if not name.startswith("_") and name not in _SUPPORT))
 
 

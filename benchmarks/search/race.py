@@ -181,7 +181,7 @@ def by_ray(race: Race, *, stopping: bool = True) -> Callable[[], Result]:
                     max_concurrent_trials=WORKERS,
                     time_budget_s=race.seconds,
                 ),
-                run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Told(watch)]),
+                run_config=tune.RunConfig(storage_path=folder, verbose=0, callbacks=[Told(watch.note)]),
             )
             with started_ray():
                 results = tuner.fit()

@@ -11,14 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import search_spaces
 from benchmarks.common import (
     SPLIT,
-    Images,
     chosen_images,
     in_turns,
     parse,
@@ -29,39 +27,11 @@ from benchmarks.common import (
 )
 from benchmarks.speed.base_weights import base_weights
 from benchmarks.speed.children import children, measure_at_once
-from search_spaces.sampling import sample_configs
-from trainables.config import TrialConfig
+from benchmarks.speed.nine import BATCH_SIZE, NINE, SPACE, Grid
 from tuner.runs.hardware import usable_cores
 from tuner.tuning.config import SearchConfig
 
 NUM_IMAGES, SIZE, EPOCHS = 120, 224, 4
-BATCH_SIZE = 16
-"""Half of the study's: with so few images it would make three steps an epoch."""
-
-SPACE, NINE = "googlenet_grid", 9
-"""The space, and how many of its first trials are the study's own."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What the nine have in common; `images` are split as tuner does in a run with `seed`."""
-
-    images: Images
-    weights: str
-    size: int
-    epochs: int
-    seed: int = 0
-
-    @property
-    def configs(self) -> list[TrialConfig]:
-        """The nine."""
-        configs = sample_configs(search_spaces.load(SPACE), self.overrides, {}, NINE)
-        return [replace(config, seed=self.seed) for config in configs]
-
-    @property
-    def overrides(self) -> dict[str, int]:
-        """Settings that win over a space's own."""
-        return {"max_epochs": self.epochs, "batch_size": BATCH_SIZE}
 
 
 def tuner_config(grid: Grid, folder: Path, space: str) -> SearchConfig:

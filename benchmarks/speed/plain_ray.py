@@ -2,9 +2,10 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from optuna.trial import BaseTrial
@@ -15,24 +16,21 @@ from ray.tune.search.optuna import OptunaSearch
 from benchmarks.common import Images
 from benchmarks.speed import plain
 from benchmarks.speed.contenders import training_run
+from benchmarks.speed.nine import Hunt
 from search_spaces import Space, configure
 from trainables.config import FIELDS, TrialConfig
 from trainables.training import TrainingRun
 
-if TYPE_CHECKING:
-    from benchmarks.search.race import Watch
-    from benchmarks.speed.to_target import Hunt
-
 
 class Told(tune.Callback):  # type: ignore[misc]
-    """Tells `watch` of every epoch's val_loss."""
+    """Tells `note` the id of the trial and the val_loss of every epoch."""
 
-    def __init__(self, watch: "Watch") -> None:
-        self.watch = watch
+    def __init__(self, note: Callable[[str, float], object]) -> None:
+        self.note = note
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
         """Called by Ray."""
-        self.watch.note(trial.trial_id, result["val_loss"])
+        self.note(trial.trial_id, result["val_loss"])
 
 
 def train(config: dict[str, Any], images: Images, size: int, weights: str) -> None:
@@ -83,7 +81,7 @@ def run_grid(configs: list[TrialConfig], images: Images, size: int, weights: str
     return tuner.fit()
 
 
-def run_search(hunt: "Hunt", sample: Any, first: list[dict[str, Any]], folder: str, began: float) -> float:
+def run_search(hunt: Hunt, sample: Any, first: list[dict[str, Any]], folder: str, began: float) -> float:
     """Seconds since `began` until ASHA with Optuna's sampler has an epoch at the target; all trials stop then.
 
     `sample` draws a trial's parameters, those of `first` before any others.

@@ -25,24 +25,14 @@ import search_spaces
 from benchmarks.common import chosen_images, parse, print_held_equal, print_table, say, source
 from benchmarks.speed.base_weights import base_weights
 from benchmarks.speed.children import children, measure_at_once
-from benchmarks.speed.grid import BATCH_SIZE, EPOCHS, NINE, SIZE, Grid, tuner_config
+from benchmarks.speed.grid import EPOCHS, SIZE, tuner_config
+from benchmarks.speed.nine import BATCH_SIZE, NINE, Grid, Hunt
 from tuner.runs.hardware import usable_cores
 
 SPACE, STRATEGIES = "googlenet_full", ("full", "feature_extractor", "study_unfreeze")
 NUM_IMAGES, SAMPLES = 240, 60
 NEVER = float("inf")
 GRID, RAY = "the grid, study's loop", "search, plain Ray"
-
-
-@dataclass(frozen=True)
-class Hunt:
-    """The nine's common ground, the loss to reach, the space, the most trials and seconds."""
-
-    grid: Grid
-    target: float = 0.0
-    space: str = SPACE
-    samples: int = SAMPLES
-    seconds: float = NEVER
 
 
 class Reached:

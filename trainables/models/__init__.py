@@ -41,7 +41,6 @@ __all__ = [
     "weights_origin",
 ]
 
-TIMM_MAX_STAGES = 6
 TAGS_SHOWN = 5
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SUPPORT = {"candidates", "classifier", "source", "torchvision_weights", "timm_models", "weights"}
@@ -82,7 +81,7 @@ def num_stages(name: str) -> int:
     if not name.startswith(TIMM_PREFIX):
         return _entry(name).num_stages
     known = candidates.find(name)
-    return TIMM_MAX_STAGES if known is None else known.num_stages
+    return candidates.TIMM_MAX_STAGES if known is None else known.num_stages
 
 
 def has_auxiliary(name: str) -> bool:

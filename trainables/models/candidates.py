@@ -16,9 +16,12 @@ images behind them have terms of their own.
 
 from typing import NamedTuple
 
-__all__ = ["CANDIDATES", "TIMM_PREFIX", "Candidate", "find", "hub_id", "torchvision_url"]
+__all__ = ["CANDIDATES", "TIMM_MAX_STAGES", "TIMM_PREFIX", "Candidate", "find", "hub_id", "torchvision_url"]
 
 TIMM_PREFIX = "timm:"
+
+TIMM_MAX_STAGES = 6
+"""Stages that a model of timm is cut into, at most."""
 
 
 class Candidate(NamedTuple):

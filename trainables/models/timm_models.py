@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trainables.models import TIMM_MAX_STAGES, weights
+from trainables.models import weights
+from trainables.models.candidates import TIMM_MAX_STAGES
 from trainables.models.classifier import Stage, stage_of
 from trainables.models.source import Source
 
