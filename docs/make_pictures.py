@@ -22,7 +22,7 @@ from rich.terminal_theme import MONOKAI
 from tuner.console.reporter import Reporter
 from tuner.evaluation.compare import compare
 from tuner.tuning import progress
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import search
 
 IMAGES = Path(__file__).resolve().parent / "images"
@@ -79,7 +79,7 @@ def searched(asked: argparse.Namespace, folder: Path) -> Path:
     """The report of a search whose frames are kept in KeptLive."""
     progress.Live = KeptLive  # type: ignore[attr-defined]
     console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS, height=40, highlight=False)
-    config = SearchConfig(
+    config = search_config(
         space="googlenet_full",
         weights="none",
         samples=asked.samples,

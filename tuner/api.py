@@ -139,13 +139,18 @@ def probe(
 
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
     """
+    from tuner.dataset.config import DataConfig
     from tuner.probe.ranking import probe as run
-    from tuner.tuning.config import SearchConfig
 
-    named = {"data": data, "labels": labels, "groups": groups, "without": without, "weights_dir": weights_dir}
+    named = {
+        "folder": data,
+        "labels": labels,
+        "groups": groups,
+        "without": without,
+        "weights_dir": weights_dir,
+    }
     paths = _with_paths(named, tuple(named))
-    config = SearchConfig(
-        space="",
+    config = DataConfig(
         group_regex=group_regex,
         split=split,
         image_size=image_size,
@@ -300,7 +305,7 @@ class _Telling:
 
 
 def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
-    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.config import search_config
 
     given = _with_paths(options, ("labels", "groups", "without", "runs_dir", "weights_dir"))
     for name in ("models", "strategies", "log"):
@@ -309,7 +314,7 @@ def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) ->
     earlier = given.get("start_from", ())
     earlier = [earlier] if isinstance(earlier, (str, Path)) else earlier
     given["start_from"] = tuple(Path(path) for path in earlier)
-    return SearchConfig(space=str(space), data=None if data is None else Path(data), **given)
+    return search_config(str(space), None if data is None else Path(data), **given)
 
 
 def _with_paths(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -33,13 +33,13 @@ from benchmarks.quality.many_images import measure
 from trainables.data.cache import ImageCache, build_cache
 from trainables.linear_probe import solve
 from tuner.console.reporter import Reporter
+from tuner.dataset.config import DataConfig
 from tuner.dataset.features import image_features
 from tuner.dataset.inspection.label_errors import SELF_CONFIDENCE, rank, suspects_of
 from tuner.dataset.inspection.shortcuts import kinds_in_words, photographed
 from tuner.dataset.near_duplicates import ImageFeatures, Similar, near_copies, propose
 from tuner.dataset.reading.scan import Scan, scan
 from tuner.dataset.splitting import leaks, make_split, read_groups
-from tuner.tuning.config import SearchConfig
 
 MODEL = "timm:tf_efficientnet_lite0"
 PARTS = ("leaves", "labels", "camera", "scale")
@@ -69,7 +69,7 @@ def main() -> None:
         origin = weights[MODEL]
 
         def features(side: int) -> ImageFeatures:
-            config = SearchConfig(space="", data=folder, image_size=side)
+            config = DataConfig(folder=folder, image_size=side)
             return image_features(config, found, (MODEL, origin), Reporter())
 
         if "leaves" in options.parts:

@@ -106,7 +106,7 @@ def by_tuner(race: Race) -> Callable[[], Result]:
             os.environ["TUNER_CACHE_DIR"] = f"{folder}/cache"
             watch = Watch()
             from tuner.evaluation.comparison.finalists import score_with_weights
-            from tuner.tuning.config import SearchConfig
+            from tuner.tuning.config import search_config
             from tuner.tuning.loop import search
 
             space = Path(folder) / "space.py"
@@ -114,7 +114,7 @@ def by_tuner(race: Race) -> Callable[[], Result]:
             space.write_text(
                 f"{own}\n\nfirst_trials = {[dict(one) for one in race.first]!r}\n", encoding="utf-8"
             )
-            config = SearchConfig(
+            config = search_config(
                 space=str(space),
                 data=race.images.folder,
                 groups=race.images.groups,

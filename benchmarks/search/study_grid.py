@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import SearchConfig, search_config
 
 HERE = Path(__file__).resolve().parent
 NUM_RUNS = 10
@@ -60,7 +60,7 @@ def chosen_images(data: Path, groups: Path, share: float, target: Path) -> Path:
 
 def config_of(asked: argparse.Namespace, folder: Path) -> SearchConfig:
     """The search; nothing of it is left to chance but the seeds."""
-    return SearchConfig(
+    return search_config(
         space=str(HERE / "lite0_grid.py"),
         data=folder,
         groups=asked.groups,

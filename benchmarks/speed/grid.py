@@ -29,14 +29,14 @@ from benchmarks.speed.base_weights import base_weights
 from benchmarks.speed.children import children, measure_at_once
 from benchmarks.speed.nine import BATCH_SIZE, NINE, SPACE, Grid
 from tuner.runs.hardware import usable_cores
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import SearchConfig, search_config
 
 NUM_IMAGES, SIZE, EPOCHS = 120, 224, 4
 
 
 def tuner_config(grid: Grid, folder: Path, space: str) -> SearchConfig:
     """A search on the images and with the settings of `grid`."""
-    return SearchConfig(
+    return search_config(
         space=space,
         data=grid.images.folder,
         groups=grid.images.groups,

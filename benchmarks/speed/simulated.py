@@ -11,7 +11,7 @@ from benchmarks.common import chosen_images
 from trainables.checkpoint import CheckpointWriter
 from trainables.config import EpochMetrics
 from trainables.ray_trainable import TrialTrainable
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.prepare import Prepared, prepare
 
 SPACE = '''"""Instant epochs."""
@@ -76,7 +76,7 @@ def prepared_run(samples: int, max_epochs: int) -> Iterator[Prepared]:
         space = folder / "instant.py"
         space.write_text(SPACE, encoding="utf-8")
         yield prepare(
-            SearchConfig(
+            search_config(
                 space=str(space),
                 data=images.folder,
                 groups=images.groups,

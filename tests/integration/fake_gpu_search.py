@@ -12,7 +12,7 @@ from pictures import write_pictures
 from ray import tune
 from tiny import write_space
 
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
 
@@ -64,7 +64,7 @@ def main(gpus_per_trial, samples):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_pictures(folder / "pictures", {"blue": 20, "red": 20})
-        config = SearchConfig(
+        config = search_config(
             space=str(write_space(folder, SPACE)),
             data=folder / "pictures",
             runs_dir=folder / "runs",

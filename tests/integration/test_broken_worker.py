@@ -9,7 +9,7 @@ from ray import cloudpickle
 from tiny import write_space
 
 from trainables.ray_trainable import TrialTrainable
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
 
@@ -34,7 +34,7 @@ class Losing(TrialTrainable):
 
 def test_a_worker_that_lost_its_device_gives_way_to_another_process(tmp_path, pictures):
     searched = prepare(
-        SearchConfig(
+        search_config(
             space=str(write_space(tmp_path)),
             data=pictures,
             weights="none",

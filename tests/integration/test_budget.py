@@ -11,7 +11,7 @@ from tuner.release.export import export
 from tuner.runs.directory import BUDGET_OVER
 from tuner.runs.journal import load_study
 from tuner.tracking.status import read_status, render
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import search
 from tuner.tuning.resume import resume
 from tuner.tuning.scheduler import FairASHA
@@ -52,7 +52,7 @@ def test_a_trial_that_the_time_budget_cut_counts_and_goes_on_from_its_last_epoch
 ):
     with monkeypatch.context() as patched:
         over_after(patched, 2)
-        config = SearchConfig(
+        config = search_config(
             space=str(write_space(tmp_path, SPACE)),
             data=pictures,
             weights="none",

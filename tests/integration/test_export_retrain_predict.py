@@ -16,7 +16,7 @@ from tuner.cli.models import export, predict, retrain
 from tuner.release.folder import verify
 from tuner.runs.best import read_best
 from tuner.runs.directory import Run
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import search
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -41,7 +41,7 @@ def run(tmp_path_factory):
     """A search of two epochs on the sample pictures."""
     folder = tmp_path_factory.mktemp("search")
     (folder / "one.py").write_text(SPACE, encoding="utf-8")
-    config = SearchConfig(
+    config = search_config(
         space=str(folder / "one.py"),
         samples=1,
         max_epochs=2,

@@ -12,7 +12,7 @@ from tiny import write_space
 import search_spaces
 from trainables.config import EpochMetrics, TrialConfig
 from trainables.ray_trainable import TrialTrainable
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
 
@@ -106,7 +106,7 @@ class Define:
 def tuner_finds(folder, pictures, space, seed):
     """Strategy and value of tuner's best trial, and for how many epochs each late bloomer was unfrozen."""
     prepared_search = prepare(
-        SearchConfig(
+        search_config(
             space=str(space),
             data=pictures,
             weights="none",

@@ -16,7 +16,7 @@ from trainables.errors import RunProblem
 from trainables.inference import compute_logits, load_classifier
 from tuner.runs.directory import trial_config
 from tuner.runs.journal import load_study
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute, search
 from tuner.tuning.prepare import prepare
 from tuner.tuning.resume import resume
@@ -62,7 +62,7 @@ def config(folder, pictures, space, **changes):
         "split": "0.6,0.2,0.2",
         "precision": "fp32",
     }
-    return SearchConfig(**(values | changes))
+    return search_config(**(values | changes))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from ray import cloudpickle, tune
 from tiny import write_space
 
 from tuner.runs.directory import Run
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
 from tuner.tuning.trial_store import TrialStore
@@ -54,7 +54,7 @@ def test_a_worker_that_dies_at_the_tail_of_a_search_is_tried_again(tmp_path, pic
 
     monkeypatch.setattr(TrialStore, "report", counted)
     prepared_search = prepare(
-        SearchConfig(
+        search_config(
             space=str(write_space(tmp_path)),
             data=pictures,
             weights="none",

@@ -8,7 +8,7 @@ import pytest
 from ray import cloudpickle, tune
 from tiny import write_space
 
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
 
@@ -48,7 +48,7 @@ class Waiting(tune.Trainable):
 
 def test_no_worker_waits_for_the_start_of_another(tmp_path, pictures):
     searched = prepare(
-        SearchConfig(
+        search_config(
             space=str(write_space(tmp_path)),
             data=pictures,
             weights="none",

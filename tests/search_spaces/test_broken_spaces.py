@@ -11,7 +11,7 @@ from search_spaces._checking import random_study
 from search_spaces.sampling import sample_configs
 from trainables.errors import UserMistake
 from tuner.cli import describe
-from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.config import resolve, search_config
 
 LIST = "def space(trial):\n    return ['resnet18']\n"
 LATE = (
@@ -111,7 +111,7 @@ BROKEN = {
 def lines_of_all_commands(path):
     """What `spaces`, `run` and `plan` say of the space at `path`; the last two resolve alike."""
     said = []
-    for command in (describe.space, lambda reference: resolve(SearchConfig(space=reference))):
+    for command in (describe.space, lambda reference: resolve(search_config(space=reference))):
         with pytest.raises(UserMistake) as caught:
             command(str(path))
         said.append(str(caught.value))

@@ -6,9 +6,10 @@ import pytest
 
 from trainables.errors import InvalidValue
 from trainables.ranges import NUMBERS, check, flag_of, parse
+from tuner.dataset.config import DataConfig
 from tuner.release.job import RetrainConfig
 from tuner.release.retrain import check_config
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import SearchConfig, search_config
 
 OUTSIDE = (math.nan, math.inf, -math.inf, np.float32("nan"), -1, -1e300, 1e300, 10**30, True, "3", 3 + 0j)
 
@@ -53,19 +54,20 @@ def test_a_text_that_is_no_number_in_range_is_refused(text):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -5, 1e300], ids=repr)
 def test_the_functions_refuse_what_the_command_line_refuses(value):
-    for name in NUMBERS.keys() & SearchConfig.__dataclass_fields__.keys():
+    fields = SearchConfig.__dataclass_fields__.keys() | DataConfig.__dataclass_fields__.keys()
+    for name in NUMBERS.keys() & fields:
         with pytest.raises(InvalidValue, match=flag_of(name)):
-            SearchConfig(space="all_models", **{name: value})
+            search_config(space="all_models", **{name: value})
     for name in NUMBERS.keys() & RetrainConfig.__dataclass_fields__.keys():
         with pytest.raises(InvalidValue, match=flag_of(name)):
             check_config(RetrainConfig(best=Path("best.yaml"), **{name: value}))
 
 
 def test_numpy_numbers_are_plain_ones_in_a_config():
-    config = SearchConfig(
+    config = search_config(
         space="all_models", samples=np.int64(3), seed=np.uint8(7), cpus_per_trial=np.float32(0.5)
     )
-    assert [type(value) for value in (config.samples, config.seed, config.cpus_per_trial)] == [
+    assert [type(value) for value in (config.samples, config.data.seed, config.cpus_per_trial)] == [
         int,
         int,
         float,

@@ -10,6 +10,7 @@ from fake_run import make_run
 
 import tuner
 from tuner import api
+from tuner.dataset.config import DataConfig
 
 
 def test_importing_the_functions_imports_nothing_heavy():
@@ -80,13 +81,15 @@ def test_the_packages_say_that_they_are_typed(package):
 @pytest.mark.parametrize(
     ("options", "config", "own"),
     [
-        (api.SearchOptions, tuner.SearchConfig, {"space", "data"}),
-        (api.RetrainOptions, tuner.RetrainConfig, {"best"}),
+        (api.SearchOptions, (tuner.SearchConfig, DataConfig), {"space", "data", "folder"}),
+        (api.RetrainOptions, (tuner.RetrainConfig,), {"best"}),
     ],
 )
 def test_the_options_are_the_fields_of_the_config(options, config, own):
     """A field that is added to the config belongs into the TypedDict of `tuner.api` too."""
-    assert set(options.__annotations__) == {field.name for field in dataclasses.fields(config)} - own
+    fields = [field.name for one in config for field in dataclasses.fields(one)]
+    assert set(options.__annotations__) == set(fields) - own
+    assert len(fields) == len(set(fields))
 
 
 def test_export_takes_strings_and_returns_what_it_wrote(tmp_path):

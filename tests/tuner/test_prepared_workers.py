@@ -12,6 +12,7 @@ from trainables import inference, ray_trainable
 from trainables.config import RunContext, TrialConfig
 from tuner.console.reporter import Reporter
 from tuner.dataset import features as image_features
+from tuner.dataset.config import DataConfig
 from tuner.planning import plan
 from tuner.probe import linear as probing
 from tuner.retraining import seeds
@@ -41,12 +42,12 @@ def trial():
 
 def planned():
     settings = SimpleNamespace(image_size=32)
-    asked = SimpleNamespace(precision="fp32")
+    asked = SimpleNamespace(data=SimpleNamespace(precision="fp32"))
     plan._measure(asked, settings, None, [CONFIG], 7, Reporter())
 
 
 def features():
-    asked = SimpleNamespace(weights="none", image_size=32, precision="fp32", seed=0)
+    asked = DataConfig(weights="none", image_size=32, precision="fp32")
     shown = SimpleNamespace(images=[SimpleNamespace(path="a.png", pixels="")], folder=Path())
     image_features.foretell(asked, shown, ("resnet18", "none"))
 
@@ -78,7 +79,6 @@ def test_it_begins_with_the_one_preparation(way, monkeypatch):
     monkeypatch.setattr(inference, "load_classifier", lambda *given: None)
     monkeypatch.setattr(seeds.ImageCache, "open", lambda path: SimpleNamespace(rows=lambda paths: []))
     monkeypatch.setattr(seeds, "load_trial_data", lambda *given: SimpleNamespace(val_rows=[]), raising=True)
-    monkeypatch.setattr(image_features, "image_size_of", lambda config: 32)
     with pytest.raises(Prepared) as asked:
         WAYS[way]()
     threads = torch.get_num_threads() if way in ("probing", "looking for similar pictures") else 7

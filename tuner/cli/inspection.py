@@ -8,8 +8,8 @@ from tuner.runs.paths import is_taken, try_folder
 
 if TYPE_CHECKING:
     from tuner.console.reporter import Reporter
+    from tuner.dataset.config import DataConfig
     from tuner.dataset.reading.scan import Scan
-    from tuner.tuning.config import SearchConfig
 
 __all__ = ["GROUPS", "SUSPECTS", "check_out", "similar", "suspects"]
 
@@ -28,7 +28,7 @@ def check_out(out: Path, files: Iterable[str]) -> None:
 
 
 def similar(
-    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
+    config: "DataConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
 ) -> dict[str, Any]:
     """Find pictures of one object, write the proposal into `out`, and say what was found."""
     from tuner.dataset.features import find_similar
@@ -53,7 +53,7 @@ def similar(
 
 
 def suspects(
-    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
+    config: "DataConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
 ) -> dict[str, Any]:
     """Rank doubtful labels, write table and page into `out`, and say what was found."""
     from tuner.dataset.inspection.label_errors import find_suspects, sentences, write_suspects
@@ -72,7 +72,7 @@ def suspects(
 
 
 def _under_the_split(
-    config: "SearchConfig", scan: "Scan", groups: Mapping[str, str], found: Any
+    config: "DataConfig", scan: "Scan", groups: Mapping[str, str], found: Any
 ) -> tuple[int, int] | None:
     """Test images that look like one in training, and all of them, under the split of a search; None if it has none."""
     from trainables.errors import DataProblem

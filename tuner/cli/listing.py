@@ -94,12 +94,12 @@ def inspect(
     """
     from tuner.cli import inspection as inspecting
     from tuner.console.reporter import Reporter
+    from tuner.dataset.config import DataConfig
     from tuner.dataset.inspection import inspect as inspection
     from tuner.dataset.loading import groups_file
     from tuner.dataset.splitting import parse_fractions, read_groups
-    from tuner.tuning.config import SearchConfig
 
-    config = SearchConfig(space="", data=folder, split=split, backbones=backbone, **options)
+    config = DataConfig(folder=folder, split=split, backbones=backbone, **options)
     wanted = [inspecting.GROUPS] * similar + [inspecting.SUSPECTS] * suspects
     if wanted:
         inspecting.check_out(out, wanted)

@@ -37,9 +37,9 @@ def plan_command(run: click.Command) -> click.Command:
     ) -> None:
         from tuner.console.reporter import Reporter
         from tuner.planning.plan import plan
-        from tuner.tuning.config import SearchConfig
+        from tuner.tuning.config import search_config
 
-        config = SearchConfig(
+        config = search_config(
             time_budget_s=time_budget,
             models=split_names(models),
             strategies=split_names(strategies),

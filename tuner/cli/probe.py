@@ -58,13 +58,13 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
     Without DATA: drawn sample pictures. The test images are not read. An equal probe is not computed again.
     """
     from tuner.console.reporter import Reporter
+    from tuner.dataset.config import DataConfig
     from tuner.probe.ranking import probe as find
     from tuner.runs.paths import try_folder
-    from tuner.tuning.config import SearchConfig
 
     if out is not None:
         try_folder(out, "--out")
-    config = SearchConfig(space="", data=data, **options)
+    config = DataConfig(folder=data, **options)
     console = Console(stderr=True, highlight=False) if as_json else open_console()
     found = find(config, backbones, Reporter(console))
     if out is not None:
@@ -93,9 +93,8 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
 
     For nodes without a network: fetch where there is one, then copy TORCH_HOME and HF_HOME over.
     """
+    from trainables.models.selection import backbones_of, list_weights
     from trainables.models.selection import fetch as fetch_all
-    from trainables.models.selection import list_weights
-    from tuner.probe.ranking import backbones_of
 
     names = backbones_of("all" if backbones == "auto" else backbones, "cpu")
     rows = list_weights(names, weights_dir)
@@ -118,9 +117,10 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
 
 def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
+    from trainables.models.selection import WITHOUT
     from tuner.console.reporter import clock
     from tuner.probe.linear import ms
-    from tuner.probe.ranking import WITHOUT, advised, tied
+    from tuner.probe.ranking import advised, tied
 
     alike = tied(found)
     table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)

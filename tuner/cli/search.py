@@ -155,10 +155,10 @@ def run(
 ) -> None:
     """Search a space on your images and keep everything in a run directory."""
     from tuner.console.reporter import Reporter
-    from tuner.tuning.config import SearchConfig
+    from tuner.tuning.config import search_config
     from tuner.tuning.loop import search
 
-    config = SearchConfig(
+    config = search_config(
         time_budget_s=time_budget,
         models=split_names(models),
         strategies=split_names(strategies),

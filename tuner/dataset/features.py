@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from trainables import models
 from trainables.errors import InvalidValue, WeightsUnavailable
+from trainables.models.selection import NAMED_SETS, backbones_of, with_weights
 from tuner.cluster.isolated import results_apart
 from tuner.console.reporter import Reporter, clock
+from tuner.dataset.config import DataConfig
 from tuner.dataset.near_duplicates import HASH, ImageFeatures, Similar, hashed_features, propose
-from tuner.probe.ranking import NAMED_SETS, backbones_of, with_weights
-from tuner.tuning.config import SearchConfig, image_size_of
 
 if TYPE_CHECKING:
     from trainables.data.cache import ImageCache
@@ -32,7 +32,7 @@ TIMED = 32
 """Images whose time tells that of all."""
 
 
-def usable_backbone(config: SearchConfig, reporter: Reporter) -> tuple[str, str] | None:
+def usable_backbone(config: DataConfig, reporter: Reporter) -> tuple[str, str] | None:
     """Name and weights of the first backbone of `config.backbones` that has some; None if none has.
 
     auto, small and all mean the small ones, and none of them is no error; a name without weights raises
@@ -43,7 +43,7 @@ def usable_backbone(config: SearchConfig, reporter: Reporter) -> tuple[str, str]
     asked = config.backbones in NAMED_SETS
     names = backbones_of("small" if asked else config.backbones, "cpu")
     try:
-        found, _ = with_weights(replace(config, weights="auto"), names, Reporter())
+        found = with_weights(names, "auto", config.weights_dir, config.side()).weights
     except WeightsUnavailable:
         if not asked or config.weights_dir is not None:
             raise
@@ -56,7 +56,7 @@ def usable_backbone(config: SearchConfig, reporter: Reporter) -> tuple[str, str]
 
 
 def image_features(
-    config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
+    config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
 ) -> ImageFeatures:
     """The features of every image of `scan` from `backbone`, a model's name and its weights; hashes for None.
 
@@ -73,9 +73,7 @@ def image_features(
 
     hashed = [image.pixels for image in scan.images]
     with reporter.progress("preparing images") as progress:
-        cache = ImageCache.open(
-            build_cache(scan.folder, paths, hashed, image_size_of(config), progress=progress)
-        )
+        cache = ImageCache.open(build_cache(scan.folder, paths, hashed, config.side(), progress=progress))
     classifier, features = _opened(config, backbone, cache)
     rows = cache.rows(paths)
     parts = []
@@ -94,7 +92,7 @@ def image_features(
     return ImageFeatures(found, backbone[0], time.perf_counter() - started)
 
 
-def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None) -> float:
+def foretell(config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None) -> float:
     """Seconds that `image_features` will take for all of `scan`, from `TIMED` of its images spread over it.
 
     Reading, shrinking and the backbone's features are timed; features that are cached already take less. Hashes, for
@@ -111,7 +109,7 @@ def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | Non
 
     chosen = np.unique(np.linspace(0, len(scan.images) - 1, min(TIMED, len(scan.images))).astype(int))
     paths = [scan.folder / scan.images[number].path for number in chosen]
-    workers, size = num_workers(None), image_size_of(config)
+    workers, size = num_workers(None), config.side()
     with as_worker(torch.get_num_threads()), quiet_decoding():
         classifier, compute = _classifier(config, backbone)
         _forward(classifier, compute, np.zeros((1, size, size, 3), np.uint8))
@@ -123,14 +121,14 @@ def foretell(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | Non
     return taken / len(paths) * len(scan.images)
 
 
-def find_similar(config: SearchConfig, scan: "Scan", reporter: Reporter) -> Similar:
+def find_similar(config: DataConfig, scan: "Scan", reporter: Reporter) -> Similar:
     """Look for pictures of the same object among the images of `scan`; raises UserMistake for what can be mended."""
     backbone = usable_backbone(config, reporter)
     return propose(scan, told_features(config, scan, backbone, reporter), config.seed)
 
 
 def told_features(
-    config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
+    config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None, reporter: Reporter
 ) -> ImageFeatures:
     """The features of every image of `scan`; of many, what they will take is told beforehand.
 
@@ -170,33 +168,33 @@ def _tell(scan: "Scan", backbone: tuple[str, str] | None, expected: float, repor
 class _Asked:
     """The images of a scan that another process works on."""
 
-    config: SearchConfig
+    config: DataConfig
     scan: "Scan"
     backbone: tuple[str, str]
 
-    def answer(self, work: Callable[[SearchConfig, "Scan", tuple[str, str]], Any]) -> Any:
+    def answer(self, work: Callable[[DataConfig, "Scan", tuple[str, str]], Any]) -> Any:
         """What `work` finds about them."""
         return work(self.config, self.scan, self.backbone)
 
 
-def _quietly(config: SearchConfig, scan: "Scan", backbone: tuple[str, str] | None) -> ImageFeatures:
+def _quietly(config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None) -> ImageFeatures:
     return image_features(config, scan, backbone, Reporter())
 
 
-def _classifier(config: SearchConfig, backbone: tuple[str, str]) -> "tuple[Classifier, ComputeConfig]":
+def _classifier(config: DataConfig, backbone: tuple[str, str]) -> "tuple[Classifier, ComputeConfig]":
     from trainables.inference import best_device, choose_precision, placed
     from trainables.setting import ComputeConfig
 
     name, weights = backbone
     device = best_device()
     precision = choose_precision(config.precision, device)
-    compute = ComputeConfig(image_size_of(config), weights, precision, config.seed, device=device)
+    compute = ComputeConfig(config.side(), weights, precision, config.seed, device=device)
     classifier = models.create(name, 2, weights=weights, dropout=0.0, seed=config.seed)
     return placed(classifier, device).eval(), compute
 
 
 def _opened(
-    config: SearchConfig, backbone: tuple[str, str], cache: "ImageCache"
+    config: DataConfig, backbone: tuple[str, str], cache: "ImageCache"
 ) -> "tuple[Classifier, FeatureCache]":
     from trainables.frozen_features import FeatureCache
 

@@ -1,29 +1,24 @@
 """The images of a search: where they come from, how they are split, which weights meet them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables import models
-from trainables.errors import DataProblem, InvalidValue, UnknownName, WeightsUnavailable
+from trainables.errors import DataProblem, InvalidValue, UnknownName
 from trainables.folders import require_folder
 from trainables.image_size import require_size
-from trainables.models.selection import unused, without_weights
-from trainables.wording import NAMED, printable, some
+from trainables.models.selection import settle_weights
+from trainables.wording import NAMED, printable
 from tuner.console.reporter import Reporter
+from tuner.dataset.config import DataConfig
 from tuner.dataset.findings import given_split, scan_and_tell
-from tuner.tuning.config import SearchConfig, SpaceSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tuner.dataset.near_duplicates import Similar
     from tuner.dataset.reading.scan import Scan
-
-RANDOM_WEIGHTS = "--weights none (random weights)"
-ONE_FILE = "--models NAME --weights FILE"
-"""Ways out where there are no pretrained weights."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +42,38 @@ class Examined:
 
 
 def load_data(
-    config: SearchConfig, settings: SpaceSettings, reporter: Reporter, found: Examined | None = None
+    config: DataConfig,
+    names: Sequence[str],
+    image_size: int,
+    reporter: Reporter,
+    found: Examined | None = None,
 ) -> Examined:
     """Look at the images and split them, in memory only; raises UserMistake for whatever a person can mend.
 
-    `found`: the images, where a probe looked at them already, so that only the weights are left to settle.
+    `names` are the models that weights are settled for, and that have to take images of `image_size` pixels. `found`:
+    the images, where a probe looked at them already, so that only the weights are left to settle.
     """
     if found is not None:
-        return replace(found, weights=_settle_weights(config, settings, found.sample, reporter, probed=True))
+        # The probe has told already which files of the folder are of none of its models.
+        quiet = Reporter() if config.weights_dir is not None else reporter
+        return replace(found, weights=_weights(config, names, found.sample, quiet))
     folder, groups_csv, sample = _data_source(config, reporter)
-    weights = _settle_weights(config, settings, sample, reporter)
+    require_size(names, image_size)
+    weights = _weights(config, names, sample, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
     _check_positive(config, scan)
     split, similar = _split(config, scan, groups_csv, reporter)
     return Examined(scan, split, weights, sample, groups_csv, similar)
 
 
-def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
+def _weights(config: DataConfig, names: Sequence[str], sample: bool, reporter: Reporter) -> str:
+    weights, notes = settle_weights(names, config.weights, config.weights_dir, sample=sample)
+    for note in notes:
+        reporter.warn(note)
+    return weights
+
+
+def scan_and_split(config: DataConfig, reporter: Reporter) -> Examined:
     """The same without a space: whoever asks sees to the weights."""
     folder, groups_csv, sample = _data_source(config, reporter)
     scan = scan_images(folder, config.labels, config.without, reporter)
@@ -72,7 +82,7 @@ def scan_and_split(config: SearchConfig, reporter: Reporter) -> Examined:
     return Examined(scan, split, config.weights, sample, groups_csv, similar)
 
 
-def _check_positive(config: SearchConfig, scan: "Scan") -> None:
+def _check_positive(config: DataConfig, scan: "Scan") -> None:
     """Raise UnknownName if the positive class is none of the classes."""
     classes = [str(name) for name in scan.classes]
     if config.positive is not None and config.positive not in classes:
@@ -145,11 +155,11 @@ def groups_file(labels: Path | None, groups: Path | None, group_regex: str | Non
     return labels
 
 
-def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path | None, bool]:
+def _data_source(config: DataConfig, reporter: Reporter) -> tuple[Path, Path | None, bool]:
     """Folder, groups file, and whether it is the sample data."""
-    if config.data is not None:
-        folder = config.data.expanduser()
-        require_folder(folder, f"--data {printable(config.data)} must be a folder of images")
+    if config.folder is not None:
+        folder = config.folder.expanduser()
+        require_folder(folder, f"--data {printable(config.folder)} must be a folder of images")
         groups = groups_file(config.labels, config.groups, config.group_regex)
         if config.groups_from_similar and (groups is not None or config.group_regex is not None):
             given = f"in {groups}" if groups is not None else f"by --group-regex {config.group_regex!r}"
@@ -167,7 +177,7 @@ def _data_source(config: SearchConfig, reporter: Reporter) -> tuple[Path, Path |
 
 
 def _split(
-    config: SearchConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter
+    config: DataConfig, scan: "Scan", groups_csv: Path | None, reporter: Reporter
 ) -> "tuple[pd.DataFrame, Similar | None]":
     from tuner.dataset.splitting import make_split, parse_fractions, read_groups
 
@@ -191,83 +201,3 @@ def _split(
     if understood := given_split(scan, fractions):
         reporter.line(understood)
     return make_split(scan, groups, fractions, config.seed), similar
-
-
-def _settle_weights(
-    config: SearchConfig, settings: SpaceSettings, sample: bool, reporter: Reporter, probed: bool = False
-) -> str:
-    """imagenet, none, or the path of a file or folder that fits; says so when the sample run has to go on without.
-
-    `probed`: a probe of more models has told already which files of the folder are of none.
-    """
-    names = sorted(models_of(settings))
-    if not probed:
-        require_size(names, settings.image_size)
-    if config.weights_dir is not None:
-        return _settle_folder(config, config.weights_dir, names, Reporter() if probed else reporter)
-    if config.weights in ("none", "imagenet"):
-        if config.weights == "imagenet":
-            _require_weights(names, alone=len(names) == 1)
-        return config.weights
-    if config.weights != "auto":
-        return _check_file(Path(config.weights).expanduser(), names)
-    missing = without_weights(names)
-    if not missing:
-        return "imagenet"
-    if not sample:
-        _require_weights(missing, alone=len(names) == 1)
-    reporter.warn(
-        f"no pretrained weights for {some(missing)} here and none can be downloaded: training starts from"
-        " random weights"
-    )
-    return "none"
-
-
-def models_of(settings: SpaceSettings) -> set[str]:
-    """Every model that the space can propose, as far as its first trials and many random ones tell."""
-    from search_spaces.sampling import sample_configs
-
-    return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
-
-
-def ways_out(*own: str) -> str:
-    """What to do where there are no pretrained weights; `own` are ways that only the command at work has."""
-    every = (
-        "--weights-dir DIR with files named as the models",
-        "TORCH_HOME or HF_HOME set to a folder of them",
-    )
-    return f"ways out: {'; '.join((*own, *every))}"
-
-
-def _require_weights(names: list[str], alone: bool) -> None:
-    """Raise WeightsUnavailable if some of `names` have none; `alone`: the search has no other model than that."""
-    if missing := without_weights(names):
-        raise WeightsUnavailable(
-            f"pretrained weights of {some(missing)} are neither cached nor downloadable;"
-            f" {ways_out(RANDOM_WEIGHTS, '--weights FILE' if alone else ONE_FILE)}"
-        )
-
-
-def _settle_folder(config: SearchConfig, folder: Path, names: list[str], reporter: Reporter) -> str:
-    """The folder's path, once its files fit and every other model of the space has weights elsewhere."""
-    folder = folder.expanduser()
-    require_folder(folder, f"--weights-dir {printable(folder)} must be a folder of weights")
-    own = {name: models.weights_file(folder, name) for name in names}
-    _require_weights([name for name, file in own.items() if file is None], alone=len(names) == 1)
-    for name, file in own.items():
-        if file is not None:
-            models.create(name, 2, weights=str(file.resolve()))
-    for sentence in unused(folder, names):
-        reporter.warn(sentence)
-    return str(folder.resolve())
-
-
-def _check_file(path: Path, names: list[str]) -> str:
-    if not path.is_file():
-        raise InvalidValue(f"--weights {path} is neither auto, imagenet, none nor a file")
-    if len(names) > 1:
-        raise InvalidValue(
-            f"--weights {path} fits one model, but the space has {some(names)}; choose with --models"
-        )
-    models.create(names[0], 2, weights=str(path.resolve()))
-    return str(path.resolve())

@@ -23,7 +23,7 @@ from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tuning.backbones import check_backbones, narrow
-from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve
+from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, models_of, resolve
 from tuner.tuning.scheduler import make_rungs
 
 if TYPE_CHECKING:
@@ -84,15 +84,15 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     Raises UserMistake for whatever `tuner run` with the same options would refuse.
     """
     reporter = reporter or Reporter()
-    similar = config.groups_from_similar
+    similar = config.data.groups_from_similar
     # Finding them takes minutes, and changes next to nothing about how many images train.
-    config = replace(config, groups_from_similar=False)
+    config = replace(config, data=replace(config.data, groups_from_similar=False))
     settings = resolve(config)
-    check_backbones(replace(config, groups_from_similar=similar), settings.space)
+    check_backbones(replace(config, data=replace(config.data, groups_from_similar=similar)), settings.space)
     narrowed = narrow(config, settings, reporter)
     config, settings = narrowed.config, narrowed.settings
-    found = load_data(config, settings, reporter, narrowed.found)
-    before = foretell(config, found.scan, usable_backbone(config, reporter)) if similar else 0.0
+    found = load_data(config.data, sorted(models_of(settings)), settings.image_size, reporter, narrowed.found)
+    before = foretell(config.data, found.scan, usable_backbone(config.data, reporter)) if similar else 0.0
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = make_pool(settings, prior=config.prior)
     configs = pool.configs
@@ -123,7 +123,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             images=sum(images),
             image_size=settings.image_size,
             train_images=images[0],
-            feature_cache_limit=config.feature_cache_bytes,
+            feature_cache_limit=config.data.feature_cache_bytes,
         ),
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
         warnings=(
@@ -142,7 +142,7 @@ class EpochClock:
     def __init__(
         self, costs: Mapping[tuple[str, str], Cost], images: tuple[int, int], config: SearchConfig
     ) -> None:
-        self._costs, self._images, self._limit = costs, images, config.feature_cache_bytes
+        self._costs, self._images, self._limit = costs, images, config.data.feature_cache_bytes
         self.computed: set[tuple[str, int]] = set()
 
     def __call__(self, config: TrialConfig, epoch: int) -> float:
@@ -191,7 +191,7 @@ def _measure(
 
     device = best_device()
     compute = ComputeConfig(
-        settings.image_size, "none", choose_precision(config.precision, device), device=device
+        settings.image_size, "none", choose_precision(config.data.precision, device), device=device
     )
     chosen = representatives(pool)
     costs = {}
@@ -241,8 +241,8 @@ def _simulate(
     grid = settings.space.grid
     found = []
     for number in range(SIMULATIONS):
-        random = np.random.default_rng([config.seed, number])
-        chosen, banked = pool.order(settings.samples, random), config.feature_cache_bytes > 0
+        random = np.random.default_rng([config.data.seed, number])
+        chosen, banked = pool.order(settings.samples, random), config.data.feature_cache_bytes > 0
         rungs = make_rungs(
             "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )

@@ -13,7 +13,6 @@ from tuner.runs.best import Best
 from tuner.statistics.intervals import FloatArray
 
 __all__ = [
-    "SEEDS",
     "PlannedMember",
     "RetrainConfig",
     "RetrainPlan",
@@ -21,9 +20,6 @@ __all__ = [
     "Trained",
     "sample_pictures",
 ]
-
-SEEDS = "seeds"
-"""The folder of what trained seeds left: beside an unfinished model folder, and in a run directory."""
 
 
 @dataclass(frozen=True)

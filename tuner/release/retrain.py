@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.data.cache import build_cache
 from trainables.errors import InvalidValue, RunProblem
 from trainables.image_size import require_size
 from trainables.ranges import check_fields
@@ -14,10 +13,12 @@ from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.costs import read_costs
-from tuner.release.job import SEEDS, PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
+from tuner.release.job import PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.images import Images, find_images
+from tuner.retraining.jobs import make_job
 from tuner.retraining.kept import located
+from tuner.retraining.seed_job import SEEDS
 from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs
 from tuner.runs.best import Best, read_best
 from tuner.runs.best_trial import member_of
@@ -29,7 +30,7 @@ from tuner.runs.weights_files import changed_files
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
 
-__all__ = ["RetrainConfig", "Retrained", "check_config", "make_job", "retrain"]
+__all__ = ["RetrainConfig", "Retrained", "check_config", "retrain"]
 
 LATE_EPOCHS = 5
 """Of how many last epochs the weights are averaged where there is one seed only."""
@@ -223,60 +224,12 @@ def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int |
     return epochs, f"{text}; the rate is lowered after the epochs it was lowered after in the search: {after}"
 
 
-def make_job(
-    best: Best,
-    images: Images,
-    parts: tuple[str, ...],
-    epochs: int,
-    folder: Path,
-    reporter: Reporter,
-    *,
-    validate: bool,
-    test: bool,
-) -> SeedJob:
-    """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images.
-
-    Their results are kept in `folder`, without weights.
-    """
-    names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if validate else {})}
-    chosen = images.split[images.split["split"].isin(list(names))]
-    paths = [str(path) for path in chosen["path"]]
-    rows = [
-        (path, str(label), names[part])
-        for path, label, part in zip(paths, chosen["label"], chosen["split"], strict=True)
-    ]
-    tested = images.paths("test") if test else []
-    return SeedJob(
-        config=best.config,
-        classes=images.classes,
-        cache=_cache(images, paths, best.image_size, reporter),
-        rows=rows,
-        test_cache=_cache(images, tested, best.image_size, reporter) if test else None,
-        test_paths=tested,
-        image_size=best.image_size,
-        weights=best.weights,
-        precision=best.precision,
-        run_seed=None,
-        epochs=epochs,
-        reduced_after=best.plateau_reduced_after,
-        late=0,
-        folder=str(folder),
-        kept=True,
-    )
-
-
 def _with_weights(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:
     """The same, keeping the weights; with --average those of models that started alike, or one seed's late epochs."""
     if not config.average:
         return replace(job, late=1)
     late = min(LATE_EPOCHS, job.epochs) if config.num_seeds == 1 else 1
     return replace(job, run_seed=best.run_seed, late=late)
-
-
-def _cache(images: Images, paths: list[str], image_size: int, reporter: Reporter) -> str:
-    with reporter.progress("preparing images") as progress:
-        hashes = [images.hashes[path] for path in paths]
-        return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
 
 
 def _alive(

@@ -16,9 +16,10 @@ from pathlib import Path
 from trainables.errors import Interrupted, RunProblem, UserMistake
 from trainables.locks import LockHeld, locked
 from tuner.console.reporter import Reporter
-from tuner.release.job import SEEDS, RetrainPlan, Trained
+from tuner.release.job import RetrainPlan, Trained
 from tuner.retraining.kept import num_kept
 from tuner.retraining.room import bytes_of, free_bytes, megabytes, model_bytes
+from tuner.retraining.seed_job import SEEDS
 
 __all__ = ["kept_at_the_end", "note_room", "room_for_export", "unfinished"]
 

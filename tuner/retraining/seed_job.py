@@ -7,7 +7,10 @@ from typing import Any
 from trainables.config import TrialConfig
 from tuner.statistics.intervals import FloatArray
 
-__all__ = ["SeedJob", "SeedResult"]
+__all__ = ["SEEDS", "SeedJob", "SeedResult"]
+
+SEEDS = "seeds"
+"""The folder of what trained seeds left: beside an unfinished model folder, and in a run directory."""
 
 
 @dataclass(frozen=True)

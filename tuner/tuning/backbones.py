@@ -4,18 +4,12 @@ from dataclasses import dataclass, replace
 
 from search_spaces import Space
 from trainables.errors import InvalidValue, WeightsUnavailable
+from trainables.models.selection import NAMED_SETS, ONE_FILE, RANDOM_WEIGHTS, backbones_of, with_weights
 from tuner.console.reporter import Reporter
-from tuner.dataset.loading import ONE_FILE, RANDOM_WEIGHTS, Examined, models_of, scan_and_split
-from tuner.probe.ranking import (
-    NAMED_SETS,
-    Probe,
-    SplitImages,
-    advised,
-    backbones_of,
-    probe_images,
-    with_weights,
-)
-from tuner.tuning.config import SearchConfig, SpaceSettings, resolve
+from tuner.dataset.config import DataConfig
+from tuner.dataset.loading import Examined, scan_and_split
+from tuner.probe.ranking import Probe, SplitImages, advised, probe_images
+from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]
 
@@ -35,11 +29,15 @@ class Narrowed:
 
 def check_backbones(config: SearchConfig, space: Space) -> None:
     """Raise InvalidValue for backbones that nothing would look at: no probe, and no search for similar pictures."""
-    if config.backbones == "auto" or config.groups_from_similar or (space.probe and not config.models):
+    if (
+        config.data.backbones == "auto"
+        or config.data.groups_from_similar
+        or (space.probe and not config.models)
+    ):
         return
     why = f"with --models {','.join(config.models)}" if config.models else f"the space {space.name}"
     verb = "nothing is probed" if config.models else "probes nothing"
-    raise InvalidValue(f"--backbones {config.backbones} says what the space auto probes; {why} {verb}")
+    raise InvalidValue(f"--backbones {config.data.backbones} says what the space auto probes; {why} {verb}")
 
 
 def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) -> Narrowed:
@@ -53,22 +51,25 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     from trainables.inference import best_device
 
     # A probe at another size than the search's would judge other features, where the space has a size of its own.
-    config = replace(config, image_size=settings.image_size)
-    names = _known_to_space(backbones_of(config.backbones, best_device().type), config, settings)
+    config = replace(config, data=replace(config.data, image_size=settings.image_size))
+    names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
     try:
-        weights, passed_over = with_weights(config, names, reporter, [RANDOM_WEIGHTS, ONE_FILE])
+        ways = [RANDOM_WEIGHTS, ONE_FILE]
+        origins = with_weights(names, config.data.weights, config.data.weights_dir, settings.image_size, ways)
     except WeightsUnavailable:
-        if config.data is not None or config.weights != "auto" or config.weights_dir is not None:
+        if not _drawn_without_asking(config.data):
             raise
         reporter.warn(
             f"no backbone has pretrained weights here and none can be downloaded: {INSTEAD} from random weights"
         )
-        config = replace(config, models=(INSTEAD,), weights="none")
+        config = replace(config, models=(INSTEAD,), data=replace(config.data, weights="none"))
         return Narrowed(config, resolve(config))
     # What the space makes of them has to be right before minutes go into probing them.
-    resolve(replace(config, models=tuple(weights)))
-    found = scan_and_split(config, reporter)
-    probe = probe_images(config, SplitImages.of(found), weights, passed_over, reporter)
+    resolve(replace(config, models=tuple(origins.weights)))
+    for note in origins.notes:
+        reporter.warn(note)
+    found = scan_and_split(config.data, reporter)
+    probe = probe_images(config.data, SplitImages.of(found), origins, reporter)
     chosen = advised(probe)
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
     config = replace(config, models=chosen)
@@ -81,8 +82,13 @@ def _known_to_space(names: tuple[str, ...], config: SearchConfig, settings: Spac
         return names
     own = sorted(models_of(settings))
     outside = [name for name in names if name not in own]
-    if outside and config.backbones not in NAMED_SETS:
+    if outside and config.data.backbones not in NAMED_SETS:
         raise InvalidValue(
             f"--backbones {','.join(outside)}: space {settings.space.name} has {', '.join(own)}"
         )
     return tuple(name for name in names if name in own) or tuple(own)
+
+
+def _drawn_without_asking(data: DataConfig) -> bool:
+    """Whether the images are the sample pictures and nobody asked for certain weights."""
+    return data.folder is None and data.weights == "auto" and data.weights_dir is None

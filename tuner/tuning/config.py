@@ -4,18 +4,18 @@ import hashlib
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import search_spaces
 from search_spaces import Space
 from trainables import metrics, models, strategies
-from trainables.config import PRECISIONS
 from trainables.errors import InvalidValue, UnknownName
 from trainables.metrics import METRICS
 from trainables.ranges import NUMBERS, check, check_fields
 from trainables.storage import check_address, is_address
+from tuner.dataset.config import DataConfig
 from tuner.tracking import sinks
 from tuner.tuning.earlier import Earlier, find_earlier
 
@@ -28,16 +28,13 @@ SAMPLE_TIME_BUDGET_S = 360.0
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What defines a search; None means a default that suits the space, the data or the machine."""
+    """What defines a search; None means a default that suits the space, the data or the machine.
+
+    `data` says which images, and how they are split and seen. `search_config` makes one from the options of a command.
+    """
 
     space: str = "auto"
-    data: Path | None = None
-    labels: Path | None = None
-    groups: Path | None = None
-    group_regex: str | None = None
-    groups_from_similar: bool = False
-    without: Path | None = None
-    split: str = "0.8,0.1,0.1"
+    data: DataConfig = field(default_factory=DataConfig)
     samples: int | None = None
     max_epochs: int | None = None
     grace_period: int | None = None
@@ -45,19 +42,12 @@ class SearchConfig:
     concurrent: int | None = None
     cpus_per_trial: float | None = None
     gpus_per_trial: float | Literal["auto"] | None = None
-    image_size: int | None = None
     batch_size: int | None = None
-    weights: str = "auto"
-    weights_dir: Path | None = None
-    precision: str = "auto"
     metric: str = "val_loss"
-    positive: str | None = None
-    seed: int = 0
     time_budget_s: float | None = None
     name: str | None = None
     runs_dir: Path = Path("runs")
     address: str | None = None
-    backbones: str = "auto"
     models: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     sampler: str = "tpe"
@@ -65,7 +55,6 @@ class SearchConfig:
     start_from: tuple[Path, ...] = ()
     until_settled: bool = False
     keep: int = 5
-    feature_cache_bytes: int = 8 * 2**30
     max_failures: int = 2
     log: tuple[str, ...] = ()
     log_weights: bool = False
@@ -74,28 +63,9 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Refuse what can be refused without looking anywhere; raises InvalidValue or UnknownName."""
-        from tuner.dataset.splitting import parse_fractions
-
-        parse_fractions(self.split)
         object.__setattr__(self, "metric", metrics.canonical(self.metric))
-        if METRICS[self.metric].needs_positive and self.positive is None:
+        if METRICS[self.metric].needs_positive and self.data.positive is None:
             raise InvalidValue(f"--metric {self.metric} is of one class; say which by --positive CLASS")
-        for name in ("labels", "without"):
-            if self.data is None and getattr(self, name) is not None:
-                raise InvalidValue(
-                    f"--{name} {getattr(self, name)} names images below --data FOLDER; say which folder"
-                )
-        if self.data is None and self.groups_from_similar:
-            raise InvalidValue(
-                "--groups-from-similar looks through your images, and the drawn sample pictures have their groups;"
-                " say where yours are: --data FOLDER"
-            )
-        if self.weights_dir is not None and self.weights not in ("auto", "imagenet"):
-            raise InvalidValue(
-                f"--weights-dir says where weights lie; with --weights {self.weights} it has no use"
-            )
-        if self.precision not in PRECISIONS:
-            raise UnknownName.of("precision", self.precision, PRECISIONS)
         check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())
         if self.name is not None:
             check_name(self.name)
@@ -106,6 +76,19 @@ class SearchConfig:
             object.__setattr__(self, "address", None)
         if is_address(self.storage or ""):
             check_address(str(self.storage))
+
+
+def search_config(space: str = "auto", data: Path | None = None, **options: Any) -> SearchConfig:
+    """The configuration of a search by options that are named as fields of `SearchConfig` or of `DataConfig`.
+
+    `data` is the folder of images. An option of neither is a TypeError.
+
+    >>> search_config("googlenet_full", samples=12, seed=3).data.seed
+    3
+    """
+    names = {one.name for one in fields(DataConfig)} & options.keys()
+    images = DataConfig(folder=data, **{name: options.pop(name) for name in names})
+    return SearchConfig(space=space, data=images, **options)
 
 
 @dataclass(frozen=True)
@@ -139,7 +122,7 @@ def resolve(config: SearchConfig) -> SpaceSettings:
         name: check(name, value, f"space {space.name}: its default {name}") if name in NUMBERS else value
         for name, value in space.defaults.items()
     }
-    most = SAMPLE_MAX_EPOCHS if config.data is None else math.inf
+    most = SAMPLE_MAX_EPOCHS if config.data.folder is None else math.inf
     max_epochs = config.max_epochs or int(min(defaults.get("max_epochs", 10), most))
     named = {"model": config.models, "strategy": config.strategies}
     allowed = {name: choices for name, choices in named.items() if choices}
@@ -155,11 +138,18 @@ def resolve(config: SearchConfig) -> SpaceSettings:
         samples=_settle_samples(config, space, overrides, allowed),
         max_epochs=max_epochs,
         grace_period=grace,
-        image_size=image_size_of(config, defaults.get("image_size")),
+        image_size=config.data.side(defaults.get("image_size")),
         overrides=overrides,
         allowed=allowed,
         earlier=find_earlier(config.start_from, space, overrides, allowed),
     )
+
+
+def models_of(settings: SpaceSettings) -> set[str]:
+    """Every model that the space can propose, as far as its first trials and many random ones tell."""
+    from search_spaces.sampling import sample_configs
+
+    return {config.model for config in sample_configs(settings.space, settings.overrides, settings.allowed)}
 
 
 def space_fingerprint(space: Space) -> str:
@@ -180,14 +170,6 @@ def _settle_samples(
     if config.samples is not None and config.samples > listed:
         raise InvalidValue(f"--samples {config.samples}: {space.name} is a list of {listed} configurations")
     return config.samples or listed
-
-
-def image_size_of(config: SearchConfig, of_space: int | None = None) -> int:
-    """The side that was asked for, else the space's, else 224 px, as the pretrained weights expect.
-
-    The sample data has 96 px, for which it is drawn.
-    """
-    return config.image_size or of_space or (96 if config.data is None else 224)
 
 
 def check_name(name: str) -> None:

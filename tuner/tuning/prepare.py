@@ -14,14 +14,21 @@ from trainables.storage import address_below, is_address, try_out
 from trainables.weights_content import weights_path
 from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split
-from tuner.dataset.loading import Examined, build_run_cache, load_data, models_of, warn_of_full_disk
+from tuner.dataset.loading import Examined, build_run_cache, load_data, warn_of_full_disk
 from tuner.dataset.near_duplicates import Similar, near_copies, write_groups
 from tuner.runs.directory import Run
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import fingerprints
 from tuner.tuning.backbones import check_backbones, narrow
-from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, resolve, space_fingerprint
+from tuner.tuning.config import (
+    SAMPLE_TIME_BUDGET_S,
+    SearchConfig,
+    SpaceSettings,
+    models_of,
+    resolve,
+    space_fingerprint,
+)
 from tuner.tuning.earlier import Earlier
 
 if TYPE_CHECKING:
@@ -84,10 +91,11 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     config, settings, probe = narrowed.config, narrowed.settings, narrowed.probe
     _tell_earlier(settings.earlier, reporter)
     storage = _bucket(config, path.name)
-    found = load_data(config, settings, reporter, narrowed.found)
+    names = sorted(models_of(settings))
+    found = load_data(config.data, names, settings.image_size, reporter, narrowed.found)
     weights_files = _weights_files(found.weights, settings, reporter)
     cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
-    warn_of_full_disk(config.feature_cache_bytes, reporter)
+    warn_of_full_disk(config.data.feature_cache_bytes, reporter)
     if found.sample and config.time_budget_s is None:
         config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
     if probe is not None and config.time_budget_s is not None:
@@ -161,12 +169,12 @@ def _record(
         "space_fingerprint": space_fingerprint(settings.space),
         "grid": settings.space.grid,
         "metric": config.metric,
-        "positive": config.positive,
-        "seed": config.seed,
+        "positive": config.data.positive,
+        "seed": config.data.seed,
         "image_size": settings.image_size,
         "weights": found.weights,
         "weights_files": weights_files,
-        "precision": config.precision,
+        "precision": config.data.precision,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "finished": None,
         "settings": {**_settings_record(config, settings), "storage": storage},
@@ -195,7 +203,6 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str,
         "prior",
         "until_settled",
         "keep",
-        "feature_cache_bytes",
         "max_failures",
         "concurrent",
         "cpus_per_trial",
@@ -210,6 +217,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str,
         "grace_period": settings.grace_period,
         "overrides": dict(settings.overrides),
         **{name: getattr(config, name) for name in same},
+        "feature_cache_bytes": config.data.feature_cache_bytes,
         "time_budget_s": config.time_budget_s,
         "log": list(config.log),
         "earlier": [dict(one) for one in settings.earlier.taken],
@@ -222,7 +230,7 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
     from trainables.data.deep import scale_record
     from tuner.dataset import splitting
 
-    scan, split, fractions = found.scan, found.split, splitting.parse_fractions(config.split)
+    scan, split, fractions = found.scan, found.split, splitting.parse_fractions(config.data.split)
     return {
         "folder": str(scan.folder),
         "sample": found.sample,
@@ -230,11 +238,11 @@ def _data_record(config: SearchConfig, found: Examined) -> dict[str, Any]:
         "split_fingerprint": splitting.fingerprint(split),
         "classes": {str(name): int((split["label"] == name).sum()) for name in scan.classes},
         "labels": None if scan.labels is None else str(scan.labels.resolve()),
-        "without": None if config.without is None else str(config.without.resolve()),
+        "without": None if config.data.without is None else str(config.data.without.resolve()),
         "left_out": list(scan.left_out),
         "scale": scale_record(scan.scale),
         "groups": None if found.groups is None else str(found.groups.resolve()),
-        "group_regex": config.group_regex,
+        "group_regex": config.data.group_regex,
         "groups_from_similar": None if found.similar is None else _similar_record(found.similar, split),
         "near_copies": None if (copies := near_copies(scan)) is None else _similar_record(copies, split),
         "fractions": list(fractions),

@@ -16,7 +16,7 @@ from tuner.dataset.loading import load_data
 from tuner.evaluation.comparison.conclusion import doubts
 from tuner.evaluation.comparison.evidence import Evidence
 from tuner.runs.directory import Run
-from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.config import SearchConfig, models_of, resolve, search_config
 from tuner.tuning.prepare import prepare
 
 
@@ -48,7 +48,7 @@ WANTED = [
 
 
 def config_of(folder: Path, tmp_path: Path) -> SearchConfig:
-    return SearchConfig(
+    return search_config(
         space="googlenet_full",
         data=folder,
         weights="none",
@@ -63,7 +63,7 @@ def spoken(folder: Path, tmp_path: Path) -> str:
     """What `run` and `plan` say while they look at the images."""
     console = Console(file=io.StringIO(), record=True, width=300)
     config = config_of(folder, tmp_path)
-    load_data(config, resolve(config), Reporter(console))
+    load_data(config.data, sorted(models_of(resolve(config))), Reporter(console))
     return console.export_text()
 
 

@@ -15,7 +15,7 @@ from tuner.planning.advice import disk_bytes, out_of_time, unexplored
 from tuner.planning.plan import CACHED, EpochClock, plan
 from tuner.planning.simulation import simulate
 from tuner.planning.timing import Cost
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.scheduler import Rungs
 
 FULL = TrialConfig.resolve({"model": "resnet18", "strategy": "full", "max_epochs": 9})
@@ -32,7 +32,7 @@ def search(configs, rungs=None, concurrent=1, budget=None, seconds=lambda config
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plan")
     write_pictures(folder / "pictures", {"blue": 24, "green": 24, "red": 20})
-    config = SearchConfig(
+    config = search_config(
         space=str(write_space(folder)),
         data=folder / "pictures",
         weights="none",
@@ -140,7 +140,7 @@ def test_a_plan_warns_when_the_time_budget_is_too_short():
 
 def test_a_plan_refuses_what_a_run_would_refuse(tmp_path):
     with pytest.raises(UserMistake, match="googlenet_ful"):
-        plan(SearchConfig(space="googlenet_ful", data=tmp_path))
+        plan(search_config(space="googlenet_ful", data=tmp_path))
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def cost_of(config, first_s, full_s):
 
 
 def seconds_of(config, costs, max_epochs=6):
-    clock = EpochClock(costs, (10, 4), SearchConfig(space="x", data=None, feature_cache_bytes=10**9))
+    clock = EpochClock(costs, (10, 4), search_config(space="x", data=None, feature_cache_bytes=10**9))
     return [[clock(config, epoch) for epoch in range(1, max_epochs + 1)] for _ in range(2)]
 
 

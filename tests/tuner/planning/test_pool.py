@@ -2,7 +2,7 @@ import numpy as np
 from tiny import write_space
 
 from tuner.planning.pool import make_pool
-from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.config import resolve, search_config
 
 SPACE = '''"""Two strategies and one first trial; the prior knows one of the strategies."""
 
@@ -19,7 +19,7 @@ prior = {"strategy": {"feature_extractor": 1}, "learning_rate": {"centre": 1e-3,
 
 
 def order(folder, samples, prior):
-    settings = resolve(SearchConfig(space=str(write_space(folder, SPACE)), samples=samples))
+    settings = resolve(search_config(space=str(write_space(folder, SPACE)), samples=samples))
     return make_pool(settings, prior=prior).order(samples, np.random.default_rng(0))
 
 

@@ -20,9 +20,10 @@ from trainables.data.cache import ImageCache
 from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
 from trainables.linear_probe import PENALTIES, choose_l2, solve
 from trainables.models.candidates import CANDIDATES
-from tuner.probe.ranking import Probe, Probed, advised, backbones_of, probe, tied
+from trainables.models.selection import backbones_of
+from tuner.dataset.config import DataConfig
+from tuner.probe.ranking import Probe, Probed, advised, probe, tied
 from tuner.statistics.groups import grouped_folds, half_width
-from tuner.tuning.config import SearchConfig
 
 SMALL = "timm:test_resnet,resnet18"
 
@@ -35,7 +36,7 @@ def images(tmp_path, monkeypatch):
 
 
 def config_of(folder, **more):
-    return SearchConfig(space="", data=folder, image_size=32, weights="none", **more)
+    return DataConfig(folder=folder, image_size=32, weights="none", **more)
 
 
 def row(model, losses, milliseconds):

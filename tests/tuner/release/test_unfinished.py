@@ -15,11 +15,11 @@ from trainables.errors import Interrupted, RunProblem
 from tuner.console.reporter import Reporter
 from tuner.release import retrain as retraining
 from tuner.release import unfinished as module
-from tuner.release.job import SEEDS, RetrainConfig, Trained
+from tuner.release.job import RetrainConfig, Trained
 from tuner.release.retrain import prepare_plan
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.kept import keep
-from tuner.retraining.seed_job import SeedResult
+from tuner.retraining.seed_job import SEEDS, SeedResult
 from tuner.runs.best import read_best
 
 

@@ -15,7 +15,7 @@ from tuner.console.reporter import Reporter
 from tuner.evaluation.retrained.session import Retraining, SeedDemands, retrained
 from tuner.runs.directory import Run
 from tuner.runs.weights_files import changed_files, fingerprints
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.prepare import prepare
 from tuner.tuning.resume import resume
 
@@ -102,7 +102,7 @@ def test_a_run_on_the_libraries_weights_goes_on_only_from_those(tmp_path, monkey
     space.write_text(
         f'''"""One model."""\n\n\ndef space(trial):\n    return {{"model": "{SMALL}", "strategy": "full"}}\n'''
     )
-    config = SearchConfig(
+    config = search_config(
         *(str(space), tmp_path / "pictures"), image_size=32, weights="imagenet", runs_dir=tmp_path, name="run"
     )
     run = prepare(config).run
@@ -122,7 +122,7 @@ def begun(tmp_path, monkeypatch):
     write_pictures(tmp_path / "pictures", {"blue": 20, "green": 20})
     (tmp_path / "weights").mkdir()
     torch.save(models.create("resnet18", 2).backbone.state_dict(), tmp_path / "weights" / "resnet18.pt")
-    config = SearchConfig(
+    config = search_config(
         data=tmp_path / "pictures",
         models=("resnet18",),
         weights_dir=tmp_path / "weights",

@@ -22,7 +22,7 @@ from tuner.planning.plan import plan
 from tuner.runs.directory import Run
 from tuner.tuning import backbones
 from tuner.tuning import prepare as prepare_module
-from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.config import resolve, search_config
 from tuner.tuning.prepare import prepare
 
 TWO = ("mobilenet_v2", "resnet18")
@@ -49,11 +49,11 @@ def config_of(folder, **more):
         "name": "run",
         "backbones": "mobilenet_v2,resnet18,vgg16",
     }
-    return SearchConfig(**{**given, **more})
+    return search_config(**{**given, **more})
 
 
 def test_the_default_space_is_auto_and_its_models_are_the_candidates():
-    assert SearchConfig().space == "auto"
+    assert search_config().space == "auto"
     assert tuple(one.name for one in CANDIDATES) == auto.MODELS
     space = search_spaces.load("auto")
     assert space.probe
@@ -235,7 +235,7 @@ def test_a_file_that_only_the_probe_used_is_not_called_unused(folder, monkeypatc
 
 def test_the_drawn_sample_goes_on_from_random_weights(folder):
     said = io.StringIO()
-    config = SearchConfig(runs_dir=folder, name="sample")
+    config = search_config(runs_dir=folder, name="sample")
     narrowed = backbones.narrow(config, resolve(config), Reporter(Console(file=said, width=200)))
     assert narrowed.settings.allowed["model"] == (backbones.INSTEAD,)
     assert narrowed.config.weights == "none"

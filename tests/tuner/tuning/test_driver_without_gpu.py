@@ -5,7 +5,7 @@ import torch
 from pictures import write_pictures
 from tiny import write_space
 
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.prepare import prepare
 
 
@@ -14,7 +14,7 @@ def test_preparing_a_search_asks_no_gpu_for_anything(tmp_path, monkeypatch, prec
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: pytest.fail("began to use a GPU"))
     write_pictures(tmp_path / "pictures", {"blue": 20, "red": 20})
-    config = SearchConfig(
+    config = search_config(
         space=str(write_space(tmp_path)),
         data=tmp_path / "pictures",
         runs_dir=tmp_path,

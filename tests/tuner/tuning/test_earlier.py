@@ -9,7 +9,7 @@ from trainables.errors import InvalidValue, RunProblem
 from tuner.api import _config
 from tuner.cli.app import commands
 from tuner.runs.directory import Run
-from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.config import resolve, search_config
 from tuner.tuning.earlier import find_earlier
 from tuner.tuning.loop import open_store
 from tuner.tuning.prepare import prepare, prepared_from
@@ -130,9 +130,9 @@ def test_the_search_begins_with_them_and_says_so(tmp_path, before, now):
 
 
 def test_they_are_found_before_anything_is_touched(before, now):
-    config = SearchConfig(space=now.reference, max_epochs=4, start_from=(before.path,))
+    config = search_config(space=now.reference, max_epochs=4, start_from=(before.path,))
     assert len(resolve(config).earlier.taken) == 2
-    assert resolve(SearchConfig(space=now.reference, max_epochs=4)).earlier.taken == ()
+    assert resolve(search_config(space=now.reference, max_epochs=4)).earlier.taken == ()
 
 
 def test_python_takes_one_run_or_several(before):
@@ -150,7 +150,7 @@ def test_the_command_refuses_a_run_that_is_not_there(tmp_path):
 def test_what_a_run_begins_with_is_in_its_record_and_comes_back(tmp_path, before, now):
     pictures = tmp_path / "pictures"
     write_pictures(pictures, {"blue": 12, "green": 12})
-    config = SearchConfig(
+    config = search_config(
         space=now.reference,
         data=pictures,
         weights="none",

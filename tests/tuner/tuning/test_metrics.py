@@ -14,7 +14,7 @@ from tuner.console.reporter import leaderboard_table
 from tuner.evaluation.comparison.finalists import choose_finalists
 from tuner.runs.journal import load_study
 from tuner.tracking.events import improved
-from tuner.tuning.config import SearchConfig, resolve
+from tuner.tuning.config import resolve, search_config
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_choices_of_the_command_are_the_register():
 
 def test_an_added_metric_is_optimised_from_the_config_to_the_finalists(tmp_path, added):
     space = write_space(tmp_path)
-    assert resolve(SearchConfig(space=str(space), metric=added))
+    assert resolve(search_config(space=str(space), metric=added))
     book = store(tmp_path, space, metric=added, samples=2)
     for values in ((0.2, 0.9, 0.4), (0.3, 0.5, 0.1)):
         trial_id = book.next()["trial_id"]

@@ -12,7 +12,7 @@ from tuner.cluster.session import ray_session, trial_resources
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
 from tuner.tuning import loop, packing
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.packing import (
     Packing,
     Use,
@@ -82,7 +82,7 @@ def test_auto_without_a_gpu_is_no_gpu(tmp_path):
 
 def test_a_word_other_than_auto_is_refused():
     with pytest.raises(InvalidValue):
-        SearchConfig(space="resnet", gpus_per_trial=-1)
+        search_config(space="resnet", gpus_per_trial=-1)
     said = CliRunner().invoke(cli.commands, ["run", "--space", "x", "--gpus-per-trial", "many"])
     assert (said.exit_code, "neither a number nor auto" in said.output) == (2, True)
 

@@ -4,13 +4,13 @@ from pictures import write_pictures
 from tiny import write_space
 
 from tuner.errors import ClusterProblem
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.loop import search
 
 
 def config_in(folder):
     write_pictures(folder / "pictures", {"a": 12, "b": 12})
-    return SearchConfig(
+    return search_config(
         space=str(write_space(folder)),
         data=folder / "pictures",
         weights="none",
@@ -43,4 +43,4 @@ def test_whatever_ends_a_search_before_its_first_trial_leaves_its_place_free(tmp
 
 @pytest.mark.parametrize("word", ["", "local"])
 def test_rays_word_for_a_ray_of_ones_own_is_none_to_join(word):
-    assert SearchConfig(space="all_models", address=word).address is None
+    assert search_config(space="all_models", address=word).address is None

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.errors import WeightsUnavailable
+from trainables.models.selection import ways_out
 from tuner.console.reporter import Reporter
-from tuner.dataset.loading import ways_out
+from tuner.dataset.config import DataConfig
 from tuner.dataset.near_duplicates import ImageFeatures
 from tuner.dataset.reading.labels import LEAVE_OUT
 from tuner.runs.directory import write_atomically
 from tuner.statistics.groups import grouped_folds
-from tuner.tuning.config import SearchConfig
 
 if TYPE_CHECKING:
     from tuner.dataset.reading.scan import Scan
@@ -89,7 +89,7 @@ class Suspects:
 
 
 def find_suspects(
-    config: SearchConfig, scan: "Scan", groups: Mapping[str, str], reporter: Reporter
+    config: DataConfig, scan: "Scan", groups: Mapping[str, str], reporter: Reporter
 ) -> Suspects:
     """Rank the images of `scan` by how doubtful their labels are; `groups` is as `read_groups` gives it.
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from trainables.errors import RunProblem
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.finalists import Finalist
-from tuner.release.job import SEEDS
-from tuner.release.retrain import make_job
 from tuner.retraining.images import images_by_image
+from tuner.retraining.jobs import make_job
+from tuner.retraining.seed_job import SEEDS
 from tuner.retraining.seeds import train_jobs
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run

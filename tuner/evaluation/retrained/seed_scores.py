@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.finalists import Finalist, note_scoring
-from tuner.release.job import SEEDS
-from tuner.release.retrain import make_job
 from tuner.retraining.images import Images, find_images
+from tuner.retraining.jobs import make_job
+from tuner.retraining.seed_job import SEEDS
 from tuner.retraining.seeds import SeedResult, draw_seeds, train_jobs
 from tuner.runs.best_trial import best_of
 from tuner.statistics.scores import score

@@ -16,10 +16,11 @@ from trainables import models
 from trainables.errors import WeightsUnavailable
 from tuner.cli import commands
 from tuner.console.reporter import Reporter
+from tuner.dataset.config import DataConfig
 from tuner.dataset.inspection import label_errors as suspects
 from tuner.dataset.inspection.label_errors import SELF_CONFIDENCE, find_suspects, rank
 from tuner.dataset.reading.scan import scan
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.prepare import prepare
 
 SWAPPED = ("blue/001.png", "blue/007.png", "green/003.png")
@@ -47,7 +48,7 @@ def moved(paths):
 
 
 def config_of(folder, weights):
-    return SearchConfig(space="", data=folder, image_size=32, weights_dir=weights, backbones="resnet18")
+    return DataConfig(folder=folder, image_size=32, weights_dir=weights, backbones="resnet18")
 
 
 def test_pictures_in_the_wrong_folder_come_first(mislabelled):
@@ -63,7 +64,7 @@ def test_pictures_in_the_wrong_folder_come_first(mislabelled):
 
 def test_without_a_pretrained_backbone_it_says_what_is_needed(mislabelled):
     folder, _ = mislabelled
-    config = SearchConfig(space="", data=folder, weights="none")
+    config = DataConfig(folder=folder, weights="none")
     with pytest.raises(
         WeightsUnavailable, match=r"--suspects needs .* backbone; ways out: --weights-dir DIR"
     ):
@@ -115,7 +116,7 @@ def test_inspect_writes_a_table_and_a_page_and_a_run_leaves_out_what_is_marked(m
         writer.writerows(rows)
     space = str(write_space(tmp_path))
     run = prepare(
-        SearchConfig(
+        search_config(
             space=space, data=folder, without=table, weights="none", image_size=32, runs_dir=tmp_path / "runs"
         )
     ).run

@@ -19,7 +19,7 @@ from tuner.evaluation.comparison.folds import OutOfFold
 from tuner.evaluation.retrained import nested, nested_probe
 from tuner.evaluation.retrained.nested_probe import candidates_of
 from tuner.runs.directory import Run
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.prepare import prepare
 
 CANDIDATES = "resnet18,timm:test_resnet.r160_in1k,timm:test_vit.r160_in1k,vgg16"
@@ -34,7 +34,7 @@ def prepared_once(tmp_path_factory):
     for name in CANDIDATES.split(",")[:-1]:
         state = models.create(name, 2, seed=1).backbone.state_dict()
         torch.save(state, folder / "weights" / f"{name.removeprefix('timm:')}.pt")
-    config = SearchConfig(
+    config = search_config(
         data=folder / "pictures",
         backbones=CANDIDATES,
         weights_dir=folder / "weights",

@@ -15,6 +15,7 @@ from tuner.cli import commands
 from tuner.console.reporter import Reporter
 from tuner.dataset import features as image_features
 from tuner.dataset import near_duplicates as similar
+from tuner.dataset.config import DataConfig
 from tuner.dataset.features import find_similar, usable_backbone
 from tuner.dataset.inspection.inspect import inspect
 from tuner.dataset.near_duplicates import near_copies
@@ -22,7 +23,7 @@ from tuner.dataset.reading.scan import scan
 from tuner.dataset.splitting import leaks
 from tuner.planning.plan import plan
 from tuner.tracking.leaderboard import remarks
-from tuner.tuning.config import SearchConfig
+from tuner.tuning.config import search_config
 from tuner.tuning.prepare import prepare
 
 COUNTS = {"blue": 20, "green": 20}
@@ -55,7 +56,7 @@ def test_where_there_is_a_gpu_another_process_computes_the_features(scenes, tmp_
     weights = tmp_path / "weights"
     weights.mkdir()
     torch.save(models.create("resnet18", 2, seed=1).backbone.state_dict(), weights / "resnet18.pt")
-    config = SearchConfig(space="", data=folder, image_size=64, weights_dir=weights, backbones="resnet18")
+    config = DataConfig(folder=folder, image_size=64, weights_dir=weights, backbones="resnet18")
     monkeypatch.setattr(inference, "best_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(image_features, "_classifier", lambda *_: pytest.fail("computed in this process"))
     monkeypatch.setattr(image_features, "TOLD_FROM", 1)
@@ -78,7 +79,7 @@ def test_a_backbone_s_features_find_the_views_of_a_scene(scenes, tmp_path):
     weights = tmp_path / "weights"
     weights.mkdir()
     torch.save(models.create("resnet18", 2, seed=1).backbone.state_dict(), weights / "resnet18.pt")
-    config = SearchConfig(space="", data=folder, image_size=64, weights_dir=weights, backbones="resnet18")
+    config = DataConfig(folder=folder, image_size=64, weights_dir=weights, backbones="resnet18")
     found = find_similar(config, scan(folder), Reporter())
     assert found.source == "resnet18"
     precision, recall = agreement(found, truth)
@@ -91,7 +92,7 @@ def test_features_that_are_no_numbers_are_no_likeness(scenes, tmp_path):
     state = models.create("resnet18", 2).backbone.state_dict()
     state["conv1.weight"].fill_(float("nan"))
     torch.save(state, tmp_path / "resnet18.pt")
-    config = SearchConfig(space="", data=folder, image_size=64, weights_dir=tmp_path, backbones="resnet18")
+    config = DataConfig(folder=folder, image_size=64, weights_dir=tmp_path, backbones="resnet18")
     with pytest.raises(InvalidValue, match=f"features of {len(truth)} images from resnet18 are not finite"):
         find_similar(config, scan(folder), Reporter())
 
@@ -99,19 +100,16 @@ def test_features_that_are_no_numbers_are_no_likeness(scenes, tmp_path):
 def test_without_weights_a_hash_stands_in_unless_a_backbone_was_named(scenes, monkeypatch):
     monkeypatch.setattr(models, "weights_available", lambda name: False)
     folder, _ = scenes
-    assert usable_backbone(SearchConfig(space="", data=folder), Reporter()) is None
+    assert usable_backbone(DataConfig(folder=folder), Reporter()) is None
     with pytest.raises(WeightsUnavailable, match="ways out: --weights-dir DIR"):
-        usable_backbone(SearchConfig(space="", data=folder, backbones="resnet18"), Reporter())
-    assert (
-        find_similar(SearchConfig(space="", data=folder), scan(folder), Reporter()).source
-        == "perceptual hash"
-    )
+        usable_backbone(DataConfig(folder=folder, backbones="resnet18"), Reporter())
+    assert find_similar(DataConfig(folder=folder), scan(folder), Reporter()).source == "perceptual hash"
 
 
 def run_config(folder, tmp_path, **more):
     space = str(write_space(tmp_path))
     named = {"image_size": 32, "weights": "none", "name": "r", "runs_dir": tmp_path / "runs", **more}
-    return SearchConfig(space=space, data=folder, **named)
+    return search_config(space=space, data=folder, **named)
 
 
 def test_a_run_uses_the_proposal_only_when_asked_and_says_so(scenes, tmp_path):
@@ -141,7 +139,7 @@ def test_given_groups_and_proposed_ones_are_refused_together(scenes, tmp_path):
     ):
         prepare(run_config(folder, tmp_path, groups_from_similar=True, group_regex="(.*)_"))
     with pytest.raises(InvalidValue, match="say where yours are: --data FOLDER"):
-        SearchConfig(groups_from_similar=True)
+        search_config(groups_from_similar=True)
 
 
 def test_a_plan_foretells_what_finding_similar_pictures_takes(scenes, tmp_path):

@@ -1,17 +1,13 @@
 """--weights-dir: files named as the models, checked before anything is searched."""
 
-import io
-
 import pytest
 import torch
-from rich.console import Console
 
 from trainables import models
 from trainables.errors import DataProblem, InvalidValue, WeightsUnavailable
 from trainables.frozen_features import FeatureKey
-from tuner.console.reporter import Reporter
-from tuner.dataset.loading import _settle_weights
-from tuner.tuning.config import SearchConfig, resolve
+from trainables.models.selection import settle_weights
+from tuner.tuning.config import models_of, resolve, search_config
 
 RESNET, TINY = "resnet18", "timm:test_resnet"
 
@@ -39,10 +35,11 @@ def space(trial):
 ''',
         encoding="utf-8",
     )
-    config = SearchConfig(space=str(space), weights_dir=folder, **more)
-    said = io.StringIO()
-    weights = _settle_weights(config, resolve(config), False, Reporter(Console(file=said, width=200)))
-    return weights, said.getvalue()
+    config = search_config(space=str(space), weights_dir=folder, **more)
+    weights, notes = settle_weights(
+        sorted(models_of(resolve(config))), config.data.weights, config.data.weights_dir, sample=False
+    )
+    return weights, "\n".join(notes)
 
 
 def test_each_model_has_its_own_file_with_or_without_timms_prefix(folder):

@@ -8,8 +8,8 @@ from tiny import write_space
 from trainables.errors import DataProblem, InvalidValue
 from tuner.cli import commands
 from tuner.console.reporter import Reporter
+from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import scan_and_split
-from tuner.tuning.config import SearchConfig
 from tuner.tuning.prepare import prepare
 
 
@@ -30,7 +30,7 @@ def tabled(tmp_path, monkeypatch):
 
 def config_of(folder, **more):
     named = {"labels": folder.parent / "labels.csv", "space": "", "weights": "none", **more}
-    return SearchConfig(data=folder, **named)
+    return DataConfig(folder=folder, **named)
 
 
 def test_a_table_of_labels_brings_its_groups_along(tabled):
@@ -48,7 +48,7 @@ def test_groups_from_two_places_are_refused(tabled):
 
 def test_a_table_without_a_folder_is_refused(tmp_path):
     with pytest.raises(InvalidValue, match=r"--labels .* names images below --data FOLDER; say which"):
-        SearchConfig(labels=tmp_path / "labels.csv")
+        DataConfig(labels=tmp_path / "labels.csv")
 
 
 def test_the_record_of_a_run_says_where_labels_are_from_and_what_is_left_out(tabled, tmp_path):

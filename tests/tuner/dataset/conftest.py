@@ -1,0 +1,3 @@
+from painted import own_cache, paint, two_classes
+
+__all__ = ["own_cache", "paint", "two_classes"]
