@@ -27,7 +27,9 @@ def class_numbers(labels: Sequence[Any], classes: Sequence[str]) -> npt.NDArray[
     place = {str(name): number for number, name in enumerate(classes)}
     unknown = next((str(label) for label in labels if str(label) not in place), None)
     if unknown is not None:
-        raise DataProblem(f"class {unknown!r} is none of the {len(place)} known: {', '.join(list(place)[:3])} ...")
+        raise DataProblem(
+            f"class {unknown!r} is none of the {len(place)} known: {', '.join(list(place)[:3])} ..."
+        )
     return np.array([place[str(label)] for label in labels], dtype=np.int64)
 
 
