@@ -89,14 +89,13 @@ def test_a_retrain_that_is_stopped_keeps_its_seeds_and_the_same_command_goes_on(
     assert not list(tmp_path.glob(".model*"))
 
 
-class Deadly:
-    """Whoever unpickles it is killed."""
+class Deadly(str):
+    """A name; whoever unpickles it is killed."""
+
+    __slots__ = ()
 
     def __reduce__(self):
         return eval, ("__import__('os').kill(__import__('os').getpid(), 9)",)
-
-    def __str__(self):
-        return "the deadly one"
 
 
 def test_a_worker_that_is_killed_again_and_again_costs_its_own_seed_only(tmp_path, monkeypatch):
@@ -110,7 +109,7 @@ def test_a_worker_that_is_killed_again_and_again_costs_its_own_seed_only(tmp_pat
         pytest.raises(RunProblem, match=r"^the deadly one: the process died 3 times"),
     ):
         train_jobs(
-            [(replace(work, title=Deadly()), [1]), (work, [2])],
+            [(replace(work, title=Deadly("the deadly one")), [1]), (work, [2])],
             session,
             Reporter(),
             lambda place, result: heard.append(SimpleNamespace(place=place, seed=result.seed)),

@@ -205,9 +205,8 @@ def test_equal_models_are_seldom_told_apart_where_a_class_has_few_groups(name, g
 def test_two_groups_alone_are_no_proof(name):
     first, second, codes = rare(2, gain=9.0)
     found = metric_test(METRICS[name], first, second, codes)
-    assert found.p_value > 0.2
-    assert found.needed is None or found.needed > 50
-    assert found.interval.low < 0
+    assert found.p_value > 0.05
+    assert found.needed > 50
 
 
 def test_the_error_counts_each_class_by_its_own_groups():
