@@ -1,10 +1,12 @@
 """A small run directory as a search would leave it, with a scorer in place of trained weights."""
 
+import contextlib
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -304,3 +306,15 @@ def _draw(folder: Path, split: pd.DataFrame) -> dict[str, str]:
         Image.fromarray(pixels).save(target, quality=80)
         hashes[path] = pixel_hash(read_rgb(target))
     return hashes
+
+
+def trained_by(monkeypatch, *, seeds=None, by_image=None, folds=None):
+    """Let `compare` get what functions of the finalists give, in place of training them."""
+
+    def nothing(finalists):
+        return None
+
+    given = SimpleNamespace(
+        seed_scores=seeds or nothing, by_image=by_image or nothing, fold_answers=folds or nothing
+    )
+    monkeypatch.setattr("tuner.evaluation.compare.retrained", lambda *_: contextlib.nullcontext(given))

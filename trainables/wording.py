@@ -4,10 +4,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["NAMED", "printable", "some"]
+__all__ = ["NAMED", "TRIALS_NAMED", "printable", "some"]
 
 NAMED = 3
 """So many of any number of things are named in a sentence, and the rest counted."""
+
+TRIALS_NAMED = 20
+"""Trials that are named to somebody who mistyped one: their numbers are too alike for three."""
 
 
 def printable(path: Path | str) -> str:

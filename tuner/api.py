@@ -191,24 +191,22 @@ def compare(
     >>> print(tuner.compare("runs/potato").conclusion)  # doctest: +SKIP
     """
     from tuner.evaluation.compare import compare as run
-    from tuner.evaluation.retrained.session import Retraining, SeedDemands, retrained
+    from tuner.evaluation.retrained.session import Retraining
 
     paths = [runs] if isinstance(runs, (str, Path)) else runs
     where = None if out is None else Path(out)
     folders = [Path(path) for path in paths]
     asked = Retraining(check("more_seeds", seeds), also_by_image, check("folds", folds), nested)
-    with retrained(folders, asked, SeedDemands(), _show(verbose)) as found:
-        return run(
-            folders,
-            out=where,
-            top=top,
-            ensemble=ensemble,
-            costs=None if costs is None else Path(costs),
-            seed=seed,
-            seed_scores=found.seeds,
-            by_image=found.by_image,
-            folds=found.folds,
-        )
+    return run(
+        folders,
+        out=where,
+        top=top,
+        ensemble=ensemble,
+        costs=None if costs is None else Path(costs),
+        seed=seed,
+        retraining=asked,
+        reporter=_show(verbose),
+    )
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":

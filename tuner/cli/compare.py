@@ -78,31 +78,26 @@ def compare(
 ) -> None:
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.console.reporter import Reporter
-    from tuner.evaluation.compare import check_inputs
     from tuner.evaluation.compare import compare as compare_runs
     from tuner.evaluation.comparison.table import markdown
-    from tuner.evaluation.retrained.session import Retraining, SeedDemands, retrained
+    from tuner.evaluation.retrained.session import Retraining, SeedDemands
     from tuner.runs.directory import Run
     from tuner.tracking.sync import log_final_tests
 
     demands = SeedDemands(address, concurrent, cpus_per_trial, gpus_per_trial)
     reporter = Reporter(Console(stderr=True, highlight=False))
     asked = Retraining(seeds, also_by_image, folds, nested)
-    if asked.wanted:
-        # Before hours of training, all that could refuse the comparison after them.
-        check_inputs(runs, out, costs)
-    with retrained(runs, asked, demands, reporter) as found:
-        comparison = compare_runs(
-            runs,
-            out=out,
-            top=top,
-            ensemble=ensemble,
-            costs=costs,
-            seed=seed,
-            seed_scores=found.seeds,
-            by_image=found.by_image,
-            folds=found.folds,
-        )
+    comparison = compare_runs(
+        runs,
+        out=out,
+        top=top,
+        ensemble=ensemble,
+        costs=costs,
+        seed=seed,
+        retraining=asked,
+        demands=demands,
+        reporter=reporter,
+    )
     if as_json:
         print_json(documents.comparison(comparison))
     else:

@@ -1,6 +1,6 @@
 """The final comparison: finalists chosen on validation, scored on the test images, told apart honestly."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ import pandas as pd
 from trainables.errors import InvalidValue, RunProblem
 from trainables.metrics import METRICS
 from trainables.ranges import check
-from tuner.evaluation.comparison.by_image import ByImage, leak_sentence, with_by_image
+from tuner.console.reporter import Reporter
+from tuner.evaluation.comparison.by_image import leak_sentence, with_by_image
 from tuner.evaluation.comparison.conclusion import conclude, doubts
 from tuner.evaluation.comparison.costs import read_costs
 from tuner.evaluation.comparison.ensemble import Ensemble, choose_ensemble, ensemble_logits, record
@@ -31,22 +32,14 @@ from tuner.evaluation.comparison.folds import OutOfFold, judge_folds
 from tuner.evaluation.comparison.judging import judge
 from tuner.evaluation.comparison.tradeoffs import with_running_costs
 from tuner.evaluation.report.published import finding, with_published
+from tuner.evaluation.retrained.session import Retraining, SeedDemands, Trained, retrained
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.paths import try_folder
 from tuner.statistics.calibration import fit_temperature
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.scores import softmax
 
-__all__ = ["ByImageScorer", "FoldScorer", "Inputs", "SeedScorer", "check_inputs", "compare"]
-
-FoldScorer = Callable[[Sequence[Finalist]], OutOfFold]
-"""The same finalists trained on folds over all images."""
-
-SeedScorer = Callable[[Sequence[Finalist]], pd.DataFrame]
-"""Columns key, seed, accuracy of the finalists, each retrained with other seeds and scored on the test images."""
-
-ByImageScorer = Callable[[Sequence[Finalist]], ByImage]
-"""The same finalists retrained on a random split by image."""
+__all__ = ["Inputs", "check_inputs", "compare"]
 
 
 def compare(
@@ -58,9 +51,10 @@ def compare(
     costs: Path | None = None,
     seed: int = 0,
     scorer: Scorer | None = None,
-    seed_scores: pd.DataFrame | SeedScorer | None = None,
-    by_image: ByImage | ByImageScorer | None = None,
-    folds: OutOfFold | FoldScorer | None = None,
+    seed_scores: pd.DataFrame | None = None,
+    retraining: Retraining | None = None,
+    demands: SeedDemands | None = None,
+    reporter: Reporter | None = None,
     fresh_check: bool = True,
 ) -> Comparison:
     """Score the finalists of `runs` on their common test images and write tables, figures and a page.
@@ -68,29 +62,44 @@ def compare(
     They go to `out`, by default `report/` in the first run. An ensemble of at most `ensemble` kept trials, chosen
     on validation, is one more finalist, the last in the table whatever its validation score, and is noted in the
     run's best.yaml; 0 looks for none. With `costs`, a file of what answers cost, finalists are also judged by the
-    mean cost of an image, the class of least expected cost being named. `seed_scores` (key, seed, accuracy) holds
-    the test accuracy of finalists that were retrained with other seeds, or is a function that finds it, called once
-    the look at the test images is recorded; so does `by_image` for finalists retrained on a random split by image,
-    and `folds` for their answers out of fold to all images. Without `fresh_check` an earlier look at the test set
-    is recorded but not warned of. Raises RunProblem for runs that can't be compared.
+    mean cost of an image, the class of least expected cost being named. `retraining` says what the finalists are
+    trained anew for, `demands` what that asks of Ray; it begins once the look at the test images is recorded. Seeds
+    that were trained before may be given as `seed_scores` (key, seed, accuracy). Without `fresh_check` an earlier look
+    at the test set is recorded but not warned of. Raises RunProblem for runs that can't be compared, Interrupted at
+    Ctrl-C or SIGTERM while finalists train.
     """
+    top, seed, ensemble = check("top", top), check("seed", seed), check("members", ensemble)
+    if seed_scores is not None:
+        _check_seeds(seed_scores)
+    # Before hours of training, all that could refuse the comparison after them.
+    given = check_inputs(runs, out, costs, images=scorer is None)
+    asked = (retraining or Retraining(), demands or SeedDemands(), reporter or Reporter())
+    with retrained([run.path for run in given.runs], *asked) as trained:
+        return _compare(given, trained, top, ensemble, seed, scorer, seed_scores, warn=fresh_check)
+
+
+def _compare(
+    given: "Inputs",
+    trained: Trained,
+    top: int,
+    ensemble: int,
+    seed: int,
+    scorer: Scorer | None,
+    seed_scores: pd.DataFrame | None,
+    *,
+    warn: bool,
+) -> Comparison:
     from tuner.evaluation.report.page import write_report
 
-    top, seed, ensemble = check("top", top), check("seed", seed), check("members", ensemble)
-    if isinstance(seed_scores, pd.DataFrame):
-        _check_seeds(seed_scores)
-    given = check_inputs(runs, out, costs, images=scorer is None)
     finalists, missing = choose_finalists(given.runs, top)
-    evidence, members, said = _look(
-        given.runs, finalists, ensemble, scorer or score_with_weights, warn=fresh_check
-    )
+    evidence, members, said = _look(given.runs, finalists, ensemble, scorer or score_with_weights, warn=warn)
     evidence = replace(evidence, costs=given.costs)
-    seeds = seed_scores(finalists) if callable(seed_scores) else seed_scores
-    leak = by_image(finalists) if callable(by_image) else by_image
+    seeds = trained.seed_scores(finalists) if seed_scores is None else seed_scores
+    leak = trained.by_image(finalists)
     table, pairs = judge(evidence, seed)
     table = with_running_costs(_with_seeds(with_published(table, evidence), seeds), evidence)
     table = with_by_image(table, leak)
-    answers = _answers_out_of_fold(folds, finalists, members)
+    answers = _answers_out_of_fold(trained, finalists, members)
     judged = None if answers is None else judge_folds(answers, table, evidence, seed)
     findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
     found = Comparison(
@@ -140,13 +149,11 @@ def check_inputs(
 
 
 def _answers_out_of_fold(
-    folds: OutOfFold | FoldScorer | None, finalists: Sequence[Finalist], members: Sequence[Finalist]
+    trained: Trained, finalists: Sequence[Finalist], members: Sequence[Finalist]
 ) -> OutOfFold | None:
     """The answers to all images of `finalists`, and of the ensemble's `members` that are none of them."""
-    if not callable(folds):
-        return folds
     known = {one.key for one in finalists}
-    return folds([*finalists, *(one for one in members if one.key not in known)])
+    return trained.fold_answers([*finalists, *(one for one in members if one.key not in known)])
 
 
 def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:

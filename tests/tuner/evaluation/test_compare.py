@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import CLASSES, fake_scorer, make_run, paint_only
+from fake_run import CLASSES, fake_scorer, make_run, paint_only, trained_by
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.evaluation.compare import compare
@@ -321,7 +321,8 @@ def test_seeds_that_are_yet_to_be_scored_come_after_the_look_is_recorded(tmp_pat
         keys = [one.key for one in finalists]
         return pd.DataFrame({"key": keys, "seed": 1, "accuracy": 0.5})
 
-    assert set(compare([run.path], scorer=fake_scorer, seed_scores=later).table["seeds"]) == {1}
+    trained_by(monkeypatch, seeds=later)
+    assert set(compare([run.path], scorer=fake_scorer).table["seeds"]) == {1}
 
 
 def test_runs_that_are_named_alike_or_twice_are_refused(tmp_path):

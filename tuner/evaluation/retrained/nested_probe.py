@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import WeightsUnavailable
+from trainables.models.selection import WITHOUT, with_weights
 from tuner.console.reporter import Reporter
-from tuner.probe.ranking import WITHOUT, Probe, SplitImages, advised, probe_images, with_weights
+from tuner.dataset.config import DataConfig
+from tuner.probe.ranking import Probe, SplitImages, advised, probe_images
 from tuner.runs.directory import Run
 from tuner.runs.weights_files import fingerprints
-from tuner.tuning.config import SearchConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +41,8 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
     record = run.record
     weights = str(record["weights"])
     named = weights in ("imagenet", "none")
-    config = SearchConfig(
-        space=record["space"],
-        data=Path(record["data"]["folder"]),
+    config = DataConfig(
+        folder=Path(record["data"]["folder"]),
         image_size=record["image_size"],
         weights=weights if named else "auto",
         weights_dir=None if named else Path(weights),
@@ -50,15 +50,15 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
         seed=record["seed"],
         feature_cache_bytes=record["settings"]["feature_cache_bytes"],
     )
-    origins, passed_over = with_weights(config, candidates_of(outer), Reporter())
-    if without := [name for name, reason in passed_over.items() if reason == WITHOUT]:
+    origins = with_weights(candidates_of(outer), config.weights, config.weights_dir, config.side())
+    if without := [name for name, reason in origins.passed_over.items() if reason == WITHOUT]:
         raise WeightsUnavailable(
             f"{run.path}: a search inside a fold probes what the run probed, but weights are not here any more:"
             f" {', '.join(without)}; put them back, or fetch them with: tuner weights --fetch"
         )
     classes = tuple(map(str, record["data"]["classes"]))
     images = SplitImages(Path(record["data"]["folder"]), classes, split, run.images())
-    probe = probe_images(config, images, origins, passed_over, reporter)
+    probe = probe_images(config, images, origins, reporter)
     reporter.line(f"to fine-tune, by the probe inside this fold: {', '.join(advised(probe))}")
     return probe
 

@@ -10,8 +10,14 @@ from trainables.errors import Interrupted, InvalidValue
 from tuner.console.reporter import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.cluster.session import RaySession
     from tuner.cluster.signals import Signals
-    from tuner.evaluation.compare import ByImageScorer, FoldScorer, SeedScorer
+    from tuner.evaluation.comparison.by_image import ByImage
+    from tuner.evaluation.comparison.finalists import Finalist
+    from tuner.evaluation.comparison.folds import OutOfFold
+    from tuner.runs.best import Best
 
 __all__ = ["Retraining", "SeedDemands", "Trained", "retrained"]
 
@@ -51,11 +57,40 @@ class Retraining:
 
 @dataclass(frozen=True)
 class Trained:
-    """What finds the scores of finalists that are trained anew; None for what nobody asked."""
+    """Trains finalists as `asked` on a Ray that lives as long as the context of `retrained`.
 
-    seeds: "SeedScorer | None" = None
-    by_image: "ByImageScorer | None" = None
-    folds: "FoldScorer | None" = None
+    Each method gives None for what nobody asked. `winners` are those of the searches inside the folds.
+    """
+
+    asked: Retraining = Retraining()
+    session: "RaySession | None" = None
+    reporter: Reporter | None = None
+    winners: "Sequence[Best]" = ()
+
+    def seed_scores(self, finalists: "Sequence[Finalist]") -> "pd.DataFrame | None":
+        """Columns key, seed, accuracy of the finalists, each trained from other seeds and scored on the test images."""
+        if self.session is None or not self.asked.seeds:
+            return None
+        from tuner.evaluation.retrained.seed_scores import seed_scores
+
+        return seed_scores(finalists, self.asked.seeds, self.session, self.reporter)
+
+    def by_image(self, finalists: "Sequence[Finalist]") -> "ByImage | None":
+        """The finalists trained on a random split by image."""
+        if self.session is None or not self.asked.also_by_image:
+            return None
+        from tuner.evaluation.retrained.by_image import by_image_scores
+
+        return by_image_scores(finalists, self.session, self.reporter)
+
+    def fold_answers(self, finalists: "Sequence[Finalist]") -> "OutOfFold | None":
+        """The finalists' answers to all images, each trained on folds."""
+        count = self.asked.num_folds
+        if self.session is None or not count:
+            return None
+        from tuner.evaluation.retrained.folds import fold_answers
+
+        return fold_answers(finalists, count, self.session, self.reporter, self.winners)
 
 
 @contextlib.contextmanager
@@ -90,10 +125,9 @@ def _on_ray(
     runs: Sequence[Path], asked: Retraining, demands: SeedDemands, reporter: Reporter, signals: "Signals"
 ) -> "Iterator[Trained]":
     from tuner.cluster.session import ray_session
-    from tuner.evaluation.retrained.by_image import by_image_scores, check_groups
-    from tuner.evaluation.retrained.folds import check_folds, fold_answers
+    from tuner.evaluation.retrained.by_image import check_groups
+    from tuner.evaluation.retrained.folds import check_folds
     from tuner.evaluation.retrained.nested import nested_searches
-    from tuner.evaluation.retrained.seed_scores import seed_scores
     from tuner.runs.directory import Run
     from tuner.runs.weights_files import changed_files
 
@@ -109,12 +143,4 @@ def _on_ray(
         check_folds(run, count)
     winners = nested_searches(opened[0], count, reporter) if asked.nested else []
     with ray_session(demands, signals) as session:
-        yield Trained(
-            (lambda finalists: seed_scores(finalists, asked.seeds, session, reporter))
-            if asked.seeds
-            else None,
-            (lambda finalists: by_image_scores(finalists, session, reporter))
-            if asked.also_by_image
-            else None,
-            (lambda finalists: fold_answers(finalists, count, session, reporter, winners)) if count else None,
-        )
+        yield Trained(asked, session, reporter, winners)

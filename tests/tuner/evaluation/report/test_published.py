@@ -2,7 +2,7 @@ import re
 
 import pandas as pd
 import pytest
-from fake_run import fake_scorer, make_run, nine_parameters, paint_only
+from fake_run import fake_scorer, make_run, nine_parameters, paint_only, trained_by
 
 from search_spaces import study
 from tuner.evaluation.compare import compare
@@ -42,7 +42,9 @@ def unpainted():
 def found(run, seeds):
     scores = [{"run": "nine", "trial_id": trial, "accuracy": 0.99} for trial in run.trials()["trial_id"]]
     by_image = ByImage(pd.DataFrame(scores), 0.97, 216)
-    return compare([run.path], scorer=fake_scorer, top=10, seed_scores=seeds, by_image=by_image)
+    with pytest.MonkeyPatch.context() as patch:
+        trained_by(patch, by_image=lambda finalists: by_image)
+        return compare([run.path], scorer=fake_scorer, top=10, seed_scores=seeds)
 
 
 @pytest.fixture(scope="module")

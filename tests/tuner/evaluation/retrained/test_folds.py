@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import fake_scorer, make_run, paint_only
+from fake_run import fake_scorer, make_run, paint_only, trained_by
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.console.reporter import Reporter
@@ -135,7 +135,8 @@ def test_without_the_best_finalist_the_folds_say_of_which_they_are(run, trained,
         found = fold_answers(finalists, 3, None)
         return replace(found, logits={key: found.logits[key] for key in list(found.logits)[1:]})
 
-    found = compare([run.path], scorer=fake_scorer, top=1, folds=folds)
+    trained_by(monkeypatch, folds=folds)
+    found = compare([run.path], scorer=fake_scorer, top=1)
     assert found.folds.table["key"].tolist() == found.table["key"].tolist()[1:]
     assert found.folds.sentences[0].startswith("Of the finalists that trained in every fold, ")
     assert found.folds.remarks[0] == f"Left out, since a fold of it diverged: {found.table['label'].iloc[0]}."
@@ -151,9 +152,8 @@ def test_an_ensemble_is_judged_in_the_folds_though_its_members_are_no_finalists(
         random = np.random.default_rng([int(row["number"]), len(paths)])
         return fake_scorer(run, row, paths) + 2.0 * random.normal(size=(len(paths), 3))
 
-    found = compare(
-        [many.path], scorer=noisy, top=1, ensemble=5, folds=lambda these: fold_answers(these, 3, None)
-    )
+    trained_by(monkeypatch, folds=lambda these: fold_answers(these, 3, None))
+    found = compare([many.path], scorer=noisy, top=1, ensemble=5)
     members = found.folds.evidence.finalists[-1].members
     assert not set(members) <= set(found.table["key"])
     assert found.folds.table["key"].tolist() == found.table["key"].tolist()
@@ -161,12 +161,8 @@ def test_an_ensemble_is_judged_in_the_folds_though_its_members_are_no_finalists(
 
 def test_a_winner_of_a_search_that_diverges_is_not_passed_over(run, trained, monkeypatch):
     monkeypatch.setattr("tuner.evaluation.report.page.write_report", lambda *_, **__: ())
-    found = compare(
-        [run.path],
-        scorer=fake_scorer,
-        top=1,
-        folds=lambda these: replace(fold_answers(these, 3, None), nested_lost=True),
-    )
+    trained_by(monkeypatch, folds=lambda these: replace(fold_answers(these, 3, None), nested_lost=True))
+    found = compare([run.path], scorer=fake_scorer, top=1)
     said = " ".join(found.folds.remarks)
     assert "a search inside a fold diverged" in said
     assert "--nested measures" not in said
@@ -181,7 +177,8 @@ def test_the_folds_stand_in_tables_words_and_page(run, trained, monkeypatch):
         answers["found"] = fold_answers(finalists, 3, None, nested=winners)
         return answers["found"]
 
-    found = compare([run.path], scorer=fake_scorer, top=1, folds=folds)
+    trained_by(monkeypatch, folds=folds)
+    found = compare([run.path], scorer=fake_scorer, top=1)
     assert found.folds.count == 3
     assert found.folds.table["key"].tolist() == found.table["key"].tolist()
     assert len(found.folds.evidence.labels) == len(run.split())

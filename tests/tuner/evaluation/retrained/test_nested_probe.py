@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from fake_run import fake_scorer, make_run, paint_only
+from fake_run import fake_scorer, make_run, paint_only, trained_by
 from pictures import write_pictures
 from rich.console import Console
 
@@ -154,7 +154,8 @@ def test_the_report_says_that_the_probe_was_repeated_too(tmp_path, monkeypatch, 
         labels = split["label"].map(classes.index).to_numpy()
         return OutOfFold(3, tuple(paths), tuple(split["group"]), labels, logits, next(iter(logits.values())))
 
-    said = " ".join(compare([found.path], scorer=fake_scorer, top=1, folds=folds).folds.remarks)
+    trained_by(monkeypatch, folds=folds)
+    said = " ".join(compare([found.path], scorer=fake_scorer, top=1).folds.remarks)
     included = "the probe of backbones included, " if probed else ""
     assert f"Repeated inside every fold, {included}the search itself reaches" in said
     assert "no image had a part in choosing what answered it" in said
