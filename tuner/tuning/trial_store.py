@@ -24,7 +24,7 @@ from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
 from tuner.tuning.asker import Asker
 from tuner.tuning.convergence import Settling
-from tuner.tuning.kept import KeptWeights
+from tuner.tuning.kept_weights import KeptWeights
 from tuner.tuning.proposals import Proposals
 from tuner.tuning.ranking import Ranking
 from tuner.tuning.rungs import Steps

@@ -90,7 +90,7 @@ def test_a_backbone_s_features_find_the_views_of_a_scene(scenes, tmp_path):
 def test_features_that_are_no_numbers_are_no_likeness(scenes, tmp_path):
     folder, truth = scenes
     state = models.create("resnet18", 2).backbone.state_dict()
-    state["conv1.weight"].fill_(float("nan"))
+    state["conv1.weight"].fill_(3e38)  # finite, as a file of weights has to be
     torch.save(state, tmp_path / "resnet18.pt")
     config = DataConfig(folder=folder, image_size=64, weights_dir=tmp_path, backbones="resnet18")
     with pytest.raises(InvalidValue, match=f"features of {len(truth)} images from resnet18 are not finite"):

@@ -153,7 +153,8 @@ def test_patience_does_not_end_a_retraining(tmp_path):
 
 def test_a_diverged_seed_is_a_result_with_an_error(tmp_path):
     broken = create("resnet18", 2)
-    torch.nn.init.constant_(broken.head[1].weight, math.inf)
+    # Finite, as a file of weights has to be; answers overflow.
+    torch.nn.init.constant_(broken.head[1].weight, 3e38)
     torch.save(broken.state_dict(), tmp_path / "broken.pt")
     result = train_seed(job(tmp_path, {"train": 3}, weights=str(tmp_path / "broken.pt")), 0)
     assert "train_loss nan" in result.error

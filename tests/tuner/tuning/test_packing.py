@@ -172,7 +172,7 @@ def test_packed_trials_share_fake_gpus_at_once(tmp_path):
 
 
 def test_measuring_how_trials_share_a_gpu_counts_into_the_time_budget(monkeypatch):
-    monkeypatch.setattr(loop.time, "time", lambda: 1000.0)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: 1000.0)
     assert loop._deadline(60.0, 0.0) == 1060
     assert loop._deadline(60.0, 25.0) == 1035
     assert loop._deadline(None, 25.0) is None

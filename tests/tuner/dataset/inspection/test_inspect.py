@@ -95,7 +95,7 @@ def test_each_image_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     read: list[Path] = []
     real = decode._decoded
-    monkeypatch.setattr(decode, "_decoded", lambda path: read.append(path) or real(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(decode, "_decoded", lambda path, deep: read.append(path) or real(path, deep))  # type: ignore[func-returns-value]
     assert inspect(folder, None, None).photographed
     assert len(read) == len(set(read)) == 12
 

@@ -13,13 +13,13 @@ class KeptWeights:
     """The files in `weights/` of `run`; `storage` is where living trials write theirs."""
 
     def __init__(self, run: Run, storage: RunFolder) -> None:
-        self._run, self._storage = run, storage
+        self._run, self._living = run, storage
 
     def take(self, trial_id: str, epoch: int) -> None:
         """Keep the weights of `epoch`, the trial's best, in place of whatever is kept of it."""
         folder, target = self._run.alive(trial_id), self._run.weights(trial_id)
         if folder.exists():
-            self._storage.collect(trial_id, epoch, folder)
+            self._living.collect(trial_id, epoch, folder)
         if not take_best(folder, epoch, target):
             self.forget(trial_id)
 
