@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from trainables.config import EpochMetrics, TrialConfig
+from tuner.retraining.images import Images
 from tuner.runs.directory import Run, TrialRow, flat_row
 
 CLASSES = {"Potato___Early_blight": 25, "Potato___Late_blight": 25, "Potato___healthy": 5}
@@ -318,3 +319,10 @@ def trained_by(monkeypatch, *, seeds=None, by_image=None, folds=None):
         seed_scores=seeds or nothing, by_image=by_image or nothing, fold_answers=folds or nothing
     )
     monkeypatch.setattr("tuner.evaluation.compare.retrained", lambda *_: contextlib.nullcontext(given))
+
+
+def images_of_run(run):
+    """The images of a fake run as a retraining takes them; there are no files."""
+    split, classes = run.split(), tuple(run.record["data"]["classes"])
+    hashes = dict.fromkeys(split["path"], "")
+    return Images(run.path, classes, split, hashes, data=None, source=None, same_split=True, words="")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainables.data.cache import ImageCache
+from trainables.data.split import class_numbers
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,11 @@ def load_trial_data(
     cache: ImageCache, split: Sequence[tuple[str, str, str]], classes: Sequence[str]
 ) -> TrialData:
     """Training and validation rows of `split`, given as (path, label, part)."""
-    index = {name: number for number, name in enumerate(classes)}
 
     def part(name: str) -> tuple[np.ndarray, np.ndarray]:
-        chosen = [(path, index[label]) for path, label, where in split if where == name]
+        chosen = [(path, label) for path, label, where in split if where == name]
         rows = cache.rows([path for path, _ in chosen])
-        return rows, np.array([label for _, label in chosen], dtype=np.int64)
+        return rows, class_numbers([label for _, label in chosen], classes)
 
     train_rows, train_labels = part("train")
     val_rows, val_labels = part("val")

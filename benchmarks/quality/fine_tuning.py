@@ -23,6 +23,7 @@ from scipy import stats
 from benchmarks.common import say, source
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
+from trainables.data.split import class_numbers
 from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits, score_logits
 from trainables.setting import ComputeConfig
@@ -107,7 +108,7 @@ def open_pool(image_size: int) -> Pool:
     paths = split["path"].tolist()
     cache = ImageCache.open(build_cache(folder, paths, [pixels[path] for path in paths], image_size))
     classes = tuple(map(str, found.classes))
-    labels = np.array([classes.index(str(label)) for label in split["label"]], dtype=np.int64)
+    labels = class_numbers(split["label"].tolist(), classes)
     return Pool(cache, classes, cache.rows(paths), labels, split["group"].astype(str).to_numpy(dtype=str))
 
 

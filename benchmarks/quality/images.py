@@ -31,6 +31,7 @@ from benchmarks.quality.fine_tuning import (
 )
 from benchmarks.quality.many_images import measure
 from trainables.data.cache import ImageCache, build_cache
+from trainables.data.split import class_numbers
 from trainables.linear_probe import solve
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
@@ -160,7 +161,7 @@ def _agreement(found: Similar, truth: dict[str, str]) -> str:
 
 def _probed(split: Any, values: np.ndarray, classes: Sequence[str]) -> tuple[float, float]:
     """Accuracy and log loss on the test images of a linear probe on training and validation."""
-    labels = torch.tensor([list(classes).index(label) for label in split["label"]])
+    labels = torch.from_numpy(class_numbers(split["label"].tolist(), classes))
     test = torch.tensor((split["split"] == "test").tolist())
     features = torch.from_numpy(values)
     logits = F.linear(features[test], *solve(features[~test], labels[~test], len(classes), l2=L2))
@@ -173,7 +174,7 @@ def _fine_tuned(found: Scan, split: Any, size: int, epochs: int, weights: str, s
     pixels = {image.path: image.pixels for image in found.images}
     paths = split["path"].tolist()
     cache = ImageCache.open(build_cache(found.folder, paths, [pixels[path] for path in paths], size))
-    numbers = np.array([found.classes.index(label) for label in split["label"]], dtype=np.int64)
+    numbers = class_numbers(split["label"].tolist(), found.classes)
     pool = Pool(cache, found.classes, cache.rows(paths), numbers, split["group"].to_numpy(dtype=str))
     places = [np.flatnonzero(split["split"] == part) for part in ("train", "val", "test")]
     whole = Split(pool, *places, seed)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.split import class_numbers
 from tuner.runs.directory import write_atomically
 
 if TYPE_CHECKING:
@@ -144,8 +145,7 @@ def near_copies(scan: "Scan", seed: int = 0) -> Similar | None:
 
 def _codes(scan: "Scan") -> npt.NDArray[np.int64]:
     """The class number of every image [n]."""
-    codes = {label: code for code, label in enumerate(scan.classes)}
-    return np.array([codes[image.label] for image in scan.images], dtype=np.int64)
+    return class_numbers([image.label for image in scan.images], scan.classes)
 
 
 def _proposed(

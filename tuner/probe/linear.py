@@ -99,13 +99,13 @@ class ProbeImages:
 def probe_images_of(split: "pd.DataFrame", cache: Path, classes: tuple[str, ...], seed: int) -> ProbeImages:
     """The training and validation images of `split`, as a probe takes them from the image cache `cache`."""
     from trainables.data.cache import ImageCache
+    from trainables.data.split import Split
 
-    opened = ImageCache.open(cache)
+    opened, every = ImageCache.open(cache), Split.of(split, classes)
 
     def part(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
-        own = split[split["split"] == name]
-        labels = np.array([classes.index(str(label)) for label in own["label"]], dtype=np.int64)
-        return opened.rows(own["path"].tolist()), labels, own["group"].astype(str).tolist()
+        own = every.part(name)
+        return opened.rows(own.paths), own.numbers, list(own.groups)
 
     return ProbeImages(opened, classes, *part("train"), *part("val"), seed)
 

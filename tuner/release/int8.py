@@ -190,12 +190,10 @@ def _pictures(images: Images, paths: Sequence[str], spec: ModelSpec) -> Pixels:
 
 
 def _compare(model: Model, quantised: Model, images: Images, part: str, trained_on: bool) -> Difference:
-    split = images.split[images.split["split"] == part]
-    paths, groups = [str(path) for path in split["path"]], [str(group) for group in split["group"]]
-    labels = np.array([images.classes.index(str(label)) for label in split["label"]])
-    pictures = _pictures(images, paths, model.spec)
+    own = images.part(part)
+    pictures = _pictures(images, own.paths, model.spec)
     first, second = (_probabilities(one, pictures) for one in (model, quantised))
-    return difference(first, second, labels, groups, part, trained_on)
+    return difference(first, second, own.numbers, own.groups, part, trained_on)
 
 
 def difference(

@@ -7,7 +7,6 @@ exported model's features of images that it was trained on, which may lie too cl
 then called strange.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,11 +134,10 @@ def _part(
     from trainables.worker import as_worker
     from tuner.dataset.ood import compute_means
 
-    split = plan.images.split[plan.images.split["split"] == part]
-    chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:MOST])
-    rows = split.iloc[chosen]
-    paths: Sequence[str] = [str(path) for path in rows["path"]]
-    labels = np.array([job.classes.index(str(label)) for label in rows["label"]], dtype=np.int64)
+    own = plan.images.part(part)
+    chosen = np.isin(np.arange(len(own)), np.random.default_rng(0).permutation(len(own))[:MOST])
+    own = own.where(chosen)
+    paths, labels = own.paths, own.numbers
     # The images that a network trains on and those that it is judged by lie in caches of their own.
     trained = ImageCache.open(plan.job.cache)
     cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))

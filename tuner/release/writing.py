@@ -156,9 +156,8 @@ def _calibration(plan: "RetrainPlan", trained: "Trained", chosen: Chosen) -> Cal
 
 
 def _answers(plan: "RetrainPlan", part: str, logits: FloatArray) -> Answers:
-    split = plan.images.split
-    groups = tuple(map(str, split.loc[split["split"] == part, "group"]))
-    return Answers(logits, _labels(plan, part), groups)
+    own = plan.images.part(part)
+    return Answers(logits, own.numbers, own.groups)
 
 
 def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
@@ -171,7 +170,7 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
     of_seeds = len(results) > 1
     files = [result.weights[-1] for result in results] if of_seeds else list(results[0].weights)
     place = Path(job.folder) / "average.safetensors"
-    labels = _labels(plan, "val")
+    labels = plan.images.part("val").numbers
     named = plan.best.expected.positive
     positive = job.classes.index(named) if named in job.classes else None
 
@@ -247,8 +246,7 @@ def _metrics(
 def _test(
     plan: "RetrainPlan", labels: Any, logits: FloatArray, by_seed: Sequence[TestScores]
 ) -> dict[str, Any]:
-    test = plan.images.split[plan.images.split["split"] == "test"]
-    groups = [str(group) for group in test["group"]]
+    groups = plan.images.part("test").groups
     found = score(labels, logits)
     sure = score_intervals(labels, logits, groups)
     exported: dict[str, Any] = {name: getattr(found, name) for name in SCORES}
@@ -278,12 +276,6 @@ def _spread(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"mean": float(np.mean(values)), "standard_deviation": sd, "n": len(values)}
 
 
-def _labels(plan: "RetrainPlan", part: str) -> Any:
-    number = {name: code for code, name in enumerate(plan.job.classes)}
-    split = plan.images.split
-    return np.array([number[str(v)] for v in split.loc[split["split"] == part, "label"]], dtype=np.int64)
-
-
 def _write_tables(
     plan: "RetrainPlan",
     models: Sequence[Sequence[SeedResult]],
@@ -307,9 +299,10 @@ def _write_tables(
     write_atomically(folder / "training.csv", lambda file: history.to_csv(file, index=False))
     if chosen.test_logits is None:
         return
-    test = plan.images.split[plan.images.split["split"] == "test"][["path", "group", "label"]]
+    own = plan.images.part("test")
+    test = pd.DataFrame({"path": own.paths, "group": own.groups, "label": own.labels})
     fixed = ("path", "group", "label")
     columns = [f"class {name}" if name in fixed else name for name in plan.job.classes]
     answers = pd.DataFrame(softmax(chosen.test_logits / temperature), columns=columns)
-    table = test.reset_index(drop=True).join(answers)
+    table = test.join(answers)
     write_atomically(folder / "probabilities.parquet", lambda file: table.to_parquet(file, index=False))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainables.data.split import Split
 from trainables.errors import DataProblem, RunProblem, UserMistake
 from trainables.wording import some
 from tuner.console.reporter import Reporter
@@ -45,9 +46,14 @@ class Images:
         """Whether some images share a group."""
         return bool(self.split["group"].duplicated().any())
 
+    def part(self, *names: str) -> Split:
+        """The images of the parts `names` in their order, with class numbers; all of them without a name."""
+        every = Split.of(self.split, self.classes)
+        return every.part(*names) if names else every
+
     def paths(self, part: str) -> list[str]:
         """Paths of `part` in their order."""
-        return [str(path) for path in self.split.loc[self.split["split"] == part, "path"]]
+        return list(self.part(part).paths)
 
 
 def find_images(

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
+from trainables.data.split import Split
 from trainables.errors import RunProblem
 from trainables.locks import LockHeld, is_locked, locked
 
@@ -237,6 +238,10 @@ class Run:
     def update_record(self, **changes: Any) -> None:
         """Change entries of `run.yaml`."""
         self.write_yaml("run.yaml", {**self.record, **changes})
+
+    def images_and_parts(self) -> Split:
+        """The same with class numbers in the order of the run's classes."""
+        return Split.of(self.split(), list(self.record["data"]["classes"]))
 
     def write_split(self, split: "pd.DataFrame") -> None:
         """Write `split.parquet`."""

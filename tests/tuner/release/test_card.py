@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from tuner.release.card import sentences
 from tuner.release.writing import _test
+from tuner.retraining.images import Images
 
 
 def metrics_of(groups):
@@ -16,10 +18,11 @@ def metrics_of(groups):
     logits = 3.0 * np.eye(len(groups))[labels]
     logits[0] = logits[-1]
     names = [f"leaf {number}" for number in np.repeat(np.arange(sum(groups)), 4)]
-    split = pd.DataFrame({"split": "test", "group": names})
-    plan = SimpleNamespace(
-        images=SimpleNamespace(split=split, grouped=True), job=SimpleNamespace(classes=classes)
-    )
+    own = [classes[label] for label in labels]
+    paths = [f"{number}.png" for number in range(len(labels))]
+    split = pd.DataFrame({"path": paths, "label": own, "group": names, "split": "test"})
+    images = Images(Path(), classes, split, {}, data=None, source=None, same_split=True, words="")
+    plan = SimpleNamespace(images=images, job=SimpleNamespace(classes=classes))
     found = _test(plan, labels, logits, [])
     found["over_seeds"] = {"accuracy": {"mean": 0.9, "standard_deviation": None, "n": 1}}
     cost = {"milliseconds": 1.5, "megabytes": 9.0, "parameters": 2e6, "gpu_images_per_second": 512.4}

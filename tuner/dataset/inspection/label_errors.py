@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.split import class_numbers
 from trainables.errors import WeightsUnavailable
 from trainables.models.selection import ways_out
 from tuner.console.reporter import Reporter
@@ -112,7 +113,7 @@ def suspects_of(scan: "Scan", groups: Mapping[str, str], features: ImageFeatures
 
     started = time.perf_counter()
     names = merged_groups(scan.images, groups)
-    given = np.array([scan.classes.index(image.label) for image in scan.images], dtype=np.int64)
+    given = class_numbers([image.label for image in scan.images], scan.classes)
     folds = grouped_folds(given, [names[image.path] for image in scan.images], seed)
     probabilities = out_of_fold(
         torch.from_numpy(features.values),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from trainables.data.split import class_numbers
 from tuner.console.reporter import Reporter
 from tuner.dataset.inspection.nuisance_probe import area, out_of_fold_scores
 from tuner.statistics.groups import grouped_folds
@@ -75,8 +76,7 @@ def photographed(
     # A scan shows nobody its deep pictures, since their scale is known at its end only.
     again = seen is None or bool(scan.deep)
     images = _chosen(scan, seed) if again else [one for one in scan.images if one.path in (seen or {})]
-    codes = {label: code for code, label in enumerate(scan.classes)}
-    given = np.array([codes[image.label] for image in images], dtype=np.int64)
+    given = class_numbers([image.label for image in images], scan.classes)
     groups = [names[image.path] for image in images]
     folds = grouped_folds(given, groups, seed)
     if not _can_be_judged(given, folds):

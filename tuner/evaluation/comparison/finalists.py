@@ -113,12 +113,8 @@ def _best_of_each(ranked: Sequence[Finalist], top: int) -> list[Finalist]:
 
 def images_of(run: Run, part: str) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
     """Paths [n], class numbers [n] and groups [n] of the images of `part` ("train", "val", "test") of a run."""
-    classes = [str(name) for name in run.record["data"]["classes"]]
-    number = {name: code for code, name in enumerate(classes)}
-    split = run.split()
-    rows = split[split["split"] == part]
-    labels = np.array([number[str(label)] for label in rows["label"]], dtype=np.int64)
-    return [str(path) for path in rows["path"]], labels, [str(group) for group in rows["group"]]
+    own = run.images_and_parts().part(part)
+    return list(own.paths), own.numbers, list(own.groups)
 
 
 def check_same_split(runs: Sequence[Run]) -> list[str]:

@@ -21,23 +21,20 @@ def validation_error(run: Run, trial_id: str, config: TrialConfig, metric: str) 
     None if the trial's weights were not kept, its images are gone, or all are of one group.
     """
     record = run.record
-    classes = [str(name) for name in record["data"]["classes"]]
-    split = run.split()
-    val = split[split["split"] == "val"]
+    val = run.images_and_parts().part("val")
     if not run.weights(trial_id).exists():
         return None
     try:
-        logits = _logits(run, trial_id, config, val["path"].tolist())
+        logits = _logits(run, trial_id, config, list(val.paths))
     except UserMistake:
         return None
-    labels = np.array([classes.index(label) for label in val["label"]], dtype=np.int64)
     positive = record.get("positive")
-    answers = Answers(labels, logits, None if positive is None else classes.index(positive))
-    error = standard_error(METRICS[metric], answers, val["group"].to_numpy(dtype=str))
+    answers = Answers(val.numbers, logits, None if positive is None else val.classes.index(positive))
+    error = standard_error(METRICS[metric], answers, np.array(val.groups, dtype=str))
     if error != error:
         return None
-    unit = "groups" if val["group"].duplicated().any() else "images"
-    return error, f"standard error over {val['group'].nunique()} validation {unit}"
+    unit = "groups" if val.grouped else "images"
+    return error, f"standard error over {len(set(val.groups))} validation {unit}"
 
 
 def _logits(run: Run, trial_id: str, config: TrialConfig, paths: list[str]) -> FloatArray:

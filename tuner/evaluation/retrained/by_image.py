@@ -58,8 +58,7 @@ def by_image_scores(
             known[run.path] = images_by_image(best, reporter)
             leaked.append(_leaked(run, known[run.path].split))
         images = known[run.path]
-        test = images.split.loc[images.split["split"] == "test", "label"]
-        labels.append(np.array([images.classes.index(label) for label in test]))
+        labels.append(images.part("test").numbers)
         epochs = best.expected.epoch
         folder = run.path / SEEDS
         job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)

@@ -136,7 +136,7 @@ def fold_answers(
         for number, best in enumerate(nested)
     ]
     _train(parts, fold, session, reporter)
-    labels = np.array([images.classes.index(label) for label in images.split["label"]], dtype=np.int64)
+    every = images.part()
     logits = {
         one.key: found for one in finalists if (found := _joined(parts, one.key, fold, images)) is not None
     }
@@ -148,9 +148,9 @@ def fold_answers(
     searched = _joined(parts, NESTED, fold, images) if nested else None
     return OutOfFold(
         count=count,
-        paths=tuple(map(str, images.split["path"])),
-        groups=tuple(map(str, images.split["group"])),
-        labels=labels,
+        paths=every.paths,
+        groups=every.groups,
+        labels=every.numbers,
         logits=logits,
         nested=searched,
         nested_lost=bool(nested) and searched is None,

@@ -59,10 +59,7 @@ def seed_scores(
 
 def _accuracies(results: Sequence[SeedResult], images: Images) -> Iterator[tuple[int, float]]:
     """Seed and test accuracy of every result that did not diverge."""
-    import numpy as np
-
-    test = images.split.loc[images.split["split"] == "test", "label"]
-    labels = np.array([images.classes.index(label) for label in test])
+    labels = images.part("test").numbers
     for result in results:
         if result.test_logits is not None:
             yield result.seed, score(labels, result.test_logits).accuracy

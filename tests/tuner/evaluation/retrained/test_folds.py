@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from fake_run import fake_scorer, make_run, paint_only, trained_by
+from fake_run import fake_scorer, images_of_run, make_run, paint_only, trained_by
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.console.reporter import Reporter
@@ -41,9 +41,7 @@ def trained(monkeypatch, run):
             logits[0] = -logits[0]
             on_result(place, SeedResult(seeds[0], ({"train_loss": 0.1},), (), logits))
 
-    images = SimpleNamespace(
-        classes=classes, split=run.split(), hashes=dict.fromkeys(run.split()["path"], ""), folder=run.path
-    )
+    images = images_of_run(run)
     monkeypatch.setattr(module, "find_images", lambda *_: images)
     monkeypatch.setattr(module, "build_cache", lambda *_, **__: "cache")
     monkeypatch.setattr(module, "train_jobs", train)

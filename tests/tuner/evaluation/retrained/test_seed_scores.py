@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
-from fake_run import fake_scorer, make_run
+from fake_run import fake_scorer, images_of_run, make_run
 
 from trainables.errors import Interrupted
 from tuner.cli.app import commands
@@ -33,8 +33,7 @@ def looks(monkeypatch):
     seen = []
 
     def images(best, path, reporter):
-        split = Run(path.parent).split()
-        return SimpleNamespace(classes=tuple(Run(path.parent).record["data"]["classes"]), split=split)
+        return images_of_run(Run(path.parent))
 
     def job(best, images, parts, epochs, folder, reporter, *, validate, test):
         return SimpleNamespace(best=best, images=images, run=folder.parent)
@@ -109,19 +108,10 @@ def test_what_is_trained_for_a_comparison_is_kept_in_its_run(runs, monkeypatch):
     seen = []
 
     def images(best, path, reporter):
-        classes = tuple(Run(path.parent).record["data"]["classes"])
-        split = Run(path.parent).split()
-        hashes = dict.fromkeys(split["path"], "")
-        return SimpleNamespace(
-            classes=classes,
-            split=split,
-            hashes=hashes,
-            folder=path.parent,
-            paths=lambda part: list(split["path"]),
-        )
+        return images_of_run(Run(path.parent))
 
     monkeypatch.setattr(module, "find_images", images)
-    monkeypatch.setattr("tuner.release.retrain.build_cache", lambda *_, **__: "cache")
+    monkeypatch.setattr("tuner.retraining.jobs.build_cache", lambda *_, **__: "cache")
     monkeypatch.setattr(module, "train_jobs", lambda jobs, *_: seen.extend(jobs) or [[] for _ in jobs])
     finalists, _ = choose_finalists(runs[:1], TOP)
     module.seed_scores(finalists, 2, SimpleNamespace())
