@@ -173,13 +173,9 @@ def module_of(name):
 
 def is_defined(name):
     _, tree, inside = module_of(name)
-    body = tree.body
     for part in inside:
-        named = [one for one in body if getattr(one, "name", None) == part]
-        if not named:
-            return False
-        body = named[0].body
-    return True
+        tree = next((one for one in getattr(tree, "body", ()) if getattr(one, "name", None) == part), None)
+    return tree is not None
 
 
 def names_in(tree):
@@ -193,14 +189,9 @@ def names_in(tree):
 @functools.cache
 def floors():
     """The contracts of import-linter: lists of floors from above, each floor a list of packages."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    return [
-        [re.split(r"\s*\|\s*", floor) for floor in one["layers"]]
-        for one in contracts
-        if one["type"] == "layers"
-    ]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [one["layers"] for one in settings["contracts"] if one["type"] == "layers"]
+    return [[floor.split(" | ") for floor in contract] for contract in layers]
 
 
 def floor_of(module, contract):
@@ -241,8 +232,28 @@ def test_no_step_of_a_walk_goes_up_a_floor(heading):
 
 def test_the_drawing_of_the_walks_names_every_floor():
     text = " ".join(ElementTree.parse(DOCS / "images" / "architecture.svg").getroot().itertext())
-    rooms = {one.removeprefix("tuner.") for floor in floors()[1] for one in floor}
+    rooms = {one.removeprefix("tuner.") for floor in max(floors(), key=len) for one in floor}
     assert [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", text)] == []
+
+
+NAMED = re.compile(
+    r"(?<![\w./-])(?:(?:tuner|trainables|search_spaces|benchmarks|docs|examples)/[\w/-]+\.(?:py|sh|ya?ml|parquet)"
+    r"|-m benchmarks\.[\w.]+)"
+)
+"""A file of the repository, or a benchmark as it is called."""
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "benchmarks").rglob("*.py"))], ids=name_of
+)
+def test_every_file_and_benchmark_that_is_named_exists(page):
+    shown_anew = {"trainables/strategies/last_stage.py"}
+    for named in set(NAMED.findall(page.read_text(encoding="utf-8"))) - shown_anew:
+        path = ROOT / (f"{named[3:].strip('.').replace('.', '/')}.py" if named.startswith("-m ") else named)
+        if path.stem == "NAME":
+            assert len(list(path.parent.glob("*.py"))) > 2, named
+        else:
+            assert path.is_file(), named
 
 
 def test_no_page_names_a_machine_s_folder():
