@@ -283,7 +283,9 @@ def test_the_pages_build_without_a_warning(tmp_path):
     ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "A fair clock" in (tmp_path / "site" / "explanation" / "fair-clock" / "index.html").read_text()
+    pages = tmp_path / "site" / "explanation"
+    assert "A fair clock" in (pages / "fair-clock" / "index.html").read_text()
+    assert '<ol start="14">' in (pages / "architecture" / "index.html").read_text()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
