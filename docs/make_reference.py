@@ -183,7 +183,7 @@ def _wrapped(signature: str) -> str:
 def _class(node: ast.ClassDef) -> str:
     lines = [f"### {node.name}", "", _prose(node), ""]
     rows = [
-        (f"`{one.target.id}`", f"`{_kind_of(one)}`", f"`{ast.unparse(one.value)}`" if one.value else "")
+        (f"`{one.target.id}`", f"`{_kind_of(one)}`", _default_of(one))
         for one in node.body
         if isinstance(one, ast.AnnAssign)
         and isinstance(one.target, ast.Name)
@@ -210,6 +210,14 @@ def _call(node: ast.FunctionDef) -> str:
 
 def _kind_of(node: ast.AnnAssign) -> str:
     return ast.unparse(node.annotation).replace("'", "").replace('"', "")
+
+
+def _default_of(node: ast.AnnAssign) -> str:
+    """A field's default; one that a factory makes is written as the factory's call."""
+    if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "field":
+        made = [one.value for one in node.value.keywords if one.arg == "default_factory"]
+        return f"`{ast.unparse(made[0])}()`" if made else ""
+    return f"`{ast.unparse(node.value)}`" if node.value else ""
 
 
 def _first(node: ast.FunctionDef) -> str:

@@ -1,12 +1,16 @@
-"""The documentation: made parts are up to date, links resolve, commands exist, pages build."""
+"""The documentation: made parts are up to date, links resolve, commands exist, walks are true, pages build."""
 
+import ast
+import functools
 import importlib.util
 import json
 import re
 import subprocess
 import sys
+import tomllib
 import unicodedata
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -114,7 +118,19 @@ def test_the_readme_is_one_page_with_two_pictures():
     }
 
 
-@pytest.mark.parametrize("picture", sorted((DOCS / "images").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("picture", sorted((DOCS / "images").glob("*.svg")), ids=lambda path: path.name)
+def test_every_drawing_is_used_small_and_says_what_it_shows(picture):
+    assert picture.stat().st_size < 300_000
+    drawn = ElementTree.parse(picture).getroot()
+    assert drawn.find("{http://www.w3.org/2000/svg}title").text
+    assert any(f"images/{picture.name}" in page.read_text(encoding="utf-8") for page in PAGES)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    sorted(path for path in (DOCS / "images").iterdir() if path.suffix != ".svg"),
+    ids=lambda path: path.name,
+)
 def test_every_picture_is_used_small_and_made_by_the_script(picture):
     assert picture.stat().st_size < 300_000
     with Image.open(picture) as opened:
@@ -123,14 +139,129 @@ def test_every_picture_is_used_small_and_made_by_the_script(picture):
     assert picture.stem in (DOCS / "make_pictures.py").read_text(encoding="utf-8")
 
 
+ARCHITECTURE = DOCS / "explanation" / "architecture.md"
+STEP = re.compile(r"^(\d+)\. `([\w.]+)` \((command|Ray|step (\d+)(, registered)?)\): (.+\.)$", re.MULTILINE)
+
+
+def walks():
+    """The walks of the page on the architecture: by heading its steps as (number, name, caller, registered)."""
+    _, *parts = re.split(r"^## (.+)$", ARCHITECTURE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = {}
+    for heading, text in zip(parts[::2], parts[1::2], strict=True):
+        steps = [
+            (int(step[1]), step[2], None if step[4] is None else int(step[4]), bool(step[5]))
+            for step in STEP.finditer(text)
+        ]
+        assert len(steps) == len(re.findall(r"^\d+\.", text, re.MULTILINE)), "a step of another form"
+        found[heading] = steps
+    return found
+
+
+@functools.cache
+def module_of(name):
+    """The module of a function's full name, its tree, and the names inside it that lead to the function."""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        for path in (
+            ROOT.joinpath(*parts[:count]).with_suffix(".py"),
+            ROOT.joinpath(*parts[:count], "__init__.py"),
+        ):
+            if path.is_file():
+                return ".".join(parts[:count]), ast.parse(path.read_text(encoding="utf-8")), parts[count:]
+    raise AssertionError(f"{name} is in no module")
+
+
+def is_defined(name):
+    _, tree, inside = module_of(name)
+    for part in inside:
+        tree = next((one for one in getattr(tree, "body", ()) if getattr(one, "name", None) == part), None)
+    return tree is not None
+
+
+def names_in(tree):
+    """Every name that a module uses, imports or defines."""
+    found = set()
+    for node in ast.walk(tree):
+        found |= {getattr(node, field, None) for field in ("id", "attr", "name")}
+    return found
+
+
+@functools.cache
+def floors():
+    """The contracts of import-linter: lists of floors from above, each floor a list of packages."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [one["layers"] for one in settings["contracts"] if one["type"] == "layers"]
+    return [[floor.split(" | ") for floor in contract] for contract in layers]
+
+
+def floor_of(module, contract):
+    """How far down a module stands among the floors of a contract; None if it stands on none."""
+    there = (
+        number for number, floor in enumerate(contract) for one in floor if f"{module}.".startswith(f"{one}.")
+    )
+    return max(there, default=None)
+
+
+@pytest.mark.parametrize("heading", walks())
+def test_every_function_of_a_walk_exists_and_its_caller_names_it(heading):
+    steps = walks()[heading]
+    assert [number for number, *_ in steps] == list(range(1, len(steps) + 1))
+    assert [name for _, name, *_ in steps if not is_defined(name)] == []
+    for number, name, caller, registered in steps:
+        if caller is not None and not registered:
+            assert caller < number
+            called = steps[caller - 1][1]
+            assert name.rpartition(".")[2] in names_in(module_of(called)[1]), f"{called} does not name {name}"
+
+
+@pytest.mark.parametrize("heading", walks())
+def test_no_step_of_a_walk_goes_up_a_floor(heading):
+    steps = walks()[heading]
+    up = []
+    for _, name, caller, _ in steps:
+        if caller is None:
+            continue
+        called = steps[caller - 1][1]
+        for contract in floors():
+            above, below = (floor_of(module_of(one)[0], contract) for one in (called, name))
+            if above is not None and below is not None and above > below:
+                up.append((called, name))
+    assert len(steps) > 20
+    assert up == []
+
+
+def test_the_drawing_of_the_walks_names_every_floor():
+    text = " ".join(ElementTree.parse(DOCS / "images" / "architecture.svg").getroot().itertext())
+    rooms = {one.removeprefix("tuner.") for floor in max(floors(), key=len) for one in floor}
+    assert [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", text)] == []
+
+
+NAMED = re.compile(
+    r"(?<![\w./-])(?:(?:tuner|trainables|search_spaces|benchmarks|docs|examples)/[\w/-]+\.(?:py|sh|ya?ml|parquet)"
+    r"|-m benchmarks\.[\w.]+)"
+)
+"""A file of the repository, or a benchmark as it is called."""
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "benchmarks").rglob("*.py"))], ids=name_of
+)
+def test_every_file_and_benchmark_that_is_named_exists(page):
+    shown_anew = {"trainables/strategies/last_stage.py"}
+    for named in set(NAMED.findall(page.read_text(encoding="utf-8"))) - shown_anew:
+        path = ROOT / (f"{named[3:].strip('.').replace('.', '/')}.py" if named.startswith("-m ") else named)
+        if path.stem == "NAME":
+            assert len(list(path.parent.glob("*.py"))) > 2, named
+        else:
+            assert path.is_file(), named
+
+
 def test_no_page_names_a_machine_s_folder():
     for page in PAGES:
         assert not re.search(r"/(work|tmp|root|home/[a-z]+)/", page.read_text(encoding="utf-8")), page
 
 
 def test_the_citation_names_the_version_of_the_package():
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == project["version"]
@@ -152,7 +283,9 @@ def test_the_pages_build_without_a_warning(tmp_path):
     ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "A fair clock" in (tmp_path / "site" / "explanation" / "fair-clock" / "index.html").read_text()
+    pages = tmp_path / "site" / "explanation"
+    assert "A fair clock" in (pages / "fair-clock" / "index.html").read_text()
+    assert '<ol start="14">' in (pages / "architecture" / "index.html").read_text()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

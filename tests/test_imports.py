@@ -1,8 +1,11 @@
-"""No circle of imports among modules, what a function imports and what types alone need included."""
+"""No circle of imports among modules, what functions and types alone import included; rooms say what they are for."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tuner", "search_spaces", "trainables", "benchmarks")
@@ -46,3 +49,15 @@ def test_a_circle_would_be_found(tmp_path):
 
 def test_only_the_public_modules_stand_directly_in_tuner():
     assert {file.stem for file in (ROOT / "tuner").glob("*.py")} == DIRECTLY_IN_TUNER
+
+
+@pytest.mark.parametrize(
+    "room", sorted(path.parent for path in (ROOT / "tuner").glob("*/__init__.py")), ids=lambda path: path.name
+)
+def test_a_room_says_who_may_import_it_and_where_the_next_thing_goes(room):
+    text = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+    assert re.search(r"\bimports?\b", text)
+    assert re.search(r"\b[Aa]\s+new\b", text)
+    rooms = {path.name for path in room.parent.iterdir()} | {path.stem for path in room.iterdir()} | {"tuner"}
+    named = set(re.findall(r"`([a-z_0-9]+)`", text))
+    assert named <= rooms, f"{room.name} has no {named - rooms}"

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuner.api import compare, export, export_int8, plan, predict, probe, resume, retrain, search
+    from tuner.dataset.config import DataConfig
     from tuner.errors import (
         ClusterProblem,
         DataProblem,
@@ -52,6 +53,7 @@ __all__ = [
     "Best",
     "ClusterProblem",
     "Comparison",
+    "DataConfig",
     "DataProblem",
     "Diverged",
     "Interrupted",
@@ -88,6 +90,7 @@ __all__ = [
 _ELSEWHERE = {
     "Best": "tuner.runs.best",
     "Comparison": "tuner.evaluation.comparison.evidence",
+    "DataConfig": "tuner.dataset.config",
     "Plan": "tuner.planning.plan",
     "Prediction": "tuner.release.predictions",
     "Predictions": "tuner.release.answers",

@@ -2,7 +2,7 @@ r"""Records whole learning curves of random configurations of `recorded_space.py
 
     python -m benchmarks.search.record_curves --data potato/ --groups potato-groups.csv \
         --model timm:tf_efficientnet_lite0 --weights package --parts DIR \
-        --out benchmarks/search/curves/lite0_leaves.parquet
+        --out benchmarks/search/curves/leaves-lite0.parquet
 
 Every configuration fine-tunes the model on a few groups of images and is validated and tested on others, for ten
 epochs that nobody cuts short, under several seeds. One row an epoch. --weights: "package" for the ImageNet weights of

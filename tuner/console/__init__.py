@@ -1,4 +1,5 @@
-"""What a person sees in a terminal: words, bars, tables, and the process's output streams.
+"""What a person sees in a terminal: words, progress bars, tables, and the output streams of the process.
 
-Anyone in `tuner` may import this room. It knows nothing of runs, images or Ray.
+Every room of `tuner` may import this one. It knows nothing of runs, images or Ray. A new kind of output for a person
+goes into `reporter`; what the process needs before it prints goes into `terminal`.
 """

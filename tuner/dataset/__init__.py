@@ -1,5 +1,6 @@
 """A folder of images: read, split by groups, inspected. No search is needed for any of it.
 
-The rooms above (probe, retraining, tuning, evaluation, release, planning) may import this one. Reading is in
-`reading`, what an inspection looks for in `inspection`, one module a kind.
+`probe`, `retraining` and every room above them may import this room. `config` has the question (`DataConfig`: which
+images, how split, how seen); `loading` answers it. A new way to write labels or groups goes into `reading`, a new rule
+for the split into `splitting`, a new kind of finding into `inspection`.
 """

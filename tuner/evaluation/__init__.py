@@ -1,6 +1,6 @@
 """The final comparison: who is compared, their scores on the test images, what can be told apart, and the page.
 
-Imported by `release` and the command line; never imports `release`. `evidence` holds what everything here
-is made from. A new picture is a function of a file in `plots` and a line in `plots.album`; a new statistic
-goes into `statistics`.
+`release`, `tuner.api` and the command line may import this room; it never imports `release`. `compare` is the whole
+of it. What a comparison is made of goes into `comparison`, what trains the finalists anew into `retrained`, a picture
+into `plots`, a section of the page into `report`. A new interval or test goes into the room `statistics`.
 """

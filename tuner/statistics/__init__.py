@@ -1,5 +1,6 @@
 """Statistics of groups of images: errors of means, intervals, paired tests, calibration, conformal sets.
 
-NumPy and SciPy only, and no other room of `tuner`, so anyone may import this one. A new interval or test comes with
-its row in `benchmarks/statistics`, which measures how often it is wrong.
+Every room of `tuner` but `console` may import this one; it uses NumPy and SciPy, and no other room. A new interval goes
+into `intervals` or `metric_intervals`, a new test into `metric_tests`, each with its row in `benchmarks/statistics`,
+which measures how often it is wrong.
 """

@@ -1,5 +1,6 @@
-"""Who else hears of a search: the terminal, MongoDB and the other sinks, Prometheus, Grafana, optuna-dashboard.
+"""Who else hears of a search: MongoDB and the other sinks, Prometheus, Grafana, optuna-dashboard.
 
-Imported by all rooms above. A new sink is one file in `sinks`; it is told `events` and never slows the
-search, since `outbox` stands between.
+`dataset` and every room above it may import this room. What happens is an event of `events`; `outbox` stands between a
+search and a sink, so that a slow server never slows the search. A new sink is one file in `sinks`, a new metric for
+dashboards goes into `prometheus`.
 """

@@ -1,6 +1,7 @@
-"""The search itself: what was asked, the images, the trials that Ray runs, what Optuna proposes, who is stopped.
+"""The search, and only the search: what was asked, the trials that Ray runs, what Optuna proposes, who is stopped.
 
-Imported by `planning`, `evaluation`, `release` and the command line. `config` is what a person asks for,
-`prepare` makes a run of it, `loop` runs it; `trial_store` keeps its books, `searcher` and `scheduler` are
-what Ray sees.
+`evaluation`, `planning`, `release`, `tuner.api` and the command line may import this room; what looks at images stands
+in `dataset`. `config` is what a person asks for, `prepare` makes a run of it, `loop` runs it; `trial_store` keeps its
+books, `searcher` and `scheduler` are what Ray sees. A new option of a search is a field of `SearchConfig` in `config`;
+a new sampler goes into `sampler`, a new rule for stopping trials into `scheduler`.
 """

@@ -2,8 +2,8 @@
 
 Ray's OptunaSearch tells a trial that ASHA stopped as COMPLETE with its last value. Here: stopped by ASHA -> PRUNED with
 its value at every rung; finished or out of patience -> COMPLETE with its best epoch; non-finite or raised -> FAIL; cut
-by the time budget -> RUNNING still, for a resume. All state is in the run directory (see `store`), so Ray's snapshots
-carry none of it.
+by the time budget -> RUNNING still, for a resume. All state is in the run directory (see `trial_store`), so Ray's
+snapshots carry none of it.
 """
 
 import time
