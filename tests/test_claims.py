@@ -25,7 +25,7 @@ RUN_THERE = {
     "trainables/readback.py",
     "trainables/worker.py",
     "tuner/runs/hardware.py",
-    "tuner/probe/linear.py",
+    "tuner/probing/linear.py",
 }
 """What `gpu.py`, the tests for a GPU and a probe went through on that machine."""
 
@@ -60,7 +60,7 @@ def test_the_modules_with_gpu_code_are_found():
 
 
 def test_what_is_said_of_the_probe_is_what_the_list_says():
-    assert "tuner/probe/linear.py" in RUN_THERE
+    assert "tuner/probing/linear.py" in RUN_THERE
     page = (ROOT / "docs" / "how-to" / "choose-a-backbone.md").read_text(encoding="utf-8")
     shown = " ".join(CliRunner().invoke(commands, ["probe", "--help"], terminal_width=500).output.split())
     assert "NVIDIA H200" in page

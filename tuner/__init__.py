@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     )
     from tuner.evaluation.comparison.evidence import Comparison
     from tuner.planning.plan import Plan
-    from tuner.probe.linear import Probed
-    from tuner.probe.ranking import Probe
+    from tuner.probing.linear import Probed
+    from tuner.probing.ranking import Probe
     from tuner.release.answers import Predictions
     from tuner.release.int8 import Quantised
     from tuner.release.job import RetrainConfig, Retrained
@@ -100,8 +100,8 @@ _ELSEWHERE = {
     "Run": "tuner.runs.directory",
     "SearchConfig": "tuner.tuning.config",
     "SearchResult": "tuner.tuning.loop",
-    "Probe": "tuner.probe.ranking",
-    "Probed": "tuner.probe.linear",
+    "Probe": "tuner.probing.ranking",
+    "Probed": "tuner.probing.linear",
 }
 
 

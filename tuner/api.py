@@ -18,7 +18,7 @@ from tuner.tuning.options import AnyPath, SearchOptions
 if TYPE_CHECKING:
     from tuner.evaluation.comparison.evidence import Comparison
     from tuner.planning.plan import Plan
-    from tuner.probe.ranking import Probe
+    from tuner.probing.ranking import Probe
     from tuner.release.answers import Predictions
     from tuner.release.int8 import Quantised
     from tuner.release.job import Retrained
@@ -140,7 +140,7 @@ def probe(
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
     """
     from tuner.dataset.config import DataConfig
-    from tuner.probe.ranking import probe as run
+    from tuner.probing.ranking import probe as run
 
     named = {
         "folder": data,

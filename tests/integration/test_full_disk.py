@@ -17,8 +17,8 @@ from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
-from tuner.probe.ranking import probe
-from tuner.tuning.config import search_config
+from tuner.dataset.config import DataConfig
+from tuner.probing.ranking import probe
 
 CPU = torch.device("cpu")
 
@@ -71,7 +71,7 @@ def test_a_probe_on_a_full_disk_answers_as_it_does_with_room(tmp_path, monkeypat
     assert "has no room for features of frozen backbones" in done.stderr
     [found] = json.loads(done.stdout)["backbones"]
     monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
-    [expected] = probe(search_config(data=tmp_path / "pictures", image_size=32, weights="none"), model).rows
+    [expected] = probe(DataConfig(tmp_path / "pictures", image_size=32, weights="none"), model).rows
     assert found["log_loss"] == pytest.approx(expected.log_loss, rel=1e-4)
 
 

@@ -14,7 +14,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset import features as image_features
 from tuner.dataset.config import DataConfig
 from tuner.planning import plan
-from tuner.probe import linear as probing
+from tuner.probing import linear as probing
 from tuner.retraining import seeds
 from tuner.retraining.seeds import SeedJob
 from tuner.tuning import packing

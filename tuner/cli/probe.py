@@ -14,7 +14,7 @@ from tuner.cli.parameters import FOLDER, Number, data_options
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
-    from tuner.probe.ranking import Probe
+    from tuner.probing.ranking import Probe
 
 __all__ = ["probe", "render", "weights"]
 
@@ -59,7 +59,7 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
     """
     from tuner.console.reporter import Reporter
     from tuner.dataset.config import DataConfig
-    from tuner.probe.ranking import probe as find
+    from tuner.probing.ranking import probe as find
     from tuner.runs.paths import try_folder
 
     if out is not None:
@@ -119,8 +119,8 @@ def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
     from trainables.models.selection import WITHOUT
     from tuner.console.reporter import clock
-    from tuner.probe.linear import ms
-    from tuner.probe.ranking import advised, tied
+    from tuner.probing.linear import ms
+    from tuner.probing.ranking import advised, tied
 
     alike = tied(found)
     table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)

@@ -8,7 +8,7 @@ from trainables.models.selection import NAMED_SETS, ONE_FILE, RANDOM_WEIGHTS, ba
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
-from tuner.probe.ranking import Probe, SplitImages, advised, probe_images
+from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]

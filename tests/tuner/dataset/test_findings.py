@@ -63,7 +63,7 @@ def spoken(folder: Path, tmp_path: Path) -> str:
     """What `run` and `plan` say while they look at the images."""
     console = Console(file=io.StringIO(), record=True, width=300)
     config = config_of(folder, tmp_path)
-    load_data(config.data, sorted(models_of(resolve(config))), Reporter(console))
+    load_data(config.data, sorted(models_of(resolve(config))), 32, Reporter(console))
     return console.export_text()
 
 

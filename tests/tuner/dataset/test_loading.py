@@ -29,7 +29,7 @@ def tabled(tmp_path, monkeypatch):
 
 
 def config_of(folder, **more):
-    named = {"labels": folder.parent / "labels.csv", "space": "", "weights": "none", **more}
+    named = {"labels": folder.parent / "labels.csv", "weights": "none", **more}
     return DataConfig(folder=folder, **named)
 
 

@@ -238,7 +238,7 @@ def test_the_drawn_sample_goes_on_from_random_weights(folder):
     config = search_config(runs_dir=folder, name="sample")
     narrowed = backbones.narrow(config, resolve(config), Reporter(Console(file=said, width=200)))
     assert narrowed.settings.allowed["model"] == (backbones.INSTEAD,)
-    assert narrowed.config.weights == "none"
+    assert narrowed.config.data.weights == "none"
     assert "from random weights" in said.getvalue()
 
 

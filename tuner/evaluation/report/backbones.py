@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.wording import some
 from tuner.html.escaping import for_html
 from tuner.html.page import figure, section, table
-from tuner.probe.linear import ms
+from tuner.probing.linear import ms
 from tuner.runs.directory import Run
 
 if TYPE_CHECKING:

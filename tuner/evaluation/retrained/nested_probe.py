@@ -13,7 +13,7 @@ from trainables.errors import WeightsUnavailable
 from trainables.models.selection import WITHOUT, with_weights
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
-from tuner.probe.ranking import Probe, SplitImages, advised, probe_images
+from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
 from tuner.runs.directory import Run
 from tuner.runs.weights_files import fingerprints
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trainables.models import create
-from tuner.evaluation.compare import running_cost
+from tuner.evaluation.comparison import running_cost
 from tuner.evaluation.comparison.running_cost import count_parameters, median_seconds, of_classifier, of_onnx
 from tuner.release.folder import ModelSpec
 from tuner.release.formats import write_formats

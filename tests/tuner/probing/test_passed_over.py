@@ -11,8 +11,8 @@ import tuner
 from trainables import inference, models
 from trainables.errors import InvalidValue, WeightsUnavailable
 from tuner.cli import commands
-from tuner.probe import linear as probing
-from tuner.probe import ranking as probe_module
+from tuner.probing import linear as probing
+from tuner.probing import ranking as probe_module
 
 GOOD, TOO_SMALL, ONE_SIZE = "timm:test_resnet", "timm:convnext_atto.d2_in1k", "timm:cait_xxs24_224"
 

@@ -22,7 +22,7 @@ from trainables.linear_probe import PENALTIES, choose_l2, solve
 from trainables.models.candidates import CANDIDATES
 from trainables.models.selection import backbones_of
 from tuner.dataset.config import DataConfig
-from tuner.probe.ranking import Probe, Probed, advised, probe, tied
+from tuner.probing.ranking import Probe, Probed, advised, probe, tied
 from tuner.statistics.groups import grouped_folds, half_width
 
 SMALL = "timm:test_resnet,resnet18"
