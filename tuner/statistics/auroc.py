@@ -19,7 +19,7 @@ _HALVINGS = 60
 
 
 def area_error(area: float, positive: int, negative: int) -> float:
-    """The standard error of an `area` from so many independent images (or groups) of either side.
+    """The standard error of `area` from so many independent images (or groups) of either side.
 
     Hanley and McNeil 1982, formula 2; 0 for an area of 1, whatever the numbers.
 
@@ -47,7 +47,7 @@ def auc_interval(
         return None
     values = np.asarray(score, dtype=np.float64)
     above, below = _placements(positive, values)
-    found = float(above.mean())
+    found = float(above.mean())  # the area, as in `area`
     expected = area_error(found, yes, no) ** 2
     observed = error_of_mean(above, codes[positive]) ** 2 + error_of_mean(below, codes[~positive]) ** 2
     outranked = len(np.unique(codes[positive][above < 1]))

@@ -127,7 +127,7 @@ def _sides(metric: Metric, answers: Answers) -> IntArray:
 
 
 def _of_parts(parts: FloatArray, sides: IntArray, codes: IntArray, strata: IntArray) -> Spread:
-    """From what each image adds: on each side a ratio of sums, as in `means`, whose variances add up over strata."""
+    """From what each image adds: on each side a ratio of sums, as in `means`; the strata's variances add up."""
     images = np.maximum(np.bincount(sides), 1)
     rest = parts - (np.bincount(sides, weights=parts) / images)[sides]
     count = np.bincount(strata)
