@@ -31,9 +31,11 @@ from trainables.config import TrialConfig
 from trainables.inference import compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun
-from tuner.statistics.calibration import calibration_change, error_by_mass, fit_temperature, log_losses
+from tuner.statistics.calibration import calibration_change, error_by_mass, fit_temperature
 from tuner.statistics.conformal import conformal_sets, conformity_scores, thresholds
+from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, calibration_error
+from tuner.statistics.log_loss import log_losses
 from tuner.statistics.scores import softmax
 
 EPOCHS, IMAGE_SIZE, SPLITS, TRAINING = 8, 96, 10, 300
@@ -130,7 +132,7 @@ def sets(val: Answers, test: Answers, temperature: float) -> dict[str, float]:
     scores = conformity_scores(softmax(val.logits / temperature), val.labels, val.groups)
     chosen = conformal_sets(softmax(test.logits / temperature), thresholds(scores, ALPHA))
     held = chosen[np.arange(len(test.labels)), test.labels]
-    codes = np.unique(test.groups, return_inverse=True)[1]
+    codes = group_codes(test.groups)
     by_group = np.bincount(codes, weights=held) / np.bincount(codes)
     kind = test.labels[np.unique(codes, return_index=True)[1]]
     classes = test.logits.shape[1]

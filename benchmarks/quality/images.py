@@ -41,6 +41,7 @@ from tuner.dataset.inspection.shortcuts import kinds_in_words, photographed
 from tuner.dataset.near_duplicates import ImageFeatures, Similar, near_copies, propose
 from tuner.dataset.reading.scan import Scan, scan
 from tuner.dataset.splitting import leaks, make_split, read_groups
+from tuner.statistics.log_loss import log_losses
 
 MODEL = "timm:tf_efficientnet_lite0"
 PARTS = ("leaves", "labels", "camera", "scale")
@@ -166,7 +167,7 @@ def _probed(split: Any, values: np.ndarray, classes: Sequence[str]) -> tuple[flo
     features = torch.from_numpy(values)
     logits = F.linear(features[test], *solve(features[~test], labels[~test], len(classes), l2=L2))
     right = (logits.argmax(1) == labels[test]).double().mean()
-    return float(right), float(F.cross_entropy(logits.double(), labels[test]))
+    return float(right), float(log_losses(logits.numpy(), labels[test].numpy()).mean())
 
 
 def _fine_tuned(found: Scan, split: Any, size: int, epochs: int, weights: str, seed: int) -> float:

@@ -31,8 +31,9 @@ from benchmarks.quality.fine_tuning import (
 )
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
-from tuner.dataset.ood import MEASURES, auroc, compute_means, fit_measure, fit_strangers, strangeness
+from tuner.dataset.ood import MEASURES, compute_means, fit_measure, fit_strangers, strangeness
 from tuner.dataset.reading.sample import sample_data
+from tuner.statistics.auroc import area
 from tuner.statistics.groups import grouped_folds
 
 MODEL = "timm:tf_efficientnet_lite0"
@@ -102,10 +103,10 @@ def _without(
         shown = {"test": parts["test"], "class": stranger, **rest}
         seen = {name: strangeness(score, values).numpy() for name, values in shown.items()}
         told = np.concatenate([seen["test"], seen["class"]])
-        area = auroc(told, np.arange(len(told)) >= len(seen["test"]))
+        told_apart = area(np.arange(len(told)) >= len(seen["test"]), told)
         shares = " | ".join(f"{(values > limit).mean():.1%}" for values in seen.values())
         mark = " (taken)" if measure == chosen.measure else ""
-        print(f"| {pool.classes[code]} | {measure}{mark} | {area:.3f} | {shares} |", flush=True)
+        print(f"| {pool.classes[code]} | {measure}{mark} | {told_apart:.3f} | {shares} |", flush=True)
 
 
 def _drawn(size: int) -> ImageCache:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from benchmarks.common import parse, print_held_equal, say
-from tuner.statistics.calibration import Change, calibration_change, log_losses, loss_change
+from tuner.statistics.calibration import Change, calibration_change, loss_change
 from tuner.statistics.intervals import FloatArray, Interval
+from tuner.statistics.log_loss import log_losses
+from tuner.statistics.means import half_width
 
 DRAWS, TRUTH, TEMPERATURE, IMAGES = 400, 60_000, 1.5, 4
 PARTS = ("before", "after", "difference")
@@ -106,9 +107,9 @@ def student(
     logits, labels, codes = sample
     first, second = (log_losses(logits / scale, labels) for scale in (1.0, TEMPERATURE))
     for losses in (first, second, second - first):
-        means = np.bincount(codes, weights=losses) / IMAGES
-        half = float(stats.t.ppf(0.975, len(means) - 1) * stats.sem(means))
-        yield Interval(means.mean() - half, means.mean() + half)
+        mean, half = float(losses.mean()), half_width(losses, codes)
+        assert half is not None
+        yield Interval(mean - half, mean + half)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from benchmarks.statistics.searched_intervals import print_searched
 from benchmarks.statistics.selected_folds import print_selection
 from benchmarks.statistics.simulated_answers import Design, Sample, simulate, skills
 from tuner.runs.hardware import hardware, usable_cores
-from tuner.statistics.intervals import paired_test
+from tuner.statistics.log_loss import log_losses
+from tuner.statistics.paired import paired_test
 from tuner.statistics.scores import score_intervals, softmax
 
 METRICS = (
@@ -96,7 +97,7 @@ def _resampled(sample: Sample, weights: np.ndarray) -> list[np.ndarray]:
     images = real.sum(axis=1)
     bins = np.eye(BINS)[np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)]
     gaps = totals(bins * (sure - (predicted == labels))[:, None])
-    losses = totals(-np.log(chances[np.arange(len(labels)), labels])[:, None])[:, 0]
+    losses = totals(log_losses(sample.logits, labels)[:, None])[:, 0]
     return [
         hits.sum(axis=1) / images,
         (hits / real).mean(axis=1),

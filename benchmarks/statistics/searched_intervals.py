@@ -5,13 +5,13 @@ interval is Student's over groups; it is also that of the costs.
 """
 
 import numpy as np
-from scipy import stats
 
 from benchmarks.statistics.paired_tests import DESIGNS, share
 from benchmarks.statistics.simulated_answers import Design, Sample, simulate, skills
 from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.comparison.judging import cost_metric
-from tuner.statistics.intervals import Interval, cost_interval
+from tuner.statistics.intervals import Interval
+from tuner.statistics.means import cost_interval, half_width
 from tuner.statistics.metric_intervals import metric_interval
 from tuner.statistics.scores import ScoreIntervals, score_intervals
 
@@ -70,10 +70,8 @@ def _ours(metric: Metric, answers: Answers, sample: Sample, draw: int) -> Interv
 
 
 def _students(values: np.ndarray, groups: np.ndarray) -> Interval:
-    size = np.bincount(groups)
-    count, mean = len(size), float(values.mean())
-    parts = (np.bincount(groups, weights=values) - mean * size) * count / len(values)
-    half = float(stats.t.ppf(0.975, count - 1)) * float(parts.std(ddof=1)) / np.sqrt(count)
+    mean, half = float(values.mean()), half_width(values, groups)
+    assert half is not None
     return Interval(mean - half, mean + half)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.statistics.paired_tests import share
 from benchmarks.statistics.simulated_answers import TEMPERATURE, Design, Sample, centre, simulate, skills
 from trainables.metrics import METRICS
-from tuner.statistics.calibration import mean_interval
+from tuner.statistics.means import mean_interval
 from tuner.statistics.scores import score_intervals
 
 DESIGN = Design((250, 250, 38), (0.95, 0.93, 0.9), 0.6)

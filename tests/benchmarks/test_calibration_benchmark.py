@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import calibration as benchmark
-from tuner.statistics.calibration import log_losses
+from tuner.statistics.log_loss import log_losses
 from tuner.statistics.scores import softmax
 
 

@@ -12,7 +12,7 @@ from trainables.data.cache import build_cache
 from tuner.dataset.reading.scan import scan
 from tuner.dataset.splitting import leaks, make_split, read_groups
 from tuner.retraining.seeds import SeedJob, train_seed
-from tuner.statistics.intervals import paired_test
+from tuner.statistics.paired import paired_test
 from tuner.statistics.scores import score, score_intervals
 
 DATA = Path(os.environ.get("TUNER_POTATO_DATA", "/nowhere"))

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "log_softmax"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +22,7 @@ class Answers:
     @cached_property
     def log_probabilities(self) -> "npt.NDArray[np.float64]":
         """Logarithms [n, classes] of the probabilities."""
-        import numpy as np
-
-        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
-        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+        return log_softmax(self.logits)
 
     @cached_property
     def probabilities(self) -> "npt.NDArray[np.float64]":
@@ -53,3 +50,11 @@ class Answers:
     def only(self, rows: "npt.NDArray[np.bool_] | npt.NDArray[np.int64]") -> "Answers":
         """The answers to the images `rows`, a mask [n] or places."""
         return Answers(self.labels[rows], self.logits[rows], self.positive)
+
+
+def log_softmax(logits: "npt.NDArray[np.float64]") -> "npt.NDArray[np.float64]":
+    """Logarithms [..., classes] of the probabilities that `logits` [..., classes] stand for."""
+    import numpy as np
+
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

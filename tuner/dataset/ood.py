@@ -28,12 +28,12 @@ from torch import Tensor, nn
 from trainables.data.cache import ImageCache
 from trainables.inference import over_images
 from trainables.models.classifier import Classifier, channels_first
+from tuner.statistics.auroc import area
 
 __all__ = [
     "MEASURES",
     "StrangerScore",
     "Strangers",
-    "auroc",
     "compute_means",
     "features_and_means",
     "fit_measure",
@@ -149,7 +149,7 @@ def fit_strangers(
             continue
         for measure in MEASURES:
             score = fit_measure(measure, train[torch.from_numpy(others)], labels[others], seed)
-            left_out[measure][label] = auroc(strangeness(score, val).numpy(), mine)
+            left_out[measure][label] = area(mine, strangeness(score, val).numpy())
     means = {measure: float(np.mean(list(found.values()) or [0.5])) for measure, found in left_out.items()}
     best = "nearest" if means["nearest"] > means["gaussian"] else "gaussian"
     score = fit_measure(best, train, labels, seed)
@@ -201,17 +201,6 @@ def fit_measure(measure: str, train: Tensor, labels: Ints, seed: int = 0) -> Str
 def strangeness(score: StrangerScore, features: Tensor, batch: int = 64) -> Tensor:
     """The strangeness [n] of `features` [n, d], in batches."""
     return torch.cat([score(part) for part in features.split(batch)])
-
-
-def auroc(scores: npt.NDArray[np.float32], strange: npt.NDArray[np.bool_]) -> float:
-    """How often one of the `strange` scores higher than one of the others, ties counting half.
-
-    >>> auroc(np.array([0.1, 0.9, 0.5], np.float32), np.array([False, True, False]))
-    1.0
-    """
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(strange, scores))
 
 
 @torch.inference_mode()

@@ -21,7 +21,9 @@ from trainables import models
 from trainables.errors import Diverged, TunerError, WeightsUnavailable, is_disk_full
 from trainables.models.candidates import find
 from tuner.runs.hardware import hardware
-from tuner.statistics.groups import grouped_folds, half_width
+from tuner.statistics.groups import grouped_folds
+from tuner.statistics.log_loss import log_losses
+from tuner.statistics.means import half_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,7 +237,7 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     scores = score_logits(logits, truth)
     if not math.isfinite(scores["val_loss"]):
         raise Diverged("its log loss is not finite")
-    losses = F.cross_entropy(logits.double(), truth, reduction="none").numpy()
+    losses = log_losses(logits.numpy(), images.val_labels)
     half = half_width(losses, images.val_groups)
     known = find(name)
     parameters = sum(p.numel() for p in classifier.backbone.parameters())

@@ -19,7 +19,7 @@ from tuner.console.reporter import Reporter, clock
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, build_run_cache, scan_and_split
 from tuner.probing.linear import Probed, ProbeJob, probe_images_of, probe_one
-from tuner.statistics.groups import half_width
+from tuner.statistics.means import half_width
 
 if TYPE_CHECKING:
     import pandas as pd

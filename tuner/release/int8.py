@@ -29,8 +29,10 @@ from tuner.release.predict import METADATA_KEY, Model, load_model
 from tuner.retraining.images import Images, find_images
 from tuner.runs.best import read_best
 from tuner.runs.directory import write_atomically
-from tuner.statistics.calibration import mean_interval
-from tuner.statistics.intervals import FloatArray, Interval, paired_test
+from tuner.statistics.intervals import FloatArray, Interval
+from tuner.statistics.log_loss import log_losses_of_probabilities
+from tuner.statistics.means import mean_interval
+from tuner.statistics.paired import paired_test
 
 __all__ = ["Difference", "Quantised", "difference", "quantise", "sentences", "write_int8"]
 
@@ -207,8 +209,7 @@ def difference(
     """How the probabilities `second` [n, classes] of eight bits differ from the `first` ones on the same images."""
     right, still = (found.argmax(axis=1) == labels for found in (first, second))
     test = paired_test(still, right, groups)
-    rows = np.arange(len(labels))
-    losses = [-np.log(np.maximum(found[rows, labels], 1e-12)) for found in (first, second)]
+    losses = [log_losses_of_probabilities(found, labels) for found in (first, second)]
     return Difference(
         part=part,
         trained_on=trained_on,

@@ -1,13 +1,34 @@
-"""How sure the area under a ROC curve is where photographs come in groups."""
+"""The area under a ROC curve, its standard error, and its interval where photographs come in groups.
+
+The area itself is that of `trainables.metrics`, which a search may optimise.
+"""
+
+import math
 
 import numpy as np
 import numpy.typing as npt
 
-from tuner.statistics.intervals import FloatArray, Interval
+from trainables.metrics.auroc import area
+from tuner.statistics.groups import group_codes
+from tuner.statistics.intervals import FloatArray, Interval, normal_quantile
+from tuner.statistics.means import error_of_mean
 
-__all__ = ["auc_interval"]
+__all__ = ["area", "area_error", "auc_interval"]
 
 _HALVINGS = 60
+
+
+def area_error(area: float, positive: int, negative: int) -> float:
+    """The standard error of `area` from so many independent images (or groups) of either side.
+
+    Hanley and McNeil 1982, formula 2; 0 for an area of 1, whatever the numbers.
+
+    >>> round(area_error(0.9, 50, 50), 3)
+    0.032
+    """
+    first, second = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (positive - 1) * (first - area**2) + (negative - 1) * (second - area**2)
+    return math.sqrt(max(spread, 0.0) / (positive * negative))
 
 
 def auc_interval(
@@ -20,25 +41,24 @@ def auc_interval(
     much the groups' placements really vary (Obuchowski 1997), which counts as many groups as hold a positive
     image that a negative one outranks; an imagined group stands for the law's own variance.
     """
-    from scipy.stats import norm
-
-    values, codes = np.asarray(score, dtype=np.float64), np.asarray(groups)
-    above, below = _placements(positive, values)
+    codes = group_codes(groups)
     yes, no = len(np.unique(codes[positive])), len(np.unique(codes[~positive]))
     if yes < 2 or no < 2:
         return None
-    area = float(above.mean())
-    expected = _variance(area, yes, no)
-    observed = _by_group(above, codes[positive]) + _by_group(below, codes[~positive])
+    values = np.asarray(score, dtype=np.float64)
+    above, below = _placements(positive, values)
+    found = float(above.mean())  # the area, as in `area`
+    expected = area_error(found, yes, no) ** 2
+    observed = error_of_mean(above, codes[positive]) ** 2 + error_of_mean(below, codes[~positive]) ** 2
     outranked = len(np.unique(codes[positive][above < 1]))
     scale = (outranked * observed / expected + 1) / (outranked + 1) if expected > 0 else 1.0
-    reach = float(norm.ppf((1 + level) / 2)) * np.sqrt(scale)
+    reach = normal_quantile(level) * math.sqrt(scale)
 
     def end(outside: float) -> float:
-        inside = area
+        inside = found
         for _ in range(_HALVINGS):
             middle = (inside + outside) / 2
-            if abs(area - middle) <= reach * np.sqrt(_variance(middle, yes, no)):
+            if abs(found - middle) <= reach * area_error(middle, yes, no):
                 inside = middle
             else:
                 outside = middle
@@ -53,21 +73,6 @@ def _placements(positive: npt.NDArray[np.bool_], values: FloatArray) -> tuple[Fl
 
     ranks = rankdata(values)
     yes, no = int(positive.sum()), int((~positive).sum())
-    above = (ranks[positive] - rankdata(values[positive])) / max(1, no)
-    below = 1 - (ranks[~positive] - rankdata(values[~positive])) / max(1, yes)
+    above = (ranks[positive] - rankdata(values[positive])) / no
+    below = 1 - (ranks[~positive] - rankdata(values[~positive])) / yes
     return above, below
-
-
-def _by_group(values: FloatArray, groups: npt.NDArray[np.generic]) -> float:
-    """The variance of the mean of `values` whose groups are drawn independently."""
-    codes = np.unique(groups, return_inverse=True)[1].reshape(-1)
-    sums = np.bincount(codes, weights=values - values.mean())
-    count = len(sums)
-    return float((sums**2).sum() / len(values) ** 2 * count / (count - 1))
-
-
-def _variance(area: float, yes: int, no: int) -> float:
-    """Hanley and McNeil's variance of an area, of `yes` positives and `no` negatives."""
-    first, second = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = area * (1 - area) + (yes - 1) * (first - area**2) + (no - 1) * (second - area**2)
-    return max(0.0, spread / (yes * no))

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trainables.metrics.answers import log_softmax
+from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, Interval, group_bootstrap
+from tuner.statistics.log_loss import log_losses
+from tuner.statistics.means import mean_interval, variance_of_mean
 from tuner.statistics.scores import softmax
 
 __all__ = [
@@ -20,9 +24,7 @@ __all__ = [
     "calibration_change",
     "error_by_mass",
     "fit_temperature",
-    "log_losses",
     "loss_change",
-    "mean_interval",
     "mean_logits",
 ]
 
@@ -88,55 +90,16 @@ def fit_temperature(logits: FloatArray, labels: IntArray, groups: npt.ArrayLike)
     return math.exp(float(found.x))
 
 
-def log_losses(logits: FloatArray, labels: IntArray) -> FloatArray:
-    """Cross-entropy [n] of `logits` [n, classes] in nats."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
-    return np.asarray(losses, dtype=np.float64)
-
-
 def mean_logits(members: npt.ArrayLike, counts: npt.ArrayLike) -> FloatArray:
     """Logits [n, classes] of an ensemble: the logarithm of its members' mean probability.
 
     `members` are their logits [members, n, classes], `counts` [members] how often each is taken.
     """
-    logits = np.asarray(members, dtype=np.float64)
-    top = logits.max(axis=2, keepdims=True)
-    logs = logits - top - np.log(np.exp(logits - top).sum(axis=2, keepdims=True))
+    logs = log_softmax(np.asarray(members, dtype=np.float64))
     share = np.asarray(counts, dtype=np.float64) / np.sum(counts)
     highest = logs.max(axis=0)
     mixed = (np.exp(logs - highest) * share[:, None, None]).sum(axis=0)
     return np.asarray(highest + np.log(mixed), dtype=np.float64)
-
-
-def mean_interval(values: npt.ArrayLike, groups: npt.ArrayLike) -> Interval | None:
-    """The 95 % interval of the mean of `values` [n], whole `groups` [n] being what varies; None for fewer than two.
-
-    Losses are skewed: most are small, a few are large. So the interval is Hall's (1992), which corrects Student's for
-    the skewness of the groups' parts of the mean (a ratio of sums; Cochran 1977, section 6.4).
-    """
-    from scipy import stats
-
-    found, codes = np.asarray(values, dtype=np.float64), _codes(groups)
-    size = np.bincount(codes)
-    count, mean = len(size), float(found.mean())
-    if count < 2:
-        return None
-    parts = (np.bincount(codes, weights=found) - mean * size) * count / len(found)
-    spread = float(np.sqrt((parts**2).sum() / (count - 1)))
-    if spread == 0:
-        return Interval(mean, mean)
-    skew = float((parts**3).mean() / (parts**2).mean() ** 1.5)
-    bar = float(stats.t.ppf(0.975, count - 1)) / math.sqrt(count)
-    return Interval(mean - spread * _hall(bar, skew, count), mean - spread * _hall(-bar, skew, count))
-
-
-def _hall(value: float, skew: float, count: int) -> float:
-    """The inverse of Hall's cubic transformation of a mean's t-statistic over the root of `count`."""
-    shifted = value - skew / (6 * count)
-    if abs(skew) < 1e-6:
-        return shifted
-    return 3 / skew * float(np.cbrt(1 + skew * shifted) - 1)
 
 
 def error_by_mass(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> float:
@@ -178,7 +141,7 @@ def calibration_change(
     groups, its intervals Student's.
     """
     logits = np.asarray(logits, dtype=np.float64)
-    correct, codes = logits.argmax(axis=1) == labels, _codes(groups)
+    correct, codes = logits.argmax(axis=1) == labels, group_codes(groups)
     size = np.bincount(codes)
     plain, squares = [], []
     columns: list[FloatArray] = []
@@ -200,9 +163,7 @@ def _square(cells: FloatArray, size: IntArray) -> float:
     """Mean squared distance of the bins, without their noise; `cells` [groups, bins] are sums of distances."""
     groups, bins = cells.shape
     gaps = cells.sum(axis=0) / size.sum()
-    if groups < 2:
-        return float(bins * (gaps**2).sum())
-    noise = ((cells - gaps * size[:, None]) ** 2).sum(axis=0) * groups / (groups - 1) / size.sum() ** 2
+    noise = variance_of_mean(cells, size) if groups > 1 else np.zeros(bins)
     return float(bins * (gaps**2 - noise).sum())
 
 
@@ -232,7 +193,3 @@ def _bins(confidence: FloatArray, bins: int) -> IntArray:
     ordered = np.sort(confidence)
     edges = ordered[[len(ordered) * number // bins for number in range(1, bins)]]
     return np.asarray(np.searchsorted(edges, confidence, side="right"), dtype=np.int64)
-
-
-def _codes(groups: npt.ArrayLike) -> IntArray:
-    return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1], dtype=np.int64).reshape(-1)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tuner.statistics.groups import group_codes
+
 __all__ = ["conformal_sets", "conformity_scores", "needed_groups", "one_of_each", "thresholds"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,7 +24,7 @@ Scores = tuple[tuple[float, ...], ...]
 
 def one_of_each(groups: npt.ArrayLike, seed: int = 0) -> IntArray:
     """Places [groups] of one image of each of the `groups` [n], drawn with `seed`."""
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    codes = group_codes(groups)
     order = np.random.default_rng(seed).permutation(len(codes))
     return np.sort(order[np.unique(codes[order], return_index=True)[1]])
 

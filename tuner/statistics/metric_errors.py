@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.metrics import Answers, Metric
+from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray
 
 __all__ = [
     "SAME",
     "Spread",
-    "group_codes",
     "groups_by_class",
     "image_parts",
     "single_groups",
@@ -83,11 +83,6 @@ def groups_by_class(labels: IntArray, groups: npt.ArrayLike, classes: int = 0) -
     return np.asarray(np.bincount(np.unique(codes * count + labels) % count, minlength=count))
 
 
-def group_codes(groups: npt.ArrayLike) -> IntArray:
-    """The number [n] of each image's group, from 0 on."""
-    return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1], dtype=np.int64).reshape(-1)
-
-
 def spread(
     metric: Metric,
     models: tuple[Answers, ...],
@@ -132,7 +127,7 @@ def _sides(metric: Metric, answers: Answers) -> IntArray:
 
 
 def _of_parts(parts: FloatArray, sides: IntArray, codes: IntArray, strata: IntArray) -> Spread:
-    """From what each image adds: a ratio of sums on each side (Cochran 1977, 6.4), as groups may be of unequal size."""
+    """From what each image adds: on each side a ratio of sums, as in `means`; the strata's variances add up."""
     images = np.maximum(np.bincount(sides), 1)
     rest = parts - (np.bincount(sides, weights=parts) / images)[sides]
     count = np.bincount(strata)

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.metrics import Answers, Metric
-from tuner.statistics.calibration import mean_interval
+from tuner.statistics.groups import effective_groups, group_codes
 from tuner.statistics.intervals import Interval, score_interval
+from tuner.statistics.means import mean_interval
 from tuner.statistics.metric_errors import standard_error
 from tuner.statistics.scores import ScoreIntervals
 
@@ -30,12 +31,11 @@ def metric_interval(
     if metric.values is not None:
         found = mean_interval(metric.values(answers), groups)
         return None if found is None else Interval(max(0.0, found.low), found.high)
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    codes = group_codes(groups)
     judged = answers.labels == answers.positive if metric.needs_positive else np.ones(len(codes), dtype=bool)
     size = np.bincount(codes[judged])
     value, error = metric.compute(answers), standard_error(metric, answers, codes, seed=seed)
     if not (np.isfinite(value) and np.isfinite(error)) or np.count_nonzero(size) < 2:
         return None
     wrong = len(np.unique(codes[judged & (answers.predicted != answers.labels)]))
-    full_groups = float(size.sum() ** 2 / (size.astype(np.float64) ** 2).sum())
-    return score_interval(value, error, full_groups, wrong)
+    return score_interval(value, error, effective_groups(size), wrong)

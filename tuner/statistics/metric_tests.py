@@ -3,7 +3,7 @@
 If two models are equally good, it does not matter which of them answered a group. So the answers of whole groups are
 exchanged between the two at random, again and again; the p-value is how often the difference then is as large as the
 one that was seen. For most metrics an exchange turns the sign of what the group adds to the difference, so nothing has
-to be computed again (`Metric.exchanged`). Accuracy keeps a test of its own (`statistics.paired_test`). A class with a
+to be computed again (`Metric.exchanged`). Accuracy keeps a test of its own (`paired.paired_test`). A class with a
 single group does not show how its groups differ: a metric that averages over classes then has no test.
 `benchmarks/statistics/coverage.py --tests` measures how often all this is wrong.
 """
@@ -14,15 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.metrics import Answers, Metric
-from tuner.statistics.intervals import (
-    FloatArray,
-    Interval,
-    Paired,
-    needed_groups,
-    paired_test,
-    sign_flip,
-)
-from tuner.statistics.metric_errors import SAME, Spread, group_codes, image_parts, single_groups, spread
+from tuner.statistics.groups import group_codes
+from tuner.statistics.intervals import FloatArray, Interval
+from tuner.statistics.metric_errors import SAME, Spread, image_parts, single_groups, spread
+from tuner.statistics.paired import Paired, needed_groups, paired_test, sign_flip
 
 __all__ = ["metric_test"]
 

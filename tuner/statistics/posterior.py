@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, Interval
 
 __all__ = ["ClassDraws", "GroupCounts", "count_groups", "draw_f1", "draw_recalls", "interval_of_draws"]
@@ -57,7 +58,7 @@ class ClassDraws:
 
 def count_groups(labels: IntArray, predicted: IntArray, groups: npt.ArrayLike, classes: int) -> GroupCounts:
     """Right and wrong answers by group and class of the class numbers `labels` and `predicted` [n]."""
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    codes = group_codes(groups)
     cells, entry = np.unique(codes * classes + labels, return_inverse=True)
     taken = np.bincount(entry * classes + predicted, minlength=len(cells) * classes)
     taken = taken.reshape(len(cells), classes)

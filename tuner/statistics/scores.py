@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.wording import some
-from tuner.statistics.auroc import auc_interval
+from tuner.statistics.auroc import area, auc_interval
+from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, Interval, accuracy_interval, calibration_error
+from tuner.statistics.log_loss import log_losses
 from tuner.statistics.posterior import count_groups, draw_f1, draw_recalls, interval_of_draws
 
 __all__ = [
@@ -101,9 +103,6 @@ def score(labels: IntArray, logits: FloatArray) -> TestScores:
     """
     logits = np.asarray(logits, dtype=np.float64)
     probabilities, predicted = softmax(logits), logits.argmax(axis=1)
-    rows = np.arange(len(labels))
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[rows, labels]
     classes = logits.shape[1]
     confusion = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
     hits, real, named = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
@@ -111,7 +110,7 @@ def score(labels: IntArray, logits: FloatArray) -> TestScores:
     f1 = _ratio(2 * hits, real + named)
     correct = predicted == labels
     return TestScores(
-        loss=float(losses.mean()),
+        loss=float(log_losses(logits, labels).mean()),
         accuracy=float(correct.mean()),
         balanced_accuracy=float(recall[real > 0].mean()),
         macro_f1=float(f1[real > 0].mean()),
@@ -119,7 +118,7 @@ def score(labels: IntArray, logits: FloatArray) -> TestScores:
         precision=_numbers(_ratio(hits, named)),
         recall=_numbers(recall),
         f1=_numbers(f1),
-        auc=tuple(_auc(labels == c, probabilities[:, c]) for c in range(classes)),
+        auc=tuple(area(labels == c, probabilities[:, c]) for c in range(classes)),
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )
 
@@ -133,7 +132,7 @@ def score_intervals(
     posterior draws of every class's recall.
     """
     predicted, classes = np.asarray(logits).argmax(axis=1), np.asarray(logits).shape[1]
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    codes = group_codes(groups)
     correct = predicted == labels
     accuracy = accuracy_interval(correct, codes, strata=labels, resamples=resamples, seed=seed)
     by_image = accuracy_interval(correct, np.arange(len(labels)))
@@ -153,16 +152,6 @@ def score_intervals(
         macro_f1=interval_of_draws(f1, values.macro_f1),
         auc=auc,
     )
-
-
-def _auc(positive: npt.NDArray[np.bool_], probability: FloatArray) -> float:
-    from scipy.stats import rankdata
-
-    yes, no = int(positive.sum()), int((~positive).sum())
-    if yes == 0 or no == 0:
-        return float("nan")
-    ranks = float(rankdata(probability)[positive].sum())
-    return (ranks - yes * (yes + 1) / 2) / (yes * no)
 
 
 def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> FloatArray:

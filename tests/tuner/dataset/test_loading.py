@@ -10,6 +10,7 @@ from tuner.cli import commands
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import scan_and_split
+from tuner.tuning.config import SearchConfig
 from tuner.tuning.prepare import prepare
 
 
@@ -55,10 +56,8 @@ def test_the_record_of_a_run_says_where_labels_are_from_and_what_is_left_out(tab
     marked = tmp_path / "suspects.csv"
     names = sorted(path.relative_to(tabled).as_posix() for path in tabled.rglob("*.png"))
     marked.write_text(f"path,leave_out\n{names[0]},yes\n{names[1]},\n")
-    space = str(write_space(tmp_path))
-    config = config_of(
-        tabled, space=space, without=marked, image_size=32, name="r", runs_dir=tmp_path / "runs"
-    )
+    images = config_of(tabled, without=marked, image_size=32)
+    config = SearchConfig(str(write_space(tmp_path)), images, name="r", runs_dir=tmp_path / "runs")
     run = prepare(config).run
     data = run.record["data"]
     assert data["labels"] == str(tmp_path / "labels.csv") == data["groups"]

@@ -9,7 +9,6 @@ import torch
 from library_weights import SMALL as SMALL_LIBRARY
 from library_weights import put_weights, use_own_libraries
 from pictures import write_pictures
-from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
@@ -23,7 +22,7 @@ from trainables.models.candidates import CANDIDATES
 from trainables.models.selection import backbones_of
 from tuner.dataset.config import DataConfig
 from tuner.probing.ranking import Probe, Probed, advised, probe, tied
-from tuner.statistics.groups import grouped_folds, half_width
+from tuner.statistics.groups import grouped_folds
 
 SMALL = "timm:test_resnet,resnet18"
 
@@ -188,30 +187,6 @@ def test_the_penalty_is_the_one_that_cross_validation_by_groups_prefers():
     assert loss == pytest.approx(sums[l2], abs=2e-3)
     by_image, _ = choose_l2(features, truth, 3, torch.from_numpy(random.permutation(120) % 5))
     assert by_image < l2
-
-
-def test_folds_keep_groups_whole_and_spread_every_class():
-    labels = np.repeat([0, 1, 2, 3], [60, 30, 6, 3])
-    groups = [f"{label}-{number // 3}" for number, label in enumerate(labels)]
-    folds = grouped_folds(labels, groups, 3)
-    for group in set(groups):
-        assert len({fold for fold, name in zip(folds, groups, strict=True) if name == group}) == 1
-    assert set(folds[labels == 0]) == set(folds[labels == 1]) == set(range(5))
-    assert len(set(folds[labels == 2])) == 2
-    # A class with one group stays in every training part.
-    assert set(folds[labels == 3]) == {-1}
-    assert set(grouped_folds(np.array([0, 0, 1, 1]), ["a", "a", "b", "b"], 0)) == {0, 1}
-
-
-def test_the_interval_is_students_where_every_image_is_a_group_and_wider_where_groups_agree():
-    values = np.random.default_rng(0).normal(size=40)
-    half = half_width(values, [str(number) for number in range(40)])
-    low, high = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
-    assert half == pytest.approx((high - low) / 2)
-    agreeing = np.repeat(values[:10], 4)
-    alone, together = (half_width(agreeing, [str(number // size) for number in range(40)]) for size in (1, 4))
-    assert together > 1.8 * alone
-    assert half_width(values, ["one"] * 40) is None
 
 
 def test_ties_are_told_by_paired_differences_and_the_cheapest_of_them_is_advised():

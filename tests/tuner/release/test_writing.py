@@ -31,7 +31,8 @@ from tuner.release.writing import finish
 from tuner.retraining.seeds import train_seed
 from tuner.runs.best import read_best, save_best
 from tuner.runs.ensemble import Member
-from tuner.statistics.calibration import log_losses, mean_logits
+from tuner.statistics.calibration import mean_logits
+from tuner.statistics.log_loss import log_losses
 from tuner.statistics.scores import softmax
 
 pytestmark = pytest.mark.slow

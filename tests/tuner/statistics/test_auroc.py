@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from tuner.statistics.auroc import auc_interval
+from tuner.statistics.auroc import area, area_error, auc_interval
 
 
 def scores(seed, yes, no, size=1, apart=1.5):
@@ -9,6 +10,31 @@ def scores(seed, yes, no, size=1, apart=1.5):
     positive = np.repeat([True] * yes + [False] * no, size)
     shared = np.repeat(rng.normal(size=yes + no), size)
     return positive, apart * positive + shared, np.repeat(np.arange(yes + no), size)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_area_is_that_of_the_field_s_library_ties_included(kind):
+    random = np.random.default_rng(0)
+    positive, values = random.random(200) < 0.3, (random.integers(0, 9, 200) / 4).astype(kind)
+    assert area(positive, values) == pytest.approx(roc_auc_score(positive, values))
+    assert area(np.array([True, False]), np.ones(2, kind)) == 0.5
+
+
+def test_one_side_alone_has_no_area():
+    assert np.isnan(area(np.ones(3, bool), np.arange(3.0)))
+    assert np.isnan(area(np.zeros(3, bool), np.arange(3.0)))
+
+
+def test_the_error_of_an_area_is_smaller_the_more_there_are_and_the_nearer_it_is_to_one():
+    assert area_error(0.9, 10, 10) > area_error(0.9, 100, 100) > area_error(0.99, 100, 100) > 0
+    assert area_error(1.0, 3, 3) == 0
+
+
+def test_the_error_of_an_area_is_about_that_of_new_draws():
+    random = np.random.default_rng(0)
+    positive = np.arange(80) < 30
+    areas = [area(positive, random.normal(size=80) + positive) for _ in range(2000)]
+    assert area_error(float(np.mean(areas)), 30, 50) == pytest.approx(np.std(areas), rel=0.1)
 
 
 def test_independent_images_get_about_delongs_error():

@@ -7,11 +7,10 @@ from tuner.statistics.calibration import (
     calibration_change,
     error_by_mass,
     fit_temperature,
-    log_losses,
     loss_change,
-    mean_interval,
     mean_logits,
 )
+from tuner.statistics.log_loss import log_losses
 from tuner.statistics.scores import softmax
 
 
@@ -101,13 +100,6 @@ def test_one_group_has_no_interval():
     one = np.zeros(20)
     assert loss_change(logits, labels, one, 2.0).before_95 is None
     assert calibration_change(logits, labels, one, 2.0).square.before_95 is None
-    assert mean_interval(np.arange(4.0), np.zeros(4)) is None
-
-
-def test_the_interval_of_a_skewed_mean_reaches_further_up_than_down():
-    values = np.random.default_rng(0).exponential(size=60) ** 2
-    found = mean_interval(values, np.arange(60))
-    assert found.high - values.mean() > values.mean() - found.low > 0
 
 
 def test_an_ensemble_s_logits_are_those_of_the_mean_probability():

@@ -3,12 +3,9 @@ import pytest
 from scipy import stats
 
 from trainables.metrics import METRICS, Answers
-from tuner.statistics.calibration import mean_interval
-from tuner.statistics.intervals import cost_interval, wilson
+from tuner.statistics.means import mean_interval
 from tuner.statistics.metric_intervals import metric_interval
 from tuner.statistics.scores import score_intervals
-
-COSTS = np.array([[0.0, 1.0, 5.0], [1.0, 0.0, 20.0], [0.5, 2.0, 0.0]])
 
 
 def answers(seed=0, groups=30, size=4, skill=2.0):
@@ -73,34 +70,3 @@ def test_it_holds_the_truth_about_as_often_as_it_says(name):
         interval = metric_interval(metric, found, codes, known(found, codes))
         held += interval.low <= truth <= interval.high
     assert stats.binomtest(held, 60, 0.95).pvalue > 0.01
-
-
-def test_that_no_dear_mistake_was_seen_is_no_proof_that_none_is_made():
-    groups = np.repeat(np.arange(54), 4)
-    none = cost_interval(np.zeros(216), COSTS, groups)
-    assert none.low == 0
-    assert none.high == pytest.approx(20 * wilson(0, 54).high)
-    paid = np.zeros(216)
-    paid[0] = 20
-    one = cost_interval(paid, COSTS, groups)
-    assert 0 <= one.low < paid.mean() < one.high
-
-
-def test_costs_of_one_are_the_share_of_mistakes():
-    wrong = np.random.default_rng(0).random(200) < 0.2
-    alike = np.array([[0.0, 1.0], [1.0, 0.0]])
-    ours, share = cost_interval(wrong, alike, np.arange(200)), wilson(wrong.sum(), 200)
-    assert (ours.low, ours.high) == pytest.approx((share.low, share.high), abs=0.002)
-    assert cost_interval(np.ones(4), np.ones((2, 2)), np.arange(4)).low == 1
-
-
-def test_dear_and_cheap_mistakes_in_groups_are_held():
-    """Groups whose photographs fail together, a fifth of the mistakes twenty times as dear as the others."""
-    random, held = np.random.default_rng(0), 0
-    for _ in range(100):
-        risk = random.beta(0.1 * 2, 0.9 * 2, 54)
-        wrong = random.random((54, 4)) < risk[:, None]
-        paid = np.where(wrong, np.where(random.random((54, 4)) < 0.2, 20.0, 1.0), 0.0).ravel()
-        interval = cost_interval(paid, COSTS, np.repeat(np.arange(54), 4))
-        held += interval.low <= 0.1 * (0.2 * 20 + 0.8 * 1) <= interval.high
-    assert held >= 90

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from trainables.metrics import METRICS, Answers
-from tuner.statistics.intervals import mcnemar, paired_test
 from tuner.statistics.metric_errors import single_groups, spread, standard_error
 from tuner.statistics.metric_tests import metric_test
+from tuner.statistics.paired import mcnemar, paired_test
 
 EXCHANGED = [metric for metric in METRICS.values() if metric.exchanged is not None]
 OVER_CLASSES = [metric.name for metric in EXCHANGED]

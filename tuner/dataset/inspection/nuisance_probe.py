@@ -12,7 +12,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["area", "out_of_fold_scores"]
+from tuner.statistics.auroc import area
+
+__all__ = ["out_of_fold_area", "out_of_fold_scores"]
 
 BINS = 16
 """Bins of a number at most; fewer of few images."""
@@ -54,19 +56,15 @@ def out_of_fold_scores(
     return whole, dict(zip(blocks, alone, strict=True))
 
 
-def area(mine: npt.NDArray[np.bool_], scores: Floats) -> float:
+def out_of_fold_area(mine: npt.NDArray[np.bool_], scores: Floats) -> float:
     """Area under the ROC curve of `scores` [n] for the images `mine` [n]; NaN scores are left out; 0.5 for one side.
 
-    >>> area(np.array([True, False, True, False]), np.array([0.9, 0.1, 0.5, 0.5]))
+    >>> out_of_fold_area(np.array([True, False, True, False]), np.array([0.9, 0.1, 0.5, 0.5]))
     0.875
     """
     judged = np.isfinite(scores)
-    ours, every = scores[judged & mine], np.sort(scores[judged])
-    others = len(every) - len(ours)
-    if not len(ours) or not others:
-        return 0.5
-    ranks = (np.searchsorted(every, ours, "left") + np.searchsorted(every, ours, "right")) / 2
-    return float((ranks.mean() - len(ours) / 2) / others)
+    found = area(mine[judged], scores[judged])
+    return 0.5 if np.isnan(found) else found
 
 
 def _columns(values: Floats) -> Floats:

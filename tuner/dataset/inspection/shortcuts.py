@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from trainables.data.split import class_numbers
 from tuner.console.reporter import Reporter
-from tuner.dataset.inspection.nuisance_probe import area, out_of_fold_scores
-from tuner.statistics.groups import grouped_folds
+from tuner.dataset.inspection.nuisance_probe import out_of_fold_area, out_of_fold_scores
+from tuner.statistics.auroc import area_error
+from tuner.statistics.groups import group_codes, grouped_folds
 
 if TYPE_CHECKING:
     from tuner.dataset.inspection.nuisance import Nuisance
@@ -115,27 +116,19 @@ def _judged(
     found = []
     for code in np.unique(given[folds >= 0]).tolist():
         mine = given == code
-        auc = area(mine, whole[:, code])
+        auc = out_of_fold_area(mine, whole[:, code])
         found.append(
             Photographed(
                 classes[code],
                 auc,
-                auc - 1.96 * auc_error(auc, int(own[code]), int(others[code])),
-                {kind: area(mine, alone[kind][:, code]) if kind in alone else 0.5 for kind in kinds},
+                auc - 1.96 * area_error(auc, int(own[code]), int(others[code])),
+                {
+                    kind: out_of_fold_area(mine, alone[kind][:, code]) if kind in alone else 0.5
+                    for kind in kinds
+                },
             )
         )
     return tuple(found)
-
-
-def auc_error(area: float, positive: int, negative: int) -> float:
-    """The standard error of an area under the curve (Hanley and McNeil 1982) from so many of either side.
-
-    >>> round(auc_error(0.9, 50, 50), 3)
-    0.032
-    """
-    first, second = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = area * (1 - area) + (positive - 1) * (first - area**2) + (negative - 1) * (second - area**2)
-    return float(np.sqrt(max(spread, 0.0) / (positive * negative)))
 
 
 def _can_be_judged(given: Ints, folds: Ints) -> bool:
@@ -146,7 +139,7 @@ def _can_be_judged(given: Ints, folds: Ints) -> bool:
 
 def _groups_of_each(given: Ints, groups: Sequence[str], classes: int) -> tuple[Ints, Ints]:
     """How many groups hold images of each class [classes], and how many hold images of others [classes]."""
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    codes = group_codes(groups)
     held = np.unique(np.stack([codes, given], 1), axis=0)
     pure = np.bincount(held[:, 0])[held[:, 0]] == 1
     own = np.bincount(held[:, 1], minlength=classes)

@@ -11,9 +11,11 @@ from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.comparison.conclusion import BEST, BETTER, TIED, UNTESTED, WORSE
 from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.evaluation.comparison.evidence import Evidence
-from tuner.statistics.intervals import FloatArray, cost_interval, holm
+from tuner.statistics.intervals import FloatArray
+from tuner.statistics.means import cost_interval
 from tuner.statistics.metric_intervals import metric_interval
 from tuner.statistics.metric_tests import metric_test
+from tuner.statistics.paired import holm
 from tuner.statistics.scores import score, score_intervals
 
 __all__ = ["cost_metric", "judge", "judged_metrics"]

@@ -14,10 +14,10 @@ from tuner.statistics.calibration import (
     calibration_change,
     fit_temperature,
     loss_change,
-    mean_interval,
 )
 from tuner.statistics.conformal import conformal_sets, conformity_scores, needed_groups, thresholds
-from tuner.statistics.intervals import FloatArray, Interval, accuracy_interval, cost_interval
+from tuner.statistics.intervals import FloatArray, Interval, accuracy_interval
+from tuner.statistics.means import cost_interval, mean_interval
 from tuner.statistics.scores import softmax
 
 __all__ = [

@@ -9,7 +9,7 @@ from PIL import Image
 from rich.console import Console
 
 from tuner.dataset.inspection.inspect import inspect, render
-from tuner.dataset.inspection.shortcuts import auc_error, photographed
+from tuner.dataset.inspection.shortcuts import photographed
 from tuner.dataset.reading.scan import scan
 
 COUNT = 60
@@ -106,7 +106,3 @@ def test_a_class_of_one_group_can_not_be_judged(tmp_path):
     folder = write_objects(tmp_path / "objects")
     found = scan(folder)
     assert photographed(found, {image.path: image.label for image in found.images}) == ()
-
-
-def test_the_error_of_an_area_is_that_of_its_sides():
-    assert auc_error(0.9, 10, 10) > auc_error(0.9, 100, 100) > auc_error(0.99, 100, 100) > 0

@@ -1,0 +1,126 @@
+"""Whether two models differ on the same images: paired tests, the groups that are needed, several questions at once.
+
+Whole groups are what varies, as in `intervals`; images without groups are groups of one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.statistics.groups import group_codes
+from tuner.statistics.intervals import FloatArray, Interval, normal_quantile
+from tuner.statistics.means import variance_of_mean
+
+__all__ = ["Paired", "holm", "mcnemar", "needed_groups", "paired_test", "sign_flip"]
+
+_BLOCK_CELLS = 4_000_000
+_EXACT_GROUPS = 12
+_MOST_GROUPS = 10**12
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How two models differ on the same images; `difference` is first minus second, as a fraction.
+
+    `needed` is the number of test groups with which a difference of this size would be seen four times in five, None
+    where there is none or the groups do not tell. The ends of the interval are NaN where nothing is tested.
+    """
+
+    difference: float
+    interval: Interval
+    p_value: float
+    needed: int | None
+
+
+def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """The exact two-sided p-value that two models are right equally often; McNemar 1947.
+
+    `first` and `second` [n] say which of the same images each got right.
+    """
+    one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    only_first, only_second = int((one & ~two).sum()), int((two & ~one).sum())
+    if only_first + only_second == 0:
+        return 1.0
+    from scipy import stats
+
+    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
+
+
+def paired_test(
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+) -> Paired:
+    """How right answers `first` and `second` [n] differ on the same images.
+
+    Without groups the p-value is exact McNemar's. With groups it is that of a wild bootstrap: each group's
+    difference keeps its size and takes a random sign (Rademacher weights; Cameron, Gelbach and Miller 2008),
+    all signs being enumerated where few groups differ, so that groups of one would give McNemar's value
+    again.
+    """
+    codes = group_codes(groups)
+    gain = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    per_group: FloatArray = np.bincount(codes, weights=gain).astype(np.float64)
+    size = np.bincount(codes)
+    difference = float(gain.mean())
+    p_value = sign_flip(per_group, resamples, seed) if len(size) < len(gain) else mcnemar(first, second)
+    count, mean_size = len(size), len(gain) / len(size)
+    variance = count * float(variance_of_mean(per_group, size)) if count > 1 else 0.0
+    # One imagined group on which they differ: no difference seen is not a proof that there is none.
+    half = normal_quantile(level) * math.sqrt((variance + 1 / count) / count)
+    interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
+    # Groups that all differ alike do not seem free of variance to the test, which gives them random signs.
+    variance = max(variance, float((per_group**2).mean()) / mean_size**2)
+    return Paired(difference, interval, p_value, needed_groups(difference, variance) if count > 1 else None)
+
+
+def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
+    """The two-sided p-value of a wild bootstrap over the groups' differences `per_group` [groups].
+
+    All signs are enumerated where few groups differ.
+    """
+    changed = per_group[per_group != 0]
+    if len(changed) == 0:
+        return 1.0
+    # The tolerance keeps a tie a tie when sums of fractions differ in their last bit.
+    bar = abs(float(changed.sum())) - 1e-9
+    if len(changed) <= _EXACT_GROUPS:
+        masks = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
+        return float((np.abs((2 * masks - 1) @ changed) >= bar).mean())
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK_CELLS // len(changed))
+    extreme = 0
+    for start in range(0, resamples, block):
+        signs = rng.integers(0, 2, (min(block, resamples - start), len(changed))) * 2 - 1
+        extreme += int((np.abs(signs @ changed) >= bar).sum())
+    return (extreme + 1) / (resamples + 1)
+
+
+def needed_groups(
+    difference: float, variance: float, *, level: float = 0.95, power: float = 0.8
+) -> int | None:
+    """Groups needed to see `difference` with `power` in a two-sided paired test; None for no difference.
+
+    `variance` is that of one group's difference, in fractions of its images. A difference that a trillion groups would
+    not show is none, and so is one that is not a number.
+    """
+    # Only the end on the side of the difference counts towards the power.
+    z = normal_quantile(level) + normal_quantile(2 * power - 1)
+    needed = z * z * variance / difference**2 if difference else math.inf
+    return max(2, math.ceil(needed)) if needed <= _MOST_GROUPS else None
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for asking several questions at once, in the given order; Holm 1979."""
+    adjusted, floor = [0.0] * len(p_values), 0.0
+    for done, position in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        floor = max(floor, min(1.0, (len(p_values) - done) * p_values[position]))
+        adjusted[position] = floor
+    return adjusted
