@@ -155,7 +155,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     return state
 
 
-def read_split(folder: Path) -> int:
+def read_batch_parts(folder: Path) -> int:
     """In how many parts a batch of this trial is to be computed; 1 unless memory ran out."""
     try:
         return int((folder / SPLIT).read_text(encoding="ascii"))
@@ -163,7 +163,7 @@ def read_split(folder: Path) -> int:
         return 1
 
 
-def write_split(folder: Path, parts: int) -> None:
+def write_batch_parts(folder: Path, parts: int) -> None:
     """Note in how many parts a batch of this trial is to be computed from now on."""
     temporary = folder / ".split"
     temporary.write_text(str(parts), encoding="ascii")

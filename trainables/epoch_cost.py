@@ -20,31 +20,31 @@ BANKED = 0.0
 """An epoch on features from the feature cache trains a head alone, little beside a network: counted as nothing."""
 
 
-def epoch_cost(config: TrialConfig, epoch: int, *, banked: bool = True) -> float:
+def epoch_cost(config: TrialConfig, epoch: int, *, cached: bool = True) -> float:
     """The cost of `epoch` (1-based) of the trial `config` in full epochs, at most 1.
 
-    While the whole backbone is frozen nothing is paid where its features are `banked` (kept in a feature cache), else
+    While the whole backbone is frozen nothing is paid where its features are `cached` (kept in a feature cache), else
     the forward pass. Once stages train, their share of the backward pass is added, each stage taken for an equal part
     of the network.
     """
     stages = models.num_stages(config.model)
     trained = strategies.trained_stages(config, stages, epoch)
-    if trained == 0 and banked:
+    if trained == 0 and cached:
         return BANKED
     return FORWARD + (1 - FORWARD) * trained / stages
 
 
-def spent(config: TrialConfig, epoch: int, *, banked: bool = True) -> float:
+def spent(config: TrialConfig, epoch: int, *, cached: bool = True) -> float:
     """The cost of all epochs of the trial `config` up to and with `epoch` (1-based), in full epochs."""
     if epoch > config.max_epochs:
         raise ValueError(f"epoch {epoch} of a trial of {config.max_epochs}")
-    return _totals(config, banked)[epoch]
+    return _totals(config, cached)[epoch]
 
 
 @functools.lru_cache(maxsize=1024)
-def _totals(config: TrialConfig, banked: bool) -> tuple[float, ...]:
+def _totals(config: TrialConfig, cached: bool) -> tuple[float, ...]:
     """What has been spent after 0, 1, 2 ... epochs."""
     totals = [0.0]
     for epoch in range(1, config.max_epochs + 1):
-        totals.append(totals[-1] + epoch_cost(config, epoch, banked=banked))
+        totals.append(totals[-1] + epoch_cost(config, epoch, cached=cached))
     return tuple(totals)

@@ -140,9 +140,9 @@ class ChosenGradients:
             self.said = "eager"
         self._trains, self._steps = tuple(trains), steps
 
-    def __call__(self, inputs: Tensor, labels: Tensor, kept: float) -> Found:
+    def __call__(self, inputs: Tensor, labels: Tensor, lam: float) -> Found:
         """The gradients of a batch into the parameters; its detached loss and logits."""
-        shares: Shares = () if kept == 1.0 else (kept, 1 - kept)
+        shares: Shares = () if lam == 1.0 else (lam, 1 - lam)
         way = self._way(inputs, labels, shares)
         return self.eager(inputs, labels, shares) if way is None else way(inputs, labels, shares)
 

@@ -16,12 +16,12 @@ _STREAM = 0x313
 
 @dataclass(frozen=True)
 class Mixture:
-    """What is done to a batch: `kept` of every picture stays, in [0.5, 1]; within `box` alone where there is one.
+    """What is done to a batch: `lam` of every picture stays, in [0.5, 1]; within `box` alone where there is one.
 
     `box` is left, top, right and bottom as shares of the side: there the partner lies, undiluted.
     """
 
-    kept: float
+    lam: float
     box: tuple[float, float, float, float] | None = None
 
 
@@ -36,14 +36,14 @@ def draw_mixture(mixup: float, cutmix: float, run_seed: int, epoch: int, batch: 
     random = np.random.default_rng((run_seed, epoch, batch, _STREAM))
     cut = random.random() < 0.5 if mixup > 0 and cutmix > 0 else cutmix > 0
     alpha = cutmix if cut else mixup
-    kept = float(random.beta(alpha, alpha))
-    kept = max(kept, 1 - kept)
+    lam = float(random.beta(alpha, alpha))
+    lam = max(lam, 1 - lam)
     centre = random.random(2)
     if not cut:
-        return Mixture(kept)
-    half = np.sqrt(1 - kept) / 2
+        return Mixture(lam)
+    half = np.sqrt(1 - lam) / 2
     (left, top), (right, bottom) = np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-    return Mixture(kept, (float(left), float(top), float(right), float(bottom)))
+    return Mixture(lam, (float(left), float(top), float(right), float(bottom)))
 
 
 def mix(images: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
@@ -53,8 +53,8 @@ def mix(images: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
     """
     partners = images.flip(0)
     if mixture.box is None:
-        mixed = mixture.kept * images.float() + (1 - mixture.kept) * partners.float()
-        return mixed.round_().to(torch.uint8), mixture.kept
+        mixed = mixture.lam * images.float() + (1 - mixture.lam) * partners.float()
+        return mixed.round_().to(torch.uint8), mixture.lam
     height, width = images.shape[2:]
     left, right = (round(mixture.box[place] * width) for place in (0, 2))
     top, bottom = (round(mixture.box[place] * height) for place in (1, 3))

@@ -18,10 +18,10 @@ from trainables import models, strategies
 from trainables.checkpoint import (
     SPLIT,
     CheckpointWriter,
-    read_split,
+    read_batch_parts,
     read_state,
     weights_of,
-    write_split,
+    write_batch_parts,
 )
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
@@ -130,7 +130,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         if state is not None:
             run.load_state_dict(state)
             self._known = list(run.history)
-        run.split_batches(read_split(folder))
+        run.split_batches(read_batch_parts(folder))
         self._run = run
 
     def _fresh_run(self) -> TrainingRun:
@@ -176,7 +176,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         run, writer = self._running()
         parts = run.accumulation
         writer.wait()
-        write_split(writer.folder, parts)
+        write_batch_parts(writer.folder, parts)
         storage_of(self.context).replace(self.trial_name_here, writer.folder / SPLIT)
         del run
         self._run = None

@@ -271,12 +271,12 @@ class TrainingRun:
         )
         if mixture is None or is_backbone_frozen(self.groups, epoch):
             return inputs, labels, 1.0
-        mixed, kept = mix(inputs, mixture)
-        return mixed, labels, kept
+        mixed, lam = mix(inputs, mixture)
+        return mixed, labels, lam
 
-    def _update(self, inputs: Tensor, labels: Tensor, kept: float = 1.0) -> tuple[Tensor, Tensor]:
+    def _update(self, inputs: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, Tensor]:
         """One optimizer step on a batch; its detached loss and logits."""
-        found = self._step.update(inputs, labels, kept)
+        found = self._step.update(inputs, labels, lam)
         if self._average is not None:
             self._average.update()
         return found

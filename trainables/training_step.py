@@ -50,15 +50,15 @@ class TrainingStep:
         """Before an epoch: which groups train in it, and how many steps the trial may still make."""
         self.chosen.begin(trains, steps)
 
-    def update(self, inputs: Tensor, labels: Tensor, kept: float = 1.0) -> tuple[Tensor, Tensor]:
+    def update(self, inputs: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, Tensor]:
         """One optimizer step on uint8 images [b, 3, s, s] or flat features [b, d]; its detached loss and logits.
 
-        Of every picture the share `kept` is its own, the rest that of the one at its mirrored place.
+        Of every picture the share `lam` is its own, the rest that of the one at its mirrored place.
         """
         if self.accumulation == 1:
-            found = self.chosen(inputs, labels, kept)
+            found = self.chosen(inputs, labels, lam)
         else:
-            found = self.gradients(inputs, labels, () if kept == 1.0 else (kept, 1 - kept))
+            found = self.gradients(inputs, labels, () if lam == 1.0 else (lam, 1 - lam))
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return found

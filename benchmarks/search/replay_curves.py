@@ -43,15 +43,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Seconds:
-    """What an epoch takes: `full` for one that trains everything, `banked` for one on kept features."""
+    """What an epoch takes: `full` for one that trains everything, `cached` for one on kept features."""
 
     full: float
-    banked: float
+    cached: float
 
     def of(self, config: TrialConfig) -> tuple[float, ...]:
         """Each epoch of `config`, between the two in proportion to what it trains."""
         costs = (epoch_cost.epoch_cost(config, epoch) for epoch in range(1, config.max_epochs + 1))
-        return tuple(self.banked + (self.full - self.banked) * cost for cost in costs)
+        return tuple(self.cached + (self.full - self.cached) * cost for cost in costs)
 
 
 UNKNOWN_SECONDS = Seconds(1.0, 0.02)
@@ -141,17 +141,17 @@ FEWEST_FOR_A_LINE = 10
 
 def seconds_of(recorded: Sequence[Recorded]) -> Seconds:
     """Medians over the epochs that train everything, and over those on kept features."""
-    full, banked = [], []
+    full, cached = [], []
     for item in recorded:
         if item.seconds is None:
             continue
         for epoch in range(1, item.config.max_epochs + 1):
             cost = epoch_cost.epoch_cost(item.config, epoch)
             if cost in (0.0, 1.0):
-                (full if cost else banked).extend(item.seconds[:, epoch - 1])
-    if not full or not banked:
+                (full if cost else cached).extend(item.seconds[:, epoch - 1])
+    if not full or not cached:
         return UNKNOWN_SECONDS
-    return Seconds(float(np.nanmedian(full)), float(np.nanmedian(banked)))
+    return Seconds(float(np.nanmedian(full)), float(np.nanmedian(cached)))
 
 
 def check(recorded: Sequence[Recorded], folds: int = 10) -> dict[str, float]:

@@ -26,7 +26,7 @@ from tuner.tuning.config import SearchConfig
 from tuner.tuning.prior import PriorSampler
 from tuner.tuning.proposals import Proposals, Proposer
 from tuner.tuning.rungs import ROUNDING
-from tuner.tuning.sampler import Mirror
+from tuner.tuning.sampler import InMemoryStudy
 from tuner.tuning.scheduler import Rungs
 
 METRIC = "val_loss"
@@ -68,7 +68,7 @@ class Tuner:
         self.share, self.given = prior_share, len(first or ())
         self.priors = search_spaces.prior_of(space, OVERRIDES["max_epochs"])
         self.rungs = rungs or Rungs("min", OVERRIDES["max_epochs"], grace_period, reduction_factor)
-        self.mirror = Mirror(optuna.create_study(direction="minimize"))
+        self.mirror = InMemoryStudy(optuna.create_study(direction="minimize"))
         self.configs: dict[int, TrialConfig] = {}
         self.best: dict[int, float] = {}
         self.paths: dict[int, list[tuple[float, float]]] = {}

@@ -194,7 +194,7 @@ def describe(case: Case, path: Path) -> None:
     }
     told = ", ".join(f"{name} {'not known' if sd is None else f'{sd:.3f}'}" for name, sd in parts.items())
     print(f"noise, standard deviations of log val_loss: {told}")
-    print(f"an epoch: {seconds.full:.2f} s for the whole network, {seconds.banked:.2f} s on kept features")
+    print(f"an epoch: {seconds.full:.2f} s for the whole network, {seconds.cached:.2f} s on kept features")
     measured = ", ".join(f"{name} {value:.3f}" for name, value in check(case.recorded).items())
     print(f"surrogate, tenfold cross-validated, of log val_loss: {measured}")
     print(

@@ -141,7 +141,7 @@ def test_the_first_recorded_file_stays_readable_and_says_how_it_was_made():
     assert [item.config.strategy for item in items[:9]] == [config.strategy for config in sampled(9)]
     assert made(path).keys() >= {"by", "space", "image_size", "pretraining", "data"}
     found = seconds_of(items)
-    assert found.full > 5 * found.banked > 0
+    assert found.full > 5 * found.cached > 0
 
 
 def test_several_seeds_of_a_configuration_are_curves_of_one(noisy):

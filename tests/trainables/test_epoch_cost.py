@@ -14,10 +14,10 @@ def test_an_epoch_that_trains_everything_costs_one():
     assert spent(config("full"), 7) == pytest.approx(7)
 
 
-def test_a_frozen_epoch_costs_nothing_on_banked_features_and_a_forward_pass_without():
+def test_a_frozen_epoch_costs_nothing_on_cached_features_and_a_forward_pass_without():
     frozen = config("feature_extractor")
     assert spent(frozen, 12) == 0
-    assert spent(frozen, 12, banked=False) == pytest.approx(12 / 3)
+    assert spent(frozen, 12, cached=False) == pytest.approx(12 / 3)
 
 
 def test_gradual_unfreezing_begins_to_pay_when_everything_trains():

@@ -29,10 +29,10 @@ def test_nothing_is_drawn_where_nothing_is_to_be_mixed():
 
 
 def test_a_share_follows_beta_folded_at_a_half_and_the_seeds_alone():
-    kept = np.array([mixture.kept for mixture in drawn(0.4, 0.0)])
+    lam = np.array([mixture.lam for mixture in drawn(0.4, 0.0)])
     beta = np.random.default_rng(0).beta(0.4, 0.4, 200_000)
     for share in (0.1, 0.5, 0.9):
-        assert np.quantile(kept, share) == pytest.approx(
+        assert np.quantile(lam, share) == pytest.approx(
             np.quantile(np.maximum(beta, 1 - beta), share), abs=0.02
         )
     assert draw_mixture(0.4, 0.0, 3, 2, 5) == draw_mixture(0.4, 0.0, 3, 2, 5)
@@ -48,8 +48,8 @@ def test_with_both_each_is_drawn_for_half_of_the_batches():
 
 def test_mixup_adds_the_pictures_at_mirrored_places():
     images = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
-    mixed, kept = mix(images, Mixture(0.75))
-    assert kept == 0.75
+    mixed, lam = mix(images, Mixture(0.75))
+    assert lam == 0.75
     expected = 0.75 * images.float() + 0.25 * images.flip(0).float()
     assert (mixed.float() - expected).abs().max() <= 0.5
     assert torch.equal(mixed[1], images[1])
@@ -57,8 +57,8 @@ def test_mixup_adds_the_pictures_at_mirrored_places():
 
 def test_cutmix_takes_a_box_of_the_partner_and_its_area_is_its_share():
     images = torch.stack([torch.full((3, 8, 8), value, dtype=torch.uint8) for value in (10, 200)])
-    mixed, kept = mix(images, Mixture(0.75, (0.5, 0.0, 1.0, 0.5)))
-    assert kept == 0.75
+    mixed, lam = mix(images, Mixture(0.75, (0.5, 0.0, 1.0, 0.5)))
+    assert lam == 0.75
     assert (mixed[0, :, :4, 4:] == 200).all()
     assert (mixed[0] == 10).float().mean() == 0.75
     assert images.unique().tolist() == [10, 200]
@@ -68,21 +68,21 @@ def test_a_box_is_as_large_as_its_share_wherever_it_is_not_clipped():
     for mixture in drawn(0.0, 1.0, 200):
         left, top, right, bottom = mixture.box
         assert 0 <= left <= right <= 1
-        assert (right - left) * (bottom - top) <= 1 - mixture.kept + 1e-9
+        assert (right - left) * (bottom - top) <= 1 - mixture.lam + 1e-9
         if left > 0 and top > 0 and right < 1 and bottom < 1:
-            assert (right - left) * (bottom - top) == pytest.approx(1 - mixture.kept)
+            assert (right - left) * (bottom - top) == pytest.approx(1 - mixture.lam)
 
 
 @pytest.mark.parametrize("class_weight_power", [0.0, 1.0])
 def test_the_loss_is_that_of_both_labels_by_their_shares(tmp_path, class_weight_power):
     run = run_of(tmp_path, mixup=0.4, class_weight_power=class_weight_power, dropout=0.0)
     inputs, labels = next(iter(run.loader.train(1)))
-    mixed, labels, kept = run._mixed(inputs, labels, 1, 0)
-    assert kept == draw_mixture(0.4, 0.0, 0, 1, 0).kept
+    mixed, labels, lam = run._mixed(inputs, labels, 1, 0)
+    assert lam == draw_mixture(0.4, 0.0, 0, 1, 0).lam
     run.classifier.train()
-    loss, logits = run._update(mixed, labels, kept)
+    loss, logits = run._update(mixed, labels, lam)
     both = [F.cross_entropy(logits, own, weight=run._step.class_weights) for own in (labels, labels.flip(0))]
-    assert float(loss) == pytest.approx(float(kept * both[0] + (1 - kept) * both[1]), rel=1e-5)
+    assert float(loss) == pytest.approx(float(lam * both[0] + (1 - lam) * both[1]), rel=1e-5)
 
 
 def test_parts_of_a_mixed_batch_have_the_loss_of_the_whole(tmp_path):

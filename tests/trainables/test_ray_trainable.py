@@ -9,7 +9,7 @@ import torch
 from pictures import trial_data
 
 import trainables.ray_trainable as module
-from trainables.checkpoint import read_split
+from trainables.checkpoint import read_batch_parts
 from trainables.config import RunContext
 from trainables.errors import DISK_FULL, DataProblem, WorkerBroken
 from trainables.ray_trainable import TrialTrainable
@@ -97,7 +97,7 @@ def test_batches_are_halved_until_an_epoch_fits_and_it_equals_one_that_always_di
     trainable = worker(trial_id="other", strategy="feature_extractor")
     result = trainable.step()
     assert len(raised) == 2
-    assert read_split(trainable._writer.folder) == 4
+    assert read_batch_parts(trainable._writer.folder) == 4
     assert result["applied"]["batch"] == "8 as 4 x 2"
     assert result["train_loss"] == pytest.approx(plain["train_loss"], rel=1e-5)
 

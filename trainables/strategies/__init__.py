@@ -1,6 +1,6 @@
 """Strategies: which parts of a network train from which epoch, and how fast.
 
-A strategy is a function from a config and a number of stages to one `Thaw` a stage of the backbone, that next
+A strategy is a function from a config and a number of stages to one `Unfreeze` a stage of the backbone, that next
 to the head first. The heads always train. A strategy registered with a `restart` starts every group over in one
 epoch: another rate, a fresh optimizer, no schedule. One that `solves_head` has the head solved as a linear probe in
 epoch 1, and trained at the backbone's rate from then on. No torch at import.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ParamGroup",
     "Restart",
-    "Thaw",
+    "Unfreeze",
     "apply_freeze",
     "check",
     "frozen_epochs",
@@ -50,14 +50,14 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Thaw:
+class Unfreeze:
     """When a stage of the backbone starts to train (1-based epoch; None: never), and how fast."""
 
     from_epoch: int | None
     learning_rate: float
 
 
-Strategy = Callable[[TrialConfig, int], list[Thaw]]
+Strategy = Callable[[TrialConfig, int], list[Unfreeze]]
 Restarting = Callable[[TrialConfig], Restart]
 
 
@@ -158,7 +158,7 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
     return tuple(replace(group, restart=restart) for group in groups) if restart else tuple(groups)
 
 
-def _backbone_group(unfreeze: Thaw, members: "list[Stage]", classifier: "Classifier") -> ParamGroup:
+def _backbone_group(unfreeze: Unfreeze, members: "list[Stage]", classifier: "Classifier") -> ParamGroup:
     whole = len(members) == len(classifier.stages)
     # The backbone itself, not its stages: what it does on its own while training must stop as well.
     modules = (classifier.backbone,) if whole else tuple(m for stage in members for m in stage.modules)

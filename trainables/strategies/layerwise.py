@@ -5,11 +5,11 @@ Bao et al. 2022 (BEiT), here by stage.
 """
 
 from trainables.config import TrialConfig
-from trainables.strategies import Thaw, register
+from trainables.strategies import Unfreeze, register
 
 
 @register("layerwise")
-def layerwise(config: TrialConfig, num_stages: int) -> list[Thaw]:
+def layerwise(config: TrialConfig, num_stages: int) -> list[Unfreeze]:
     """Everything from epoch 1, each stage slower than the one above by `stage_decay`."""
     decay = config.stage_decay or 1.0
-    return [Thaw(1, config.backbone_rate * decay**k) for k in range(num_stages)]
+    return [Unfreeze(1, config.backbone_rate * decay**k) for k in range(num_stages)]

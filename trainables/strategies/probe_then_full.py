@@ -6,10 +6,10 @@ solved one they need to move little. The heads' `learning_rate` has no part in i
 """
 
 from trainables.config import TrialConfig
-from trainables.strategies import Thaw, register
+from trainables.strategies import Unfreeze, register
 
 
 @register("probe_then_full", solves_head=True)
-def probe_then_full(config: TrialConfig, num_stages: int) -> list[Thaw]:
+def probe_then_full(config: TrialConfig, num_stages: int) -> list[Unfreeze]:
     """The backbone joins in epoch 2; from then on it and the heads share its rate."""
-    return [Thaw(2, config.backbone_rate)] * num_stages
+    return [Unfreeze(2, config.backbone_rate)] * num_stages

@@ -9,7 +9,7 @@ statistics stand still. The study left it in training mode, where they moved wit
 """
 
 from trainables.config import TrialConfig
-from trainables.strategies import Restart, Thaw, register
+from trainables.strategies import Restart, Unfreeze, register
 
 
 def _restart(config: TrialConfig) -> Restart:
@@ -17,6 +17,6 @@ def _restart(config: TrialConfig) -> Restart:
 
 
 @register("study_unfreeze", restart=_restart)
-def study_unfreeze(config: TrialConfig, num_stages: int) -> list[Thaw]:
+def study_unfreeze(config: TrialConfig, num_stages: int) -> list[Unfreeze]:
     """The backbone joins in epoch `unfreeze_at + 1`; from then on heads and backbone share its rate, unscheduled."""
-    return [Thaw((config.unfreeze_at or 0) + 1, config.backbone_rate)] * num_stages
+    return [Unfreeze((config.unfreeze_at or 0) + 1, config.backbone_rate)] * num_stages

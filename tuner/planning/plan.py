@@ -242,12 +242,12 @@ def _simulate(
     found = []
     for number in range(SIMULATIONS):
         random = np.random.default_rng([config.data.seed, number])
-        chosen, banked = pool.order(settings.samples, random), config.data.feature_cache_bytes > 0
+        chosen, cached = pool.order(settings.samples, random), config.data.feature_cache_bytes > 0
         rungs = make_rungs(
             "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )
         seconds.computed.clear()
-        found.append(simulate(chosen, rungs, seconds, concurrent, budget, random, banked=banked))
+        found.append(simulate(chosen, rungs, seconds, concurrent, budget, random, cached=cached))
     return found
 
 

@@ -44,11 +44,11 @@ def simulate(
     time_budget_s: float | None,
     random: np.random.Generator,
     *,
-    banked: bool = True,
+    cached: bool = True,
 ) -> Simulated:
     """Search `configs` in order with `concurrent` trials at once; nobody starts or goes on after the time budget.
 
-    `banked`: a frozen backbone's features are kept in a feature cache, as `trainables.epoch_cost` asks.
+    `cached`: a frozen backbone's features are kept in a feature cache, as `trainables.epoch_cost` asks.
     """
     result = Simulated()
     waiting = list(reversed(list(enumerate(configs))))
@@ -65,7 +65,7 @@ def simulate(
     def begin_trial() -> None:
         if waiting and (time_budget_s is None or now < time_budget_s):
             number, config = waiting.pop()
-            running[number] = _Trial(config, random, banked)
+            running[number] = _Trial(config, random, cached)
             result.trials[_key(config)] += 1
             begin_epoch(number)
 
@@ -88,8 +88,8 @@ def simulate(
 class _Trial:
     """A made-up learning curve, epoch by epoch."""
 
-    def __init__(self, config: TrialConfig, random: np.random.Generator, banked: bool) -> None:
-        self.config, self.banked, self.epoch = config, banked, 0
+    def __init__(self, config: TrialConfig, random: np.random.Generator, cached: bool) -> None:
+        self.config, self.cached, self.epoch = config, cached, 0
         self._last_unfreeze = strategies.last_unfreeze(config, models.num_stages(config.model))
         self._floor, self._drop = 0.3 * random.lognormal(0, 0.6), random.lognormal(0, 0.6)
         self._power = random.uniform(0.4, 1.2)
@@ -109,7 +109,7 @@ class _Trial:
             return "completed"
         if self.config.patience and self._waited >= self.config.patience:
             return "patience"
-        cost = spent(self.config, self.epoch, banked=self.banked)
+        cost = spent(self.config, self.epoch, cached=self.cached)
         if rungs is not None and rungs.enter(str(number), self.epoch, full, loss, cost) is not None:
             return "stopped"
         return None

@@ -72,14 +72,14 @@ class Retrained:
 class PlannedMember:
     """One configuration of what is exported: there is one, or those of an ensemble, each taken `count` times.
 
-    `twin` is the same on the training images only; it answers the validation images. None where these are held out
-    anyway, or nobody asks.
+    `calibration` is the same on the training images only; it answers the validation images. None where these are held
+    out anyway, or nobody asks.
     """
 
     trial: str
     count: int
     job: SeedJob
-    twin: SeedJob | None
+    calibration: SeedJob | None
 
 
 @dataclass(frozen=True)
@@ -105,24 +105,26 @@ class RetrainPlan:
 
     @property
     def trainings(self) -> list[tuple[SeedJob, tuple[int, ...]]]:
-        """Every member from every seed, and from the first seed the members' twins."""
+        """Every member from every seed, and from the first seed the members' calibration models."""
         jobs = [(member.job, self.seeds) for member in self.members]
-        return jobs + [(one.twin, self.seeds[:1]) for one in self.members if one.twin is not None]
+        return jobs + [
+            (one.calibration, self.seeds[:1]) for one in self.members if one.calibration is not None
+        ]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a plan: for each seed the results of its members, and those of the members' twins.
+    """What came of a plan: for each seed the results of its members, and those of the members' calibration models.
 
-    `twins` are None without calibration, where validation is held out, or if one diverged.
+    `calibration` is None where nobody asked for it, where validation is held out, or if one diverged.
     """
 
     models: tuple[tuple[SeedResult, ...], ...]
-    twins: tuple[SeedResult, ...] | None
+    calibration: tuple[SeedResult, ...] | None
 
     @property
     def results(self) -> list[SeedResult]:
-        """All results but those of twins, seed by seed."""
+        """All results but those of calibration models, seed by seed."""
         return [result for model in self.models for result in model]
 
 

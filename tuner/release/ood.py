@@ -1,7 +1,7 @@
 """The second output of a model that is exported: how unlike the training images a picture is, and where its limits are.
 
 The measure is fitted to what the stages of the exported network put out (of an ensemble its first member). Its limits
-come from validation images that a network has not seen: those of the twin that calibrates, whose own features are as
+come from validation images that a network has not seen: those of the calibration model, whose own features are as
 far from its own training images; of a model that held validation out, its own. Where there is neither they are the
 exported model's features of images that it was trained on, which may lie too close: more pictures than 1 and 5 % are
 then called strange.
@@ -50,8 +50,8 @@ def find_strangers(plan: "RetrainPlan", trained: "Trained", weights: Path) -> Fo
     train, labels = _part(plan, member.job, weights, "train")
     if plan.config.average:
         held_out, source = None, "validation images that the model was not trained on"
-    elif trained.twins is not None and member.twin is not None:
-        held_out = (member.twin, Path(trained.twins[0].weights[-1]))
+    elif trained.calibration is not None and member.calibration is not None:
+        held_out = (member.calibration, Path(trained.calibration[0].weights[-1]))
         source = "validation images, by another model of the same seed, trained on the training images only"
     else:
         held_out, source = (

@@ -69,17 +69,17 @@ def _retrain(plan: RetrainPlan, work: Path, signals: Signals, reporter: Reporter
 
 
 def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trained:
-    """Every member from every seed, and from the first seed the members' twins; all at once as far as they fit."""
+    """Every member from every seed, and the calibration models from the first seed; all at once as far as they fit."""
     results = train_jobs(plan.trainings, session, reporter)
     count = len(plan.members)
-    models, twins = list(zip(*results[:count], strict=True)), tuple(own[0] for own in results[count:])
-    lost = next((twin.error for twin in twins if twin.error is not None), None)
+    models, calibration = list(zip(*results[:count], strict=True)), tuple(own[0] for own in results[count:])
+    lost = next((one.error for one in calibration if one.error is not None), None)
     if lost is not None:
         reporter.warn(
             f"the model that was to answer the validation images diverged ({lost}): the probabilities stay as they"
             " are, and there are no sets"
         )
-    return Trained(_alive(models, reporter), twins if twins and lost is None else None)
+    return Trained(_alive(models, reporter), calibration if calibration and lost is None else None)
 
 
 def check_config(config: RetrainConfig) -> None:
@@ -125,10 +125,12 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
         epochs, rule = epochs_rule(own, images, parts, config.epochs)
         validate, test = config.average, not config.final
         job = make_job(own, images, parts, epochs, folder, reporter, validate=validate, test=test)
-        twin = _twin(job, images) if config.calibration and not config.average else None
+        calibration = _calibration_job(job, images) if config.calibration and not config.average else None
         job = located(_with_weights(job, config, best))
         planned.append(
-            PlannedMember(member.trial, member.count, job, None if twin is None else located(twin))
+            PlannedMember(
+                member.trial, member.count, job, None if calibration is None else located(calibration)
+            )
         )
         rules.append(rule if len(members) == 1 else f"{member.trial}: {rule}")
     plan = RetrainPlan(
@@ -171,7 +173,7 @@ def _as_best(best: Best, member: Member) -> Best:
     )
 
 
-def _twin(job: SeedJob, images: Images) -> SeedJob:
+def _calibration_job(job: SeedJob, images: Images) -> SeedJob:
     """The same on the training images only; it answers the validation images."""
     train = set(images.paths("train"))
     rows = [row for row in job.rows if row[0] in train]

@@ -70,7 +70,7 @@ def make_rule(spec: ModelSpec, alpha: float | None = None, min_confidence: float
     if not spec.scores:
         raise RunProblem(
             f"--alpha {alpha:g}: the model has no calibrated sets, since it was retrained with --no-calibration or the"
-            " twin that finds them diverged; retrain it without that option, or at a lower learning rate"
+            " calibration model that finds them diverged; retrain it without that option, or at a lower learning rate"
         )
     limits = thresholds(spec.scores, alpha)
     return Rule(costs, min_confidence, limits, _warnings(spec, limits, alpha))

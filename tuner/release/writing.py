@@ -136,7 +136,7 @@ def _members(plan: "RetrainPlan") -> str:
 
 
 def _logits(plan: "RetrainPlan", model: Sequence[SeedResult]) -> FloatArray | None:
-    """What a model answers the test images (its twins the validation images); of an ensemble the mean."""
+    """What a model answers the test images (its calibration models the validation images); of an ensemble the mean."""
     answers = [result.test_logits for result in model if result.test_logits is not None]
     if len(answers) < len(model):
         return None
@@ -150,7 +150,7 @@ def _calibration(plan: "RetrainPlan", trained: "Trained", chosen: Chosen) -> Cal
         logits: FloatArray | None = score_weights(plan.job, str(chosen.weights[0]), "val")
         held_out = "by this model, which was not trained on them"
     else:
-        logits = None if trained.twins is None else _logits(plan, trained.twins)
+        logits = None if trained.calibration is None else _logits(plan, trained.calibration)
         held_out = "by another model of the same seed, trained on the training images only"
     return None if logits is None else calibrate(_answers(plan, "val", logits), held_out)
 

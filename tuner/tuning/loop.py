@@ -136,7 +136,7 @@ def _fit(
 
     store = open_store(prepared, reporter.warn)
     store.storage.share()
-    costs = Costs(store.configs, banked=prepared.feature_cache_bytes > 0)
+    costs = Costs(store.configs, cached=prepared.feature_cache_bytes > 0)
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
     deadline = _deadline(prepared.time_budget_s, session.packing_s)
@@ -230,7 +230,7 @@ def open_store(prepared: Prepared, note: Callable[[str], None] = lambda text: No
     )
     storage = open_storage(prepared.run.path, prepared.storage)
     ladder = ladder_of(prepared.max_epochs, prepared.grace_period, prepared.reduction_factor)
-    steps = Steps(None if prepared.space.grid else ladder, banked=prepared.feature_cache_bytes > 0)
+    steps = Steps(None if prepared.space.grid else ladder, cached=prepared.feature_cache_bytes > 0)
     store = TrialStore(
         prepared.run,
         proposals,

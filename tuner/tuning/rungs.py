@@ -51,11 +51,11 @@ def ladder_of(max_epochs: int, grace_period: int, reduction_factor: float) -> La
 class Steps:
     """Turns the epochs of a trial into the intermediate values that Optuna is told.
 
-    Without a `ladder` nobody is stopped early, and every epoch is a step. `banked` as `trainables.epoch_cost` asks.
+    Without a `ladder` nobody is stopped early, and every epoch is a step. `cached` as `trainables.epoch_cost` asks.
     """
 
     ladder: Ladder | None = None
-    banked: bool = True
+    cached: bool = True
 
     def of(
         self, config: TrialConfig, epochs: Mapping[int, Mapping[str, Any]], metric: str
@@ -68,7 +68,7 @@ class Steps:
         before = 0.0
         for epoch in sorted(epochs):
             values.append(float(epochs[epoch][metric]))
-            total = epoch_cost.spent(config, epoch, banked=self.banked)
+            total = epoch_cost.spent(config, epoch, cached=self.cached)
             rung = self.ladder.reached(before, total, int(epochs[epoch]["full_epochs"]))
             if rung is not None:
                 told[rung] = METRICS[metric].best(values)

@@ -138,7 +138,7 @@ def _rank(trial: FrozenTrial, sign: float) -> tuple[int, int, float]:
     return (1, -step, sign * trial.intermediate_values.get(step, 0.0))
 
 
-class Mirror:
+class InMemoryStudy:
     """A copy of the study in memory, on which proposals are made.
 
     `trials` are those that it shows, by the run's own number of them; by default all of the study's.

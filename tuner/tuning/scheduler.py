@@ -31,17 +31,17 @@ Spent = Callable[[str, int], float]
 
 
 class Costs:
-    """What the trials of a run have spent, from their configurations; `banked` as `trainables.epoch_cost` asks.
+    """What the trials of a run have spent, from their configurations; `cached` as `trainables.epoch_cost` asks.
 
     `configs` may grow as trials begin.
     """
 
-    def __init__(self, configs: Mapping[str, TrialConfig], *, banked: bool) -> None:
-        self.configs, self.banked = configs, banked
+    def __init__(self, configs: Mapping[str, TrialConfig], *, cached: bool) -> None:
+        self.configs, self.cached = configs, cached
 
     def __call__(self, trial_id: str, epoch: int) -> float:
         """The cost of the trial up to and with `epoch`, in full epochs."""
-        return epoch_cost.spent(self.configs[trial_id], epoch, banked=self.banked)
+        return epoch_cost.spent(self.configs[trial_id], epoch, cached=self.cached)
 
 
 def _one_each(trial_id: str, epoch: int) -> float:

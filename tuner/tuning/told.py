@@ -21,7 +21,7 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue
 from tuner.runs.journal import MARK, create_study, mark_of, own_trials
 from tuner.runs.trial import LiveTrial
-from tuner.tuning.sampler import Mirror
+from tuner.tuning.sampler import InMemoryStudy
 
 __all__ = ["Told"]
 
@@ -43,18 +43,18 @@ class Told:
         self._known = {trial.number for trial in self.own.values()}
         self._waiting: deque[FrozenTrial] = deque()
 
-    def open_mirror(self, values: Mapping[int, Mapping[int, float]]) -> None:
+    def open_in_memory(self, values: Mapping[int, Mapping[int, float]]) -> None:
         """Make the copy, with the intermediate `values` of each of our trials by its number and their steps."""
         seen = {number: _as_told(trial, values.get(number)) for number, trial in self.own.items()}
-        self._mirror = Mirror(self.study, seen)
+        self._in_memory = InMemoryStudy(self.study, seen)
 
     def ask(self, sampler: BaseSampler) -> optuna.Trial:
         """A trial whose parameters `sampler` proposes; in the copy alone."""
-        return self._mirror.ask(sampler)
+        return self._in_memory.ask(sampler)
 
     def drop(self, asked: optuna.Trial) -> None:
         """Forget a proposal that nobody is going to try."""
-        self._mirror.drop(asked)
+        self._in_memory.drop(asked)
 
     def begin(self, asked: optuna.Trial, number: int, trial_id: str, config: TrialConfig, source: str) -> int:
         """Write the proposal into the journal as our trial `number`, all at once; its identity there."""
@@ -67,7 +67,7 @@ class Told:
         )
         identity = int(self._journal.create_new_trial(self._study, frozen))
         self._known.add(self._journal.get_trial_number_from_id(identity))
-        self._mirror.accept(asked, number)
+        self._in_memory.accept(asked, number)
         return identity
 
     def take_up(
@@ -98,7 +98,7 @@ class Told:
             raise InvalidValue(
                 f"enqueued trial {waiting.number} of study.journal: another program has begun it"
             )
-        self._mirror.accept(asked, number)
+        self._in_memory.accept(asked, number)
         return identity
 
     def _write_proposal(self, identity: int, asked: optuna.Trial, attrs: Mapping[str, Any]) -> None:
@@ -139,7 +139,7 @@ class Told:
             if there.get(step) != value:
                 with contextlib.suppress(UpdateFinishedTrialError):
                     self._journal.set_trial_intermediate_value(trial.identity, step, value)
-            self._mirror.report(trial.number, step, value)
+            self._in_memory.report(trial.number, step, value)
 
     def ended_elsewhere(self, trial: LiveTrial) -> TrialState | None:
         """The state in which another program has ended the trial; None while it is open."""
@@ -157,7 +157,7 @@ class Told:
         if self.ended_elsewhere(trial) is None:
             number = self._journal.get_trial_number_from_id(trial.identity)
             self.study.tell(number, told, state=state, skip_if_finished=True)
-        self._mirror.tell(trial.number, state, told)
+        self._in_memory.tell(trial.number, state, told)
 
     def identity(self, number: int) -> int:
         """The journal's own name of our trial `number`."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from trainables.checkpoint import SPLIT, read_split, write_split
+from trainables.checkpoint import SPLIT, read_batch_parts, write_batch_parts
 from trainables.config import EPOCH_COLUMNS, TrialConfig
 from trainables.metrics import METRICS
 from trainables.storage import RunFolder
@@ -93,7 +93,7 @@ class TrialStore:
                 self._reopen_ended(found, trial)
             else:
                 self._reopen_living(found, attrs.get("row"))
-        self._told.open_mirror(values)
+        self._told.open_in_memory(values)
         if self._told.own:
             self._keep_weights()
             self._kept.keep_only(self._standing().kept(self.keep))
@@ -168,7 +168,7 @@ class TrialStore:
         trial.retries += 1
         if any(sign in error for sign in OUT_OF_MEMORY):
             folder = self.run.alive(trial_id)
-            write_split(folder, read_split(folder) * 2)
+            write_batch_parts(folder, read_batch_parts(folder) * 2)
             self.storage.replace(trial_id, folder / SPLIT)
         self.unfinished.append(trial_id)
         return True

@@ -9,7 +9,7 @@ from tiny import write_space
 from trainables import models, strategies
 from trainables.config import TrialConfig
 from trainables.errors import UserMistake
-from trainables.strategies import Thaw
+from trainables.strategies import Unfreeze
 from tuner.cli.app import commands
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
 from tuner.planning.plan import CACHED, EpochClock, plan
@@ -147,11 +147,11 @@ def test_a_plan_refuses_what_a_run_would_refuse(tmp_path):
 def new_strategies(monkeypatch):
     """Strategies whose names nobody knows: one like feature_extractor, one whose upper stage trains at once."""
     monkeypatch.setitem(
-        strategies._ENTRIES, "still", strategies._Entry(lambda c, n: [Thaw(None, 0.0)] * n, False)
+        strategies._ENTRIES, "still", strategies._Entry(lambda c, n: [Unfreeze(None, 0.0)] * n, False)
     )
 
     def halves(config, num_stages):
-        return [Thaw(1, 1e-3)] + [Thaw(4, 1e-3)] * (num_stages - 1)
+        return [Unfreeze(1, 1e-3)] + [Unfreeze(4, 1e-3)] * (num_stages - 1)
 
     monkeypatch.setitem(strategies._ENTRIES, "halves", strategies._Entry(halves, False))
     return [replace(FULL, strategy=name) for name in ("still", "halves")]

@@ -65,7 +65,7 @@ def test_an_alpha_for_which_there_are_too_few_groups_says_from_which_on_there_ar
 
 def test_what_can_not_be_done_is_refused_with_the_remedy():
     with pytest.raises(
-        RunProblem, match=r"or the twin that finds them diverged; retrain it without that option"
+        RunProblem, match=r"or the calibration model that finds them diverged; retrain it without that option"
     ):
         make_rule(spec(scores=()), alpha=0.1)
     with pytest.raises(InvalidValue, match=r"--alpha 0\.9 must be at most 0\.5"):

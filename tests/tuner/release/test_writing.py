@@ -149,14 +149,14 @@ def test_pytorch_pt2_and_onnx_agree_with_temperature_ensemble_and_cost_rule_in_p
 
 
 def test_the_temperature_comes_from_a_model_that_has_not_seen_the_validation_images(single):
-    member, (twin,) = single.plan.members[0], single.trained.twins
+    member, (calibration,) = single.plan.members[0], single.trained.calibration
     val, train = set(single.plan.images.paths("val")), set(single.plan.images.paths("train"))
-    assert {path for path, _, _ in member.twin.rows} == train
-    assert member.twin.title == "the model for calibration"
+    assert {path for path, _, _ in member.calibration.rows} == train
+    assert member.calibration.title == "the model for calibration"
     assert {path for path, _, _ in member.job.rows} == train | val
-    assert twin.test_logits.shape == (len(val), 2)
-    assert twin.weights != single.trained.models[0][0].weights
-    assert twin.seed == single.trained.models[0][0].seed
+    assert calibration.test_logits.shape == (len(val), 2)
+    assert calibration.weights != single.trained.models[0][0].weights
+    assert calibration.seed == single.trained.models[0][0].seed
     calibration = single.metrics["calibration"]
     assert calibration["held_out"] == "by another model of the same seed, trained on the training images only"
     assert calibration["validation"]["images"] == len(val)
@@ -222,12 +222,12 @@ def test_an_ensemble_s_folder_says_what_it_is_made_of_and_can_be_trained_again(e
     assert "resnet18 (strategy full), mobilenet_v2 (strategy full) from random weights" in card
     training = pd.read_csv(ensemble.folder / "training.csv")
     assert training.groupby("trial").size().tolist() == [2, 2]
-    assert len(ensemble.trained.twins) == 2
+    assert len(ensemble.trained.calibration) == 2
 
 
 def test_without_calibration_probabilities_are_those_of_the_logits_and_no_twin_is_trained(home):
     plain = retrained(home, seeds=1, calibration=False)
-    assert plain.trained.twins is None
+    assert plain.trained.calibration is None
     assert (plain.metrics["calibration"], plain.metrics["sets"]) == (None, None)
     spec = load_model(plain.folder).spec
     assert (spec.temperature, spec.scores, spec.costs) == (1.0, (), ())
@@ -238,13 +238,15 @@ def test_without_calibration_probabilities_are_those_of_the_logits_and_no_twin_i
 
 def test_an_average_is_calibrated_by_its_own_answers_and_final_without_test_images(home):
     average = retrained(home, seeds=1, average=True)
-    assert average.trained.twins is None
+    assert average.trained.calibration is None
     assert average.metrics["calibration"]["held_out"] == "by this model, which was not trained on them"
     assert average.metrics["sets"]["test"]["coverage"] <= 1
     final = retrained(home, seeds=1, final=True)
     assert final.metrics["calibration"]["test"] is None
     assert final.metrics["sets"]["test"] is None
-    assert {path for path, _, _ in final.plan.members[0].twin.rows} == set(final.plan.images.paths("train"))
+    assert {path for path, _, _ in final.plan.members[0].calibration.rows} == set(
+        final.plan.images.paths("train")
+    )
     assert "validation log loss" in " ".join(final.said)
     assert not (final.folder / "figures" / "answered.png").exists()
 
@@ -258,7 +260,7 @@ def test_a_twin_that_diverges_costs_the_calibration_only(home, monkeypatch):
     monkeypatch.setattr(retraining, "train_jobs", lambda *given: [[one[0]], [one[1]]])
     trained = retraining._train(plan, SimpleNamespace(), SimpleNamespace(warn=warned.append))
     assert trained.models == ((one[0],),)
-    assert trained.twins is None
+    assert trained.calibration is None
     assert "diverged (train_loss nan)" in warned[0]
 
 

@@ -10,7 +10,7 @@ from trainables.config import TrialConfig
 from tuner.runs.journal import load_study
 from tuner.tuning.rungs import Steps, ladder_of
 
-STEPS = Steps(ladder_of(8, 1, 2.0), banked=True)
+STEPS = Steps(ladder_of(8, 1, 2.0), cached=True)
 
 
 def config_of(strategy, **own):
@@ -129,6 +129,6 @@ def test_the_journal_of_an_earlier_version_that_told_epochs_opens_and_is_ranked_
     assert again.next()["trial_id"] == left
     again.finish(left, "failed", "error", "x")
     assert again.next()["trial_id"].endswith("-00013")
-    shown = again._told._mirror._study.trials
+    shown = again._told._in_memory._study.trials
     reached = {max(trial.intermediate_values) for trial in itertools.islice(shown, 12)}
     assert reached == ({1} if steps is STEPS else {1, 5})

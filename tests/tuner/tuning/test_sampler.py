@@ -6,7 +6,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
 from tuner.runs.optuna_private import trials_seen
-from tuner.tuning.sampler import BEST_SEEN, HISTORY, Mirror, make_sampler
+from tuner.tuning.sampler import BEST_SEEN, HISTORY, InMemoryStudy, make_sampler
 
 
 def study_of(num_trials: int) -> optuna.Study:
@@ -28,7 +28,7 @@ def study_of(num_trials: int) -> optuna.Study:
     return study
 
 
-def seen_by_tpe(mirror: Mirror, number: int) -> list[optuna.trial.FrozenTrial]:
+def seen_by_tpe(mirror: InMemoryStudy, number: int) -> list[optuna.trial.FrozenTrial]:
     asked = mirror.ask(make_sampler("tpe", 0, number))
     asked.suggest_float("x", 0, 1)
     mirror.accept(asked, number)
@@ -37,7 +37,7 @@ def seen_by_tpe(mirror: Mirror, number: int) -> list[optuna.trial.FrozenTrial]:
 
 def test_a_short_history_is_shown_whole_and_proposes_as_plain_tpe():
     study = study_of(HISTORY)
-    asked = Mirror(study).ask(make_sampler("tpe", 7, HISTORY))
+    asked = InMemoryStudy(study).ask(make_sampler("tpe", 7, HISTORY))
     seed = int(np.random.SeedSequence([7, HISTORY]).generate_state(1)[0])
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         study.sampler = TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
@@ -45,7 +45,7 @@ def test_a_short_history_is_shown_whole_and_proposes_as_plain_tpe():
 
 
 def test_of_a_long_history_tpe_sees_the_best_and_a_fair_sample_of_the_others():
-    seen = [t for t in seen_by_tpe(Mirror(study_of(900)), 900) if t.state.is_finished()]
+    seen = [t for t in seen_by_tpe(InMemoryStudy(study_of(900)), 900) if t.state.is_finished()]
     assert len(seen) == HISTORY
     complete = sorted(t.value for t in study_of(900).trials if t.state is TrialState.COMPLETE)
     shown = sorted(t.value for t in seen if t.state is TrialState.COMPLETE)
@@ -55,14 +55,14 @@ def test_of_a_long_history_tpe_sees_the_best_and_a_fair_sample_of_the_others():
 
 
 def test_running_trials_are_always_seen():
-    mirror = Mirror(study_of(500))
+    mirror = InMemoryStudy(study_of(500))
     for number in range(500, 505):
         seen = seen_by_tpe(mirror, number)
     assert sum(t.state is TrialState.RUNNING for t in seen) == 5
 
 
 def test_a_reopened_study_shows_the_same_trials_though_dropped_proposals_are_gone():
-    study, mirror = study_of(300), Mirror(study_of(300))
+    study, mirror = study_of(300), InMemoryStudy(study_of(300))
     for _ in range(7):
         mirror.drop(mirror.ask(make_sampler("tpe", 0, 300)))
     for number in range(300, 340):
@@ -73,13 +73,13 @@ def test_a_reopened_study_shows_the_same_trials_though_dropped_proposals_are_gon
         study.add_trial(create_trial(value=value, params=asked.params, distributions=asked.distributions))
     values = [
         sorted(t.params["x"] for t in seen_by_tpe(one, 340) if t.state.is_finished())
-        for one in (mirror, Mirror(study))
+        for one in (mirror, InMemoryStudy(study))
     ]
     assert values[0] == values[1]
 
 
 def test_other_samplers_see_everything():
-    mirror = Mirror(study_of(400))
+    mirror = InMemoryStudy(study_of(400))
     seen_by_tpe(mirror, 400)
     asked = mirror.ask(make_sampler("random", 0, 401))
     asked.suggest_float("x", 0, 1)

@@ -33,7 +33,7 @@ CONFIGS = {
     "late": config_of("gradual_unfreeze", unfreeze_at=5),
     "staged": config_of("staged_unfreeze", unfreeze_at=1),
 }
-COSTS = Costs(CONFIGS, banked=True)
+COSTS = Costs(CONFIGS, cached=True)
 
 
 def epochs_of(trial_id, values):

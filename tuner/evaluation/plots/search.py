@@ -118,10 +118,10 @@ def _worst(values: "pd.DataFrame", metric: str) -> float:
     return float(values["value"].max() if METRICS[metric].minimised else values["value"].min())
 
 
-def _spent(trials: "pd.DataFrame", *, banked: bool) -> list[float]:
+def _spent(trials: "pd.DataFrame", *, cached: bool) -> list[float]:
     """What each trial had spent before its last epoch, in full epochs: it went on with that beyond a rung."""
     rows = rows_of(trials)
-    return [spent(trial_config(row), max(0, int(row["epochs"]) - 1), banked=banked) for row in rows]
+    return [spent(trial_config(row), max(0, int(row["epochs"]) - 1), cached=cached) for row in rows]
 
 
 def _survived(trials: "pd.DataFrame", rung: int) -> float:
@@ -146,7 +146,7 @@ def rung_survival(run: Run) -> "Drawing | None":
     if run.record["grid"] or not rungs or len(trials) == 0:
         return None
     trials = trials.assign(
-        spent=_spent(trials, banked=settings.get("feature_cache_bytes", 1) > 0),
+        spent=_spent(trials, cached=settings.get("feature_cache_bytes", 1) > 0),
         cut=trials["reason"].isin(UNJUDGED),
     )
     rows = {str(name): some for name, some in trials.groupby("strategy")}
