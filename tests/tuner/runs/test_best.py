@@ -12,7 +12,7 @@ from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
 from tuner.runs.best_trial import best_of, member_of, write_best
 from tuner.runs.directory import Run, trial_config
-from tuner.statistics.metric_tests import standard_error
+from tuner.statistics.metric_errors import standard_error
 
 
 @pytest.fixture(scope="module")
