@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
-from trainables.config import EpochMetrics
+from trainables.config import EpochMetrics, RunContext
 from tuner.runs.directory import Run
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.proposals import Proposals
@@ -39,20 +39,12 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
         "space": search_spaces.load(str(space)),
         "overrides": {"max_epochs": 4},
         "allowed": {},
-        "classes": ("a", "b"),
-        "cache": folder / "no-images",
-        "image_size": 32,
-        "weights": "none",
-        "precision": "fp32",
-        "metric": "val_loss",
-        "seed": 0,
         "samples": 6,
         "max_epochs": 4,
         "grace_period": 1,
         "reduction_factor": 3.0,
         "sampler": "tpe",
         "keep": 2,
-        "feature_cache_bytes": 0,
         "max_failures": 2,
         "concurrent": 1,
         "cpus_per_trial": 1.0,
@@ -60,7 +52,17 @@ def prepared(folder: Path, space: Path, **changes: Any) -> Prepared:
         "time_budget_s": None,
         "address": None,
     }
-    return Prepared(**(values | changes))
+    shared = {name: changes.pop(name) for name in changes.keys() & {"metric", "seed", "storage"}}
+    context = RunContext(
+        str(run.path.resolve()),
+        str(folder / "no-images"),
+        ("a", "b"),
+        image_size=32,
+        weights="none",
+        precision="fp32",
+        **{"metric": "val_loss", "seed": 0, **shared},
+    )
+    return Prepared(**({"context": context} | values | changes))
 
 
 def store(

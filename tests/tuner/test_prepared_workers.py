@@ -41,7 +41,7 @@ def trial():
 
 
 def planned():
-    settings = SimpleNamespace(image_size=32)
+    settings = SimpleNamespace(data=DataConfig(image_size=32))
     asked = SimpleNamespace(data=SimpleNamespace(precision="fp32"))
     plan._measure(asked, settings, None, [CONFIG], 7, Reporter())
 

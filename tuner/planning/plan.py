@@ -91,7 +91,9 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     check_backbones(replace(config, data=replace(config.data, groups_from_similar=similar)), settings.space)
     narrowed = narrow(config, settings, reporter)
     config, settings = narrowed.config, narrowed.settings
-    found = load_data(config.data, sorted(models_of(settings)), settings.image_size, reporter, narrowed.found)
+    found = load_data(
+        config.data, sorted(models_of(settings)), settings.data.side(), reporter, narrowed.found
+    )
     before = foretell(config.data, found.scan, usable_backbone(config.data, reporter)) if similar else 0.0
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = make_pool(settings, prior=config.prior)
@@ -121,7 +123,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             keep=config.keep,
             concurrent=concurrent,
             images=sum(images),
-            image_size=settings.image_size,
+            image_size=settings.data.side(),
             train_images=images[0],
             feature_cache_limit=config.data.feature_cache_bytes,
         ),
@@ -191,7 +193,7 @@ def _measure(
 
     device = best_device()
     compute = ComputeConfig(
-        settings.image_size, "none", choose_precision(config.data.precision, device), device=device
+        settings.data.side(), "none", choose_precision(config.data.precision, device), device=device
     )
     chosen = representatives(pool)
     costs = {}
@@ -200,7 +202,7 @@ def _measure(
         tempfile.TemporaryDirectory() as folder,
         reporter.progress("timing steps") as progress,
     ):
-        data = _few_images(found, settings.image_size, max(c.batch_size for c in chosen), Path(folder))
+        data = _few_images(found, settings.data.side(), max(c.batch_size for c in chosen), Path(folder))
         for done, one in enumerate(chosen, start=1):
             costs[one.model, one.strategy] = measure(one, data, compute)
             if progress:

@@ -51,11 +51,13 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     from trainables.inference import best_device
 
     # A probe at another size than the search's would judge other features, where the space has a size of its own.
-    config = replace(config, data=replace(config.data, image_size=settings.image_size))
+    config = replace(config, data=settings.data)
     names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
     try:
         ways = [RANDOM_WEIGHTS, ONE_FILE]
-        origins = with_weights(names, config.data.weights, config.data.weights_dir, settings.image_size, ways)
+        origins = with_weights(
+            names, config.data.weights, config.data.weights_dir, settings.data.side(), ways
+        )
     except WeightsUnavailable:
         if not _drawn_without_asking(config.data):
             raise

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,13 +93,13 @@ def search_config(space: str = "auto", data: Path | None = None, **options: Any)
 
 @dataclass(frozen=True)
 class SpaceSettings:
-    """The space with what the command and the space's own defaults make of it."""
+    """The space with what the command and the space's own defaults make of it; `data` has its side settled."""
 
     space: Space
     samples: int
     max_epochs: int
     grace_period: int
-    image_size: int
+    data: DataConfig
     overrides: Mapping[str, Any]
     allowed: Mapping[str, tuple[str, ...]]
     earlier: Earlier
@@ -138,7 +138,7 @@ def resolve(config: SearchConfig) -> SpaceSettings:
         samples=_settle_samples(config, space, overrides, allowed),
         max_epochs=max_epochs,
         grace_period=grace,
-        image_size=config.data.side(defaults.get("image_size")),
+        data=replace(config.data, image_size=config.data.side(defaults.get("image_size"))),
         overrides=overrides,
         allowed=allowed,
         earlier=find_earlier(config.start_from, space, overrides, allowed),

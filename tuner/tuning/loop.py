@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run
 from tuner.runs.journal import quiet_optuna
 from tuner.tuning.config import SearchConfig
-from tuner.tuning.context import run_context
 from tuner.tuning.convergence import Settling
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
@@ -136,11 +135,11 @@ def _fit(
 
     store = open_store(prepared, reporter.warn)
     store.storage.share()
-    costs = Costs(store.configs, cached=prepared.feature_cache_bytes > 0)
+    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0)
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
     deadline = _deadline(prepared.time_budget_s, session.packing_s)
-    scheduler = FairASHA(prepared.metric, rungs, deadline, prepared.run.path / "stop", costs)
+    scheduler = FairASHA(prepared.context.metric, rungs, deadline, prepared.run.path / "stop", costs)
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
     tuner = _ray_tuner(prepared, session, searcher, progress, trainable)
@@ -180,7 +179,7 @@ def _ray_tuner(
 
     from trainables.ray_trainable import TrialTrainable
 
-    context = run_context(prepared, max(1, int(session.resources["cpu"])))
+    context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
     worker = tune.with_resources(
         tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
     )
@@ -224,17 +223,17 @@ def open_store(prepared: Prepared, note: Callable[[str], None] = lambda text: No
         prepared.overrides,
         prepared.allowed,
         prepared.sampler,
-        prepared.seed,
+        prepared.context.seed,
         prepared.prior,
         tuple(one["parameters"] for one in prepared.earlier),
     )
-    storage = open_storage(prepared.run.path, prepared.storage)
+    storage = open_storage(prepared.run.path, prepared.context.storage)
     ladder = ladder_of(prepared.max_epochs, prepared.grace_period, prepared.reduction_factor)
-    steps = Steps(None if prepared.space.grid else ladder, cached=prepared.feature_cache_bytes > 0)
+    steps = Steps(None if prepared.space.grid else ladder, cached=prepared.context.feature_cache_bytes > 0)
     store = TrialStore(
         prepared.run,
         proposals,
-        prepared.metric,
+        prepared.context.metric,
         prepared.samples,
         prepared.keep,
         storage,
@@ -243,7 +242,7 @@ def open_store(prepared: Prepared, note: Callable[[str], None] = lambda text: No
     )
     if prepared.until_settled:
         images = int((prepared.run.split()["split"] == "val").sum())
-        store.settling = Settling(prepared.run, prepared.metric, images)
+        store.settling = Settling(prepared.run, prepared.context.metric, images)
     return store
 
 

@@ -119,10 +119,9 @@ def trials_per_gpu(uses: Iterable[Use], slots: int) -> int:
 def pack_trials(prepared: "Prepared", reporter: Reporter, have: Mapping[str, float]) -> float:
     """The share of a GPU that each trial of the run gets on a cluster that has `have` ("CPU", "GPU")."""
     from search_spaces.sampling import sample_configs
-    from tuner.tuning.context import run_context
 
     configs = sample_configs(prepared.space, prepared.overrides, prepared.allowed)
-    probe = probe_on_ray(run_context(prepared, 1))
+    probe = probe_on_ray(prepared.context)
     packing = measured_packing(configs, probe, have, prepared.cpus_per_trial or 1.0)
     for line in packing.lines():
         reporter.line(line)

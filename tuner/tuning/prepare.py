@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces import Space
+from trainables.config import RunContext
 from trainables.storage import address_below, is_address, try_out
 from trainables.weights_content import weights_path
 from tuner.console.reporter import Reporter
@@ -42,26 +43,19 @@ SIMILAR = "similar-groups.csv"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start or go on; every value is settled."""
+    """A run that can start or go on; every value is settled. `context` is what all trials get."""
 
     run: Run
     space: Space
+    context: RunContext
     overrides: Mapping[str, Any]
     allowed: Mapping[str, tuple[str, ...]]
-    classes: tuple[str, ...]
-    cache: Path
-    image_size: int
-    weights: str
-    precision: str
-    metric: str
-    seed: int
     samples: int
     max_epochs: int
     grace_period: int
     reduction_factor: float
     sampler: str
     keep: int
-    feature_cache_bytes: int
     max_failures: int
     concurrent: int | None
     cpus_per_trial: float | None
@@ -71,11 +65,9 @@ class Prepared:
     log: Sequence[str] = ()
     log_weights: bool = False
     dashboard: bool = False
-    storage: str = ""
     prior: bool = False
     earlier: Sequence[Mapping[str, Any]] = ()
     until_settled: bool = False
-    positive: str | None = None
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -92,9 +84,9 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     _tell_earlier(settings.earlier, reporter)
     storage = _bucket(config, path.name)
     names = sorted(models_of(settings))
-    found = load_data(config.data, names, settings.image_size, reporter, narrowed.found)
+    found = load_data(config.data, names, settings.data.side(), reporter, narrowed.found)
     weights_files = _weights_files(found.weights, settings, reporter)
-    cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.image_size, reporter)
+    cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.data.side(), reporter)
     warn_of_full_disk(config.data.feature_cache_bytes, reporter)
     if found.sample and config.time_budget_s is None:
         config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
@@ -142,16 +134,29 @@ def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:
     return Prepared(
         run=run,
         space=space,
-        cache=cache,
-        classes=tuple(record["data"]["classes"]),
+        context=_context(run, cache),
+        allowed={name: tuple(choices) for name, choices in settings["allowed"].items()},
+        **{name: settings[name] for name in names - {"allowed"}},
+    )
+
+
+def _context(run: Run, cache: Path) -> RunContext:
+    """What `run.yaml` says to every trial, on one core until a trial's share is known."""
+    record = run.record
+    settings, classes, positive = record["settings"], tuple(record["data"]["classes"]), record.get("positive")
+    return RunContext(
+        run_dir=str(run.path.resolve()),
+        cache=str(cache),
+        classes=classes,
         image_size=record["image_size"],
         weights=record["weights"],
         precision=record["precision"],
         metric=record["metric"],
-        positive=record.get("positive"),
         seed=record["seed"],
-        allowed={name: tuple(choices) for name, choices in settings["allowed"].items()},
-        **{name: settings[name] for name in names - {"allowed"}},
+        feature_cache_bytes=settings["feature_cache_bytes"],
+        data=str(record["data"].get("folder", "")),
+        storage=settings.get("storage", ""),
+        positive=None if positive is None else classes.index(positive),
     )
 
 
@@ -171,7 +176,7 @@ def _record(
         "metric": config.metric,
         "positive": config.data.positive,
         "seed": config.data.seed,
-        "image_size": settings.image_size,
+        "image_size": settings.data.side(),
         "weights": found.weights,
         "weights_files": weights_files,
         "precision": config.data.precision,

@@ -173,7 +173,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
 def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) -> Rungs | None:
     """The rungs of a run with the scores of all `epochs` that were reported before; None for a fixed list."""
     rungs = make_rungs(
-        prepared.metric,
+        prepared.context.metric,
         prepared.max_epochs,
         prepared.grace_period,
         prepared.reduction_factor,
@@ -181,7 +181,7 @@ def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) 
     )
     if rungs is not None and epochs is not None:
         ordered = as_they_came(epochs)
-        columns = ("trial_id", "epoch", "full_epochs", prepared.metric)
+        columns = ("trial_id", "epoch", "full_epochs", prepared.context.metric)
         rungs.replay(zip(*(ordered[name].tolist() for name in columns), strict=True), spent)
     return rungs
 

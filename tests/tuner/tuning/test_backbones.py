@@ -154,7 +154,7 @@ def test_a_probe_is_made_at_the_size_that_its_space_has(folder):
     text += 'def space(trial):\n    return {"model": "resnet18", "strategy": "full"}\n'
     file.write_text(text, encoding="utf-8")
     config = config_of(folder, space=str(file), image_size=None, backbones="auto")
-    assert prepare(config).image_size == 40
+    assert prepare(config).context.image_size == 40
     assert Run.open(folder / "run").probe()["image_size"] == 40
 
 
@@ -167,7 +167,7 @@ def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(fo
     assert prepared.time_budget_s == pytest.approx(1000 - document["seconds"])
     assert prepared.time_budget_s < 1000
     assert f"to fine-tune, by the probe: {', '.join(document['advised'])}" in said.getvalue()
-    assert prepared.weights == str(folder / "weights")
+    assert prepared.context.weights == str(folder / "weights")
 
 
 def test_a_run_that_can_not_be_prepared_leaves_its_name_free(folder, monkeypatch):
@@ -204,7 +204,7 @@ def test_each_way_out_that_a_run_offers_without_weights_works(folder):
     with pytest.raises(InvalidValue, match=r"fits one model.* --models NAME"):
         prepare(config_of(folder, **alone))
     prepared = prepare(config_of(folder, **alone, models=("resnet18",)))
-    assert (prepared.weights, prepared.allowed["model"]) == (str(file), ("resnet18",))
+    assert (prepared.context.weights, prepared.allowed["model"]) == (str(file), ("resnet18",))
 
 
 def test_backbones_that_nothing_would_probe_are_refused_before_an_image_is_read(folder, monkeypatch):

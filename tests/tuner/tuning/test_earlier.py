@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -163,7 +165,7 @@ def test_what_a_run_begins_with_is_in_its_record_and_comes_back(tmp_path, before
         until_settled=True,
     )
     new = prepare(config)
-    again = prepared_from(Run.open(new.run.path), new.space, new.cache)
+    again = prepared_from(Run.open(new.run.path), new.space, Path(new.context.cache))
     assert again.earlier == new.earlier
     assert [one["run"] for one in again.earlier] == [str(before.path)] * 2
     assert (again.prior, again.until_settled) == (True, True)
