@@ -72,10 +72,10 @@ def store(
     given = prepared(folder, space, **changes)
     earlier = tuple(one["parameters"] for one in given.earlier)
     proposals = Proposals(
-        given.space, given.overrides, given.allowed, given.sampler, given.seed, given.prior, earlier
+        given.space, given.overrides, given.allowed, given.sampler, given.context.seed, given.prior, earlier
     )
     note = (notes if notes is not None else []).append
-    return TrialStore(given.run, proposals, given.metric, given.samples, given.keep, steps=steps, note=note)
+    return TrialStore(given.run, proposals, given.context.metric, given.samples, given.keep, steps=steps, note=note)
 
 
 def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:
