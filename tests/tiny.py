@@ -75,7 +75,9 @@ def store(
         given.space, given.overrides, given.allowed, given.sampler, given.context.seed, given.prior, earlier
     )
     note = (notes if notes is not None else []).append
-    return TrialStore(given.run, proposals, given.context.metric, given.samples, given.keep, steps=steps, note=note)
+    return TrialStore(
+        given.run, proposals, given.context.metric, given.samples, given.keep, steps=steps, note=note
+    )
 
 
 def epoch(number: int, value: float, **changes: Any) -> dict[str, Any]:
