@@ -83,7 +83,7 @@ def ensemble(home):
     return retrained(home, ensemble=True, costs=home / "costs.csv")
 
 
-def test_the_limits_of_strangeness_come_from_a_twin_and_stand_in_card_and_metrics(single):
+def test_the_limits_of_strangeness_come_from_a_calibration_model_and_stand_in_card_and_metrics(single):
     found = single.metrics["strangers"]
     assert found["measure"] in ("nearest", "gaussian")
     assert 0 < found["at_95"] <= 1
@@ -225,7 +225,7 @@ def test_an_ensemble_s_folder_says_what_it_is_made_of_and_can_be_trained_again(e
     assert len(ensemble.trained.calibration) == 2
 
 
-def test_without_calibration_probabilities_are_those_of_the_logits_and_no_twin_is_trained(home):
+def test_without_calibration_probabilities_are_those_of_the_logits_and_no_calibration_model_is_trained(home):
     plain = retrained(home, seeds=1, calibration=False)
     assert plain.trained.calibration is None
     assert (plain.metrics["calibration"], plain.metrics["sets"]) == (None, None)
@@ -251,7 +251,7 @@ def test_an_average_is_calibrated_by_its_own_answers_and_final_without_test_imag
     assert not (final.folder / "figures" / "answered.png").exists()
 
 
-def test_a_twin_that_diverges_costs_the_calibration_only(home, monkeypatch):
+def test_a_calibration_model_that_diverges_costs_the_calibration_only(home, monkeypatch):
     config = RetrainConfig(best=home / "best.yaml", epochs=1, seeds=1)
     (home / "lost").mkdir()
     plan = retraining.prepare_plan(config, read_best(config.best), home / "lost", Reporter())
