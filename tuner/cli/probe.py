@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number, data_options
+from tuner.cli.parameters import FOLDER, Number, data_options, side_option
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ __all__ = ["probe", "render", "weights"]
     show_default=True,
     help="auto, small, all, or names of `tuner models` with commas between; auto is small on a CPU.",
 )
-@click.option(
-    "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
-)
+@side_option
 @click.option(
     "--weights-dir",
     type=FOLDER,

@@ -4,6 +4,7 @@
     split.parquet            path, label, group, split (train, val, test)
     images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
     probe.json               what a probe of backbones showed, if there was one
+    probe/<model>@<px>.npz   its heads, and their answers to the images that they have not seen
     similar-groups.csv       path, group: groups that were proposed from similar pictures, if these were asked for
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
@@ -197,6 +198,10 @@ class Run:
     def weights(self, trial_id: str) -> Path:
         """Where the best weights of a kept trial are."""
         return self.path / "weights" / f"{trial_id}.safetensors"
+
+    def head(self, model: str, image_size: int) -> Path:
+        """Where the heads that the probe solved for a backbone at a side are."""
+        return self.path / "probe" / f"{model.replace(':', '_').replace('/', '_')}@{image_size}.npz"
 
     def alive(self, trial_id: str) -> Path:
         """Folder of a living trial's resume state and of its best weights so far."""

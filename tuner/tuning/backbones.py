@@ -9,6 +9,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
 from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
+from tuner.probing.sizes import Plan
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]
@@ -50,6 +51,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, settings)
     from trainables.inference import best_device
 
+    chooses_size = _chooses_size(config, settings)
     # A probe at another size than the search's would judge other features, where the space has a size of its own.
     config = replace(config, data=settings.data)
     names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
@@ -71,11 +73,24 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     for note in origins.notes:
         reporter.warn(note)
     found = scan_and_split(config.data, reporter)
-    probe = probe_images(config.data, SplitImages.of(found), origins, reporter)
+    plan = _plan(config, settings, found) if chooses_size else None
+    probe = probe_images(config.data, SplitImages.of(found), origins, reporter, plan)
     chosen = advised(probe)
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
-    config = replace(config, models=chosen)
+    config = replace(config, models=chosen, data=replace(config.data, image_size=probe.image_size))
     return Narrowed(config, resolve(config), found, probe)
+
+
+def _chooses_size(config: SearchConfig, settings: SpaceSettings) -> bool:
+    """Whether the probe is to choose the side: nobody named one, neither the space, and the pictures are not drawn."""
+    data = config.data
+    return data.image_size is None and "image_size" not in settings.space.defaults and data.folder is not None
+
+
+def _plan(config: SearchConfig, settings: SpaceSettings, found: Examined) -> Plan:
+    images = int((found.split["split"] == "train").sum())
+    at_once = {} if config.concurrent is None else {"at_once": config.concurrent}
+    return Plan(images, settings.max_epochs, config.time_budget_s, **at_once)
 
 
 def _known_to_space(names: tuple[str, ...], config: SearchConfig, settings: SpaceSettings) -> tuple[str, ...]:

@@ -80,12 +80,23 @@ def search(
         prepared = prepare(config, reporter)
         try:
             with prepared.run.owned():
+                _enter_first_model(prepared, reporter or Reporter())
                 return execute(prepared, reporter, observers=observers)
         except BaseException:
             if not prepared.run.journal.exists():
                 # No Ray, no lock, a signal: nothing is lost, and the same command shall find its place free.
                 shutil.rmtree(prepared.run.path, ignore_errors=True)
             raise
+
+
+def _enter_first_model(prepared: Prepared, reporter: Reporter) -> None:
+    """Before Ray starts: from here on the run holds a model."""
+    if prepared.first_model is None:
+        return
+    from tuner.tuning.first_model import enter_first_model
+
+    with quiet_optuna():
+        enter_first_model(open_store(prepared), prepared.first_model, prepared.context, reporter)
 
 
 def execute(

@@ -1,11 +1,12 @@
 """From what a person typed to a run that can start: space checked, data split and cached, run directory made."""
 
 import dataclasses
+import functools
 import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,8 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split
 from tuner.dataset.loading import Examined, build_run_cache, load_data, warn_of_full_disk
 from tuner.dataset.near_duplicates import Similar, near_copies, write_groups
-from tuner.runs.directory import Run
+from tuner.probing.linear import Probed, save_solved
+from tuner.runs.directory import Run, write_atomically
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import fingerprints
@@ -35,6 +37,8 @@ from tuner.tuning.earlier import Earlier
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuner.probing.ranking import Probe
+
 PASSED_OVER_SHOWN = 5
 
 SIMILAR = "similar-groups.csv"
@@ -43,7 +47,10 @@ SIMILAR = "similar-groups.csv"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start or go on; every value is settled. `context` is what all trials get."""
+    """A run that can start or go on; every value is settled. `context` is what all trials get.
+
+    `first_model` is what a probe found best, where the run is new.
+    """
 
     run: Run
     space: Space
@@ -68,6 +75,7 @@ class Prepared:
     prior: bool = False
     earlier: Sequence[Mapping[str, Any]] = ()
     until_settled: bool = False
+    first_model: Probed | None = field(default=None, compare=False, repr=False)
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -98,6 +106,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     try:
         if probe is not None:
             run.write_probe(probe.document())
+            _write_heads(run, probe)
         if found.similar is not None:
             write_groups(found.similar, path / SIMILAR)
         run.write_split(found.split)
@@ -107,7 +116,17 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
         shutil.rmtree(path, ignore_errors=True)
         raise
     reporter.line(f"run {run.path}")
-    return prepared_from(run, settings.space, cache)
+    prepared = prepared_from(run, settings.space, cache)
+    return prepared if probe is None else dataclasses.replace(prepared, first_model=probe.rows[0])
+
+
+def _write_heads(run: Run, probe: Probe) -> None:
+    """Keep what the probe solved: answers out of fold and heads, a file for each backbone and side."""
+    for row in probe.sizes or probe.rows:
+        if row.solved is not None:
+            path = run.head(row.model, row.image_size)
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, functools.partial(save_solved, row=row))
 
 
 def with_groups_file(found: Examined, path: Path) -> Examined:

@@ -10,12 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from trainables.checkpoint import SPLIT, read_batch_parts, write_batch_parts
-from trainables.config import EPOCH_COLUMNS, TrialConfig
+from trainables.checkpoint import SPLIT, best_name, read_batch_parts, write_batch_parts
+from trainables.config import EPOCH_COLUMNS, EpochMetrics, TrialConfig
 from trainables.metrics import METRICS
 from trainables.storage import RunFolder
 from tuner.runs.directory import BUDGET_OVER, ENDED_ELSEWHERE, Run, TrialRow, flat_row
@@ -136,6 +137,18 @@ class TrialStore:
         for observer in self.observers:
             observer.started(trial)
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
+
+    def enter(
+        self, config: TrialConfig, source: str, epoch: EpochMetrics, write: Callable[[Path], None]
+    ) -> None:
+        """Take in a trial that has been trained already, in one epoch; `write` makes the file of its weights."""
+        trial = self._asker.enter(config, source)
+        self.configs[trial.trial_id], self.live[trial.trial_id] = config, trial
+        folder = self.run.alive(trial.trial_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / best_name(epoch.epoch))
+        self.report(trial.trial_id, epoch.row())
+        self.finish(trial.trial_id, "completed", "completed")
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Take in one epoch's result; False if it brought nothing new.
@@ -259,7 +272,11 @@ class TrialStore:
         return self._asker.trouble
 
     def _may_propose(self) -> bool:
-        if self._asker.asked >= self.num_samples or self.exhausted or self.trouble is not None:
+        if (
+            self._asker.asked - self._asker.entered >= self.num_samples
+            or self.exhausted
+            or self.trouble is not None
+        ):
             return False
         return self.settling is None or not self.settling.reached(self.rows.values())
 

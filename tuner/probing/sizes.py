@@ -1,0 +1,98 @@
+"""Which side images are searched at: the one whose gain, as frozen features show it, is worth its cost.
+
+The candidates are probed at `FIRST`, the two best of them at larger sides, and at a smaller one where fine-tuning at
+the first would take too long. Two sides are compared by the paired losses of their best backbones, whole groups being
+what varies.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.probing.linear import Probed
+from tuner.statistics.means import half_width
+
+__all__ = ["FIRST", "LARGER", "SMALLER", "Chosen", "Plan", "affords", "choose_size", "gain"]
+
+FIRST, LARGER, SMALLER = 160, (224, 288), 96
+"""Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
+
+BACKWARD = 2.5
+"""A training step takes about this much more than the forward pass that the probe times."""
+
+TRIALS = 3
+"""So many trials have to fit into `SHARE` of the time budget for a side to be one to fine-tune at."""
+SHARE = 0.6
+
+WORTH = 0.6
+"""A side at which there is no time to fine-tune is taken if the frozen features' loss there is this share, or less, of
+that at the largest side at which there is."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search would train: images, epochs of a trial, trials at once, seconds that are left for all of it.
+
+    Without a limit `seconds` is None.
+    """
+
+    images: int
+    epochs: int
+    seconds: float | None = None
+    at_once: int = max(1, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A side in pixels and the sentence that says why."""
+
+    image_size: int
+    reason: str
+
+
+def affords(row: Probed, plan: Plan) -> bool:
+    """Whether `TRIALS` trials of the backbone of `row`, at its side, fit into `SHARE` of the time that is left."""
+    if plan.seconds is None:
+        return True
+    ms = row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds
+    trial = plan.images * plan.epochs * ms / 1e3 * (1 + BACKWARD)
+    return TRIALS * trial / (plan.at_once if row.gpu_milliseconds is None else 1) <= SHARE * plan.seconds
+
+
+def gain(small: Probed, large: Probed, groups: Sequence[str]) -> tuple[float, float]:
+    """By how many nats per image `large` is better than `small` on the same images, and half its 95 % interval.
+
+    Infinity where there are too few groups to tell.
+    """
+    difference = np.asarray(small.losses) - np.asarray(large.losses)
+    half = half_width(difference, groups)
+    return float(difference.mean()), np.inf if half is None else half
+
+
+def choose_size(rows: Sequence[Probed], groups: Sequence[str], plan: Plan) -> Chosen:
+    """The side to search at, of those that `rows` were probed at; `groups` [n] are those of the images of `losses`.
+
+    From the smallest side up, a larger one takes over if its gain is beyond its interval and it leaves time to
+    fine-tune, or if its frozen features alone do much better than those of the side before.
+    """
+    best = {row.image_size: row for row in sorted(rows, key=lambda one: -one.log_loss)}
+    sizes = sorted(best)
+    chosen, said = sizes[0], []
+    for size in sizes[1:]:
+        more, half = gain(best[chosen], best[size], groups)
+        by = f"{size} px gains {more:.3f} nats (± {half:.3f}) on {chosen} px"
+        if not more > half:
+            said.append(f"{by}, which can't be told from nothing")
+        elif affords(best[size], plan) or not affords(best[chosen], plan):
+            said.append(by)
+            chosen = size
+        elif best[size].log_loss <= WORTH * best[chosen].log_loss:
+            said.append(f"{by}, more than fine-tuning at {chosen} px is likely to")
+            chosen = size
+        else:
+            said.append(f"{by}, but leaves no time to fine-tune")
+    if len(sizes) == 1:
+        said.append("the only side that was probed")
+    return Chosen(chosen, f"images of {chosen} px: {'; '.join(said)}")
