@@ -21,6 +21,7 @@ AUXILIARY_WEIGHT = 0.3
 
 _UNFREEZING = ("gradual_unfreeze", "staged_unfreeze", "study_unfreeze")
 _FINE_TUNING = ("full", "full_aux", "layerwise", "probe_then_full", *_UNFREEZING)
+_LATE = ("probe_then_full", *_UNFREEZING)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ CONDITIONS: Mapping[str, Only] = {
     "unfreeze_at": Only("strategy", _UNFREEZING, 3),
     "backbone_learning_rate": Only("strategy", _FINE_TUNING, None),
     "stage_decay": Only("strategy", ("layerwise", "staged_unfreeze"), 0.5),
-    "probe_l2": Only("strategy", ("probe_then_full",), 0.01),
+    "probe_l2": Only("strategy", ("linear_probe", "probe_then_full"), 0.01),
     "mixup": Only("strategy", _FINE_TUNING, 0.0),
     "cutmix": Only("strategy", _FINE_TUNING, 0.0),
     "auxiliary_weight": Only("strategy", ("full_aux",), AUXILIARY_WEIGHT),
@@ -168,8 +169,7 @@ class TrialConfig:
         """Learning rate of the backbone: its own, else 1e-5 where it unfreezes late, else the head's."""
         if self.backbone_learning_rate is not None:
             return self.backbone_learning_rate
-        late = (*CONDITIONS["unfreeze_at"].values, *CONDITIONS["probe_l2"].values)
-        return 1e-5 if self.strategy in late else self.learning_rate
+        return 1e-5 if self.strategy in _LATE else self.learning_rate
 
     @property
     def combination(self) -> str:

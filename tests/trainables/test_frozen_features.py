@@ -45,7 +45,8 @@ def train(data, feature_cache, **parameters):
 
 @pytest.mark.parametrize("sampler", ["shuffle", "weighted"])
 @pytest.mark.parametrize(
-    "strategy", ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full", "probe_then_full"]
+    "strategy",
+    ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full", "probe_then_full", "linear_probe"],
 )
 def test_a_trial_measures_the_same_with_and_without_the_feature_cache(tmp_path, strategy, sampler):
     data = trial_data(tmp_path)
@@ -57,6 +58,18 @@ def test_a_trial_measures_the_same_with_and_without_the_feature_cache(tmp_path, 
     for before, after in zip(plain, cached, strict=True):
         assert after.train_loss == pytest.approx(before.train_loss, rel=1e-4, abs=1e-5)
         assert after.scores == pytest.approx(before.scores, rel=1e-4, abs=1e-5, nan_ok=True)
+
+
+def test_linear_probes_share_one_file_of_features_whatever_their_augmentation(tmp_path, monkeypatch):
+    data = trial_data(tmp_path)
+    _, [first] = train(
+        data, feature_cache_of(data, tmp_path / "features"), strategy="linear_probe", augmentation="light"
+    )
+    feature_cache = feature_cache_of(data, tmp_path / "features")
+    assert [file.name for file in feature_cache.folder.glob("*.f32")] == ["validation.f32"]
+    monkeypatch.setattr(feature_cache, "_run", lambda *given: pytest.fail("computed again"))
+    _, [second] = train(data, feature_cache, strategy="linear_probe", augmentation="strong", seed=5)
+    assert second.scores == first.scores
 
 
 @pytest.fixture

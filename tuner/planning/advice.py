@@ -82,11 +82,12 @@ def disk_bytes(
 def _frozen_depth(pool: Sequence[TrialConfig]) -> dict[tuple[str, str], int]:
     """For how many epochs some trial of `pool` keeps the whole backbone frozen, by model and augmentation.
 
-    Each augmentation has features of its own.
+    Each augmentation has features of its own, and so have the pictures without one that linear probes read.
     """
     depth: dict[tuple[str, str], int] = {}
     for config in pool:
-        key = (config.model, config.augmentation)
+        plain = strategies.is_linear_probe(config.strategy)
+        key = (config.model, "" if plain else config.augmentation)
         frozen = strategies.frozen_epochs(config, models.num_stages(config.model))
         depth[key] = max(depth.get(key, 0), frozen)
     return depth

@@ -111,7 +111,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         samples=settings.samples,
         concurrent=concurrent,
         epochs=epochs,
-        whole_epochs=settings.samples * settings.max_epochs,
+        whole_epochs=round(settings.samples * np.mean([strategies.max_epochs(one) for one in configs])),
         seconds=(before + low * FASTER, before + middle, before + high * SLOWER),
         similar_s=before if similar else None,
         trials=trials,
@@ -158,8 +158,10 @@ class EpochClock:
         whole = (cost.first_s + (cost.full_s - cost.first_s) * grown) * train + cost.eval_s * val
         if now > 0:
             return whole
-        known = (config.model, epoch) in self.computed
-        self.computed.add((config.model, epoch))
+        # Of all linear probes and of all epochs alike: the pictures are not augmented.
+        pictures = 0 if strategies.is_linear_probe(config.strategy) else epoch
+        known = (config.model, pictures) in self.computed
+        self.computed.add((config.model, pictures))
         cached = train * cost.feature_width * 4 <= self._limit
         return whole * CACHED if known and cached else whole
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainables import strategies
 from trainables.errors import InvalidValue, RunProblem
 from trainables.image_size import require_size
 from trainables.ranges import check_fields
@@ -208,8 +209,10 @@ def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int |
     """How many epochs, and the sentence that says why.
 
     As many as the search's best trial had at its best: then rates and unfreezes fall where they were found, and
-    the optimizer's steps grow with the images.
+    the optimizer's steps grow with the images. A linear probe has one, however many are asked.
     """
+    if strategies.is_linear_probe(best.config.strategy):
+        return 1, f"1 epoch, in which strategy {best.config.strategy} solves the head"
     size = best.config.batch_size
     now = -(-sum(len(images.paths(part)) for part in parts) // size)
     then = -(-best.split.images["train"] // size)

@@ -375,6 +375,15 @@ def test_the_number_of_epochs_is_that_of_the_search_and_the_steps_grow(best, tmp
     assert "as asked (the search's best was 3)" in rule
 
 
+def test_a_linear_probe_is_retrained_for_one_epoch_however_many_are_asked(tmp_path):
+    config = TrialConfig.resolve({"model": "resnet18", "strategy": "linear_probe"})
+    best = make_best(tmp_path, config=config)
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    for asked in (None, 7):
+        epochs, rule = epochs_rule(best, images, ("train", "val"), asked)
+        assert (epochs, rule) == (1, "1 epoch, in which strategy linear_probe solves the head")
+
+
 def test_the_rule_names_the_epochs_after_which_a_plateau_was_lowered(tmp_path):
     config = TrialConfig.resolve({"model": "resnet18", "strategy": "full", "schedule": "plateau"})
     best = make_best(tmp_path, config=config, plateau_reduced_after=(1, 2))
