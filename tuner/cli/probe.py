@@ -122,7 +122,18 @@ def render(found: "Probe") -> list[RenderableType]:
 
     alike = tied(found)
     table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
-    for head in ("backbone", "log loss", "95 %", "balanced acc", "parameters", "MB", "ms", "licence", ""):
+    for head in (
+        "backbone",
+        "px",
+        "log loss",
+        "95 %",
+        "balanced acc",
+        "parameters",
+        "MB",
+        "ms",
+        "licence",
+        "",
+    ):
         table.add_column(
             head, justify="left" if head in ("backbone", "licence", "") else "right", overflow="fold"
         )
@@ -130,6 +141,7 @@ def render(found: "Probe") -> list[RenderableType]:
         interval = "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(
             row.model,
+            str(row.image_size),
             f"{row.log_loss:.4f}",
             interval,
             f"{row.balanced_accuracy:.3f}",
@@ -141,8 +153,8 @@ def render(found: "Probe") -> list[RenderableType]:
         )
     lines = [
         Text(
-            f"on {found.images['train']} training and {found.images['val']} validation images of {found.image_size} px"
-            f" in {clock(found.seconds)}; ms: one image on one thread"
+            f"on {found.images['train'] + found.images['val']} images of training and validation, each answered by a"
+            f" head that was solved without its group, in {clock(found.seconds)}; ms: one image on one thread"
         )
     ]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]

@@ -135,6 +135,12 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
 @click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
 @click.option(
+    "--folds",
+    type=Number("folds"),
+    help="Folds on which the best trials are judged in the end, validation being one; 0: none."
+    " [default: 5 where validation has under 300 groups]",
+)
+@click.option(
     "--until-settled",
     is_flag=True,
     help="End before --samples once what more trials may gain can't be told from noise.",

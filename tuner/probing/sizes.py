@@ -74,7 +74,7 @@ def gain(small: Probed, large: Probed, groups: Sequence[str]) -> tuple[float, fl
 def choose_size(rows: Sequence[Probed], groups: Sequence[str], plan: Plan) -> Chosen:
     """The side to search at, of those that `rows` were probed at; `groups` [n] are those of the images of `losses`.
 
-    From the smallest side up, a larger one takes over if its gain is beyond its interval and it leaves time to
+    From the smallest side up, a larger one takes over if its gain is more than its standard error and it leaves time to
     fine-tune, or if its frozen features alone do much better than those of the side before.
     """
     best = {row.image_size: row for row in sorted(rows, key=lambda one: -one.log_loss)}
@@ -83,7 +83,7 @@ def choose_size(rows: Sequence[Probed], groups: Sequence[str], plan: Plan) -> Ch
     for size in sizes[1:]:
         more, half = gain(best[chosen], best[size], groups)
         by = f"{size} px gains {more:.3f} nats (± {half:.3f}) on {chosen} px"
-        if not more > half:
+        if not more > half / 2:
             said.append(f"{by}, which can't be told from nothing")
         elif affords(best[size], plan) or not affords(best[chosen], plan):
             said.append(by)

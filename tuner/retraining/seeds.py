@@ -29,6 +29,9 @@ from tuner.statistics.intervals import FloatArray
 
 __all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs"]
 
+LOOK_S = 0.5
+"""So often whoever may stop the trainings is asked."""
+
 RETRIES = 2
 """So often a seed whose process dies is trained again."""
 
@@ -43,17 +46,22 @@ def train_jobs(
     session: RaySession,
     reporter: Reporter,
     on_result: Callable[[int, SeedResult], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> list[list[SeedResult]]:
     """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session.
 
     `on_result` hears of each at once: the job's place and the result. A seed that fails costs no other seed. Where its
     process dies again and again, all others are trained and RunProblem is raised. Where it raises an error, those that
     train are waited for and the error is raised; so too, as a RunProblem, where the disk has no room for the weights of
-    the next model.
+    the next model. Once `stop` says so what trains is ended, and the lists lack what had not ended.
     """
-    training = _Training(jobs, session, reporter, on_result)
+    training = _Training(jobs, session, reporter, on_result, stop)
     training.run()
-    return [[training.results[place, seed] for seed in seeds] for place, (_, seeds) in enumerate(jobs)]
+    found = training.results
+    return [
+        [found[place, seed] for seed in seeds if (place, seed) in found]
+        for place, (_, seeds) in enumerate(jobs)
+    ]
 
 
 class _Training:
@@ -65,8 +73,9 @@ class _Training:
         session: RaySession,
         reporter: Reporter,
         on_result: Callable[[int, SeedResult], None] | None,
+        stop: Callable[[], bool] | None,
     ) -> None:
-        self.session, self.reporter, self.on_result = session, reporter, on_result
+        self.session, self.reporter, self.on_result, self.stop = session, reporter, on_result, stop
         num_threads = max(1, int(session.resources["cpu"]))
         self.jobs = [replace(kept.located(job), num_threads=num_threads) for job, _ in jobs]
         wanted = [(place, seed) for place, (_, seeds) in enumerate(jobs) for seed in seeds]
@@ -92,8 +101,15 @@ class _Training:
         shared = {place: ray.put(self.jobs[place]) for place in sorted({place for place, _ in self.waiting})}
         with self.reporter.progress("training seeds") as progress:
             while self._start(remote, shared):
-                done, _ = ray.wait(list(self.running), num_returns=1)
-                self._end(done[0], progress)
+                done, _ = ray.wait(
+                    list(self.running), num_returns=1, timeout=None if self.stop is None else LOOK_S
+                )
+                if self.stop is not None and self.stop():
+                    for task in self.running:
+                        ray.cancel(task, force=True)
+                    return
+                for task in done:
+                    self._end(task, progress)
         self._raise()
 
     def _options(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def best_of(
     record = run.record
     config = trial_config(row)
     epochs = run.epochs(str(row["trial_id"]))
-    expected = _expected(row, record, epochs, spread)
+    expected = _expected(run, row, record, epochs, spread)
     origin = source(config.model)
     data = record["data"]
     low, middle, high = data["fractions"]
@@ -92,13 +92,34 @@ def part_counts(split: "pd.DataFrame") -> dict[str, int]:
     return {part: int((split["split"] == part).sum()) for part in ("train", "val", "test")}
 
 
+def _judged(run: Run, trial_id: str, epoch: Any) -> tuple[float, tuple[float | None, str]] | None:
+    """What is to be expected of a trial by all images that judged it, its error, and what that is of."""
+    table = run.judged()
+    if table is None:
+        return None
+    own = table[(table["trial_id"] == trial_id) & (table["epoch"] == epoch)]
+    if not len(own):
+        return None
+    found = own.iloc[0]
+    error = float(found["error"]) if found["error"] is not None and found["error"] == found["error"] else None
+    words = (
+        f"standard error over {int(found['groups'])} groups of {int(found['images'])} images, each answered by a model"
+        " that has not seen its group"
+    )
+    return float(found["expected"]), (error, words)
+
+
 def _expected(
+    run: Run,
     row: Mapping[str, Any],
     record: Mapping[str, Any],
     epochs: "pd.DataFrame",
     spread: tuple[float | None, str] | None,
 ) -> Expected:
     value, epoch = row["value"], row["best_epoch"]
+    judged = None if spread else _judged(run, str(row["trial_id"]), epoch)
+    if judged is not None:
+        value, spread = judged
     if value is None or value != value or epoch is None or epoch != epoch:
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
     metric = str(record["metric"])

@@ -10,6 +10,8 @@
     epochs/<trial>.parquet   one row an epoch
     trials.parquet           one row a trial
     weights/<trial>.safetensors    best weights of the kept trials only
+    judged.parquet           what all images say of the best trials, each answered by a model that has not seen it
+    out_of_fold/<trial>.<epoch>.npy    these answers
     alive/<trial>/           resume state of trials that are not finished
     failures/<trial>.txt     traceback of a failed trial
     best.yaml  report/       the best configuration, the final comparison
@@ -198,6 +200,17 @@ class Run:
     def weights(self, trial_id: str) -> Path:
         """Where the best weights of a kept trial are."""
         return self.path / "weights" / f"{trial_id}.safetensors"
+
+    @property
+    def judged_file(self) -> Path:
+        """Where the judgement of all images is, if there was one."""
+        return self.path / "judged.parquet"
+
+    def judged(self) -> "pd.DataFrame | None":
+        """One row a trial that all images, or many, have judged, the chosen one first; None where there was no such."""
+        import pandas as pd
+
+        return pd.read_parquet(self.judged_file) if self.judged_file.exists() else None
 
     def head(self, model: str, image_size: int) -> Path:
         """Where the heads that the probe solved for a backbone at a side are."""

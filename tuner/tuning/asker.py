@@ -25,9 +25,9 @@ class Asker:
     """Proposes trials that the journal gets at once; no configuration twice.
 
     `asked` is how many trials there are, and the next one's number. An enqueued trial takes no place of a first trial,
-    nor does what the probe found: the sampler and its seed go by the number without these. `entered` counts those that nobody
-    proposed. `exhausted` says that nothing is left that was not tried;
-    `trouble` why the space can't be asked any more. `note` is told what is passed over.
+    nor does what the probe found: the sampler and its seed go by the number without these. `entered` counts those that
+    nobody proposed. `exhausted` says that nothing is left that was not tried; `trouble` why the space can't be asked
+    any more. `note` is told what is passed over.
     """
 
     def __init__(self, run: Run, proposals: Proposals, told: Told, note: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ from tuner.cluster.signals import INTERRUPTED, Signals
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run
 from tuner.runs.journal import quiet_optuna
+from tuner.tuning.budget import Budget
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.convergence import Settling
 from tuner.tuning.prepare import Prepared, prepare
@@ -66,12 +67,19 @@ class SearchResult:
 
 
 def search(
-    config: SearchConfig, reporter: Reporter | None = None, observers: "Sequence[Observer]" = ()
+    config: SearchConfig,
+    reporter: Reporter | None = None,
+    observers: "Sequence[Observer]" = (),
+    *,
+    started: float | None = None,
+    ships: bool = False,
 ) -> SearchResult:
     """Search as `config` says and return the result; `reporter` displays progress, `observers` hear of each epoch.
 
-    Raises UserMistake for whatever a person can mend, before any trial starts.
+    The time budget runs from `started`, by `time.monotonic()`, by default from now; with `ships` it leaves time for a
+    model folder. Raises UserMistake for whatever a person can mend, before any trial starts.
     """
+    since = time.monotonic() if started is None else started
     with ray_environment(config.address):
         if config.address is not None:
             from tuner.cluster.session import require_answer
@@ -81,7 +89,8 @@ def search(
         try:
             with prepared.run.owned():
                 _enter_first_model(prepared, reporter or Reporter())
-                return execute(prepared, reporter, observers=observers)
+                budget = Budget.of(prepared.time_budget_s, since, ships=ships)
+                return execute(prepared, reporter, observers=observers, budget=budget)
         except BaseException:
             if not prepared.run.journal.exists():
                 # No Ray, no lock, a signal: nothing is lost, and the same command shall find its place free.
@@ -104,13 +113,16 @@ def execute(
     reporter: Reporter | None = None,
     trainable: type[Any] | None = None,
     observers: "Sequence[Observer]" = (),
+    budget: Budget | None = None,
 ) -> SearchResult:
-    """Run the trials of a prepared (new or reopened) run until none is left.
+    """Run the trials of a prepared (new or reopened) run until none is left, then let folds judge the best.
 
-    `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
+    `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images. `budget` is by default
+    the run's, from now.
     """
+    budget = budget or Budget.of(prepared.time_budget_s)
     with ray_environment(prepared.address), quiet_optuna():
-        return _execute(prepared, reporter or Reporter(), trainable, observers)
+        return _execute(prepared, reporter or Reporter(), trainable, observers, budget)
 
 
 def _execute(
@@ -118,6 +130,7 @@ def _execute(
     reporter: Reporter,
     trainable: type[Any] | None,
     observers: "Sequence[Observer]",
+    budget: Budget,
 ) -> SearchResult:
     from tuner.cluster.session import ray_session
     from tuner.tuning.packing import pack_trials
@@ -128,7 +141,7 @@ def _execute(
         Signals() as signals,
         ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard) as session,
     ):
-        return _fit(prepared, session, reporter, signals, trainable, observers)
+        return _fit(prepared, session, reporter, signals, trainable, observers, budget)
 
 
 def _fit(
@@ -138,6 +151,7 @@ def _fit(
     signals: Signals,
     trainable: type[Any] | None,
     observers: "Sequence[Observer]",
+    budget: Budget,
 ) -> SearchResult:
     from tuner.tuning.operation import operated
     from tuner.tuning.progress import Progress
@@ -149,7 +163,8 @@ def _fit(
     costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0)
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
-    deadline = _deadline(prepared.time_budget_s, session.packing_s)
+    folds = _num_folds(prepared)
+    deadline = budget.search_ends(folds=folds > 0)
     scheduler = FairASHA(prepared.context.metric, rungs, deadline, prepared.run.path / "stop", costs)
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
@@ -170,12 +185,43 @@ def _fit(
         )
     store.storage.keep_only(store.live)
     over = not searcher.interrupted and searcher.over_budget()
-    return close(prepared.run, store, interrupted=searcher.interrupted, over_budget=over)
+    if over:
+        store.cut_off_all()
+    if not searcher.interrupted and trainable is None and folds > 0:
+        _judge_on_folds(prepared, store, session, reporter, signals, budget, folds)
+    return close(prepared.run, store, interrupted=searcher.interrupted or signals.asked, over_budget=over)
 
 
-def _deadline(time_budget_s: float | None, packing_s: float) -> float | None:
-    """When the search ends, by `time.monotonic()`: measuring how trials share a GPU counts into its budget."""
-    return None if time_budget_s is None else time.monotonic() + time_budget_s - packing_s
+def _num_folds(prepared: Prepared) -> int:
+    """How many folds judge: as asked, else some where the validation images are too few to choose alone.
+
+    A fixed list of configurations is what it is, whoever of them is best.
+    """
+    from tuner.tuning.folds import FEW_GROUPS, FOLDS
+
+    if prepared.folds is not None or prepared.space.grid:
+        return prepared.folds or 0
+    few = len(set(prepared.run.images_and_parts().part("val").groups)) < FEW_GROUPS
+    return FOLDS if few else 0
+
+
+def _judge_on_folds(
+    prepared: Prepared,
+    store: TrialStore,
+    session: "RaySession",
+    reporter: Reporter,
+    signals: Signals,
+    budget: Budget,
+    folds: int,
+) -> None:
+    """Let other folds judge the best trials, as far as time reaches."""
+    from tuner.tuning.folds import Stage, final_seconds, judge_on_folds
+
+    rows = store.best_first()
+    deadline = budget.folds_end(final_seconds(rows, prepared.run))
+    context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
+    stage = Stage(prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds)
+    judge_on_folds(stage, rows)
 
 
 def _ray_tuner(
@@ -264,13 +310,25 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
     if over_budget:
         store.cut_off_all()
     store.write_table()
-    best = store.best()
+    best = chosen(run, store)
     if best is not None:
         write_best(run, best)
     if not interrupted and (over_budget or not store.live) and store.trouble is None:
         run.update_record(finished=_now())
     cut = len(store.live) if over_budget else 0
     return SearchResult(run, best, interrupted, store.trouble, cut)
+
+
+def chosen(run: Run, store: TrialStore) -> dict[str, Any] | None:
+    """The row of the trial that is chosen: by what all images say where they judged, else by validation."""
+    judged = run.judged()
+    if judged is not None:
+        rows = store.scored()
+        first = judged[judged["chosen"]]
+        for trial_id, epoch in zip(first["trial_id"], first["epoch"], strict=True):
+            if trial_id in rows and rows[trial_id]["best_epoch"] == epoch:
+                return rows[str(trial_id)]
+    return store.best()
 
 
 @contextlib.contextmanager

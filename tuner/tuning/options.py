@@ -45,6 +45,7 @@ class SearchOptions(TypedDict, total=False):
     prior: bool
     start_from: AnyPath | Sequence[AnyPath]
     until_settled: bool
+    folds: int | None
     keep: int
     feature_cache_bytes: int
     max_failures: int

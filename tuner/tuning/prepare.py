@@ -75,6 +75,7 @@ class Prepared:
     prior: bool = False
     earlier: Sequence[Mapping[str, Any]] = ()
     until_settled: bool = False
+    folds: int | None = 0
     first_model: Probed | None = field(default=None, compare=False, repr=False)
 
 
@@ -98,9 +99,6 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     warn_of_full_disk(config.data.feature_cache_bytes, reporter)
     if found.sample and config.time_budget_s is None:
         config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
-    if probe is not None and config.time_budget_s is not None:
-        # The probe's time is the search's time.
-        config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
     record = _record(config, settings, with_groups_file(found, path), storage, weights_files)
     run = Run.create(path, record)
     try:
@@ -120,7 +118,7 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     return prepared if probe is None else dataclasses.replace(prepared, first_model=probe.rows[0])
 
 
-def _write_heads(run: Run, probe: Probe) -> None:
+def _write_heads(run: Run, probe: "Probe") -> None:
     """Keep what the probe solved: answers out of fold and heads, a file for each backbone and side."""
     for row in probe.sizes or probe.rows:
         if row.solved is not None:
@@ -226,6 +224,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str,
         "sampler",
         "prior",
         "until_settled",
+        "folds",
         "keep",
         "max_failures",
         "concurrent",

@@ -7,6 +7,7 @@ first epoch by which it has spent that much, and stopped when its best value so 
 1 / reduction_factor of those judged there before. A trial that stays frozen spends next to nothing and reaches no rung.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -105,7 +106,8 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
 
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
     stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `deadline` is in
-    seconds of `time.monotonic()`, which nobody can set. A file `<stop_folder>/<trial id>` stops that trial after its
+    seconds of `time.monotonic()`, which nobody can set; a trial ends before an epoch that would last beyond it, as long as
+    its longest so far. A file `<stop_folder>/<trial id>` stops that trial after its
     epoch.
     """
 
@@ -121,6 +123,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         self.spent = spent or _one_each
         self.value_name, self.rungs, self.deadline, self.stop_folder = metric, rungs, deadline, stop_folder
         self.verdicts: dict[str, str] = {}
+        self.longest: dict[str, float] = {}
         self.errors: dict[str, str] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
@@ -157,9 +160,16 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
             )
         if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
             return STOPPED_BY_HAND
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            return BUDGET_OVER
-        return None
+        self.longest[trial_id] = max(self.longest.get(trial_id, 0.0), float(result.get("epoch_seconds") or 0.0))
+        return BUDGET_OVER if self.left() <= self.longest[trial_id] else None
+
+    def left(self) -> float:
+        """Seconds until the deadline; infinity without one."""
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
+
+    def usual_epoch(self) -> float:
+        """The median of the trials' longest epochs, in seconds; 0 before the first."""
+        return float(np.median(list(self.longest.values()))) if self.longest else 0.0
 
     def _enter(self, trial_id: str, result: Mapping[str, Any]) -> float | None:
         if self.rungs is None:

@@ -261,6 +261,11 @@ class TrialStore:
         trial_id = self._standing().best()
         return None if trial_id is None else self.scored()[trial_id]
 
+    def best_first(self) -> list[dict[str, Any]]:
+        """The rows of trials that have a value and did not fail, the best first."""
+        rows = self.scored()
+        return [rows[trial_id] for trial_id in self._standing().ordered()]
+
     @property
     def exhausted(self) -> bool:
         """Whether the space has no configuration left that was not tried."""

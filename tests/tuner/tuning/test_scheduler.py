@@ -7,6 +7,7 @@ import pytest
 from trainables import epoch_cost, models, strategies
 from trainables.config import TrialConfig
 from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
+from tuner.tuning.budget import Budget
 from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came
 
 
@@ -160,11 +161,21 @@ def test_the_time_budget_stops_a_trial_after_its_epoch():
     assert FairASHA("val_loss", None, deadline=time.monotonic() + 60).verdict("a", result) is None
 
 
-def test_a_clock_that_is_set_moves_neither_the_time_budget_nor_the_time_that_is_shown(monkeypatch):
-    from tuner.tuning.loop import _deadline
+def test_a_trial_ends_before_an_epoch_that_would_last_beyond_the_budget():
+    scheduler = FairASHA("val_loss", None, deadline=time.monotonic() + 60)
+    long = {"epoch": 2, "full_epochs": 1, "val_loss": 0.3, "epoch_seconds": 70.0}
+    short = {"epoch": 1, "full_epochs": 0, "val_loss": 0.3, "epoch_seconds": 1.0}
+    assert scheduler.verdict("a", short) is None
+    assert scheduler.verdict("a", long) == BUDGET_OVER
+    # Its next epoch is as long as its longest, whatever the last one was.
+    assert scheduler.verdict("a", {**short, "epoch": 3}) == BUDGET_OVER
+    assert scheduler.usual_epoch() == 70.0
 
-    scheduler = FairASHA("val_loss", None, deadline=_deadline(60.0, 0.0))
-    over = FairASHA("val_loss", None, deadline=_deadline(60.0, 61.0))
+
+def test_a_clock_that_is_set_moves_neither_the_time_budget_nor_the_time_that_is_shown(monkeypatch):
+    now = time.monotonic()
+    scheduler = FairASHA("val_loss", None, deadline=Budget.of(60.0, now).search_ends(folds=False))
+    over = FairASHA("val_loss", None, deadline=Budget.of(60.0, now - 61).search_ends(folds=False))
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     for moved in (-7200.0, 7200.0):
         now = time.time() + moved
