@@ -10,17 +10,18 @@ model.int8.onnx  int8.json     the same in eight bits and what that costs, if `t
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trainables.data.deep import Scale, scale_from, scale_record
-from trainables.errors import RunProblem
+from trainables.errors import InvalidValue, RunProblem, UnknownName
 from tuner.runs.directory import write_atomically
 
 __all__ = [
+    "FORMATS",
     "INT8",
     "INT8_RECORD",
     "LABELS",
@@ -30,12 +31,16 @@ __all__ = [
     "PT2",
     "WEIGHTS",
     "ModelSpec",
+    "check_formats",
     "verify",
     "write_json",
     "write_manifest",
 ]
 
 ONNX, PT2, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
+FORMATS = ("onnx", "pt2")
+"""The formats of the graph, by the suffix of their file; the weights alone are written in any case."""
+
 INT8, INT8_RECORD = "model.int8.onnx", "int8.json"
 AGAIN = (INT8, INT8_RECORD)
 """Files that `tuner export --int8` makes, as often as it is asked to."""
@@ -100,6 +105,15 @@ class ModelSpec:
             raise RunProblem(
                 f"{where} does not say what tuner's models say of themselves ({error})"
             ) from error
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise UnknownName for a format that is none of `FORMATS`, InvalidValue if there is none at all."""
+    for name in formats:
+        if name not in FORMATS:
+            raise UnknownName.of("format", name, FORMATS)
+    if not formats:
+        raise InvalidValue(f"a model folder needs at least one of the formats {', '.join(FORMATS)}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

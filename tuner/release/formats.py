@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from trainables.checkpoint import weights_of
 from trainables.data.decode import Pixels
 from trainables.errors import RunProblem
-from tuner.release.folder import ONNX, PT2, WEIGHTS, ModelSpec
+from tuner.release.folder import FORMATS, ONNX, PT2, WEIGHTS, ModelSpec
 from tuner.release.portable import PROBABILITIES, Portable
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ METADATA_KEY = "tuner"
 _EXTERNAL_BYTES = 1_900_000_000
 
 
-def write_formats(portable: Portable, spec: ModelSpec, folder: Path, images: Pixels) -> dict[str, float]:
-    """Write the three files; the largest difference of an output on `images` [n, s, s, 3], by file.
+def write_formats(
+    portable: Portable, spec: ModelSpec, folder: Path, images: Pixels, formats: Sequence[str] = FORMATS
+) -> dict[str, float]:
+    """Write the weights and `formats`; the largest difference of an output on `images` [n, s, s, 3], by file.
 
     Raises RunProblem if a format can't be made, or differs by more than `TOLERANCE` from the PyTorch model.
     """
@@ -48,8 +50,10 @@ def write_formats(portable: Portable, spec: ModelSpec, folder: Path, images: Pix
     with quiet():
         try:
             exported = _export(portable, spec.image_size)
-            torch.export.save(exported, folder / PT2, extra_files={"labels.json": spec.to_json()})
-            _write_onnx(exported, spec, folder / ONNX, portable.outputs)
+            if "pt2" in formats:
+                torch.export.save(exported, folder / PT2, extra_files={"labels.json": spec.to_json()})
+            if "onnx" in formats:
+                _write_onnx(exported, spec, folder / ONNX, portable.outputs)
         except Exception as error:
             raise RunProblem(
                 f"{spec.model} can't be exported ({type(error).__name__}: {str(error).splitlines()[0]});"
@@ -100,23 +104,13 @@ def _write_onnx(exported: "ExportedProgram", spec: ModelSpec, path: Path, output
 
 
 def _check(portable: Portable, folder: Path, images: Pixels) -> dict[str, float]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(folder / ONNX), providers=["CPUExecutionProvider"])
-    with quiet():
-        program: Any = torch.export.load(folder / PT2).module()
-    differences = dict.fromkeys((ONNX, PT2), 0.0)
-    for part in (images, images[:1]):
-        with torch.inference_mode():
-            truth, loaded = portable(torch.from_numpy(part)), program(torch.from_numpy(part))
-        answers = session.run(list(portable.outputs), {"images": part})
-        for name, answer in zip(portable.outputs, answers, strict=True):
-            gaps = {ONNX: answer, PT2: loaded[name].detach().numpy()}
-            # Strangeness has no upper end: what counts is how far apart the answers are for their size.
-            right = truth[name].numpy()
-            size = 1.0 if name == PROBABILITIES else LOOSER * np.maximum(1.0, np.abs(right))
-            for file, found in gaps.items():
-                differences[file] = max(differences[file], largest_difference(right / size, found / size))
+    """How far the outputs of each file that was written are from the module's, at most."""
+    answering = {ONNX: _onnx_answers, PT2: _pt2_answers}
+    differences = {
+        name: _gap(portable, load(folder / name, portable.outputs), images)
+        for name, load in answering.items()
+        if (folder / name).exists()
+    }
     for name, gap in differences.items():
         if not gap <= TOLERANCE:
             raise RunProblem(
@@ -124,6 +118,38 @@ def _check(portable: Portable, folder: Path, images: Pixels) -> dict[str, float]
                 f" apart, where {TOLERANCE:g} is allowed; the weights are in {folder / WEIGHTS}"
             )
     return differences
+
+
+def _gap(portable: Portable, answer: Callable[[Pixels], Sequence[Any]], images: Pixels) -> float:
+    """The largest difference between what `portable` and `answer` put out for `images`, one and all of them."""
+    worst = 0.0
+    for part in (images, images[:1]):
+        with torch.inference_mode():
+            truth, found = portable(torch.from_numpy(part)), answer(part)
+        for name, own in zip(portable.outputs, found, strict=True):
+            # Strangeness has no upper end: what counts is how far apart the answers are for their size.
+            right = truth[name].numpy()
+            size = 1.0 if name == PROBABILITIES else LOOSER * np.maximum(1.0, np.abs(right))
+            worst = max(worst, largest_difference(right / size, own / size))
+    return worst
+
+
+def _onnx_answers(path: Path, outputs: Sequence[str]) -> Callable[[Pixels], Sequence[Any]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda images: list(session.run(list(outputs), {"images": images}))
+
+
+def _pt2_answers(path: Path, outputs: Sequence[str]) -> Callable[[Pixels], Sequence[Any]]:
+    with quiet():
+        program: Any = torch.export.load(path).module()
+
+    def answer(images: Pixels) -> Sequence[Any]:
+        found = program(torch.from_numpy(images))
+        return [found[name].detach().numpy() for name in outputs]
+
+    return answer
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tuner.dataset.ood import StrangerScore
-    from tuner.release.job import RetrainPlan, Trained
+    from tuner.release.job import ModelPlan, Trained
     from tuner.retraining.seeds import SeedJob
 
 __all__ = ["FoundStrangers", "find_strangers", "strangers_section", "strangers_sentence"]
@@ -42,13 +42,13 @@ class FoundStrangers:
     document: dict[str, Any]
 
 
-def find_strangers(plan: "RetrainPlan", trained: "Trained", weights: Path) -> FoundStrangers:
+def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> FoundStrangers:
     """Fit the measure for the exported weights in the file `weights`; what it is, and how often it errs."""
     from tuner.dataset.ood import fit_measure, fit_strangers, strangeness
 
     member = plan.members[0]
     train, labels = _part(plan, member.job, weights, "train")
-    if plan.config.average:
+    if plan.held_out:
         held_out, source = None, "validation images that the model was not trained on"
     elif trained.calibration is not None and member.calibration is not None:
         held_out = (member.calibration, Path(trained.calibration[0].weights[-1]))
@@ -87,7 +87,7 @@ def strangers_sentence(found: dict[str, Any]) -> str:
     """How often the images of the test set are called strange, in words."""
     alarms = found["false_alarms"]
     if alarms is None:
-        return "strangeness: 1 is the limit that 99 % of validation stay below; no test image was left to check it on"
+        return "strangeness: 1 is the limit that 99 % of validation stay below; it was not checked on test images"
     return (
         f"strangeness: above 1, the limit of 99 % of validation, are {percent(alarms['above_99'])} of the test images;"
         f" above {found['at_95']:.2f}, that of 95 %, {percent(alarms['above_95'])}"
@@ -126,7 +126,7 @@ _MEASURES = {
 
 
 def _part(
-    plan: "RetrainPlan", job: "SeedJob", weights: Path, part: str
+    plan: "ModelPlan", job: "SeedJob", weights: Path, part: str
 ) -> "tuple[Tensor, npt.NDArray[np.int64]]":
     """Features and class numbers of the images of `part`, or of `MOST` of them, by the weights in a file."""
     from trainables.data.cache import ImageCache

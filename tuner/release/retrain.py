@@ -14,7 +14,8 @@ from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.costs import read_costs
-from tuner.release.job import PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
+from tuner.release.folder import check_formats
+from tuner.release.job import ModelPlan, PlannedMember, RetrainConfig, Retrained, Trained
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.images import Images, find_images
 from tuner.retraining.jobs import make_job
@@ -53,23 +54,25 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
         plan = prepare_plan(config, best, work / SEEDS, reporter)
         with kept_at_the_end(plan, work, reporter):
             note_room(plan, work, reporter)
-            return _retrain(plan, work, signals, reporter)
+            return _retrain(config, plan, work, signals, reporter)
 
 
-def _retrain(plan: RetrainPlan, work: Path, signals: Signals, reporter: Reporter) -> Retrained:
+def _retrain(
+    config: RetrainConfig, plan: ModelPlan, work: Path, signals: Signals, reporter: Reporter
+) -> Retrained:
     from tuner.cluster.session import ray_session
     from tuner.release.writing import finish
 
-    with ray_session(plan.config, signals) as session:
+    with ray_session(config, signals) as session:
         trained = _train(plan, session, reporter)
     with room_for_export(trained, work) as model:
         done = finish(plan, trained, model)
-        model.replace(plan.config.folder)
+        model.replace(plan.folder)
     shutil.rmtree(work)
     return done
 
 
-def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trained:
+def _train(plan: ModelPlan, session: "RaySession", reporter: Reporter) -> Trained:
     """Every member from every seed, and the calibration models from the first seed; all at once as far as they fit."""
     results = train_jobs(plan.trainings, session, reporter)
     count = len(plan.members)
@@ -86,6 +89,7 @@ def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trai
 def check_config(config: RetrainConfig) -> None:
     """Refuse what can be refused without reading anything; raises InvalidValue or RunProblem."""
     check_fields(config)
+    check_formats(config.formats)
     if config.final and config.average:
         raise InvalidValue(
             "--final trains on every image, which leaves none for --average to judge by; choose one of them"
@@ -99,7 +103,7 @@ def check_config(config: RetrainConfig) -> None:
     try_target(config.folder, "--out")
 
 
-def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
+def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> ModelPlan:
     """What is to be trained, its images cached; says so on `reporter`."""
     members = chosen_members(config, best)
     wanted = {one.config.model for one in members}
@@ -134,15 +138,18 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
             )
         )
         rules.append(rule if len(members) == 1 else f"{member.trial}: {rule}")
-    plan = RetrainPlan(
-        config=config,
+    plan = ModelPlan(
         best=best,
         images=images,
         trained_parts=parts,
         members=tuple(planned),
         seeds=tuple(draw_seeds(best.config.seed, config.num_seeds)),
         epochs_rule="; ".join(rules),
+        folder=config.folder,
+        formats=config.formats,
         costs=costs,
+        average=config.average,
+        calibrated=config.calibration,
     )
     _tell(plan, rules, reporter)
     if not config.final and images.same_split:
@@ -188,14 +195,13 @@ def _calibration_job(job: SeedJob, images: Images) -> SeedJob:
     )
 
 
-def _tell(plan: RetrainPlan, rules: Sequence[str], reporter: Reporter) -> None:
-    config = plan.config
+def _tell(plan: ModelPlan, rules: Sequence[str], reporter: Reporter) -> None:
     reporter.line(
-        f"{plan.images.words}; trains on {' + '.join(plan.trained_parts)}; seeds: {config.num_seeds}"
+        f"{plan.images.words}; trains on {' + '.join(plan.trained_parts)}; seeds: {len(plan.seeds)}"
     )
-    if config.average:
+    if plan.average:
         reporter.line("validation is not trained on: it judges whether an average is better")
-    elif config.calibration:
+    elif plan.calibrated:
         one = "one more model" if len(plan.members) == 1 else "one more model of each member"
         reporter.line(
             f"{one} trains on the training images only and answers the validation images: the temperature and the"

@@ -19,7 +19,7 @@ from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import load_trial_data
-from trainables.worker import as_worker, prepare_worker
+from trainables.worker import prepare_worker
 from tuner.cluster.session import RaySession
 from tuner.console.reporter import Reporter
 from tuner.retraining import kept
@@ -27,7 +27,7 @@ from tuner.retraining.room import lack_of_room
 from tuner.retraining.seed_job import SeedJob, SeedResult
 from tuner.statistics.intervals import FloatArray
 
-__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs"]
+__all__ = ["SeedJob", "SeedResult", "draw_seeds", "train_jobs"]
 
 LOOK_S = 0.5
 """So often whoever may stop the trainings is asked."""
@@ -214,22 +214,6 @@ def _try_seed(job: SeedJob, seed: int, parts: int) -> SeedResult | int:
     weights = tuple(name for name in kept if name is not None)
     history = tuple(metrics.row() for metrics in run.history)
     return SeedResult(seed, history, weights, _test_logits(job, run))
-
-
-def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
-    """Logits float64 [n, classes] that the file `weights` gives, in fp32, to the "val" or "test" images."""
-    from trainables.inference import load_classifier
-
-    classifier = load_classifier(job.config, len(job.classes), Path(weights))
-    if part == "val":
-        cache = ImageCache.open(job.cache)
-        rows = load_trial_data(cache, job.rows, job.classes).val_rows
-    else:
-        cache = ImageCache.open(str(job.test_cache))
-        rows = cache.rows(job.test_paths)
-    with as_worker(job.num_threads):
-        logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
-    return np.asarray(logits.double().numpy())
 
 
 def _start(job: SeedJob, seed: int) -> TrainingRun:

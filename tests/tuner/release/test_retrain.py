@@ -29,7 +29,8 @@ from tuner.release.job import RetrainConfig
 from tuner.release.retrain import check_config, epochs_rule, prepare_plan, retrain
 from tuner.retraining import seeds
 from tuner.retraining.images import find_images
-from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_jobs, train_seed
+from tuner.retraining.scoring import score_weights
+from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs, train_seed
 from tuner.runs.best import Best, Data, Expected, SplitSource, read_best, save_best
 from tuner.runs.best_trial import part_counts
 from tuner.runs.weights_files import fingerprints
