@@ -10,13 +10,14 @@ from tuner.runs.directory import rows_of
 from tuner.tracking.leaderboard import cut_words, remarks
 
 if TYPE_CHECKING:
+    from tuner.runs.directory import Run
     from tuner.tuning.loop import SearchResult
 
 __all__ = ["ending"]
 
 
-def ending(result: "SearchResult") -> list[RenderableType]:
-    """What a person is told when a search ends."""
+def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableType]:
+    """What a person is told when a search ends; `ships`: a model folder is written next."""
     run = result.run
     record = run.record
     lines: list[RenderableType] = list(map(Text, remarks(record)))
@@ -38,6 +39,7 @@ def ending(result: "SearchResult") -> list[RenderableType]:
                 "bold",
             )
         )
+        lines += list(map(Text, judged_words(run)))
     elif not result.interrupted:
         lines.append(Text("no trial finished"))
     if record.get("ended"):
@@ -52,5 +54,22 @@ def ending(result: "SearchResult") -> list[RenderableType]:
         if result.cut:
             again = f"tuner resume {run.path} --time-budget DURATION"
             lines.append(Text(f"{cut_words(result.cut)}; go on with: {again}"))
-        lines.append(Text(f"next: tuner compare {run.path}"))
+        if not ships:
+            lines.append(Text(f"next: tuner compare {run.path}"))
+    return lines
+
+
+def judged_words(run: "Run") -> list[str]:
+    """How many images judged the best trials, and what is to be expected of the chosen one; nothing where none did."""
+    table = run.judged()
+    if table is None:
+        return []
+    metric, lines = str(run.record["metric"]), []
+    for row in rows_of(table):
+        what = "chosen" if row["chosen"] else "also judged"
+        error = "" if row["error"] is None else f" ± {row['error']:.4f}"
+        lines.append(
+            f"{what}: {row['trial_id']}, by {row['images']} images that its models had not seen: {metric}"
+            f" {row['value']:.4f}; expected {row['expected']:.4f}{error}"
+        )
     return lines

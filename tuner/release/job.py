@@ -129,11 +129,14 @@ class ModelPlan:
 class Trained:
     """What came of a plan: for each seed the results of its members, and those of the members' calibration models.
 
-    `calibration` is None where nobody asked for it, where validation is held out, or if one diverged.
+    `calibration` is None where nobody asked for it, where validation is held out, or if one diverged. `out_of_fold`
+    [training and validation images, classes] are logits by models that have not seen the image's group, NaN where there
+    are none; they take the calibration models' place.
     """
 
     models: tuple[tuple[SeedResult, ...], ...]
     calibration: tuple[SeedResult, ...] | None
+    out_of_fold: FloatArray | None = None
 
     @property
     def results(self) -> list[SeedResult]:

@@ -103,8 +103,11 @@ def check_config(config: RetrainConfig) -> None:
     try_target(config.folder, "--out")
 
 
-def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> ModelPlan:
-    """What is to be trained, its images cached; says so on `reporter`."""
+def prepare_plan(
+    config: RetrainConfig, best: Best, folder: Path, reporter: Reporter, *, test: bool = True
+) -> ModelPlan:
+    """What is to be trained, its images cached; says so on `reporter`. Without `test` no test image is scored."""
+    test = test and not config.final
     members = chosen_members(config, best)
     wanted = {one.config.model for one in members}
     require_size(wanted, best.image_size)
@@ -128,7 +131,7 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
     for member in members:
         own = _as_best(best, member)
         epochs, rule = epochs_rule(own, images, parts, config.epochs)
-        validate, test = config.average, not config.final
+        validate = config.average
         job = make_job(own, images, parts, epochs, folder, reporter, validate=validate, test=test)
         calibration = _calibration_job(job, images) if config.calibration and not config.average else None
         job = located(_with_weights(job, config, best))
@@ -152,7 +155,7 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
         calibrated=config.calibration,
     )
     _tell(plan, rules, reporter)
-    if not config.final and images.same_split:
+    if test and images.same_split:
         _note_scoring(best, [member.trial for member in members], reporter)
     return plan
 

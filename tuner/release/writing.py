@@ -35,6 +35,8 @@ KEPT = (
     " validation images"
 )
 
+OUT_OF_FOLD = "by models of the same configuration that have not seen the image's group"
+
 NO_TEST = {True: "the test images were trained on as well", False: "the test images were not read"}
 """Why there is no score, by whether the test images were trained on."""
 
@@ -151,7 +153,12 @@ def _logits(plan: "ModelPlan", model: Sequence[SeedResult]) -> FloatArray | None
 
 
 def _calibration(plan: "ModelPlan", trained: "Trained", chosen: Chosen) -> Calibration | None:
-    """The temperature and the scores of sets, from answers to validation images that were not trained on."""
+    """The temperature and the scores of sets, from answers to images that were not trained on."""
+    if trained.out_of_fold is not None:
+        own = plan.images.part("train", "val")
+        there = np.asarray(~np.isnan(trained.out_of_fold).any(axis=1), dtype=np.bool_)
+        own = own.where(there)
+        return calibrate(Answers(trained.out_of_fold[there], own.numbers, own.groups), OUT_OF_FOLD)
     if plan.calibrated and plan.held_out:
         logits: FloatArray | None = score_weights(plan.job, str(chosen.weights[0]), "val")
         held_out = "by this model, which was not trained on them"

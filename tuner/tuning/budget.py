@@ -15,8 +15,9 @@ ENDING_S = 4.0
 SHIPPING_S = 20.0
 """The same where a model folder is written: its formats, and how long the model takes an image."""
 
-FOLDS_SHARE, FINAL_SHARE = 0.35, 0.2
-"""Of the time that is left when trials begin: for the other folds, and for training what is shipped on all images."""
+FOLDS_SHARE, FINAL_SHARE = 0.4, 0.3
+"""Of the time that is left when trials begin, at most: for the other folds, and for training what is shipped on all
+images. Where they need more they are left out, and the search has that time, too."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,17 @@ class Budget:
             return math.inf
         return self.deadline - (SHIPPING_S if self.ships else ENDING_S) - time.monotonic()
 
-    def search_ends(self, *, folds: bool) -> float | None:
-        """When no more epochs of trials may run; `folds`: others judge afterwards."""
-        if self.deadline is None:
-            return None
-        share = 1 - (FOLDS_SHARE if folds else 0) - (FINAL_SHARE if self.ships else 0)
-        return time.monotonic() + max(0.0, self.left() * share)
+    def reserve(self, total: float, folds: tuple[float, float], final: float) -> float:
+        """Seconds to keep for what comes after the trials, of `total` that were left when they began.
+
+        `folds` is how long the other folds take of the best trial alone, and of all that may be judged; `final` how
+        long training on all images takes.
+        """
+        least, most = folds
+        limit = FOLDS_SHARE * total
+        judging = 0.0 if least > limit else min(most, limit)
+        shipping = final if self.ships and final <= FINAL_SHARE * total else 0.0
+        return judging + shipping
 
     def folds_end(self, final_s: float) -> float | None:
         """When the folds have to have ended; what is shipped trains for `final_s` seconds after them."""

@@ -1,10 +1,10 @@
 """Folds, the fidelity above epochs: the best trials of a search train on other folds until every image has judged.
 
 The search's validation images are the first fold. What is best there is luck as long as they are few, so the best
-`MOST` trials go on to the second fold: each is trained anew without it, as long as its best epoch, and answers it. Those
-that are clearly behind, by paired differences on all images that have been answered so far, are left out; the others go
-on to the third fold, and so forth. The head that the probe solved has answered all images already. The test images are
-not read.
+`MOST` trials go on to the second fold: each is trained anew without it, as long as its best epoch, and answers it.
+Those that are clearly behind, by paired differences on all images that have been answered so far, are left out; the
+others go on to the third fold, and so forth. The head that the probe solved has answered all images already. The test
+images are not read.
 
 What a trial answered is kept in `out_of_fold/` of the run, a file a trial, so that a resumed run goes on where it was.
 """
@@ -33,6 +33,7 @@ from tuner.tuning.prior import PROBE
 
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
+    from tuner.retraining.seed_job import SeedJob
 
 __all__ = [
     "FEW_GROUPS",
@@ -43,7 +44,9 @@ __all__ = [
     "behind",
     "final_seconds",
     "fold_numbers",
+    "folds_seconds",
     "judge_on_folds",
+    "out_of_fold",
 ]
 
 FOLDS = 5
@@ -53,8 +56,8 @@ MOST = 3
 """Trials that go on to the second fold."""
 
 FEW_GROUPS = 300
-"""With so many groups of validation images or more, these choose alone: a difference of a tenth of the losses' spread is
-then beyond its error."""
+"""With so many groups of validation images or more, these choose alone: a difference of a tenth of the losses' spread
+is then beyond its error."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,6 +98,10 @@ class Candidate:
     def epochs(self) -> int:
         """How long it trains: as long as its best epoch."""
         return int(self.row["best_epoch"])
+
+    def lacks(self, images: npt.NDArray[np.bool_]) -> bool:
+        """Whether some of the `images` [n] have no answer."""
+        return bool((images & ~self.answered()).any())
 
     def answered(self) -> npt.NDArray[np.bool_]:
         """Which images [n] have an answer."""
@@ -145,12 +152,17 @@ def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
     """How long the dearest of the best `MOST` trials of `rows` trains on all images, by the epochs that it measured."""
     parts = run.images_and_parts()
     more = len(parts) / max(1, parts.count("train"))
-    each = [
-        int(row["best_epoch"]) * float(row["seconds"]) / int(row["epochs"]) * more
-        for row in rows[:MOST]
-        if row["source"] != PROBE
-    ]
+    each = [training_seconds(row) * more for row in rows[:MOST] if row["source"] != PROBE]
     return max(each, default=0.0)
+
+
+def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:
+    """How long all other folds take of the best trial of `rows` alone, and of the best `MOST`; 0 without trials."""
+    each = [training_seconds(row) for row in rows if row["source"] != PROBE][:MOST]
+    if not each:
+        return 0.0, 0.0
+    turns = math.ceil((count - 1) / max(1, slots))
+    return each[0] * turns, max(each[0] * turns, sum(each) * (count - 1) / max(1, slots))
 
 
 def behind(losses: Floats, best: Floats, groups: Sequence[str]) -> bool:
@@ -167,27 +179,43 @@ def judge_on_folds(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Judg
     empty where there is nothing to judge.
     """
     candidates = _candidates(stage, rows)
-    if not candidates:
-        return []
     alive = [one for one in candidates if one.row["source"] != PROBE]
-    for number in range(1, stage.count):
-        missing = [one for one in alive if not one.answered()[stage.folds == number].all()]
-        if not missing:
-            continue
-        while missing and _seconds(missing, stage) > stage.left():
-            # The best on the first fold are the first.
-            last = missing.pop()
-            alive = [one for one in alive if one is not last]
-        if not missing:
-            stage.reporter.line(f"no time is left for fold {number + 1} of {stage.count}")
-            break
-        _train(missing, number, stage)
+    number = 1
+    while alive and number < stage.count:
+        # A single trial answers as many folds at once as there are places.
+        numbers = range(number, min(stage.count, number + max(1, stage.session.slots() // len(alive))))
+        alive = _in_time(alive, numbers, stage)
+        _train([(one, fold) for fold in numbers for one in alive if one.lacks(stage.folds == fold)], stage)
         if stage.stopped():
             return []
-        alive = _still_alive(alive, number, stage)
-    judged = _judge(candidates, stage)
-    _write(stage.run, judged)
+        alive, number = _still_alive(alive, numbers, stage), numbers.stop
+    judged = _judge(candidates, stage) if candidates else []
+    if judged:
+        _write(stage.run, judged)
     return judged
+
+
+def _in_time(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stage) -> list[Candidate]:
+    """As many of `alive`, the best on the first fold first, as can answer the folds `numbers` in the time left."""
+    found = list(alive)
+    while found:
+        missing = [one for one in found for fold in numbers if one.lacks(stage.folds == fold)]
+        if not missing or _seconds(missing, stage) <= stage.left():
+            return found
+        found.pop()
+    stage.reporter.line(f"no time is left for fold {numbers[0] + 1} of {stage.count}")
+    return found
+
+
+def out_of_fold(run: Run, row: Mapping[str, Any]) -> Floats | None:
+    """The logits [n, classes] of the trial of `row` for the training and validation images, in the order of the split.
+
+    They are by models that have not seen the image's group, NaN where there are none. None where nobody answered.
+    """
+    if row["source"] == PROBE:
+        return _of_probe(run, str(row["model"]), int(run.record["image_size"]))
+    file = _file(run, row)
+    return np.asarray(np.load(file, allow_pickle=False), dtype=np.float64) if file.exists() else None
 
 
 def _candidates(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Candidate]:
@@ -197,15 +225,17 @@ def _candidates(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Candida
     found = []
     for row in (*probed, *trained):
         config = trial_config(row)
-        logits = _of_probe(stage, config) if row["source"] == PROBE else _first_fold(stage, row, config)
+        logits = out_of_fold(stage.run, row)
+        if logits is None and row["source"] != PROBE:
+            logits = _first_fold(stage, row, config)
         if logits is not None:
             found.append(Candidate(row, config, logits, _cost(stage.run, config.model)))
     return found
 
 
-def _of_probe(stage: Stage, config: TrialConfig) -> Floats | None:
+def _of_probe(run: Run, model: str, image_size: int) -> Floats | None:
     """The answers out of fold by heads that the probe solved."""
-    file = stage.run.head(config.model, stage.context.image_size)
+    file = run.head(model, image_size)
     if not file.exists():
         return None
     with np.load(file, allow_pickle=False) as arrays:
@@ -213,10 +243,7 @@ def _of_probe(stage: Stage, config: TrialConfig) -> Floats | None:
 
 
 def _first_fold(stage: Stage, row: Mapping[str, Any], config: TrialConfig) -> Floats:
-    """The trial's answers that are kept, or else to the validation images, by its kept weights."""
-    file = _file(stage.run, row)
-    if file.exists():
-        return np.asarray(np.load(file, allow_pickle=False), dtype=np.float64)
+    """The trial's answers to the validation images, by its kept weights; they are kept."""
     from trainables.data.cache import ImageCache
     from trainables.inference import best_device, compute_logits, load_classifier
     from trainables.worker import as_worker
@@ -230,7 +257,7 @@ def _first_fold(stage: Stage, row: Mapping[str, Any], config: TrialConfig) -> Fl
     with as_worker(context.num_threads):
         found = compute_logits(classifier, cache, rows, context.image_size, "fp32", best_device())
     logits[own] = found.double().numpy()
-    _keep(file, logits)
+    _keep(_file(stage.run, row), logits)
     return logits
 
 
@@ -256,57 +283,58 @@ def _cost(run: Run, model: str) -> float:
     return known.get(model, math.nan)
 
 
-def _seconds(candidates: Sequence[Candidate], stage: Stage) -> float:
-    """How long a fold takes for all `candidates`, by the epochs that they measured."""
-    each = [one.epochs * float(one.row["seconds"]) / int(one.row["epochs"]) for one in candidates]
+def _seconds(jobs: Sequence[Candidate], stage: Stage) -> float:
+    """How long it takes to train a candidate for each of `jobs`, by the epochs that it measured."""
+    each = [training_seconds(one.row) for one in jobs]
     return max(max(each), sum(each) / max(1, stage.session.slots()))
 
 
-def _train(candidates: Sequence[Candidate], number: int, stage: Stage) -> None:
-    """Let each of `candidates` answer fold `number`; one that diverges is asked no more."""
-    from tuner.retraining.seeds import SeedJob, SeedResult, train_jobs
+def training_seconds(row: Mapping[str, Any]) -> float:
+    """How long the trial of `row` trained until its best epoch."""
+    return int(row["best_epoch"]) * float(row["seconds"]) / int(row["epochs"])
 
-    context, pool, held = stage.context, stage.pool, stage.folds == number
-    paths = pool.where(held).paths
-    rows = [
-        (path, label, "train")
-        for path, label, out in zip(pool.paths, pool.labels, held, strict=True)
-        if not out
-    ]
-    jobs = [
-        (
-            SeedJob(
-                config=one.config,
-                classes=context.classes,
-                cache=context.cache,
-                rows=rows,
-                test_cache=context.cache,
-                test_paths=paths,
-                image_size=context.image_size,
-                weights=context.weights,
-                precision=context.precision,
-                run_seed=context.seed,
-                epochs=one.epochs,
-                reduced_after=_reductions(stage.run, one),
-                late=0,
-                folder=str(stage.run.path / "out_of_fold"),
-                feature_cache_bytes=context.feature_cache_bytes,
-                title=f"{one.trial_id}, fold {number + 1} of {stage.count}",
-            ),
-            [one.config.seed],
-        )
-        for one in candidates
-    ]
+
+def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
+    """Let each candidate answer its fold; who diverges has no answer."""
+    from tuner.retraining.seeds import SeedResult, train_jobs
 
     def take(place: int, result: SeedResult) -> None:
-        one = candidates[place]
+        one, fold = wanted[place]
         if result.test_logits is None:
-            stage.reporter.warn(f"{one.trial_id} diverged in fold {number + 1}: {result.error}")
+            stage.reporter.warn(f"{one.trial_id} diverged in fold {fold + 1}: {result.error}")
             return
-        one.logits[held] = result.test_logits
+        one.logits[stage.folds == fold] = result.test_logits
         _keep(_file(stage.run, one.row), one.logits)
 
-    train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped)
+    if wanted:
+        jobs = [(_job(one, fold, stage), [one.config.seed]) for one, fold in wanted]
+        train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped)
+
+
+def _job(one: Candidate, fold: int, stage: Stage) -> "SeedJob":
+    """What trains `one` on all images but those of `fold`, and answers these."""
+    from tuner.retraining.seed_job import SeedJob
+
+    context, pool, held = stage.context, stage.pool, stage.folds == fold
+    triples = zip(pool.paths, pool.labels, held, strict=True)
+    return SeedJob(
+        config=one.config,
+        classes=context.classes,
+        cache=context.cache,
+        rows=[(path, label, "train") for path, label, out in triples if not out],
+        test_cache=context.cache,
+        test_paths=pool.where(held).paths,
+        image_size=context.image_size,
+        weights=context.weights,
+        precision=context.precision,
+        run_seed=context.seed,
+        epochs=one.epochs,
+        reduced_after=_reductions(stage.run, one),
+        late=0,
+        folder=str(stage.run.path / "out_of_fold"),
+        feature_cache_bytes=context.feature_cache_bytes,
+        title=f"{one.trial_id}, fold {fold + 1} of {stage.count}",
+    )
 
 
 def _reductions(run: Run, one: Candidate) -> tuple[int, ...]:
@@ -315,9 +343,9 @@ def _reductions(run: Run, one: Candidate) -> tuple[int, ...]:
     return best_of(run, one.row).plateau_reduced_after
 
 
-def _still_alive(alive: Sequence[Candidate], number: int, stage: Stage) -> list[Candidate]:
-    """Those that answered fold `number` and are not clearly behind the best of them on all images so far."""
-    there = [one for one in alive if one.answered()[stage.folds == number].all()]
+def _still_alive(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stage) -> list[Candidate]:
+    """Those that answered the folds `numbers` and are not clearly behind the best of them on all images so far."""
+    there = [one for one in alive if not any(one.lacks(stage.folds == fold) for fold in numbers)]
     if not there:
         return []
     common = np.logical_and.reduce([one.answered() for one in there])
@@ -332,16 +360,19 @@ def _still_alive(alive: Sequence[Candidate], number: int, stage: Stage) -> list[
 
 
 def _judge(candidates: Sequence[Candidate], stage: Stage) -> list[Judged]:
-    """Each by the images that it answered; the choice is among those that most images judged, on these images."""
+    """Each by the images that it answered; the choice is made on the images that all who may be chosen answered.
+
+    These are the trials that answered most images, and what the probe found, which answered them all.
+    """
     metric = METRICS[stage.context.metric]
-    counts = [int(one.answered().sum()) for one in candidates]
-    full = [one for one, count in zip(candidates, counts, strict=True) if count == max(counts)]
-    chosen, expected = _choice(full, stage)
+    trained = [int(one.answered().sum()) for one in candidates if one.row["source"] != PROBE]
+    most = max(trained, default=0)
+    chosen, expected = _choice([one for one in candidates if one.answered().sum() >= most], stage)
     found = []
     for one in candidates:
         own = one.answered()
         labels, groups = stage.pool.numbers[own], np.asarray(stage.pool.groups)[own]
-        value = metric.compute(Answers(labels, one.logits[own], stage.context.positive))
+        value = float(metric.compute(Answers(labels, one.logits[own], stage.context.positive)))
         error = math.nan
         if metric.name == "val_loss":
             error = error_of_mean(log_losses(one.logits[own], labels), groups)
@@ -351,8 +382,8 @@ def _judge(candidates: Sequence[Candidate], stage: Stage) -> list[Judged]:
                 epoch=one.epochs,
                 images=int(own.sum()),
                 groups=len(set(groups.tolist())),
-                value=float(value),
-                expected=expected.get(one.trial_id, float(value)),
+                value=value,
+                expected=expected.get(one.trial_id, value),
                 error=error if math.isfinite(error) else None,
                 chosen=one.trial_id == chosen,
             )
@@ -360,22 +391,22 @@ def _judge(candidates: Sequence[Candidate], stage: Stage) -> list[Judged]:
     return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
 
 
-def _choice(full: Sequence[Candidate], stage: Stage) -> tuple[str, dict[str, float]]:
-    """The trial that is chosen of `full`, which answered the same images, and what is expected of each."""
+def _choice(able: Sequence[Candidate], stage: Stage) -> tuple[str, dict[str, float]]:
+    """The trial that is chosen of the `able`, on the images that all of them answered, and what is expected of each."""
     metric = METRICS[stage.context.metric]
-    common = np.logical_and.reduce([one.answered() for one in full])
+    common = np.logical_and.reduce([one.answered() for one in able])
     labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
     if metric.name != "val_loss":
         values = {
             one.trial_id: float(metric.compute(Answers(labels, one.logits[common], stage.context.positive)))
-            for one in full
+            for one in able
         }
         return min(values, key=lambda name: metric.cost(values[name])), values
-    losses = np.stack([log_losses(one.logits[common], labels) for one in full])
+    losses = np.stack([log_losses(one.logits[common], labels) for one in able])
     shrunken = shrink(losses, groups)
-    costs = [one.cost for one in full]
+    costs = [one.cost for one in able]
     place = choose(shrunken, None if any(map(math.isnan, costs)) else costs)
-    names = [one.trial_id for one in full]
+    names = [one.trial_id for one in able]
     return names[place], dict(zip(names, map(float, shrunken.values), strict=True))
 
 

@@ -164,8 +164,8 @@ def _fit(
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
     folds = _num_folds(prepared)
-    deadline = budget.search_ends(folds=folds > 0)
-    scheduler = FairASHA(prepared.context.metric, rungs, deadline, prepared.run.path / "stop", costs)
+    left = _time_left(budget, store, folds, session)
+    scheduler = FairASHA(prepared.context.metric, rungs, left, prepared.run.path / "stop", costs)
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
     tuner = _ray_tuner(prepared, session, searcher, progress, trainable)
@@ -190,6 +190,25 @@ def _fit(
     if not searcher.interrupted and trainable is None and folds > 0:
         _judge_on_folds(prepared, store, session, reporter, signals, budget, folds)
     return close(prepared.run, store, interrupted=searcher.interrupted or signals.asked, over_budget=over)
+
+
+def _time_left(
+    budget: Budget, store: TrialStore, folds: int, session: "RaySession"
+) -> Callable[[], float] | None:
+    """Seconds that trials may still take, of a budget that has a limit: what comes after them is kept back."""
+    if budget.deadline is None:
+        return None
+    from tuner.tuning.folds import final_seconds, folds_seconds
+
+    total = budget.left()
+
+    def left() -> float:
+        rows = store.best_first()
+        judging = folds_seconds(rows, folds, session.slots()) if folds else (0.0, 0.0)
+        final = final_seconds(rows, store.run) if budget.ships else 0.0
+        return budget.left() - budget.reserve(total, judging, final)
+
+    return left
 
 
 def _num_folds(prepared: Prepared) -> int:

@@ -18,6 +18,7 @@ from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import changed_files
+from tuner.tuning.budget import Budget
 from tuner.tuning.config import space_fingerprint
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import Prepared, prepared_from
@@ -32,12 +33,15 @@ def resume(
     time_budget_s: float | None = None,
     reporter: Reporter | None = None,
     observers: "Sequence[Observer]" = (),
+    *,
+    started: float | None = None,
+    ships: bool = False,
 ) -> SearchResult:
     """Finish the run at `path`; with `samples`, add that many trials to it.
 
-    `time_budget_s` counts from now; None goes on without one. `observers` hear of each epoch. Raises RunProblem
-    if the run is in use or if images, space, weights or versions have changed since it began, WeightsUnavailable if
-    its files of weights are gone.
+    `time_budget_s` counts from `started`, as in `search`; None goes on without one. `observers` hear of each epoch.
+    Raises RunProblem if the run is in use or if images, space, weights or versions have changed since it began,
+    WeightsUnavailable if its files of weights are gone.
     """
     reporter = reporter or Reporter()
     samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
@@ -46,7 +50,8 @@ def resume(
     with run.owned():
         run.sweep()
         prepared = _reopen(run, samples, time_budget_s, reporter)
-        return execute(prepared, reporter, observers=observers)
+        budget = Budget.of(time_budget_s, started, ships=ships)
+        return execute(prepared, reporter, observers=observers, budget=budget)
 
 
 def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter: Reporter) -> Prepared:

@@ -8,7 +8,6 @@ first epoch by which it has spent that much, and stopped when its best value so 
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,23 +104,22 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     """Ray's view of `Rungs`: stops a trial at a rung, at the end of the time budget, or when told to by hand.
 
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
-    stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `deadline` is in
-    seconds of `time.monotonic()`, which nobody can set; a trial ends before an epoch that would last beyond it, as long as
-    its longest so far. A file `<stop_folder>/<trial id>` stops that trial after its
-    epoch.
+    stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `time_left` says
+    how many seconds trials may still take, None is no limit; a trial ends before an epoch that would last longer, as
+    its longest did. A file `<stop_folder>/<trial id>` stops that trial after its epoch.
     """
 
     def __init__(
         self,
         metric: str,
         rungs: Rungs | None,
-        deadline: float | None = None,
+        time_left: Callable[[], float] | None = None,
         stop_folder: Path | None = None,
         spent: Spent | None = None,
     ) -> None:
         super().__init__()
         self.spent = spent or _one_each
-        self.value_name, self.rungs, self.deadline, self.stop_folder = metric, rungs, deadline, stop_folder
+        self.value_name, self.rungs, self.time_left, self.stop_folder = metric, rungs, time_left, stop_folder
         self.verdicts: dict[str, str] = {}
         self.longest: dict[str, float] = {}
         self.errors: dict[str, str] = {}
@@ -160,12 +158,14 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
             )
         if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
             return STOPPED_BY_HAND
-        self.longest[trial_id] = max(self.longest.get(trial_id, 0.0), float(result.get("epoch_seconds") or 0.0))
+        self.longest[trial_id] = max(
+            self.longest.get(trial_id, 0.0), float(result.get("epoch_seconds") or 0.0)
+        )
         return BUDGET_OVER if self.left() <= self.longest[trial_id] else None
 
     def left(self) -> float:
-        """Seconds until the deadline; infinity without one."""
-        return math.inf if self.deadline is None else self.deadline - time.monotonic()
+        """Seconds that trials may still take; infinity without a limit."""
+        return math.inf if self.time_left is None else self.time_left()
 
     def usual_epoch(self) -> float:
         """The median of the trials' longest epochs, in seconds; 0 before the first."""

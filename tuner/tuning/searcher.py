@@ -6,7 +6,6 @@ by the time budget -> RUNNING still, for a resume. All state is in the run direc
 snapshots carry none of it.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

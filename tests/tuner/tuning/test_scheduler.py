@@ -155,14 +155,14 @@ def test_a_trial_that_ends_by_itself_leaves_its_score():
 
 
 def test_the_time_budget_stops_a_trial_after_its_epoch():
-    scheduler = FairASHA("val_loss", None, deadline=time.monotonic() - 1)
+    scheduler = FairASHA("val_loss", None, time_left=lambda: -1.0)
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     assert scheduler.verdict("a", result) == BUDGET_OVER
-    assert FairASHA("val_loss", None, deadline=time.monotonic() + 60).verdict("a", result) is None
+    assert FairASHA("val_loss", None, time_left=lambda: 60.0).verdict("a", result) is None
 
 
 def test_a_trial_ends_before_an_epoch_that_would_last_beyond_the_budget():
-    scheduler = FairASHA("val_loss", None, deadline=time.monotonic() + 60)
+    scheduler = FairASHA("val_loss", None, time_left=lambda: 60.0)
     long = {"epoch": 2, "full_epochs": 1, "val_loss": 0.3, "epoch_seconds": 70.0}
     short = {"epoch": 1, "full_epochs": 0, "val_loss": 0.3, "epoch_seconds": 1.0}
     assert scheduler.verdict("a", short) is None
@@ -174,8 +174,8 @@ def test_a_trial_ends_before_an_epoch_that_would_last_beyond_the_budget():
 
 def test_a_clock_that_is_set_moves_neither_the_time_budget_nor_the_time_that_is_shown(monkeypatch):
     now = time.monotonic()
-    scheduler = FairASHA("val_loss", None, deadline=Budget.of(60.0, now).search_ends(folds=False))
-    over = FairASHA("val_loss", None, deadline=Budget.of(60.0, now - 61).search_ends(folds=False))
+    scheduler = FairASHA("val_loss", None, time_left=Budget.of(60.0, now).left)
+    over = FairASHA("val_loss", None, time_left=Budget.of(60.0, now - 61).left)
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     for moved in (-7200.0, 7200.0):
         now = time.time() + moved

@@ -1,0 +1,118 @@
+"""The model that a search ends with: its choice, trained once on all images that it may, in the time that is left.
+
+The answers out of fold, by models that have not seen an image's group, give the temperature and the sets: no second
+model has to be trained for these. Where no time is left to train, the weights that the search kept are released.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables.errors import RunProblem
+from tuner.cluster.signals import Signals
+from tuner.console.reporter import Reporter, clock
+from tuner.release.folder import FORMATS
+from tuner.release.from_run import ReleaseConfig, release_model
+from tuner.release.job import ModelPlan, RetrainConfig, Retrained, Trained
+from tuner.release.retrain import check_config, prepare_plan
+from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
+from tuner.retraining.seed_job import SEEDS
+from tuner.runs.best import read_best
+from tuner.runs.directory import Run, rows_of
+from tuner.tuning.budget import Budget
+from tuner.tuning.folds import final_seconds, out_of_fold
+
+if TYPE_CHECKING:
+    from tuner.retraining.seed_job import SeedResult
+
+__all__ = ["ShipConfig", "ship"]
+
+
+@dataclass(frozen=True)
+class ShipConfig:
+    """The run whose choice becomes a model folder at `out`; with `final` it is trained on the test images, too."""
+
+    run: Path
+    out: Path
+    final: bool = False
+    costs: Path | None = None
+    formats: tuple[str, ...] = FORMATS
+
+    @property
+    def retraining(self) -> RetrainConfig:
+        """The same as a retraining from one seed."""
+        return RetrainConfig(
+            best=self.run / "best.yaml",
+            seeds=1,
+            final=self.final,
+            calibration=False,
+            costs=self.costs,
+            formats=self.formats,
+            out=self.out,
+        )
+
+
+def ship(config: ShipConfig, budget: Budget | None = None, reporter: Reporter | None = None) -> Retrained:
+    """Train the choice of the run on all images but the test ones, and write the model folder; no Ray starts.
+
+    Raises UserMistake for what a person can mend, Interrupted at Ctrl-C or SIGTERM.
+    """
+    reporter, budget = reporter or Reporter(), budget or Budget()
+    run, retraining = Run.open(config.run), config.retraining
+    check_config(retraining)
+    best = read_best(retraining.best)
+    row = _row(run, best.trial)
+    expected = final_seconds([row], run)
+    if expected > budget.left():
+        reporter.line(
+            f"training on all images takes about {clock(expected)}, for which no time is left: the weights that the"
+            " search kept are released"
+        )
+        kept = ReleaseConfig(run.path, best.trial, costs=config.costs, formats=config.formats, out=config.out)
+        return release_model(kept, reporter)
+    with Signals(raises=True), unfinished(retraining.folder) as work:
+        plan = prepare_plan(retraining, best, work / SEEDS, reporter, test=False)
+        with kept_at_the_end(plan, work, reporter):
+            note_room(plan, work, reporter)
+            return _train_and_write(plan, run, row, work)
+
+
+def _row(run: Run, trial: str) -> Mapping[str, Any]:
+    for row in rows_of(run.trials()):
+        if row["trial_id"] == trial:
+            return row
+    raise RunProblem(f"{run.path}: trial {trial} of best.yaml is not in trials.parquet")
+
+
+def _train_and_write(plan: ModelPlan, run: Run, row: Mapping[str, Any], work: Path) -> Retrained:
+    from tuner.release.writing import finish
+
+    answers = out_of_fold(run, row)
+    trained = Trained(((_train(plan),),), None, answers)
+    plan = replace(plan, calibrated=answers is not None)
+    with room_for_export(trained, work) as model:
+        done = finish(plan, trained, model)
+        model.replace(plan.folder)
+    shutil.rmtree(work)
+    return done
+
+
+def _train(plan: ModelPlan) -> "SeedResult":
+    """The model, trained in this process on all its cores, or kept from a call that was interrupted."""
+    from trainables.data.parallel import num_workers
+    from tuner.retraining import kept
+    from tuner.retraining.seeds import train_seed
+
+    job, seed = replace(plan.job, num_threads=num_workers(None)), plan.seeds[0]
+    if (found := kept.find(job, seed)) is not None:
+        return found
+    result = train_seed(job, seed)
+    if result.error is not None:
+        raise RunProblem(
+            f"the training on all images diverged ({result.error}); release the weights that the search kept:"
+            f" tuner release {plan.best.run}"
+        )
+    kept.keep(job, result)
+    return result
