@@ -101,16 +101,22 @@ class _Training:
         shared = {place: ray.put(self.jobs[place]) for place in sorted({place for place, _ in self.waiting})}
         with self.reporter.progress("training seeds") as progress:
             while self._start(remote, shared):
-                done, _ = ray.wait(
-                    list(self.running), num_returns=1, timeout=None if self.stop is None else LOOK_S
-                )
+                for task in self._ended():
+                    self._end(task, progress)
                 if self.stop is not None and self.stop():
                     for task in self.running:
                         ray.cancel(task, force=True)
                     return
-                for task in done:
-                    self._end(task, progress)
         self._raise()
+
+    def _ended(self) -> list[Any]:
+        """A task that has ended, when there is one; or none for now, where somebody may stop the trainings."""
+        running = list(self.running)
+        if self.stop is None:
+            done, _ = ray.wait(running, num_returns=1)
+        else:
+            done, _ = ray.wait(running, num_returns=1, timeout=LOOK_S)
+        return list(done)
 
     def _options(self) -> dict[str, Any]:
         gpus = self.session.resources.get("gpu", 0.0)

@@ -124,6 +124,10 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         self.longest: dict[str, float] = {}
         self.errors: dict[str, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what asks the driver: Ray writes the scheduler into its snapshots."""
+        return {**vars(self), "time_left": None}
+
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Ray's call; metric and direction are known already."""
         return True

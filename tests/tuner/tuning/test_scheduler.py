@@ -1,3 +1,6 @@
+import math
+import pickle
+import threading
 import time
 
 import numpy as np
@@ -261,3 +264,14 @@ def test_the_scheduler_says_at_which_cost_it_stopped_a_trial():
         for trial_id, epoch, full, value in epochs_of(name, values):
             said = scheduler.verdict(trial_id, {"epoch": epoch, "full_epochs": full, "val_loss": value})
     assert said == "ASHA, epoch 7, at a cost of 2 full epochs: val_loss behind 0.1"
+
+
+def test_ray_s_snapshot_of_the_scheduler_lacks_what_asks_the_driver():
+    lock = threading.Lock()
+
+    def left():
+        with lock:
+            return 60.0
+
+    again = pickle.loads(pickle.dumps(FairASHA("val_loss", None, time_left=left)))
+    assert again.left() == math.inf
