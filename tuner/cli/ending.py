@@ -67,9 +67,13 @@ def judged_words(run: "Run") -> list[str]:
     metric, lines = str(run.record["metric"]), []
     for row in rows_of(table):
         what = "chosen" if row["chosen"] else "also judged"
-        error = "" if row["error"] is None else f" ± {row['error']:.4f}"
+        error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
+        name, taken = row["trial_id"], f", {row['votes']} votes in the ensemble" if row["votes"] else ""
+        if name == "ensemble":
+            what, taken = "better together", ""
+            name = f"the ensemble of {sum(one['votes'] > 0 for one in rows_of(table)) - 1} of them"
         lines.append(
-            f"{what}: {row['trial_id']}, by {row['images']} images that its models had not seen: {metric}"
-            f" {row['value']:.4f}; expected {row['expected']:.4f}{error}"
+            f"{what}: {name}, by {row['images']} images that its models had not seen: {metric} {row['value']:.4f};"
+            f" expected {row['expected']:.4f}{error}{taken}"
         )
     return lines

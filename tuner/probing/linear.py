@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from trainables.models.classifier import Classifier
     from trainables.setting import ComputeConfig
 
-__all__ = ["ProbeImages", "ProbeJob", "Probed", "Solved", "probe_images_of", "probe_one", "save_solved"]
+__all__ = [
+    "Floats",
+    "ProbeImages",
+    "ProbeJob",
+    "Probed",
+    "Solved",
+    "probe_images_of",
+    "probe_one",
+    "save_solved",
+]
 
 VERSION = 5
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""

@@ -14,7 +14,7 @@ import numpy as np
 from tuner.probing.linear import Probed
 from tuner.statistics.means import half_width
 
-__all__ = ["FIRST", "LARGER", "SMALLER", "Chosen", "Plan", "affords", "choose_size", "gain"]
+__all__ = ["FIRST", "LARGER", "SMALLER", "Chosen", "Plan", "affords", "choose_size", "epoch_seconds", "gain"]
 
 FIRST, LARGER, SMALLER = 160, (224, 288), 96
 """Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
@@ -52,12 +52,17 @@ class Chosen:
     reason: str
 
 
+def epoch_seconds(milliseconds: float, images: int) -> float:
+    """How long an epoch over `images` takes on what a forward pass of one takes so long on."""
+    return images * milliseconds / 1e3 * (1 + BACKWARD)
+
+
 def affords(row: Probed, plan: Plan) -> bool:
     """Whether `TRIALS` trials of the backbone of `row`, at its side, fit into `SHARE` of the time that is left."""
     if plan.seconds is None:
         return True
     ms = row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds
-    trial = plan.images * plan.epochs * ms / 1e3 * (1 + BACKWARD)
+    trial = plan.epochs * epoch_seconds(ms, plan.images)
     return TRIALS * trial / (plan.at_once if row.gpu_milliseconds is None else 1) <= SHARE * plan.seconds
 
 

@@ -1,7 +1,8 @@
 """A trial of a run as a Best: what best.yaml says of it, and how sure its score is from its epochs alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import TrialConfig
@@ -20,9 +21,9 @@ NEIGHBOURS = 2
 """Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
 
 
-def write_best(run: Run, row: Mapping[str, Any]) -> None:
-    """Write `best.yaml` of a run for the trial of `row` of `trials.parquet`."""
-    save_best(best_of(run, row), run.path / "best.yaml")
+def write_best(run: Run, row: Mapping[str, Any], members: Sequence[Member] = ()) -> None:
+    """Write `best.yaml` of a run for the trial of `row` of `trials.parquet`, and the `members` of a better ensemble."""
+    save_best(replace(best_of(run, row), ensemble=tuple(members)), run.path / "best.yaml")
 
 
 def best_of(

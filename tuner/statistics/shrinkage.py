@@ -14,7 +14,6 @@ distributed. The textbook's way, to take `kept` from the variances of means and 
 `benchmarks/statistics/choice.py`. The order of the estimates is that of the means.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np

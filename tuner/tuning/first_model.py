@@ -1,19 +1,19 @@
-"""The first model of a run: the backbone that the probe found best, with its solved head, entered as an ended trial.
+"""The first models of a run: backbones that the probe found best, with their solved heads, entered as ended trials.
 
-It stands in the table before Ray starts, can be exported and released at any moment from then on, and is compared as
-any other trial is. Its head was solved on the training images alone, so that its validation score is as honest as
-theirs.
+They stand in the table before Ray starts, can be exported and released at any moment from then on, and are compared as
+any other trial is. Their heads were solved on the training images alone, so that their validation scores are as honest
+as those of others.
 """
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from tuner.console.reporter import Reporter
-from tuner.probing.linear import Probed
+from tuner.probing.linear import Floats, Probed, Solved
 from tuner.tuning.prior import PROBE
 
 if TYPE_CHECKING:
@@ -21,23 +21,45 @@ if TYPE_CHECKING:
 
     from tuner.tuning.trial_store import TrialStore
 
-__all__ = ["STRATEGY", "enter_first_model"]
+__all__ = ["STRATEGY", "enter_first_models"]
 
 STRATEGY = "linear_probe"
 
 
-def enter_first_model(store: "TrialStore", best: Probed, context: RunContext, reporter: Reporter) -> None:
-    """Enter what `best` solved into the fresh run of `store`, and write the tables and best.yaml."""
+def enter_first_models(
+    store: "TrialStore", best: Sequence[Probed], context: RunContext, reporter: Reporter
+) -> None:
+    """Enter what the `best`, the lowest log loss first, solved into the fresh run of `store`.
+
+    Its best.yaml names the first.
+    """
     from tuner.runs.best_trial import write_best
 
-    solved = best.solved
-    if solved is None:
-        raise ValueError(f"the probe of {best.model} has no head")
-    config = TrialConfig.resolve(
+    for one in best:
+        if one.solved is None:
+            raise ValueError(f"the probe of {one.model} has no head")
+        config = _config(one, context)
+        store.enter(
+            config,
+            PROBE,
+            _epoch(one, one.solved, store, context),
+            partial(_write, one.solved, config, context),
+        )
+    store.write_table()
+    first = next(row for row in store.rows.values() if row["model"] == best[0].model)
+    write_best(store.run, first)
+    reporter.line(
+        f"a first model is there: {best[0].model} with a solved head, log loss {best[0].log_loss:.4f} out of fold"
+        f" (at any moment: tuner release {store.run.path})"
+    )
+
+
+def _config(probed: Probed, context: RunContext) -> TrialConfig:
+    return TrialConfig.resolve(
         {
-            "model": best.model,
+            "model": probed.model,
             "strategy": STRATEGY,
-            "probe_l2": best.l2,
+            "probe_l2": probed.l2,
             "max_epochs": 1,
             "schedule": "cosine",
             "warmup_epochs": 0,
@@ -45,26 +67,18 @@ def enter_first_model(store: "TrialStore", best: Probed, context: RunContext, re
         }
     )
 
-    def write(path: Path) -> None:
-        from trainables.checkpoint import save_weights, weights_of
-        from trainables.inference import build_classifier
 
-        classifier = build_classifier(config, len(context.classes), context.weights, context.seed)
-        _set_head(classifier.head, solved.train_weights, solved.train_biases)
-        save_weights(weights_of(classifier), path)
+def _write(solved: Solved, config: TrialConfig, context: RunContext, path: Path) -> None:
+    """The weights of the whole network, as a trial leaves them."""
+    from trainables.checkpoint import save_weights, weights_of
+    from trainables.inference import build_classifier
 
-    store.enter(config, PROBE, _epoch(best, store, context), write)
-    store.write_table()
-    row = store.best()
-    if row is not None:
-        write_best(store.run, row)
-        reporter.line(
-            f"a first model is there: {best.model} with a solved head, val_loss {row['val_loss']:.4f}"
-            f" (tuner release {store.run.path} writes it)"
-        )
+    classifier = build_classifier(config, len(context.classes), context.weights, context.seed)
+    _set_head(classifier.head, solved.train_weights, solved.train_biases)
+    save_weights(weights_of(classifier), path)
 
 
-def _set_head(head: "torch.nn.Module", weights: "np.ndarray", biases: "np.ndarray") -> None:
+def _set_head(head: "torch.nn.Module", weights: Floats, biases: Floats) -> None:
     import torch
 
     linear = head[-1]  # type: ignore[index]
@@ -73,13 +87,12 @@ def _set_head(head: "torch.nn.Module", weights: "np.ndarray", biases: "np.ndarra
         linear.bias.copy_(torch.from_numpy(biases))
 
 
-def _epoch(best: Probed, store: "TrialStore", context: RunContext) -> EpochMetrics:
+def _epoch(probed: Probed, solved: Solved, store: "TrialStore", context: RunContext) -> EpochMetrics:
+    """What the one epoch of the trial measured."""
     import torch
 
     from trainables.inference import score_logits
 
-    solved = best.solved
-    assert solved is not None
     labels = store.run.images_and_parts().part("val").numbers
     scores = score_logits(torch.from_numpy(solved.validation), torch.from_numpy(labels), context.positive)
     loss, accuracy = solved.train_scores.tolist()
@@ -91,6 +104,6 @@ def _epoch(best: Probed, store: "TrialStore", context: RunContext) -> EpochMetri
         train_accuracy=accuracy,
         learning_rate=0.0,
         trainable_parameters=solved.train_weights.size + solved.train_biases.size,
-        epoch_seconds=best.seconds,
+        epoch_seconds=probed.seconds,
         time=time.time(),
     )

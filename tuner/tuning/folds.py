@@ -12,7 +12,7 @@ What a trial answered is kept in `out_of_fold/` of the run, a file a trial, so t
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ from trainables.data.split import Split
 from trainables.metrics import METRICS, Answers
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, trial_config, write_atomically
+from tuner.statistics.calibration import mean_logits
+from tuner.statistics.ensembles import select_members
 from tuner.statistics.groups import grouped_folds
 from tuner.statistics.log_loss import log_losses
 from tuner.statistics.means import error_of_mean, half_width
@@ -59,6 +61,14 @@ FEW_GROUPS = 300
 """With so many groups of validation images or more, these choose alone: a difference of a tenth of the losses' spread
 is then beyond its error."""
 
+EFFICIENCY = 0.8
+"""Of cores beside the first one, when a single network trains on all of them."""
+
+LOSS = "val_loss"
+
+ENSEMBLE, MEMBERS = "ensemble", 3
+"""What the ensemble is called, and how many trials take part at most: each costs its own time at every prediction."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -67,7 +77,9 @@ class Judged:
     """What the images say of a trial: how many answered, by models that have not seen them, and what is to be expected.
 
     `value` is the metric on these `images`; `expected` is without the luck of having been chosen, for the log loss
-    alone. `error` is the standard error of the log loss over whole groups, None for other metrics.
+    alone. `error` is the standard error of the log loss over whole groups, None for other metrics. `votes` is how often
+    the trial is taken into the ensemble that is better than the chosen one alone, 0 if there is none; what that itself
+    is worth stands under the name `ENSEMBLE`.
     """
 
     trial_id: str
@@ -78,6 +90,7 @@ class Judged:
     expected: float
     error: float | None
     chosen: bool
+    votes: int = 0
 
 
 @dataclass
@@ -112,12 +125,13 @@ class Candidate:
 class Stage:
     """What the folds are trained with: `count` of them, the validation images one.
 
+    Without a `session` nothing is trained, and those judge that have answered.
     `stopped` says whether to end at once, `deadline` is in `time.monotonic()`.
     """
 
     run: Run
     context: RunContext
-    session: "RaySession"
+    session: "RaySession | None"
     reporter: Reporter
     stopped: Callable[[], bool]
     deadline: float | None
@@ -129,6 +143,10 @@ class Stage:
         """Deal out the images."""
         self.pool = self.run.images_and_parts().part("train", "val")
         self.folds = fold_numbers(self.pool, self.context.seed, self.count)
+
+    def slots(self) -> int:
+        """Trainings at once."""
+        return 0 if self.session is None else max(1, self.session.slots())
 
     def left(self) -> float:
         """Seconds that are left."""
@@ -149,9 +167,17 @@ def fold_numbers(pool: Split, seed: int, count: int = FOLDS) -> npt.NDArray[np.i
 
 
 def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
-    """How long the dearest of the best `MOST` trials of `rows` trains on all images, by the epochs that it measured."""
-    parts = run.images_and_parts()
+    """How long the dearest of the best `MOST` trials of `rows` trains on all images, by the epochs that it measured.
+
+    It trains alone, on a processor with all its cores.
+    """
+    from trainables.data.parallel import num_workers
+
+    parts, record = run.images_and_parts(), run.record
     more = len(parts) / max(1, parts.count("train"))
+    if not record["hardware"]["gpus"]:
+        cores = float(record["settings"].get("cpus_per_trial") or 1.0)
+        more *= min(1.0, cores / num_workers(None) / EFFICIENCY)
     each = [training_seconds(row) * more for row in rows[:MOST] if row["source"] != PROBE]
     return max(each, default=0.0)
 
@@ -181,9 +207,9 @@ def judge_on_folds(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Judg
     candidates = _candidates(stage, rows)
     alive = [one for one in candidates if one.row["source"] != PROBE]
     number = 1
-    while alive and number < stage.count:
+    while alive and stage.slots() and number < stage.count:
         # A single trial answers as many folds at once as there are places.
-        numbers = range(number, min(stage.count, number + max(1, stage.session.slots() // len(alive))))
+        numbers = range(number, min(stage.count, number + max(1, stage.slots() // len(alive))))
         alive = _in_time(alive, numbers, stage)
         _train([(one, fold) for fold in numbers for one in alive if one.lacks(stage.folds == fold)], stage)
         if stage.stopped():
@@ -286,7 +312,7 @@ def _cost(run: Run, model: str) -> float:
 def _seconds(jobs: Sequence[Candidate], stage: Stage) -> float:
     """How long it takes to train a candidate for each of `jobs`, by the epochs that it measured."""
     each = [training_seconds(one.row) for one in jobs]
-    return max(max(each), sum(each) / max(1, stage.session.slots()))
+    return max(max(each), sum(each) / stage.slots())
 
 
 def training_seconds(row: Mapping[str, Any]) -> float:
@@ -306,7 +332,7 @@ def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
         one.logits[stage.folds == fold] = result.test_logits
         _keep(_file(stage.run, one.row), one.logits)
 
-    if wanted:
+    if wanted and stage.session is not None:
         jobs = [(_job(one, fold, stage), [one.config.seed]) for one, fold in wanted]
         train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped)
 
@@ -364,31 +390,68 @@ def _judge(candidates: Sequence[Candidate], stage: Stage) -> list[Judged]:
 
     These are the trials that answered most images, and what the probe found, which answered them all.
     """
-    metric = METRICS[stage.context.metric]
     trained = [int(one.answered().sum()) for one in candidates if one.row["source"] != PROBE]
     most = max(trained, default=0)
-    chosen, expected = _choice([one for one in candidates if one.answered().sum() >= most], stage)
-    found = []
-    for one in candidates:
-        own = one.answered()
-        labels, groups = stage.pool.numbers[own], np.asarray(stage.pool.groups)[own]
-        value = float(metric.compute(Answers(labels, one.logits[own], stage.context.positive)))
-        error = math.nan
-        if metric.name == "val_loss":
-            error = error_of_mean(log_losses(one.logits[own], labels), groups)
-        found.append(
-            Judged(
-                trial_id=one.trial_id,
-                epoch=one.epochs,
-                images=int(own.sum()),
-                groups=len(set(groups.tolist())),
-                value=value,
-                expected=expected.get(one.trial_id, value),
-                error=error if math.isfinite(error) else None,
-                chosen=one.trial_id == chosen,
-            )
+    able = [one for one in candidates if one.answered().sum() >= most]
+    chosen, expected = _choice(able, stage)
+    votes = _ensemble(able, chosen, stage)
+    found = [
+        replace(
+            _judged(one.trial_id, one.epochs, one.logits, stage),
+            chosen=one.trial_id == chosen,
+            votes=votes.get(one.trial_id, 0),
         )
+        for one in candidates
+    ]
+    found = [replace(one, expected=expected.get(one.trial_id, one.value)) for one in found]
+    if votes:
+        logits = mean_logits([_by_name(able, name).logits for name in votes], list(votes.values()))
+        found.append(replace(_judged(ENSEMBLE, 0, logits, stage), votes=sum(votes.values())))
+    metric = METRICS[stage.context.metric]
     return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
+
+
+def _by_name(candidates: Sequence[Candidate], name: str) -> Candidate:
+    return next(one for one in candidates if one.trial_id == name)
+
+
+def _judged(name: str, epoch: int, logits: Floats, stage: Stage) -> Judged:
+    """What the images that have an answer say."""
+    metric, own = METRICS[stage.context.metric], ~np.isnan(logits).any(axis=1)
+    labels, groups = stage.pool.numbers[own], np.asarray(stage.pool.groups)[own]
+    value = float(metric.compute(Answers(labels, logits[own], stage.context.positive)))
+    error = error_of_mean(log_losses(logits[own], labels), groups) if metric.name == LOSS else math.nan
+    return Judged(
+        trial_id=name,
+        epoch=epoch,
+        images=int(own.sum()),
+        groups=len(set(groups.tolist())),
+        value=value,
+        expected=value,
+        error=error if math.isfinite(error) else None,
+        chosen=False,
+    )
+
+
+def _ensemble(able: Sequence[Candidate], chosen: str, stage: Stage) -> dict[str, int]:
+    """How often each trial is taken into an ensemble that is better than the `chosen` one; empty if none is.
+
+    Better is by more than the standard error of the paired difference: it costs more at every prediction.
+    """
+    metric, positive = METRICS[stage.context.metric], stage.context.positive
+    common = np.logical_and.reduce([one.answered() for one in able])
+    labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
+    logits = {one.trial_id: one.logits[common] for one in able}
+    votes = select_members(logits, labels, metric, MEMBERS, positive)
+    if len(votes) < 2:
+        return {}
+    mixed = mean_logits([logits[name] for name in votes], list(votes.values()))
+    if metric.name == LOSS:
+        difference = log_losses(logits[chosen], labels) - log_losses(mixed, labels)
+        error = error_of_mean(difference, groups)
+        return votes if math.isfinite(error) and difference.mean() > error else {}
+    values = [metric.compute(Answers(labels, one, positive)) for one in (mixed, logits[chosen])]
+    return votes if metric.better(values[0], values[1]) else {}
 
 
 def _choice(able: Sequence[Candidate], stage: Stage) -> tuple[str, dict[str, float]]:
@@ -396,7 +459,7 @@ def _choice(able: Sequence[Candidate], stage: Stage) -> tuple[str, dict[str, flo
     metric = METRICS[stage.context.metric]
     common = np.logical_and.reduce([one.answered() for one in able])
     labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
-    if metric.name != "val_loss":
+    if metric.name != LOSS:
         values = {
             one.trial_id: float(metric.compute(Answers(labels, one.logits[common], stage.context.positive)))
             for one in able

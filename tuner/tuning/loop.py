@@ -5,7 +5,7 @@ import functools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ from trainables.errors import RunProblem
 from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
-from tuner.console.reporter import Reporter
+from tuner.console.reporter import Reporter, clock
+from tuner.probing.sizes import epoch_seconds
 from tuner.runs.directory import Run
+from tuner.runs.ensemble import Member
 from tuner.runs.journal import quiet_optuna
 from tuner.tuning.budget import Budget
 from tuner.tuning.config import SearchConfig
@@ -32,6 +34,13 @@ if TYPE_CHECKING:
     from tuner.tracking.events import Observer
     from tuner.tuning.progress import Progress
     from tuner.tuning.searcher import OptunaSearcher
+
+
+RAY_S = 10.0
+"""What Ray and its workers take until the first epoch begins."""
+
+FEWEST = 3
+"""Epochs below which a trial is not worth to be begun."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,9 @@ def search(
             with prepared.run.owned():
                 _enter_first_model(prepared, reporter or Reporter())
                 budget = Budget.of(prepared.time_budget_s, since, ships=ships)
+                if _is_too_short(prepared, budget, reporter or Reporter()):
+                    with quiet_optuna():
+                        return _close_without_trials(prepared, reporter or Reporter())
                 return execute(prepared, reporter, observers=observers, budget=budget)
         except BaseException:
             if not prepared.run.journal.exists():
@@ -98,14 +110,52 @@ def search(
             raise
 
 
+def _is_too_short(prepared: Prepared, budget: Budget, reporter: Reporter) -> bool:
+    """Whether the time that is left lets no trial train for `FEWEST` epochs, so that what the probe found is all."""
+    if not prepared.first_models or budget.deadline is None:
+        return False
+    epoch = _epoch_seconds(prepared.run).get(prepared.first_models[0].model, 0.0)
+    if budget.left() > RAY_S + FEWEST * epoch:
+        return False
+    reporter.line(
+        f"an epoch takes about {clock(epoch)}, too long for the time that is left: the probe's model is the result"
+    )
+    return True
+
+
+def _close_without_trials(prepared: Prepared, reporter: Reporter) -> SearchResult:
+    """The end of a search that had no time for a trial: all images judge what the probe found."""
+    from tuner.tuning.folds import Stage, judge_on_folds
+
+    store = open_store(prepared)
+    folds = _num_folds(prepared)
+    if folds > 0:
+        stage = Stage(prepared.run, prepared.context, None, reporter, lambda: False, None, folds)
+        judge_on_folds(stage, store.best_first())
+    return close(prepared.run, store, interrupted=False, over_budget=True)
+
+
+def _epoch_seconds(run: Run) -> dict[str, float]:
+    """How long an epoch of each backbone takes, by what the probe measured at the run's side; none without a probe."""
+    document = run.probe()
+    if document is None:
+        return {}
+    images = run.images_and_parts().count("train")
+    return {
+        row["model"]: epoch_seconds(row.get("gpu_milliseconds") or row["milliseconds"], images)
+        for row in document["backbones"]
+        if row.get("image_size") == document["image_size"]
+    }
+
+
 def _enter_first_model(prepared: Prepared, reporter: Reporter) -> None:
     """Before Ray starts: from here on the run holds a model."""
-    if prepared.first_model is None:
+    if not prepared.first_models:
         return
-    from tuner.tuning.first_model import enter_first_model
+    from tuner.tuning.first_model import enter_first_models
 
     with quiet_optuna():
-        enter_first_model(open_store(prepared), prepared.first_model, prepared.context, reporter)
+        enter_first_models(open_store(prepared), prepared.first_models, prepared.context, reporter)
 
 
 def execute(
@@ -165,7 +215,15 @@ def _fit(
     rungs = rungs_of(prepared, known, costs)
     folds = _num_folds(prepared)
     left = _time_left(budget, store, folds, session)
-    scheduler = FairASHA(prepared.context.metric, rungs, left, prepared.run.path / "stop", costs)
+    expected = _epoch_seconds(prepared.run)
+    scheduler = FairASHA(
+        prepared.context.metric,
+        rungs,
+        left,
+        prepared.run.path / "stop",
+        costs,
+        lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
+    )
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
     tuner = _ray_tuner(prepared, session, searcher, progress, trainable)
@@ -331,11 +389,25 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
     store.write_table()
     best = chosen(run, store)
     if best is not None:
-        write_best(run, best)
+        write_best(run, best, judged_members(run, store.scored()))
     if not interrupted and (over_budget or not store.live) and store.trouble is None:
         run.update_record(finished=_now())
     cut = len(store.live) if over_budget else 0
     return SearchResult(run, best, interrupted, store.trouble, cut)
+
+
+def judged_members(run: Run, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Member, ...]:
+    """The members of the ensemble that all images found better than the chosen trial; none where there is none."""
+    from tuner.runs.best_trial import best_of, member_of
+
+    table = run.judged()
+    if table is None:
+        return ()
+    voted = table[(table["votes"] > 0) & table["trial_id"].isin(list(rows))]
+    return tuple(
+        member_of(best_of(run, rows[name]), int(votes))
+        for name, votes in zip(voted["trial_id"], voted["votes"], strict=True)
+    )
 
 
 def chosen(run: Run, store: TrialStore) -> dict[str, Any] | None:

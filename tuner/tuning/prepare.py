@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 PASSED_OVER_SHOWN = 5
 
+FIRST_MODELS = 3
+"""Heads of the probe that become trials of the run: the best, and others that an ensemble may take."""
+
 SIMILAR = "similar-groups.csv"
 """The groups that were proposed and used, in the run directory."""
 
@@ -49,7 +52,7 @@ SIMILAR = "similar-groups.csv"
 class Prepared:
     """A run that can start or go on; every value is settled. `context` is what all trials get.
 
-    `first_model` is what a probe found best, where the run is new.
+    `first_models` are the best that a probe found at the run's side, where the run is new.
     """
 
     run: Run
@@ -76,7 +79,7 @@ class Prepared:
     earlier: Sequence[Mapping[str, Any]] = ()
     until_settled: bool = False
     folds: int | None = 0
-    first_model: Probed | None = field(default=None, compare=False, repr=False)
+    first_models: tuple[Probed, ...] = field(default=(), compare=False, repr=False)
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -115,7 +118,8 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
         raise
     reporter.line(f"run {run.path}")
     prepared = prepared_from(run, settings.space, cache)
-    return prepared if probe is None else dataclasses.replace(prepared, first_model=probe.rows[0])
+    first = () if probe is None else tuple(row for row in probe.rows if row.image_size == probe.image_size)
+    return dataclasses.replace(prepared, first_models=first[:FIRST_MODELS])
 
 
 def _write_heads(run: Run, probe: "Probe") -> None:

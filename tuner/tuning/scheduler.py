@@ -106,7 +106,8 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
     stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `time_left` says
     how many seconds trials may still take, None is no limit; a trial ends before an epoch that would last longer, as
-    its longest did. A file `<stop_folder>/<trial id>` stops that trial after its epoch.
+    its longest did or, before all of it has trained, as `epoch_seconds` expects of the trial of an id. A file
+    `<stop_folder>/<trial id>` stops that trial after its epoch.
     """
 
     def __init__(
@@ -116,8 +117,10 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         time_left: Callable[[], float] | None = None,
         stop_folder: Path | None = None,
         spent: Spent | None = None,
+        epoch_seconds: Callable[[str], float] | None = None,
     ) -> None:
         super().__init__()
+        self.epoch_seconds = epoch_seconds
         self.spent = spent or _one_each
         self.value_name, self.rungs, self.time_left, self.stop_folder = metric, rungs, time_left, stop_folder
         self.verdicts: dict[str, str] = {}
@@ -126,7 +129,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what asks the driver: Ray writes the scheduler into its snapshots."""
-        return {**vars(self), "time_left": None}
+        return {**vars(self), "time_left": None, "epoch_seconds": None}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Ray's call; metric and direction are known already."""
@@ -165,7 +168,10 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         self.longest[trial_id] = max(
             self.longest.get(trial_id, 0.0), float(result.get("epoch_seconds") or 0.0)
         )
-        return BUDGET_OVER if self.left() <= self.longest[trial_id] else None
+        following = self.longest[trial_id]
+        if result["full_epochs"] < 1 and self.epoch_seconds is not None:
+            following = max(following, self.epoch_seconds(trial_id))
+        return BUDGET_OVER if self.left() <= following else None
 
     def left(self) -> float:
         """Seconds that trials may still take; infinity without a limit."""

@@ -11,7 +11,7 @@ from trainables.inference import best_device, compute_logits, load_classifier
 from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
 from tuner.runs.best import read_best
-from tuner.runs.directory import trial_config
+from tuner.runs.directory import rows_of, trial_config
 from tuner.runs.journal import load_study
 from tuner.tuning.config import search_config
 from tuner.tuning.folds import out_of_fold
@@ -40,7 +40,7 @@ def prepared(tmp_path, monkeypatch):
 
 def test_it_is_an_ended_trial_with_the_score_that_its_weights_have(prepared):
     run = prepared.run
-    (row,) = run.trials().to_dict("records")
+    row, _ = rows_of(run.trials())
     assert (row["source"], row["status"], row["strategy"]) == ("probe", "completed", "linear_probe")
     assert row["model"] == run.probe()["backbones"][0]["model"]
     config, context = trial_config(row), prepared.context
@@ -60,7 +60,7 @@ def test_it_is_an_ended_trial_with_the_score_that_its_weights_have(prepared):
 
 def test_every_image_but_the_test_ones_has_an_answer_by_a_head_that_has_not_seen_it(prepared):
     run = prepared.run
-    (row,) = run.trials().to_dict("records")
+    row, _ = rows_of(run.trials())
     logits = out_of_fold(run, row)
     pool = run.images_and_parts().part("train", "val")
     assert logits.shape == (len(pool), 3)
@@ -74,18 +74,18 @@ def test_it_takes_the_place_of_no_sample_and_no_first_trial_and_the_sampler_does
     first = first_trials(prepared.space, 4, prepared.allowed)
     asked = [store.next() for _ in range(4)]
     assert asked[3] is None
-    assert [config["trial_id"][-5:] for config in asked[:3]] == ["00001", "00002", "00003"]
+    assert [config["trial_id"][-5:] for config in asked[:3]] == ["00002", "00003", "00004"]
     assert [config["model"] for config in asked[:3]] == [trial["model"] for trial in first[:3]]
-    trial = load_study(prepared.run.journal).trials[0]
-    assert trial.params == {}
-    assert trial.value == pytest.approx(store.rows[next(iter(store.rows))]["value"])
+    entered = load_study(prepared.run.journal).trials[:2]
+    assert [trial.params for trial in entered] == [{}, {}]
+    assert [trial.value for trial in entered] == [row["value"] for row in store.rows.values()]
     assert len(store._told._in_memory._trials) == 3
 
 
 def test_a_run_that_is_opened_again_knows_it(prepared):
     again = open_store(prepared)
-    assert list(again.rows) == [row["trial_id"] for row in prepared.run.trials().to_dict("records")]
+    assert list(again.rows) == prepared.run.trials()["trial_id"].tolist()
     assert again.live == {}
     assert again.best()["source"] == "probe"
     assert prepared.run.weights(again.best()["trial_id"]).exists()
-    assert again.next()["trial_id"].endswith("00001")
+    assert again.next()["trial_id"].endswith("00002")

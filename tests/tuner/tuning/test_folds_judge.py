@@ -8,10 +8,12 @@ from trainables.data.split import Split
 from tuner.console.reporter import Reporter
 from tuner.retraining import seeds
 from tuner.retraining.seed_job import SeedResult
-from tuner.runs.best_trial import best_of
+from tuner.runs.best import read_best
+from tuner.runs.best_trial import best_of, write_best
 from tuner.runs.directory import rows_of
 from tuner.tuning import folds
-from tuner.tuning.folds import Stage, behind, fold_numbers, judge_on_folds
+from tuner.tuning.folds import ENSEMBLE, Stage, behind, fold_numbers, judge_on_folds
+from tuner.tuning.loop import judged_members
 
 
 def pool_of(groups_a, groups_b, validation):
@@ -109,10 +111,10 @@ def test_every_image_judges_the_best_three_and_the_best_of_them_is_chosen(stage)
     assert judged[0].trial_id == best
     assert judged[0].images == answered > len(made.pool.part("val"))
     assert judged[0].chosen
-    assert len(judged) == folds.MOST
+    assert len([one for one in judged if one.trial_id != ENSEMBLE]) == folds.MOST
     assert len([title for title in trained if title.startswith(best)]) == folds.FOLDS - 1
     table = made.run.judged()
-    assert table["chosen"].tolist() == [True, False, False]
+    assert table["chosen"].tolist() == [True] + [False] * (len(table) - 1)
     # The luck of having been chosen is taken off, so the expected loss is no lower than the mean.
     assert judged[0].expected >= judged[0].value
 
@@ -123,8 +125,9 @@ def test_who_is_clearly_behind_is_not_trained_on_the_folds_that_follow(stage):
     skill[worst] = -3.0
     judged = judge_on_folds(made, rows)
     assert [title for title in trained if title.startswith(worst)] == [f"{worst}, fold 2 of 5"]
-    assert judged[-1].trial_id == worst
-    assert judged[-1].images < judged[0].images
+    (last,) = (one for one in judged if one.trial_id == worst)
+    assert last.images < judged[0].images
+    assert last.votes == 0
 
 
 def test_a_stage_that_was_interrupted_goes_on_to_the_same_table(stage):
@@ -168,3 +171,33 @@ def test_best_yaml_says_what_all_images_expect(stage):
     assert f"{judged[0].images} images" in expected.spread
     other = {**row, "best_epoch": int(row["best_epoch"]) + 1}
     assert folds._file(made.run, other) != folds._file(made.run, row)
+
+
+def test_models_that_err_elsewhere_are_better_together_and_best_yaml_names_them(stage):
+    made, rows, _, _ = stage
+    judged = {one.trial_id: one for one in judge_on_folds(made, rows)}
+    # Three of equal skill, each with noise of its own.
+    together = judged[ENSEMBLE]
+    single = next(one for one in judged.values() if one.chosen)
+    assert together.value < single.value - single.error / 10
+    votes = {name: one.votes for name, one in judged.items() if name != ENSEMBLE and one.votes}
+    assert sum(votes.values()) == together.votes
+    assert 2 <= len(votes) <= folds.MEMBERS
+    members = judged_members(made.run, {str(row["trial_id"]): row for row in rows})
+    assert {one.trial: one.count for one in members} == votes
+    write_best(made.run, next(row for row in rows if row["trial_id"] == single.trial_id), members)
+    assert read_best(made.run.path / "best.yaml").ensemble == members
+
+
+def test_one_that_is_far_better_is_not_averaged_with_others(stage):
+    made, rows, skill, _ = stage
+    skill[str(rows[1]["trial_id"])] = 12.0
+    assert ENSEMBLE not in {one.trial_id for one in judge_on_folds(made, rows)}
+
+
+def test_without_a_ray_those_judge_that_have_answered(stage):
+    made, rows, _, trained = stage
+    made.session = None
+    judged = judge_on_folds(made, rows)
+    assert {one.images for one in judged} == {len(made.pool.part("val"))}
+    assert trained == []

@@ -266,6 +266,14 @@ def test_the_scheduler_says_at_which_cost_it_stopped_a_trial():
     assert said == "ASHA, epoch 7, at a cost of 2 full epochs: val_loss behind 0.1"
 
 
+def test_before_all_has_trained_the_next_epoch_is_as_long_as_the_probe_expects():
+    first = {"epoch": 1, "full_epochs": 0, "val_loss": 0.3, "epoch_seconds": 1.0}
+    scheduler = FairASHA("val_loss", None, lambda: 60.0, epoch_seconds={"a": 70.0, "b": 50.0}.get)
+    assert scheduler.verdict("a", first) == BUDGET_OVER
+    assert scheduler.verdict("b", first) is None
+    assert scheduler.verdict("a", {**first, "epoch": 2, "full_epochs": 1, "epoch_seconds": 40.0}) is None
+
+
 def test_ray_s_snapshot_of_the_scheduler_lacks_what_asks_the_driver():
     lock = threading.Lock()
 
