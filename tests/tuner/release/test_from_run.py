@@ -123,6 +123,13 @@ def test_a_search_that_was_killed_leaves_the_weights_of_the_trial_that_ran(book)
     assert released(book).metrics["trial"] == living
 
 
+def test_an_epoch_whose_weights_were_not_written_any_more_is_left_out(book):
+    living = train(book, 0.5, end=None)
+    book.report(living, epoch(2, 0.4))
+    expected = released(book).metrics["expected"]
+    assert (expected["epoch"], expected["value"]) == (1, 0.5)
+
+
 def test_a_finished_run_s_own_choice_goes_before_the_order_of_its_trials(book):
     chosen, better = train(book, 0.9, end=None), train(book, 0.5, end=None)
     book.run.write_yaml("best.yaml", {"trial": chosen})
