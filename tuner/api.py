@@ -242,7 +242,7 @@ def release_model(
     data: AnyPath | None = None,
     costs: AnyPath | None = None,
     test: bool = False,
-    formats: Sequence[str] = ("onnx", "pt2"),
+    formats: Sequence[str] = ("onnx",),
     out: AnyPath | None = None,
     verbose: bool = False,
 ) -> "Retrained":

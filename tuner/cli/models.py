@@ -14,7 +14,9 @@ from tuner.cli.parameters import FOLDER, Number, seed_options
 from tuner.console.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from click.decorators import FC
 
     from tuner.console.reporter import Reporter
     from tuner.release.predict import Model
@@ -64,12 +66,15 @@ def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path |
     say(f"next: tuner predict {done.path} IMAGES...")
 
 
-formats_option = click.option(
-    "--formats",
-    metavar="LIST",
-    callback=lambda context, option, value: None if value is None else tuple(filter(None, value.split(","))),
-    help="Formats of the exported graph, of onnx and pt2 (torch.export). `predict` needs onnx. [default: onnx,pt2]",
-)
+def _formats_option(default: str) -> "Callable[[FC], FC]":
+    return click.option(
+        "--formats",
+        metavar="LIST",
+        default=default,
+        show_default=True,
+        callback=lambda context, option, value: tuple(filter(None, map(str.strip, value.split(",")))),
+        help="Formats of the exported graph: onnx, which `predict` needs, and pt2 (torch.export).",
+    )
 
 
 @click.command()
@@ -78,15 +83,14 @@ formats_option = click.option(
 @click.option("--test", is_flag=True, help="Score it on the test images, which are not read otherwise.")
 @click.option("--data", type=FOLDER, help="Where the images are. [default: where they were]")
 @click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
-@formats_option
+@_formats_option("onnx")
 @click.option("--out", type=FOLDER, help="The model folder. [default: model in RUN]")
 def release(run_dir: Path, **options: Any) -> None:
     """Write a model folder from weights that a search kept, without training, at any moment of the search."""
     from tuner.console.reporter import Reporter
     from tuner.release.from_run import ReleaseConfig, release_model
 
-    given = {name: value for name, value in options.items() if value is not None}
-    done = release_model(ReleaseConfig(run=run_dir, **given), Reporter(Console(highlight=False)))
+    done = release_model(ReleaseConfig(run=run_dir, **options), Reporter(Console(highlight=False)))
     for line in done.sentences:
         say(line)
     say(f"the model is in {done.folder}")
@@ -121,16 +125,15 @@ def release(run_dir: Path, **options: Any) -> None:
     help="No temperature and no sets: saves one training.",
 )
 @click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
-@formats_option
+@_formats_option("onnx,pt2")
 @click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
 @seed_options
-def retrain(best: Path, formats: tuple[str, ...] | None, **options: Any) -> None:
+def retrain(best: Path, **options: Any) -> None:
     """Train the best configuration anew, score it on the test images and write a model folder."""
     from tuner.console.reporter import Reporter
     from tuner.release.job import RetrainConfig
     from tuner.release.retrain import retrain as train
 
-    options |= {} if formats is None else {"formats": formats}
     done = train(RetrainConfig(best=best, **options), Reporter(Console(highlight=False)))
     for line in done.sentences:
         say(line)

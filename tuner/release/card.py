@@ -191,7 +191,8 @@ def _files(formats: Sequence[str]) -> str:
             " names, sizes, scores of the sets and costs in the metadata",
             f"- `{WEIGHTS}`: the weights, without the temperature (of an ensemble each member's number stands before"
             f" their names); `{LABELS}`: class names and preprocessing",
-            "- `metrics.json`, `probabilities.parquet` (test images), `training.csv`, `figures/`",
+            "- `metrics.json`, `training.csv`; if the test images were answered `probabilities.parquet`; `figures/`, if"
+            " there is a curve or a table to draw",
             "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",
             "- `manifest.json`: size and SHA-256 of every file",
         ]

@@ -157,7 +157,10 @@ def _listed(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = content["files"]
-        if all({"bytes", "sha256"} <= entry.keys() for entry in files.values()) and ONNX in files:
+        if all({"bytes", "sha256"} <= entry.keys() for entry in files.values()) and files.keys() & {
+            ONNX,
+            WEIGHTS,
+        }:
             return files
     except FileNotFoundError:
         raise RunProblem(

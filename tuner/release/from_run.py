@@ -10,12 +10,11 @@ import numpy as np
 
 from trainables import strategies
 from trainables.errors import RunProblem
-from trainables.image_size import require_size
 from trainables.metrics import METRICS, Answers
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.costs import read_costs
 from tuner.evaluation.comparison.finalists import note_scoring
-from tuner.release.folder import FORMATS, check_formats
+from tuner.release.folder import check_formats
 from tuner.release.job import ModelPlan, PlannedMember, Retrained, Trained
 from tuner.release.kept_trial import take_kept
 from tuner.release.unfinished import room_for_export
@@ -38,7 +37,7 @@ class ReleaseConfig:
     """What `tuner release` is told; `data` is where the images are, if not where they were.
 
     The test images are read only with `test`. `costs` is a CSV file of what answers cost; `formats` are those of the
-    graph.
+    graph: by default ONNX's alone, which `tuner predict` reads and which is written quickest.
     """
 
     run: Path
@@ -46,7 +45,7 @@ class ReleaseConfig:
     data: Path | None = None
     costs: Path | None = None
     test: bool = False
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = ("onnx",)
     out: Path | None = None
 
     @property
@@ -87,7 +86,6 @@ def _prepare(config: ReleaseConfig, run: Run, work: Path, reporter: Reporter) ->
     weights = work / "kept.safetensors"
     row = take_kept(run, config.trial, weights)
     best = best_of(run, row, split_file="best.split.parquet")
-    require_size({best.config.model}, best.image_size)
     images = _images(run, best, config.data)
     costs = None if config.costs is None else read_costs(config.costs, images.classes)
     job = make_job(

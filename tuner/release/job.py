@@ -127,11 +127,12 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a plan: for each seed the results of its members, and those of the members' calibration models.
+    """What came of a plan: for each seed the results of its members, and who answered the validation images unseen.
 
-    `calibration` is None where nobody asked for it, where validation is held out, or if one diverged. `out_of_fold`
-    [training and validation images, classes] are logits by models that have not seen the image's group, NaN where there
-    are none; they take the calibration models' place.
+    `calibration` are the members' calibration models, or of kept weights their own answers. None where nobody asked
+    for it, where the exported average is yet to answer, or if one diverged. `out_of_fold` [training and validation
+    images, classes] are logits by models that have not seen the image's group, NaN where there are none; they take the
+    calibration models' place.
     """
 
     models: tuple[tuple[SeedResult, ...], ...]

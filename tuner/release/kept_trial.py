@@ -59,15 +59,22 @@ def _rows(run: Run) -> Rows:
 
 
 def _living(run: Run, trial: "FrozenTrial") -> dict[str, Any] | None:
-    """The row of a trial that has not ended, if its best weights so far are there."""
+    """The row of a trial that has not ended, up to the epoch whose weights are there; None if there are none.
+
+    An epoch may be told before its weights are written.
+    """
     name, config = str(trial.user_attrs["trial_id"]), TrialConfig(**trial.user_attrs["config"])
-    epochs = {int(row["epoch"]): row for row in rows_of(run.epochs(name).drop(columns="trial_id"))}
+    written = max(run.alive(name).glob(best_name(0).replace("00000", "*")), default=None)
+    if written is None:
+        return None
+    told = {int(row["epoch"]): row for row in rows_of(run.epochs(name).drop(columns="trial_id"))}
+    epochs = {epoch: row for epoch, row in told.items() if best_name(epoch) <= written.name}
     if not epochs:
         return None
     number = int(name.rpartition("-")[2])
     live = LiveTrial(name, number, trial.number, config, epochs=epochs)
     row = flat_row(row_of(live, str(run.record["metric"]), "stopped", "not ended yet"), vars(config))
-    return row if (run.alive(name) / best_name(int(row["best_epoch"]))).exists() else None
+    return row if best_name(int(row["best_epoch"])) == written.name else None
 
 
 def _chosen(run: Run, rows: Rows, trial: str | None) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ exported model's features of images that it was trained on, which may lie too cl
 then called strange.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,8 @@ def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> Foun
     from tuner.dataset.ood import fit_measure, fit_strangers, strangeness
 
     member = plan.members[0]
-    train, labels = _part(plan, member.job, weights, "train")
+    part = _parts_of(plan, member.job, weights)
+    train, labels = part("train")
     if plan.held_out:
         held_out, source = None, "validation images that the model was not trained on"
     elif trained.calibration is not None and member.calibration is not None:
@@ -58,9 +60,9 @@ def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> Foun
             None,
             "validation images that the model was trained on, which makes it call too much strange",
         )
-    job, file = held_out or (member.job, weights)
-    own = (train, labels) if held_out is None else _part(plan, job, file, "train")
-    found = fit_strangers(*own, *_part(plan, job, file, "val"), plan.job.classes)
+    other = part if held_out is None else _parts_of(plan, *held_out)
+    own = (train, labels) if held_out is None else other("train")
+    found = fit_strangers(*own, *other("val"), plan.job.classes)
     score = found.score
     if held_out is not None:
         score = fit_measure(found.measure, train, labels)
@@ -74,7 +76,7 @@ def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> Foun
         "false_alarms": None,
     }
     if plan.job.test_cache is not None and "test" not in plan.trained_parts:
-        values = strangeness(score, _part(plan, member.job, weights, "test")[0]).numpy()
+        values = strangeness(score, part("test")[0]).numpy()
         document["false_alarms"] = {
             "test_images": len(values),
             "above_95": float((values > found.at_95).mean()),
@@ -125,23 +127,27 @@ _MEASURES = {
 }
 
 
-def _part(
-    plan: "ModelPlan", job: "SeedJob", weights: Path, part: str
-) -> "tuple[Tensor, npt.NDArray[np.int64]]":
-    """Features and class numbers of the images of `part`, or of `MOST` of them, by the weights in a file."""
+def _parts_of(
+    plan: "ModelPlan", job: "SeedJob", weights: Path
+) -> "Callable[[str], tuple[Tensor, npt.NDArray[np.int64]]]":
+    """By part of the split, features and class numbers of its images, or of `MOST` of them, by a file of weights."""
     from trainables.data.cache import ImageCache
     from trainables.inference import best_device, load_classifier
     from trainables.worker import as_worker
     from tuner.dataset.ood import compute_means
 
-    own = plan.images.part(part)
-    chosen = np.isin(np.arange(len(own)), np.random.default_rng(0).permutation(len(own))[:MOST])
-    own = own.where(chosen)
-    paths, labels = own.paths, own.numbers
-    # The images that a network trains on and those that it is judged by lie in caches of their own.
-    trained = ImageCache.open(plan.job.cache)
-    cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
     classifier = load_classifier(job.config, len(job.classes), weights)
-    with as_worker(job.num_threads):
-        features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
-    return features, labels
+
+    def part(name: str) -> "tuple[Tensor, npt.NDArray[np.int64]]":
+        own = plan.images.part(name)
+        chosen = np.isin(np.arange(len(own)), np.random.default_rng(0).permutation(len(own))[:MOST])
+        own = own.where(chosen)
+        paths, labels = own.paths, own.numbers
+        # The images that a network trains on and those that it is judged by lie in caches of their own.
+        trained = ImageCache.open(plan.job.cache)
+        cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
+        with as_worker(job.num_threads):
+            features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
+        return features, labels
+
+    return part

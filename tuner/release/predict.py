@@ -56,6 +56,8 @@ def load_model(path: Path) -> Model:
     if path.is_dir() or not path.exists():
         verify(path)
         path = path / ONNX
+        if not path.exists():
+            raise RunProblem(f"{path} is not there: the model was written with --formats that leave it out")
     try:
         import onnxruntime
     except ImportError as error:

@@ -159,12 +159,15 @@ def _calibration(plan: "ModelPlan", trained: "Trained", chosen: Chosen) -> Calib
         there = np.asarray(~np.isnan(trained.out_of_fold).any(axis=1), dtype=np.bool_)
         own = own.where(there)
         return calibrate(Answers(trained.out_of_fold[there], own.numbers, own.groups), OUT_OF_FOLD)
-    if plan.calibrated and plan.held_out:
-        logits: FloatArray | None = score_weights(plan.job, str(chosen.weights[0]), "val")
+    logits: FloatArray | None = None
+    if trained.calibration is not None:
+        logits = _logits(plan, trained.calibration)
+    elif plan.calibrated and plan.held_out:
+        logits = score_weights(plan.job, str(chosen.weights[0]), "val")
+    if plan.held_out:
         held_out = "by this model, which was not trained on them"
         held_out += ", but chosen by them" if plan.kept else ""
     else:
-        logits = None if trained.calibration is None else _logits(plan, trained.calibration)
         held_out = "by another model of the same seed, trained on the training images only"
     return None if logits is None else calibrate(_answers(plan, "val", logits), held_out)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from trainables.data.cache import build_cache
 from tuner.console.reporter import Reporter
 from tuner.retraining.images import Images
-from tuner.retraining.seeds import SeedJob
+from tuner.retraining.seed_job import SeedJob
 from tuner.runs.best import Best
 from tuner.runs.hardware import usable_cores
 
