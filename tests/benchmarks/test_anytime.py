@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.quality import anytime, anytime_table
-from benchmarks.quality.anytime_contenders import Contender, chooses_size, contenders, writes_model
+from benchmarks.quality.anytime_contenders import Contender, Task, chooses_size, contenders, writes_model
 from benchmarks.quality.anytime_rows import Answers, Cell, Row, add_row, read_rows, score
-from benchmarks.quality.anytime_sets import draw, lay_out, open_set
+from benchmarks.quality.anytime_sets import LaidOut, draw, lay_out, open_set
+from tuner.cli.app import commands
 
 ANSWER = """
 import csv, pathlib, sys
@@ -92,6 +93,17 @@ def test_the_help_of_a_version_says_whether_it_chooses_the_size_and_writes_the_m
     new = "  --image-size SIZE   Side in pixels,\n      or auto.\n  --out PATH   The model folder.\n"
     assert [chooses_size(old), chooses_size(new)] == [False, True]
     assert [writes_model(old), writes_model(new)] == [False, True]
+
+
+def test_tuners_commands_are_options_that_this_version_has(tmp_path):
+    task = Task(LaidOut(tmp_path, tmp_path / "g.csv", tmp_path), tmp_path, tmp_path, 96, 120.0, 0)
+    for contender in contenders(["tuner"], ["given", "auto"], 96):
+        lines = [*contender.fit(task), contender.predict(task)]
+        assert lines[0][3] == "run"
+        for _, _, _, name, *given in lines:
+            parsed = commands.commands[name].make_context(name, list(given))
+            assert not parsed.args
+        assert str(task.model) in lines[-2]
 
 
 def test_what_heeds_no_budget_is_measured_once():
