@@ -176,12 +176,13 @@ def score_images(
     folder: Path,
     images: Sequence[tuple[str, str]],
     image_size: int,
+    fit: str,
     precision: str,
     num_threads: int,
 ) -> np.ndarray:
     """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
     with as_worker(num_threads):
-        return _score_images(config, classes, weights, folder, images, image_size, precision)
+        return _score_images(config, classes, weights, folder, images, image_size, fit, precision)
 
 
 def _score_images(
@@ -191,12 +192,13 @@ def _score_images(
     folder: Path,
     images: Sequence[tuple[str, str]],
     image_size: int,
+    fit: str,
     precision: str,
 ) -> np.ndarray:
     device = best_device()
     precision = choose_precision(precision, device)
     paths, hashes = [path for path, _ in images], [pixels for _, pixels in images]
-    cache = ImageCache.open(build_cache(folder, paths, hashes, image_size))
+    cache = ImageCache.open(build_cache(folder, paths, hashes, image_size, fit=fit))
     classifier = load_classifier(config, len(classes), weights)
     logits = compute_logits(classifier, cache, cache.rows(paths), image_size, precision, device)
     scores: np.ndarray = logits.double().numpy()

@@ -271,6 +271,7 @@ _PROBE: Keys = {
     "images.val": ("number", "images that it is scored on"),
     "images": ("object", ""),
     "image_size": ("number", "side in pixels"),
+    "fit": ("text", "how pictures become squares: crop, squash or pad"),
     "precision": ("text", "of the networks"),
     "seconds": ("number", "that all of it took"),
 }

@@ -8,10 +8,21 @@ from typing import Any, Literal
 import click
 
 from trainables import ranges
+from trainables.config import CROP, FITS
 from trainables.errors import InvalidValue
 from trainables.metrics import METRICS
 
-__all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Number", "Seconds", "Share", "data_options", "split_names"]
+__all__ = [
+    "FOLDER",
+    "METRIC_CHOICES",
+    "Bytes",
+    "Number",
+    "Seconds",
+    "Share",
+    "data_options",
+    "fit_option",
+    "split_names",
+]
 
 
 class MetricName(click.Choice):  # type: ignore[type-arg]
@@ -136,6 +147,17 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says how pictures become squares."""
+    return click.option(
+        "--fit",
+        type=click.Choice(FITS),
+        default=CROP,
+        show_default=True,
+        help="How pictures become squares: crop cuts the ends off, squash squeezes, pad adds bars.",
+    )(command)
 
 
 def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:

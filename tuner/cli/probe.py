@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number, data_options
+from tuner.cli.parameters import FOLDER, Number, data_options, fit_option
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = ["probe", "render", "weights"]
 @click.option(
     "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
 )
+@fit_option
 @click.option(
     "--weights-dir",
     type=FOLDER,
@@ -143,8 +144,8 @@ def render(found: "Probe") -> list[RenderableType]:
         )
     lines = [
         Text(
-            f"on {found.images['train']} training and {found.images['val']} validation images of {found.image_size} px"
-            f" in {clock(found.seconds)}; ms: one image on one thread"
+            f"on {found.images['train']} training and {found.images['val']} validation images of {found.image_size} px,"
+            f" fit {found.fit}, in {clock(found.seconds)}; ms: one image on one thread"
         )
     ]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]

@@ -9,7 +9,16 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Number, Seconds, Share, data_options, split_names
+from tuner.cli.parameters import (
+    FOLDER,
+    METRIC_CHOICES,
+    Number,
+    Seconds,
+    Share,
+    data_options,
+    fit_option,
+    split_names,
+)
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -68,6 +77,7 @@ __all__ = ["leaderboard", "resume", "run"]
 @click.option(
     "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
 )
+@fit_option
 @click.option("--batch-size", type=Number("batch_size"), help="Images a step. [default: the space's]")
 @click.option(
     "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."

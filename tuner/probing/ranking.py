@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainables.config import CROP
 from trainables.models.selection import RANDOM_WEIGHTS, Origins, backbones_of, none_can, with_weights
 from tuner.cluster.isolated import results_apart
 from tuner.console.reporter import Reporter, clock
@@ -60,6 +61,7 @@ class Probe:
     precision: str
     seconds: float
     again: int
+    fit: str = CROP
 
     def document(self) -> dict[str, Any]:
         """All of it in plain values, as `--json` prints and a run's directory keeps it."""
@@ -70,6 +72,7 @@ class Probe:
             "passed_over": [{"model": name, "reason": reason} for name, reason in self.passed_over.items()],
             "images": dict(self.images),
             "image_size": self.image_size,
+            "fit": self.fit,
             "precision": self.precision,
             "seconds": self.seconds,
         }
@@ -107,7 +110,7 @@ def probe_images(
 
     started = time.perf_counter()
     image_size = config.side()
-    cache_path = build_run_cache(found.folder, found.split, found.hashes, image_size, reporter)
+    cache_path = build_run_cache(found.folder, found.split, found.hashes, image_size, config.fit, reporter)
     images = probe_images_of(found.split, cache_path, found.classes, config.seed)
     weights, limit = origins.weights, config.feature_cache_bytes
     jobs = [
@@ -141,6 +144,7 @@ def probe_images(
         precision=precision,
         seconds=time.perf_counter() - started,
         again=again,
+        fit=config.fit,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from trainables.config import TrialConfig
 from trainables.errors import UserMistake
 from trainables.metrics import METRICS, Answers
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.hardware import usable_cores
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.metric_errors import standard_error
@@ -48,6 +48,7 @@ def _logits(run: Run, trial_id: str, config: TrialConfig, paths: list[str]) -> F
         Path(record["data"]["folder"]),
         [(path, hashes[path]) for path in paths],
         int(record["image_size"]),
+        fit_of(record),
         str(record["precision"]),
         usable_cores(),
     )
