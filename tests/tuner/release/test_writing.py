@@ -11,12 +11,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 from pictures import write_pictures
-from test_retrain import deep_best, make_best
+from safetensors import safe_open
+from test_retrain import deep_best, long_best, make_best
 
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
+from trainables.data.decode import read_rgb
 from trainables.data.deep import Levels
-from trainables.data.preprocessing import centre_crop
+from trainables.data.preprocessing import centre_crop, square_in_words
 from trainables.errors import InvalidValue, RunProblem, UserMistake
 from tuner.cli.models import export
 from tuner.console.reporter import Reporter
@@ -113,6 +115,39 @@ def test_the_folder_of_a_model_of_deep_pictures_holds_their_scale_and_answers_by
     found = predict(loaded, [images.folder / path for path in images.paths("test")])
     written = pd.read_parquet(model.folder / "probabilities.parquet")[list(loaded.spec.classes)].to_numpy()
     assert np.abs(np.array([one.probabilities for one in found]) - written).max() < 1e-4
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+def test_a_model_makes_squares_as_its_search_did_in_every_format_of_its_folder(fit, tmp_path):
+    long_best(tmp_path, fit)
+    model = retrained(tmp_path, seeds=1, calibration=False)
+    loaded = load_model(model.folder)
+    assert (loaded.spec.fit, loaded.spec.image_size, loaded.spec.short_side) == (fit, 32, 32)
+    assert read_best(model.folder / "best.yaml").fit == fit
+    assert all(ModelSpec.from_json(text, "") == loaded.spec for text in specs(model.folder))
+    words = square_in_words(32, 32, fit)
+    assert f"Pictures become squares by {words}." in (model.folder / "MODEL_CARD.md").read_text("utf-8")
+    images = model.plan.images
+    found = predict(loaded, [images.folder / path for path in images.paths("test")])
+    written = pd.read_parquet(model.folder / "probabilities.parquet")[list(loaded.spec.classes)].to_numpy()
+    assert np.abs(np.array([one.probabilities for one in found]) - written).max() < 1e-4
+    done = quantise(model.folder)
+    eight = load_model(done.path)
+    assert (eight.spec.fit, eight.spec.short_side) == (fit, 32)
+    paths = images.paths("val")
+    seen = np.stack([loaded.spec.picture(read_rgb(images.folder / path)) for path in paths])
+    gap = np.abs(eight(seen) - loaded(seen)).max()
+    assert gap == pytest.approx(done.differences[0].largest_difference, abs=1e-6)
+
+
+def specs(folder):
+    """What labels.json, the weights and both graphs say of preprocessing."""
+    extra = {"labels.json": ""}
+    torch.export.load(folder / "model.pt2", extra_files=extra)
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        inside = weights.metadata()["tuner"]
+    onnx = onnxruntime.InferenceSession(str(folder / "model.onnx")).get_modelmeta().custom_metadata_map
+    return (folder / "labels.json").read_text("utf-8"), extra["labels.json"], inside, onnx["tuner"]
 
 
 def test_of_an_ensemble_the_first_member_tells_strangers(ensemble):
