@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from trainables.config import CROP
 from trainables.ranges import check
 from tuner.console.reporter import Reporter
 from tuner.release.options import RetrainOptions
@@ -126,7 +125,7 @@ def probe(
     without: AnyPath | None = None,
     split: str = "0.8,0.1,0.1",
     image_size: int | None = None,
-    fit: str = CROP,
+    fit: str = "crop",
     weights: Literal["auto", "none"] = "auto",
     weights_dir: AnyPath | None = None,
     precision: str = "auto",

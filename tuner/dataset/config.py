@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.config import CROP, FITS, PRECISIONS
+from trainables.config import FITS, PRECISIONS
 from trainables.errors import InvalidValue, UnknownName
 from trainables.ranges import check_fields
 
@@ -38,7 +38,7 @@ class DataConfig:
     positive: str | None = None
     seed: int = 0
     image_size: int | None = None
-    fit: str = CROP
+    fit: str = "crop"
     backbones: str = "auto"
     weights: str = "auto"
     weights_dir: Path | None = None

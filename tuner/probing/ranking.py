@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.config import CROP
 from trainables.models.selection import RANDOM_WEIGHTS, Origins, backbones_of, none_can, with_weights
 from tuner.cluster.isolated import results_apart
 from tuner.console.reporter import Reporter, clock
@@ -61,7 +60,7 @@ class Probe:
     precision: str
     seconds: float
     again: int
-    fit: str = CROP
+    fit: str = "crop"
 
     def document(self) -> dict[str, Any]:
         """All of it in plain values, as `--json` prints and a run's directory keeps it."""

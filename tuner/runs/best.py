@@ -111,7 +111,7 @@ class Best:
     plateau_reduced_after: tuple[int, ...] = ()
     ensemble: tuple[Member, ...] = ()
     weights_files: WeightsFiles = field(default_factory=dict)
-    fit: str = CROP
+    fit: str = "crop"
 
 
 def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
