@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainables import strategies
-from trainables.config import TrialConfig
+from trainables.config import CROP, TrialConfig
 from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.device_errors import in_smaller_batches
@@ -176,11 +176,11 @@ def score_images(
     folder: Path,
     images: Sequence[tuple[str, str]],
     image_size: int,
-    fit: str,
     precision: str,
     num_threads: int,
+    fit: str = CROP,
 ) -> np.ndarray:
-    """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
+    """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash), seen by `fit`."""
     with as_worker(num_threads):
         return _score_images(config, classes, weights, folder, images, image_size, fit, precision)
 

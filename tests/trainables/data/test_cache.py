@@ -1,3 +1,4 @@
+import ast
 import pickle
 import threading
 from collections.abc import Callable
@@ -93,6 +94,18 @@ def test_each_fit_has_a_file_of_its_own_and_crops_is_the_one_that_it_was(two_cla
     assert _key(["a.png", "b.png"], ["h1", "h2"], 224, "crop") == "81bdeedae807d6358490daa5"
     for file, fit in zip(files[1:], FITS[1:], strict=True):
         assert (ImageCache.open(file).shapes == 21).all(), fit
+
+
+def test_nobody_who_builds_a_cache_forgets_how_its_pictures_become_squares() -> None:
+    calls = [
+        (file.name, call)
+        for package in ("trainables", "tuner")
+        for file in (Path(__file__).parents[3] / package).rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "build_cache"
+    ]
+    assert len(calls) >= 7
+    assert [name for name, call in calls if "fit" not in {word.arg for word in call.keywords}] == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "header", "index", "pixels"])

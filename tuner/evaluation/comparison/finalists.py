@@ -218,9 +218,9 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
         Path(record["data"]["folder"]),
         [(path, known[path]) for path in paths],
         int(record["image_size"]),
-        fit_of(record),
         str(record["precision"]),
         num_workers(None),
+        fit_of(record),
     )
 
 

@@ -48,7 +48,7 @@ def _logits(run: Run, trial_id: str, config: TrialConfig, paths: list[str]) -> F
         Path(record["data"]["folder"]),
         [(path, hashes[path]) for path in paths],
         int(record["image_size"]),
-        fit_of(record),
         str(record["precision"]),
         usable_cores(),
+        fit_of(record),
     )
