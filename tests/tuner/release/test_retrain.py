@@ -323,10 +323,11 @@ def deep_best(folder):
 
 
 def long_best(folder, fit):
-    """A best.yaml of a search on long pictures that become squares by `fit`."""
-    best = make_best(folder)
+    """The same of long ones, which become squares by `fit`."""
+    best = deep_best(folder)
     stretch(folder / "pictures")
     found = scan(folder / "pictures")
+    assert found.scale == best.data.scale
     best = replace(best, fit=fit, data=replace(best.data, fingerprint=found.fingerprint))
     save_best(best, folder / "best.yaml")
     return best
