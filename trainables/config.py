@@ -15,6 +15,10 @@ from trainables.values import Plain, plain
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a trial may compute in; auto is bf16 where the machine computes it natively."""
 
+CROP, SQUASH, PAD = "crop", "squash", "pad"
+FITS = (CROP, SQUASH, PAD)
+"""How a picture that is not square becomes the square that a network sees; see `trainables.data.preprocessing`."""
+
 AUXILIARY_WEIGHT = 0.3
 """Weight of each auxiliary classifier's loss; Szegedy et al. 2015, section 5."""
 
@@ -286,7 +290,8 @@ class RunContext:
     `feature_cache_bytes` bounds the cache of frozen features, 0 does without it;
     `data` is the image folder, from which a machine that does not see `cache` builds its own;
     `storage` is the address of a bucket for what trials write, empty where that goes to `run_dir`;
-    `positive` is the number of the class that metrics of one class are of.
+    `positive` is the number of the class that metrics of one class are of;
+    `fit` is how pictures become squares, one of `FITS`.
     """
 
     run_dir: str
@@ -302,3 +307,4 @@ class RunContext:
     data: str = ""
     storage: str = ""
     positive: int | None = None
+    fit: str = CROP

@@ -126,6 +126,7 @@ def probe(
     without: AnyPath | None = None,
     split: str = "0.8,0.1,0.1",
     image_size: int | None = None,
+    fit: str = "crop",
     weights: Literal["auto", "none"] = "auto",
     weights_dir: AnyPath | None = None,
     precision: str = "auto",
@@ -135,7 +136,8 @@ def probe(
     """Which pretrained backbone suits the images in `data`, by a linear probe on each one's frozen features.
 
     `backbones` are "auto", "small", "all" or names; the `rows` of the result are `Probed`, the best first, and
-    `passed_over` says why others are not among them. The test images are not read. Raises WeightsUnavailable if no
+    `passed_over` says why others are not among them. `fit` is how pictures become squares: crop, squash or pad.
+    The test images are not read. Raises WeightsUnavailable if no
     backbone has weights, InvalidValue if none can be probed.
 
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
@@ -155,6 +157,7 @@ def probe(
         group_regex=group_regex,
         split=split,
         image_size=image_size,
+        fit=fit,
         weights=weights,
         precision=precision,
         seed=seed,

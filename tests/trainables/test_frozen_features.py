@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pictures import trial_data
+from pictures import trial_data, write_pictures
 
 from trainables import augmentations, models, strategies
-from trainables.config import CONDITIONS, TrialConfig
+from trainables.config import CONDITIONS, FITS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
+from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import build_classifier
 from trainables.locks import locked
@@ -144,6 +145,16 @@ def test_other_weights_or_sizes_or_seeds_have_other_features(tmp_path):
         key(data, images="others"),
     ]
     assert len({one.digest for one in [base, *others]}) == 6
+
+
+def test_pictures_that_become_squares_otherwise_have_other_features_and_crops_stay_where_they_are(tmp_path):
+    paths, found = write_pictures(tmp_path, {"blue": 2}), []
+    for fit in FITS:
+        cache = ImageCache.open(build_cache(tmp_path, paths, paths, 32, fit=fit, cache_dir=tmp_path))
+        found.append(FeatureCache.shared("resnet18", cache, ComputeConfig(32), 2**20).key.digest)
+    assert len(set(found)) == len(FITS)
+    before = ImageCache.open(build_cache(tmp_path, paths, paths, 32, cache_dir=tmp_path))
+    assert FeatureCache.shared("resnet18", before, ComputeConfig(32), 2**20).key.digest == found[0]
 
 
 def test_a_weights_file_that_changes_under_its_name_has_other_features(tmp_path):

@@ -147,7 +147,7 @@ def metrics_of(answers):
 
 def card_of(metrics):
     config = SimpleNamespace(model="timm:a|b", strategy="full")
-    best = SimpleNamespace(config=config, trial="t|0", weights="a`b.pt", image_size=32)
+    best = SimpleNamespace(config=config, trial="t|0", weights="a`b.pt", image_size=32, fit="crop")
     data = SimpleNamespace(images=dict.fromkeys(UGLY, 4), fingerprint="f", sample=False, scale={})
     source = SimpleNamespace(images={"train": 4, "val": 1, "test": 2})
     images = SimpleNamespace(

@@ -278,6 +278,7 @@ _PROBE: Keys = {
     "images.val": ("number", "validation images"),
     "images": ("object", ""),
     "image_size": ("number", "side in pixels that was asked for or chosen"),
+    "fit": ("text", "how pictures become squares: crop, squash or pad"),
     "precision": ("text", "of the networks"),
     "seconds": ("number", "that all of it took"),
 }

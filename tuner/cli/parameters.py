@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from trainables import ranges
+from trainables.config import CROP, FITS
 from trainables.errors import InvalidValue
 from trainables.metrics import METRICS
 
@@ -20,6 +21,7 @@ __all__ = [
     "Share",
     "Side",
     "data_options",
+    "fit_option",
     "side_option",
     "split_names",
 ]
@@ -171,6 +173,17 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says how pictures become squares."""
+    return click.option(
+        "--fit",
+        type=click.Choice(FITS),
+        default=CROP,
+        show_default=True,
+        help="How pictures become squares: crop cuts the ends off, squash squeezes, pad adds bars.",
+    )(command)
 
 
 def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:

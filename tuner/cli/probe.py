@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number, data_options, side_option
+from tuner.cli.parameters import FOLDER, Number, data_options, fit_option, side_option
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = ["probe", "render", "weights"]
     help="auto, small, all, or names of `tuner models` with commas between; auto is small on a CPU.",
 )
 @side_option
+@fit_option
 @click.option(
     "--weights-dir",
     type=FOLDER,

@@ -18,6 +18,7 @@ from tuner.cli.parameters import (
     Seconds,
     Share,
     data_options,
+    fit_option,
     side_option,
     split_names,
 )
@@ -79,6 +80,7 @@ __all__ = ["leaderboard", "resume", "run"]
     " [default: 1 if there are any]",
 )
 @side_option
+@fit_option
 @click.option("--batch-size", type=Number("batch_size"), help="Images a step. [default: the space's]")
 @click.option(
     "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."

@@ -71,6 +71,7 @@ class Probe:
     again: int
     size_reason: str | None = None
     sizes: tuple[Probed, ...] = field(default=(), repr=False)
+    fit: str = "crop"
 
     def document(self) -> dict[str, Any]:
         """All of it in plain values, as `--json` prints and a run's directory keeps it."""
@@ -83,6 +84,7 @@ class Probe:
             "passed_over": [{"model": name, "reason": reason} for name, reason in self.passed_over.items()],
             "images": dict(self.images),
             "image_size": self.image_size,
+            "fit": self.fit,
             "precision": self.precision,
             "seconds": self.seconds,
         }
@@ -148,6 +150,7 @@ def probe_images(
         again=prober.again,
         size_reason=reason,
         sizes=tuple(every) if others else (),
+        fit=config.fit,
     )
 
 
@@ -187,7 +190,9 @@ class _Prober:
         """The images at a side, decoded into the cache once."""
         if image_size not in self._images:
             found = self.found
-            cache = build_run_cache(found.folder, found.split, found.hashes, image_size, self.reporter)
+            cache = build_run_cache(
+                found.folder, found.split, found.hashes, image_size, self.config.fit, self.reporter
+            )
             self._images[image_size] = probe_images_of(found.split, cache, found.classes, self.config.seed)
         return self._images[image_size]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainables.data.deep import in_words
+from trainables.data.preprocessing import cache_side, square_in_words
 from trainables.wording import some
 from tuner.evaluation.report.uncertainty import percent, points, sure_sentences
 from tuner.html.escaping import for_markdown, markdown_code
@@ -131,9 +132,11 @@ def _training(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
     start = "random weights" if best.weights == "none" else f"weights {markdown_code(best.weights)}"
     configs = [member.job.config for member in plan.members]
     trained = ", ".join(f"{for_markdown(one.model)} (strategy {one.strategy})" for one in configs)
+    seen = square_in_words(best.image_size, cache_side(best.image_size, best.fit), best.fit)
     lines = [
         f"{trained} from {start}, {best.image_size} px,"
         f" trained on {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
+        f"Pictures become squares by {seen}.",
         f"{metrics['epochs_rule'][:1].upper()}{metrics['epochs_rule'][1:]}.",
         f"Seeds {', '.join(map(str, metrics['seeds']))}. Exported: {metrics['exported']}.",
         "Every setting is in `best.yaml`, every epoch in `training.csv`.",

@@ -102,7 +102,7 @@ def _portable(
         model=" + ".join(dict.fromkeys(member.job.config.model for member in plan.members)),
         classes=job.classes,
         image_size=job.image_size,
-        short_side=cache_side(job.image_size),
+        short_side=cache_side(job.image_size, plan.best.fit),
         mean=classifiers[0].mean,
         std=classifiers[0].std,
         members=len(classifiers),
@@ -111,6 +111,7 @@ def _portable(
         costs=() if plan.costs is None else tuple(map(tuple, plan.costs.tolist())),
         strange_at_95=strangers.at_95,
         scale=plan.images.data.scale,
+        fit=plan.best.fit,
     )
     portable = Portable(*classifiers, counts=counts, temperature=temperature, strangers=strangers.score)
     return portable, spec

@@ -38,9 +38,9 @@ def make_job(
     return SeedJob(
         config=best.config,
         classes=images.classes,
-        cache=_cache(images, paths, best.image_size, reporter),
+        cache=_cache(images, paths, best, reporter),
         rows=rows,
-        test_cache=_cache(images, tested, best.image_size, reporter) if test else None,
+        test_cache=_cache(images, tested, best, reporter) if test else None,
         test_paths=tested,
         image_size=best.image_size,
         weights=best.weights,
@@ -55,7 +55,8 @@ def make_job(
     )
 
 
-def _cache(images: Images, paths: list[str], image_size: int, reporter: Reporter) -> str:
+def _cache(images: Images, paths: list[str], best: Best, reporter: Reporter) -> str:
+    hashes = [images.hashes[path] for path in paths]
     with reporter.progress("preparing images") as progress:
-        hashes = [images.hashes[path] for path in paths]
-        return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
+        built = build_cache(images.folder, paths, hashes, best.image_size, fit=best.fit, progress=progress)
+    return str(built)

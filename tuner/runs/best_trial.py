@@ -9,7 +9,7 @@ from trainables.config import TrialConfig
 from trainables.data.deep import scale_from
 from trainables.errors import RunProblem
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
-from tuner.runs.directory import Run, trial_config
+from tuner.runs.directory import Run, fit_of, trial_config
 from tuner.runs.ensemble import Member
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def best_of(
         config=config,
         expected=expected,
         image_size=int(record["image_size"]),
+        fit=fit_of(record),
         weights=str(record["weights"]),
         weights_files=record.get("weights_files") or {},
         precision=str(record["precision"]),

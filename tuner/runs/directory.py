@@ -28,7 +28,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.config import EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
+from trainables.config import CROP, EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
 from trainables.data.split import Split
 from trainables.errors import RunProblem
 from trainables.locks import LockHeld, is_locked, locked
@@ -89,6 +89,11 @@ class TrialRow:
     applied_step: str | None = None
     retries: int = 0
     source: str | None = None
+
+
+def fit_of(record: Mapping[str, Any]) -> str:
+    """How a run or a probe makes squares of pictures, by its record; those from before there was a choice cropped."""
+    return str(record.get("fit", CROP))
 
 
 def epochs_schema() -> "pa.Schema":

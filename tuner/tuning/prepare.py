@@ -19,7 +19,7 @@ from tuner.dataset.findings import findings, given_split
 from tuner.dataset.loading import Examined, build_run_cache, load_data, warn_of_full_disk
 from tuner.dataset.near_duplicates import Similar, near_copies, write_groups
 from tuner.probing.linear import Probed, save_solved
-from tuner.runs.directory import Run, write_atomically
+from tuner.runs.directory import Run, fit_of, write_atomically
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import fingerprints
@@ -98,7 +98,8 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     names = sorted(models_of(settings))
     found = load_data(config.data, names, settings.data.side(), reporter, narrowed.found)
     weights_files = _weights_files(found.weights, settings, reporter)
-    cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.data.side(), reporter)
+    size, fit = settings.data.side(), settings.data.fit
+    cache = build_run_cache(found.scan.folder, found.split, found.hashes, size, fit, reporter)
     warn_of_full_disk(config.data.feature_cache_bytes, reporter)
     if found.sample and config.time_budget_s is None:
         config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
@@ -178,6 +179,7 @@ def _context(run: Run, cache: Path) -> RunContext:
         data=str(record["data"].get("folder", "")),
         storage=settings.get("storage", ""),
         positive=None if positive is None else classes.index(positive),
+        fit=fit_of(record),
     )
 
 
@@ -198,6 +200,7 @@ def _record(
         "positive": config.data.positive,
         "seed": config.data.seed,
         "image_size": settings.data.side(),
+        "fit": settings.data.fit,
         "weights": found.weights,
         "weights_files": weights_files,
         "precision": config.data.precision,

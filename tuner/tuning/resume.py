@@ -13,7 +13,7 @@ from trainables.ranges import check
 from trainables.storage import address_below, try_out
 from tuner.console.reporter import Reporter
 from tuner.dataset.loading import build_run_cache, warn_of_full_disk
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
 from tuner.runs.paths import try_folder
@@ -76,7 +76,7 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     shutil.rmtree(run.path / "alive" / "ray", ignore_errors=True)
     if samples is not None:
         _extend(run, space, samples)
-    cache = build_run_cache(folder, split, hashes, record["image_size"], reporter)
+    cache = build_run_cache(folder, split, hashes, record["image_size"], fit_of(record), reporter)
     warn_of_full_disk(record["settings"]["feature_cache_bytes"], reporter)
     # Whoever interrupts it now finds a search that has not ended, though a time budget may have ended it before.
     run.update_record(finished=None)

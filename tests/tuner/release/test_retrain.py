@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pictures import write_pictures
+from pictures import stretch, write_pictures
 from PIL import Image
 from rich.console import Console
 
@@ -319,6 +319,17 @@ def deep_best(folder):
     deepen(folder / "pictures")
     found = scan(folder / "pictures")
     best = replace(best, data=replace(best.data, fingerprint=found.fingerprint, scale=found.scale))
+    save_best(best, folder / "best.yaml")
+    return best
+
+
+def long_best(folder, fit):
+    """The same of long ones, which become squares by `fit`."""
+    best = deep_best(folder)
+    stretch(folder / "pictures")
+    found = scan(folder / "pictures")
+    assert found.scale == best.data.scale
+    best = replace(best, fit=fit, data=replace(best.data, fingerprint=found.fingerprint))
     save_best(best, folder / "best.yaml")
     return best
 

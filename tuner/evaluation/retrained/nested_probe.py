@@ -14,7 +14,7 @@ from trainables.models.selection import WITHOUT, with_weights
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.weights_files import fingerprints
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
     config = DataConfig(
         folder=Path(record["data"]["folder"]),
         image_size=record["image_size"],
+        fit=fit_of(record),
         weights=weights if named else "auto",
         weights_dir=None if named else Path(weights),
         precision=record["precision"],
