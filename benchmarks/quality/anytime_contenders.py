@@ -116,7 +116,8 @@ def _tuner(task: Task, size: Sequence[str]) -> Sequence[Command]:
     run = [*tuner, "run", *task.given(), *size, "--backbones", names, "--name", "search"]
     run += ["--time-budget", f"{task.budget:g}s"]
     if writes_model(run_help()):
-        return [[*run, "--out", str(task.model)]]
+        # Its peers train on all images, too.
+        return [[*run, "--out", str(task.model), "--final"]]
     best = str(task.place / "best.yaml")
     return [
         run,
