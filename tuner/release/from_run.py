@@ -62,10 +62,10 @@ def release_model(config: ReleaseConfig, reporter: Reporter | None = None) -> Re
     """
     reporter = reporter or Reporter()
     check_formats(config.formats)
-    run = Run.open(config.run)
     if is_taken(config.folder):
         raise RunProblem(f"{config.folder} exists already; choose another --out")
     try_target(config.folder, "--out")
+    run = Run.open(config.run)
     config.folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{config.folder.name}.", dir=config.folder.parent) as place:
         plan, trained = _prepare(config, run, Path(place), reporter)
