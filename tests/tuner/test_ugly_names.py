@@ -16,6 +16,7 @@ from tuner.evaluation.comparison.table import markdown
 from tuner.html.canvas import Names
 from tuner.html.escaping import for_prometheus, visible
 from tuner.release.card import card
+from tuner.release.folder import FORMATS
 from tuner.release.figures import draw
 from tuner.statistics.scores import score
 from tuner.tracking.grafana import scrape_file
@@ -154,7 +155,8 @@ def card_of(metrics):
         classes=UGLY, data=data, source=source, grouped=False, words="of <i>images</i>|", same_split=True
     )
     members = (SimpleNamespace(job=SimpleNamespace(config=config)),)
-    return card(SimpleNamespace(best=best, images=images, members=members), {**metrics, "answered": None})
+    plan = SimpleNamespace(best=best, images=images, members=members, kept=False, formats=FORMATS)
+    return card(plan, {**metrics, "answered": None})
 
 
 def test_the_model_card_has_a_row_for_every_class():

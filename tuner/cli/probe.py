@@ -154,8 +154,9 @@ def render(found: "Probe") -> list[RenderableType]:
         )
     lines = [
         Text(
-            f"on {found.images['train'] + found.images['val']} images of training and validation, each answered by a"
-            f" head that was solved without its group, in {clock(found.seconds)}; ms: one image on one thread"
+            f"on {found.images['train'] + found.images['val']} images of training and validation, fit {found.fit},"
+            f" each answered by a head that was solved without its group, in {clock(found.seconds)}; ms: one image on one"
+            " thread"
         )
     ]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]

@@ -116,7 +116,7 @@ def test_each_fit_is_another_probe_and_the_document_says_which(images):
     assert [one.again for one in found] == [0, 0, 0, 1]
     assert [one.document()["fit"] for one in found] == [*FITS, "pad"]
     assert len({one.rows[0].losses for one in found}) == len(FITS)
-    assert "of 32 px, fit pad, in " in str(render(found[-1])[1])
+    assert "images of training and validation, fit pad, each answered" in str(render(found[-1])[1])
     asked = {"weights": "none", "image_size": 32, "fit": "pad"}
     assert tuner.probe(images, backbones="timm:test_resnet", **asked).again == 1
 
