@@ -16,8 +16,8 @@ from tuner.evaluation.comparison.table import markdown
 from tuner.html.canvas import Names
 from tuner.html.escaping import for_prometheus, visible
 from tuner.release.card import card
-from tuner.release.folder import FORMATS
 from tuner.release.figures import draw
+from tuner.release.folder import FORMATS
 from tuner.statistics.scores import score
 from tuner.tracking.grafana import scrape_file
 from tuner.tracking.prometheus import Gauges

@@ -152,13 +152,12 @@ def render(found: "Probe") -> list[RenderableType]:
             row.licence or "",
             "tied with the best" if row.model in alike and row is not found.rows[0] else "",
         )
-    lines = [
-        Text(
-            f"on {found.images['train'] + found.images['val']} images of training and validation, fit {found.fit},"
-            f" each answered by a head that was solved without its group, in {clock(found.seconds)}; ms: one image on one"
-            " thread"
-        )
-    ]
+    count = found.images["train"] + found.images["val"]
+    said = (
+        f"on {count} images of training and validation, fit {found.fit}, each answered by a head solved without"
+        f" its group, in {clock(found.seconds)}; ms: one image on one thread"
+    )
+    lines = [Text(said)]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
     if without:
         lines.append(Text(f"note: passed over, without weights: {some(without)}", style="yellow"))

@@ -1,4 +1,4 @@
-"""The section of the report on the images that judged the best trials of a search, each by models that have not seen it."""
+"""The section of the report on the images that judged the best trials, by models that had not seen them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def judged_section(runs: Sequence[Run]) -> list[str]:
     if not parts:
         return []
     note = (
-        '<p class="note">The validation images alone are few, and the best of many trials on a few images is partly luck.'
+        '<p class="note">The validation images alone are few, and the best of many trials on them is partly luck.'
         " So the best trials were trained again on other folds until every image had judged. The expected value has the"
         " luck of having been chosen taken off. The test images had no part.</p>"
     )
