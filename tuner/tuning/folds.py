@@ -334,7 +334,12 @@ def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
 
     if wanted and stage.session is not None:
         jobs = [(_job(one, fold, stage), [one.config.seed]) for one, fold in wanted]
-        train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped)
+        try:
+            train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped)
+        except Exception as error:  # of a worker that died, of whatever a training raises
+            # The search has ended well; what the others answered is kept and judges.
+            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            stage.reporter.warn(f"not every trial could answer its fold: {first}")
 
 
 def _job(one: Candidate, fold: int, stage: Stage) -> "SeedJob":

@@ -5,6 +5,7 @@ import pytest
 from fake_run import make_run
 
 from trainables.data.split import Split
+from trainables.errors import RunProblem
 from tuner.console.reporter import Reporter
 from tuner.retraining import seeds
 from tuner.retraining.seed_job import SeedResult
@@ -201,3 +202,21 @@ def test_without_a_ray_those_judge_that_have_answered(stage):
     judged = judge_on_folds(made, rows)
     assert {one.images for one in judged} == {len(made.pool.part("val"))}
     assert trained == []
+
+
+def test_a_training_that_fails_costs_its_trial_the_fold_and_the_run_nothing(stage, monkeypatch):
+    made, rows, _, trained = stage
+    train_jobs, lost = seeds.train_jobs, str(rows[0]["trial_id"])
+
+    def some(jobs, session, reporter, on_result, stop):
+        alive = [job for job in jobs if not job[0].title.startswith(lost)]
+        places = [jobs.index(job) for job in alive]
+        train_jobs(alive, session, reporter, lambda place, result: on_result(places[place], result), stop)
+        if len(alive) < len(jobs):
+            raise RunProblem(f"{lost}: the process died 3 times")
+
+    monkeypatch.setattr(seeds, "train_jobs", some)
+    judged = {one.trial_id: one for one in judge_on_folds(made, rows)}
+    assert judged[lost].images == len(made.pool.part("val"))
+    assert max(one.images for one in judged.values()) == int((made.folds >= 0).sum())
+    assert not judged[lost].chosen
