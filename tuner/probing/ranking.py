@@ -19,7 +19,7 @@ from tuner.console.reporter import Reporter, clock
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, build_run_cache, scan_and_split
 from tuner.probing.linear import Probed, ProbeImages, ProbeJob, probe_images_of, probe_one
-from tuner.probing.sizes import FIRST, LARGER, SMALLER, Plan, affords, choose_size
+from tuner.probing.sizes import FIRST, LARGER, SMALLER, Plan, affords, at_side, choose_size
 from tuner.statistics.means import half_width
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ EPOCHS = 12
 
 PROBE_SHARE = 0.2
 """Of the time that is left for a search, what the probe may take of it to look at larger sides."""
+
+FROZEN_SHARE = 0.5
+"""The same where no trial will be trained. Solving the heads on all images and writing the model come after."""
 
 __all__ = ["Probe", "Probed", "SplitImages", "advised", "probe", "probe_images", "tied"]
 
@@ -155,16 +158,22 @@ def probe_images(
 
 
 def _other_sizes(prober: "_Prober", rows: Sequence[Probed], plan: Plan, started: float) -> list[Probed]:
-    """The best two of `rows` at other sides: larger ones while they gain and time is left, else the smaller one."""
+    """The best two of `rows` at other sides: larger ones while they gain and time is left, else the smaller one.
+
+    Where no side leaves time to fine-tune, frozen features are all that there will be, and the probe has more time.
+    """
     best = [row.model for row in sorted(rows, key=lambda one: one.log_loss)[:2]]
     mine = [row for row in rows if row.model in best]
+    trains = any(affords(row, plan) for row in mine)
+    trains_small = any(affords(at_side(row, SMALLER), plan) for row in mine)
+    share = PROBE_SHARE if trains or trains_small else FROZEN_SHARE
     found: list[Probed] = []
     before = min(row.log_loss for row in mine)
     for size in LARGER:
         # Features take as long as there are pixels; a probe is to take no more than a part of the time.
         expected = sum(row.seconds for row in mine) * (size / mine[0].image_size) ** 2
         spent = time.perf_counter() - started
-        if plan.seconds is not None and spent + expected > PROBE_SHARE * plan.seconds:
+        if plan.seconds is not None and spent + expected > share * plan.seconds:
             break
         larger = prober.at(size, best)
         found += larger
@@ -172,7 +181,7 @@ def _other_sizes(prober: "_Prober", rows: Sequence[Probed], plan: Plan, started:
         if now >= before:
             break
         before = now
-    if not any(affords(row, plan) for row in mine):
+    if trains_small and not trains:
         found += prober.at(SMALLER, best)
     return found
 

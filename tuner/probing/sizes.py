@@ -7,14 +7,25 @@ what varies.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tuner.probing.linear import Probed
 from tuner.statistics.means import half_width
 
-__all__ = ["FIRST", "LARGER", "SMALLER", "Chosen", "Plan", "affords", "choose_size", "epoch_seconds", "gain"]
+__all__ = [
+    "FIRST",
+    "LARGER",
+    "SMALLER",
+    "Chosen",
+    "Plan",
+    "affords",
+    "at_side",
+    "choose_size",
+    "epoch_seconds",
+    "gain",
+]
 
 FIRST, LARGER, SMALLER = 160, (224, 288), 96
 """Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
@@ -64,6 +75,13 @@ def affords(row: Probed, plan: Plan) -> bool:
     ms = row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds
     trial = plan.epochs * epoch_seconds(ms, plan.images)
     return TRIALS * trial / (plan.at_once if row.gpu_milliseconds is None else 1) <= SHARE * plan.seconds
+
+
+def at_side(row: Probed, image_size: int) -> Probed:
+    """What is expected of the time that the backbone of `row` takes at another side: it goes with the pixels."""
+    more = (image_size / row.image_size) ** 2
+    on_gpu = None if row.gpu_milliseconds is None else row.gpu_milliseconds * more
+    return replace(row, image_size=image_size, milliseconds=row.milliseconds * more, gpu_milliseconds=on_gpu)
 
 
 def gain(small: Probed, large: Probed, groups: Sequence[str]) -> tuple[float, float]:

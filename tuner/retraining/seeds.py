@@ -47,6 +47,7 @@ def train_jobs(
     reporter: Reporter,
     on_result: Callable[[int, SeedResult], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    title: str = "training seeds",
 ) -> list[list[SeedResult]]:
     """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session.
 
@@ -56,7 +57,7 @@ def train_jobs(
     the next model. Once `stop` says so what trains is ended, and the lists lack what had not ended.
     """
     training = _Training(jobs, session, reporter, on_result, stop)
-    training.run()
+    training.run(title)
     found = training.results
     return [
         [found[place, seed] for seed in seeds if (place, seed) in found]
@@ -90,8 +91,8 @@ class _Training:
         self.failed: BaseException | None = None
         self.died: list[str] = []
 
-    def run(self) -> None:
-        """Train whatever is not kept from before; raises what kept a seed from being trained."""
+    def run(self, title: str) -> None:
+        """Train whatever is not kept from before, shown as `title`; raises what kept a seed from being trained."""
         if self.results:
             self.reporter.line(
                 f"{len(self.results)} of {self.count} trained models are kept from before;"
@@ -99,7 +100,7 @@ class _Training:
             )
         remote = ray.remote(**self._options())(train_seed)
         shared = {place: ray.put(self.jobs[place]) for place in sorted({place for place, _ in self.waiting})}
-        with self.reporter.progress("training seeds") as progress:
+        with self.reporter.progress(title) as progress:
             while self._start(remote, shared):
                 for task in self._ended():
                     self._end(task, progress)

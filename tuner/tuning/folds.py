@@ -335,7 +335,8 @@ def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
     if wanted and stage.session is not None:
         jobs = [(_job(one, fold, stage), [one.config.seed]) for one, fold in wanted]
         try:
-            train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped)
+            title = f"fold {wanted[0][1] + 1} of {stage.count}"
+            train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped, title=title)
         except Exception as error:  # of a worker that died, of whatever a training raises
             # The search has ended well; what the others answered is kept and judges.
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -71,7 +71,7 @@ def stage(tmp_path, monkeypatch):
         folds._keep(folds._file(stage.run, row), logits)
         return logits
 
-    def train_jobs(jobs, session, reporter, on_result, stop):
+    def train_jobs(jobs, session, reporter, on_result, stop, title):
         number = dict(zip(made.pool.paths, made.pool.numbers.tolist(), strict=True))
         for place, (job, own) in enumerate(jobs):
             trial_id = job.title.partition(",")[0]
@@ -205,13 +205,15 @@ def test_without_a_ray_those_judge_that_have_answered(stage):
 
 
 def test_a_training_that_fails_costs_its_trial_the_fold_and_the_run_nothing(stage, monkeypatch):
-    made, rows, _, trained = stage
+    made, rows, _, _ = stage
     train_jobs, lost = seeds.train_jobs, str(rows[0]["trial_id"])
 
-    def some(jobs, session, reporter, on_result, stop):
+    def some(jobs, session, reporter, on_result, stop, title):
         alive = [job for job in jobs if not job[0].title.startswith(lost)]
         places = [jobs.index(job) for job in alive]
-        train_jobs(alive, session, reporter, lambda place, result: on_result(places[place], result), stop)
+        train_jobs(
+            alive, session, reporter, lambda place, result: on_result(places[place], result), stop, title
+        )
         if len(alive) < len(jobs):
             raise RunProblem(f"{lost}: the process died 3 times")
 
