@@ -2,7 +2,7 @@
 
 The unit is a full epoch, one that trains the whole network over all training images. What a machine takes for it does
 not matter, so every driver of a run, and every resume, counts alike. A full epoch of a large network counts as much as
-one of a small network, though it takes more seconds: costs compare trials of one backbone.
+one of a small network, though it takes more seconds: whoever compares backbones multiplies by what a probe measured.
 """
 
 import functools

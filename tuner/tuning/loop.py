@@ -24,7 +24,7 @@ from tuner.tuning.config import SearchConfig
 from tuner.tuning.convergence import Settling
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
-from tuner.tuning.rungs import Steps, ladder_of
+from tuner.tuning.rungs import Steps, ladder_of, relative_costs
 from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:
@@ -210,7 +210,8 @@ def _fit(
 
     store = open_store(prepared, reporter.warn)
     store.storage.share()
-    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0)
+    relative = relative_costs(prepared.run.probe())
+    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0, relative=relative)
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
     folds = _num_folds(prepared)
@@ -363,7 +364,11 @@ def open_store(prepared: Prepared, note: Callable[[str], None] = lambda text: No
     )
     storage = open_storage(prepared.run.path, prepared.context.storage)
     ladder = ladder_of(prepared.max_epochs, prepared.grace_period, prepared.reduction_factor)
-    steps = Steps(None if prepared.space.grid else ladder, cached=prepared.context.feature_cache_bytes > 0)
+    steps = Steps(
+        None if prepared.space.grid else ladder,
+        cached=prepared.context.feature_cache_bytes > 0,
+        relative=relative_costs(prepared.run.probe()),
+    )
     store = TrialStore(
         prepared.run,
         proposals,

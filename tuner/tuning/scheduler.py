@@ -2,7 +2,8 @@
 
 Rungs stand at grace_period * reduction_factor ** k, as in Li et al. 2020 (A System for Massively Parallel
 Hyperparameter Tuning) and Ray's ASHAScheduler, but what is counted is cost, not epochs: one is an epoch that trains the
-whole network of the trial, a large network's as a small one's (see `trainables.epoch_cost`). A trial is judged in the
+whole of the reference network, and one of another network costs as much more as it takes more seconds in the probe (see
+`trainables.epoch_cost` and `relative_costs`). A trial is judged in the
 first epoch by which it has spent that much, and stopped when its best value so far is outside the best
 1 / reduction_factor of those judged there before. A trial that stays frozen spends next to nothing and reaches no rung.
 """
@@ -33,15 +34,20 @@ Spent = Callable[[str, int], float]
 class Costs:
     """What the trials of a run have spent, from their configurations; `cached` as `trainables.epoch_cost` asks.
 
+    `relative` is what a full epoch of each model costs; 1 for those that are not there.
+
     `configs` may grow as trials begin.
     """
 
-    def __init__(self, configs: Mapping[str, TrialConfig], *, cached: bool) -> None:
-        self.configs, self.cached = configs, cached
+    def __init__(
+        self, configs: Mapping[str, TrialConfig], *, cached: bool, relative: Mapping[str, float] | None = None
+    ) -> None:
+        self.configs, self.cached, self.relative = configs, cached, relative or {}
 
     def __call__(self, trial_id: str, epoch: int) -> float:
         """The cost of the trial up to and with `epoch`, in full epochs."""
-        return epoch_cost.spent(self.configs[trial_id], epoch, cached=self.cached)
+        config = self.configs[trial_id]
+        return epoch_cost.spent(config, epoch, cached=self.cached) * self.relative.get(config.model, 1.0)
 
 
 def _one_each(trial_id: str, epoch: int) -> float:
