@@ -25,9 +25,6 @@ from tuner.statistics.means import half_width
 if TYPE_CHECKING:
     import pandas as pd
 
-EPOCHS = 12
-"""Of a trial, where nobody says how many."""
-
 PROBE_SHARE = 0.2
 """Of the time that is left for a search, what the probe may take of it to look at larger sides."""
 
@@ -109,7 +106,7 @@ def probe(config: DataConfig, backbones: str = "auto", reporter: Reporter | None
     found = scan_and_split(config, reporter)
     plan = None
     if config.image_size is None and config.folder is not None:
-        plan = Plan(images=int((found.split["split"] == "train").sum()), epochs=EPOCHS)
+        plan = Plan(images=int((found.split["split"] == "train").sum()))
     return probe_images(config, SplitImages.of(found), origins, reporter, plan)
 
 

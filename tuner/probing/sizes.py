@@ -5,7 +5,6 @@ the first would take too long. Two sides are compared by the paired losses of th
 what varies.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from tuner.probing.linear import Probed
 from tuner.statistics.means import half_width
 
 __all__ = [
+    "FEWEST",
     "FIRST",
     "LARGER",
     "SMALLER",
@@ -24,6 +24,7 @@ __all__ = [
     "at_side",
     "choose_size",
     "epoch_seconds",
+    "epochs_in_time",
     "gain",
 ]
 
@@ -33,9 +34,15 @@ FIRST, LARGER, SMALLER = 160, (224, 288), 96
 BACKWARD = 2.5
 """A training step takes about this much more than the forward pass that the probe times."""
 
-TRIALS = 3
-"""So many trials have to fit into `SHARE` of the time budget for a side to be one to fine-tune at."""
-SHARE = 0.6
+AFFORDABLE = 1 / 8
+"""Of the time budget, what an epoch may take at most at a side to fine-tune at: four epochs of a trial, and four of the
+model that is shipped, take all of it then."""
+
+TRIAL_SHARE = 0.5
+"""Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
+
+FEWEST = 3
+"""Epochs below which a trial is not worth to be begun."""
 
 WORTH = 0.6
 """A side at which there is no time to fine-tune is taken if the frozen features' loss there is this share, or less, of
@@ -44,15 +51,10 @@ that at the largest side at which there is."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search would train: images, epochs of a trial, trials at once, seconds that are left for all of it.
-
-    Without a limit `seconds` is None.
-    """
+    """What a search would train: how many images, in how many seconds; None without a limit."""
 
     images: int
-    epochs: int
     seconds: float | None = None
-    at_once: int = max(1, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,23 @@ def epoch_seconds(milliseconds: float, images: int) -> float:
 
 
 def affords(row: Probed, plan: Plan) -> bool:
-    """Whether `TRIALS` trials of the backbone of `row`, at its side, fit into `SHARE` of the time that is left."""
+    """Whether the time is enough to fine-tune the backbone of `row` at its side."""
+    return plan.seconds is None or _epoch(row, plan.images) <= AFFORDABLE * plan.seconds
+
+
+def epochs_in_time(row: Probed, plan: Plan, spent: float, most: int) -> int:
+    """How many epochs a trial of the backbone of `row` may have, `most` at most, when `spent` seconds have passed.
+
+    A schedule that is cut is not the schedule: where time is short, trials are planned shorter.
+    """
     if plan.seconds is None:
-        return True
-    ms = row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds
-    trial = plan.epochs * epoch_seconds(ms, plan.images)
-    return TRIALS * trial / (plan.at_once if row.gpu_milliseconds is None else 1) <= SHARE * plan.seconds
+        return most
+    fitting = int(TRIAL_SHARE * max(0.0, plan.seconds - spent) / max(_epoch(row, plan.images), 1e-9))
+    return min(most, max(FEWEST, fitting))
+
+
+def _epoch(row: Probed, images: int) -> float:
+    return epoch_seconds(row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds, images)
 
 
 def at_side(row: Probed, image_size: int) -> Probed:

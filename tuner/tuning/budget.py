@@ -15,7 +15,7 @@ ENDING_S = 4.0
 SHIPPING_S = 20.0
 """The same where a model folder is written: its formats, and how long the model takes an image."""
 
-FOLDS_SHARE, FINAL_SHARE = 0.4, 0.3
+FOLDS_SHARE, FINAL_SHARE = 0.4, 0.45
 """Of the time that is left when trials begin, at most: for the other folds, and for training what is shipped on all
 images. Where they need more they are left out, and the search has that time, too."""
 

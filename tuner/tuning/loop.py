@@ -15,7 +15,7 @@ from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
 from tuner.console.reporter import Reporter, clock
-from tuner.probing.sizes import epoch_seconds
+from tuner.probing.sizes import FEWEST, epoch_seconds
 from tuner.runs.directory import Run
 from tuner.runs.ensemble import Member
 from tuner.runs.journal import quiet_optuna
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 RAY_S = 10.0
 """What Ray and its workers take until the first epoch begins."""
-
-FEWEST = 3
-"""Epochs below which a trial is not worth to be begun."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tuner.probing.linear import Probed
-from tuner.probing.sizes import Plan, affords, choose_size, gain
+from tuner.probing.sizes import Plan, affords, at_side, choose_size, epochs_in_time, gain
 
 GROUPS = tuple(map(str, range(40)))
 
@@ -33,7 +33,7 @@ def row(size, loss, *, milliseconds=10.0, noise=0.01, model="a"):
 
 
 def plan(seconds=None, images=1000):
-    return Plan(images=images, epochs=10, seconds=seconds, at_once=2)
+    return Plan(images=images, seconds=seconds)
 
 
 def test_a_larger_side_is_taken_for_a_gain_beyond_its_error_and_for_no_other():
@@ -48,9 +48,9 @@ def test_a_larger_side_is_taken_for_a_gain_beyond_its_error_and_for_no_other():
 
 
 def test_a_side_that_leaves_no_time_to_fine_tune_is_taken_only_where_its_features_alone_are_much_better():
-    # Three trials of 10 epochs of 1,000 images at 35 ms, two at once, take 525 s of the 600 that a share of 1,000 is.
+    # An epoch of 1,000 images takes 35 s and 70 s.
     fits, too_long = row(160, 0.5, milliseconds=10.0), row(224, 0.4, milliseconds=20.0)
-    limit = plan(seconds=1000.0)
+    limit = plan(seconds=300.0)
     assert affords(fits, limit)
     assert not affords(too_long, limit)
     chosen = choose_size([fits, too_long], GROUPS, limit)
@@ -74,3 +74,17 @@ def test_of_a_single_group_no_gain_is_known():
     one = ("same",) * 40
     assert gain(row(160, 0.5), row(224, 0.1), one)[1] == np.inf
     assert choose_size([row(160, 0.5), row(224, 0.1)], one, plan()).image_size == 160
+
+
+def test_where_time_is_short_trials_are_planned_shorter_and_never_longer():
+    # An epoch takes 35 s.
+    fits = row(160, 0.5, milliseconds=10.0)
+    assert epochs_in_time(fits, plan(), 100.0, 12) == 12
+    assert epochs_in_time(fits, plan(seconds=10_000.0), 100.0, 12) == 12
+    assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 12) == 5
+    assert epochs_in_time(fits, plan(seconds=110.0), 100.0, 12) == 3
+    assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 2) == 2
+
+
+def test_the_time_at_another_side_goes_with_the_pixels():
+    assert at_side(row(160, 0.5, milliseconds=16.0), 80).milliseconds == pytest.approx(4.0)
