@@ -25,6 +25,7 @@ from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import Best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, rows_of
+from tuner.runs.hardware import usable_cores
 from tuner.runs.paths import is_taken, try_target
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.metric_errors import standard_error
@@ -91,6 +92,7 @@ def _prepare(config: ReleaseConfig, run: Run, work: Path, reporter: Reporter) ->
     job = make_job(
         best, images, ("train",), best.expected.epoch, work, reporter, validate=True, test=config.test
     )
+    job = replace(job, num_threads=usable_cores())
     _tell(config, run, best, reporter)
     validation = score_weights(job, str(weights), "val")
     tested = score_weights(job, str(weights), "test") if config.test else None

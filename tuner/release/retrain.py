@@ -26,6 +26,7 @@ from tuner.runs.best import Best, read_best
 from tuner.runs.best_trial import member_of
 from tuner.runs.directory import Run
 from tuner.runs.ensemble import Member
+from tuner.runs.hardware import usable_cores
 from tuner.runs.paths import is_taken, try_target
 from tuner.runs.weights_files import changed_files
 
@@ -66,10 +67,24 @@ def _retrain(
     with ray_session(config, signals) as session:
         trained = _train(plan, session, reporter)
     with room_for_export(trained, work) as model:
-        done = finish(plan, trained, model)
+        done = finish(_alone(plan), trained, model)
         model.replace(plan.folder)
     shutil.rmtree(work)
     return done
+
+
+def _alone(plan: ModelPlan) -> ModelPlan:
+    """The same with all cores for each job: nothing else computes any more."""
+    cores = usable_cores()
+    members = [
+        replace(
+            one,
+            job=replace(one.job, num_threads=cores),
+            calibration=one.calibration and replace(one.calibration, num_threads=cores),
+        )
+        for one in plan.members
+    ]
+    return replace(plan, members=tuple(members))
 
 
 def _train(plan: ModelPlan, session: "RaySession", reporter: Reporter) -> Trained:

@@ -7,7 +7,6 @@ from tuner.console.reporter import Reporter
 from tuner.retraining.images import Images
 from tuner.retraining.seed_job import SeedJob
 from tuner.runs.best import Best
-from tuner.runs.hardware import usable_cores
 
 __all__ = ["make_job"]
 
@@ -25,7 +24,7 @@ def make_job(
 ) -> SeedJob:
     """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images.
 
-    Their results are kept in `folder`, without weights. Whoever trains several at once gives each its own threads.
+    Their results are kept in `folder`, without weights.
     """
     names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if validate else {})}
     chosen = images.split[images.split["split"].isin(list(names))]
@@ -50,7 +49,6 @@ def make_job(
         reduced_after=best.plateau_reduced_after,
         late=0,
         folder=str(folder),
-        num_threads=usable_cores(),
         kept=True,
     )
 
