@@ -18,6 +18,7 @@ from trainables.device_errors import in_smaller_batches
 from trainables.divergence import require_finite, watch_for
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
+from trainables.image_losses import Losses, image_losses
 from trainables.inference import build_classifier, placed, score_logits
 from trainables.linear_probe import solve_head
 from trainables.losses import class_weights, describe_loss
@@ -57,6 +58,7 @@ class TrainingRun:
         self.epoch = 0
         self.finished: str | None = None
         self.history: list[EpochMetrics] = []
+        self.losses: dict[int, Losses] = {}
         self.best_epoch = 0
         self.first_rates = ""
         self.eval_batch = EVAL_BATCH
@@ -139,6 +141,9 @@ class TrainingRun:
         if len(self.data.val_rows) == 0:
             return dict.fromkeys(METRICS, math.nan)
         logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
+        found = image_losses(self.data.val_labels, logits.double().numpy())
+        if found is not None:
+            self.losses[epoch] = found
         return score_logits(logits, self._val_labels, self.compute.positive)
 
     def applied(self) -> dict[str, str]:
@@ -185,6 +190,7 @@ class TrainingRun:
             "reference": self._reference,
             "accumulation": self.accumulation,
             "history": [metrics.row() for metrics in self.history],
+            "losses": {epoch: torch.from_numpy(found) for epoch, found in self.losses.items()},
             "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -199,6 +205,8 @@ class TrainingRun:
         self._waited, self._reference = state["waited"], state["reference"]
         self.split_batches(state["accumulation"])
         self.history = [EpochMetrics.of_row(row) for row in state["history"]]
+        # A state of an earlier version knows no losses.
+        self.losses = {epoch: found.numpy() for epoch, found in state.get("losses", {}).items()}
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
