@@ -226,7 +226,8 @@ def trial_data(context: RunContext) -> TrialData:
     """The run's images, opened once a worker."""
     split = pd.read_parquet(storage_of(context).shared() / "split.parquet")
     rows = list(zip(split["path"], split["label"], split["split"], strict=True))
-    return load_trial_data(local_images(context), rows, context.classes)
+    groups = split["group"].tolist() if "group" in split else None
+    return load_trial_data(local_images(context), rows, context.classes, groups)
 
 
 def _show_in_process_lists(trial_id: str) -> None:

@@ -1,6 +1,6 @@
 """What a person is told when a search ends."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,6 +10,8 @@ from tuner.runs.directory import rows_of
 from tuner.tracking.leaderboard import cut_words, remarks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tuner.tuning.loop import SearchResult
 
 __all__ = ["ending"]
@@ -34,7 +36,8 @@ def ending(result: "SearchResult") -> list[RenderableType]:
         best = result.best
         lines.append(
             Text(
-                f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}",
+                f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}"
+                f"{_expected(best)}",
                 "bold",
             )
         )
@@ -54,3 +57,11 @@ def ending(result: "SearchResult") -> list[RenderableType]:
             lines.append(Text(f"{cut_words(result.cut)}; go on with: {again}"))
         lines.append(Text(f"next: tuner compare {run.path}"))
     return lines
+
+
+def _expected(row: "Mapping[str, Any]") -> str:
+    """What the trial of `row` may expect on new images, where it is known."""
+    estimate = row.get("estimate")
+    if estimate is None or estimate != estimate:
+        return ""
+    return f", expected on new images: {estimate:.4f} ± {row['estimate_error']:.4f}"

@@ -14,7 +14,7 @@ def draw(random, truth, groups, *, own=0.3, common=0.6, size=3):
     return np.asarray(truth)[:, None] + hard + noise, codes
 
 
-def winners(spread, *, candidates=20, groups=30, draws=400, bad=0):
+def winners(spread, *, candidates=20, groups=30, draws=200, bad=0):
     """By draw: the winner's estimate, its lowest mean, its truth and the best truth."""
     random, rows = np.random.default_rng(1), []
     for _ in range(draws):
@@ -27,18 +27,13 @@ def winners(spread, *, candidates=20, groups=30, draws=400, bad=0):
     return np.array(rows).T
 
 
-@pytest.mark.parametrize("spread", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("spread", [0.0, 0.05, 0.1, 0.2])
 def test_the_expected_loss_of_the_winner_is_unbiased_and_the_lowest_mean_is_not(spread):
     value, mean, truth, _, _ = winners(spread)
     bias, luck = value - truth, mean - truth
     error = bias.std(ddof=1) / np.sqrt(len(bias))
     assert abs(bias.mean()) < max(2.5 * error, 0.1 * abs(luck.mean()))
     assert luck.mean() < -2.5 * error
-
-
-def test_of_equal_candidates_the_winner_owes_all_to_luck_and_three_quarters_of_it_are_taken_back():
-    value, mean, truth, _, _ = winners(0.0)
-    assert abs((value - truth).mean()) < 0.25 * abs((mean - truth).mean())
 
 
 def test_a_few_very_bad_candidates_do_not_make_the_lead_of_the_first_look_real():
@@ -57,14 +52,15 @@ def test_the_standard_error_of_the_winner_is_about_how_far_the_truth_lies():
     assert np.sqrt((error**2).mean()) == pytest.approx((value - truth).std(), rel=0.2)
 
 
-def test_without_noise_the_means_stay_and_without_a_spread_all_are_equal():
-    codes = np.repeat(np.arange(10), 2)
-    hard = np.random.default_rng(0).normal(size=20)
-    apart = shrink(np.array([[0.1], [0.5], [0.3], [0.9]]) + hard, codes)
+def test_without_noise_the_means_stay_and_where_nothing_tells_them_apart_all_are_equal():
+    random, codes = np.random.default_rng(0), np.repeat(np.arange(10), 2)
+    apart = shrink(np.array([[0.1], [0.5], [0.3], [0.9]]) + random.normal(size=20), codes)
     assert apart.values == pytest.approx(apart.means)
     assert apart.kept == pytest.approx(1.0)
-    alike = shrink(np.tile(hard, (4, 1)), codes)
-    assert alike.values == pytest.approx(np.full(4, hard.mean()))
+    # Each leads on the images on which the others are worse.
+    alike = shrink([[0.0, 1.0] * 10, [1.02, 0.02] * 10, [1.04, 0.04] * 10], np.arange(20))
+    assert alike.kept == 0.0
+    assert len(set(alike.values)) == 1
 
 
 def test_one_candidate_and_one_group_keep_their_means():
