@@ -1,10 +1,10 @@
 """Which epoch of a trial is its best by validation loss, seen through the noise of a few validation images.
 
 The lowest of many epochs is low by luck too. Two epochs in a row answer the same images, so the losses of the images
-say how much of the distance between them is chance. Within two standard errors all of it is taken for chance, and the later
-one counts as the mean of both; beyond, the less the farther they lie apart. With thousands of images next to nothing is
-chance, and the curve stays as it is. An epoch is smoothed with the one before and not with the one after: its weights
-have to be kept when it ends.
+say how much of the distance between them is chance. Within two standard errors all of it is taken for chance, and the
+later one counts as the mean of both; beyond, the less the farther they lie apart. With thousands of images next to
+nothing is chance, and the curve stays as it is. An epoch is smoothed with the one before and not with the one after:
+its weights have to be kept when it ends.
 """
 
 from collections.abc import Sequence
