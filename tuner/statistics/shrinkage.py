@@ -61,8 +61,9 @@ def group_sums(losses: npt.ArrayLike, groups: npt.ArrayLike) -> tuple[FloatArray
     """The sums [..., groups] of `losses` [..., images] over the images of each group, and how many images it has."""
     values, codes = np.asarray(losses, dtype=np.float64), group_codes(groups)
     sizes = np.bincount(codes).astype(np.float64)
-    sums = np.stack([np.bincount(codes, weights=row) for row in values.reshape(-1, len(codes))])
-    return sums.reshape(*values.shape[:-1], len(sizes)), sizes
+    flat = [np.bincount(codes, weights=row) for row in values.reshape(-1, len(codes))]
+    sums = np.asarray(flat, dtype=np.float64).reshape(*values.shape[:-1], len(sizes))
+    return sums, sizes
 
 
 def shrink_sums(sums: FloatArray, sizes: FloatArray) -> Shrunken:
