@@ -27,6 +27,7 @@ from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken, is_disk_full
 from trainables.frozen_features import FeatureCache
+from trainables.image_losses import LOSSES
 from trainables.inference import best_device, choose_precision
 from trainables.machine import local_images
 from trainables.setting import ComputeConfig
@@ -198,6 +199,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             "done": last,
             "reason": run.finished if last else None,
             "applied": run.applied(),
+            LOSSES: run.losses.get(metrics.epoch),
         }
 
     def _failure(self, reason: str, error: str) -> dict[str, Any]:
@@ -224,7 +226,8 @@ def trial_data(context: RunContext) -> TrialData:
     """The run's images, opened once a worker."""
     split = pd.read_parquet(storage_of(context).shared() / "split.parquet")
     rows = list(zip(split["path"], split["label"], split["split"], strict=True))
-    return load_trial_data(local_images(context), rows, context.classes)
+    groups = split["group"].tolist() if "group" in split else None
+    return load_trial_data(local_images(context), rows, context.classes, groups)
 
 
 def _show_in_process_lists(trial_id: str) -> None:

@@ -13,11 +13,13 @@ from torch import Tensor
 from trainables import strategies
 from trainables.averaging import WeightAverage
 from trainables.batch_loader import EVAL_BATCH, BatchLoader
+from trainables.best_epoch import smoothed
 from trainables.config import EpochMetrics, TrialConfig
 from trainables.device_errors import in_smaller_batches
 from trainables.divergence import require_finite, watch_for
 from trainables.errors import Diverged
 from trainables.frozen_features import FeatureCache
+from trainables.image_losses import Losses, image_losses
 from trainables.inference import build_classifier, placed, score_logits
 from trainables.linear_probe import solve_head
 from trainables.losses import class_weights, describe_loss
@@ -57,6 +59,7 @@ class TrainingRun:
         self.epoch = 0
         self.finished: str | None = None
         self.history: list[EpochMetrics] = []
+        self.losses: dict[int, Losses] = {}
         self.best_epoch = 0
         self.first_rates = ""
         self.eval_batch = EVAL_BATCH
@@ -139,6 +142,9 @@ class TrainingRun:
         if len(self.data.val_rows) == 0:
             return dict.fromkeys(METRICS, math.nan)
         logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
+        found = image_losses(self.data.val_labels, logits.double().numpy())
+        if found is not None:
+            self.losses[epoch] = found
         return score_logits(logits, self._val_labels, self.compute.positive)
 
     def applied(self) -> dict[str, str]:
@@ -185,6 +191,7 @@ class TrainingRun:
             "reference": self._reference,
             "accumulation": self.accumulation,
             "history": [metrics.row() for metrics in self.history],
+            "losses": {epoch: torch.from_numpy(found) for epoch, found in self.losses.items()},
             "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -199,6 +206,8 @@ class TrainingRun:
         self._waited, self._reference = state["waited"], state["reference"]
         self.split_batches(state["accumulation"])
         self.history = [EpochMetrics.of_row(row) for row in state["history"]]
+        # A state of an earlier version knows no losses.
+        self.losses = {epoch: found.numpy() for epoch, found in state.get("losses", {}).items()}
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -311,8 +320,7 @@ class TrainingRun:
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""
         values = [self._metric.cost(m.scores[self._metric.name]) for m in self.history]
-        best = min(range(len(values)), key=values.__getitem__)
-        self.best_epoch = self.history[best].epoch
+        self.best_epoch = self._best(values, metrics.epoch)
         improved = values[-1] < self._reference - self.config.min_delta
         self._reference = values[-1] if improved else self._reference
         # While something is still frozen the clock of patience stands still: late bloomers must be able to win.
@@ -321,6 +329,14 @@ class TrainingRun:
             self.finished = "patience"
         if metrics.epoch >= strategies.max_epochs(self.config):
             self.finished = "completed"
+
+    def _best(self, values: list[float], last: int) -> int:
+        """The best epoch up to `last`: by the losses of the images where val_loss is searched by, else by `values`."""
+        known = [self.losses[m.epoch] for m in self.history if m.epoch in self.losses]
+        if self._metric.name != "val_loss" or len(known) < len(values) or self.best_epoch == 0:
+            return self.history[min(range(len(values)), key=values.__getitem__)].epoch
+        means = [smoothed(known, place, self.data.groups).mean() for place in (self.best_epoch - 1, last - 1)]
+        return last if means[1] < means[0] else self.best_epoch
 
     def _rates(self) -> str:
         return ", ".join(f"{name}={rate:.6g}" for name, rate in self.schedule.rates().items())

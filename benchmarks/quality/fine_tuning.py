@@ -31,7 +31,7 @@ from trainables.training import TrainingRun
 from trainables.trial_data import TrialData
 from tuner.dataset.reading.scan import scan
 from tuner.dataset.splitting import make_split, parse_fractions, read_groups
-from tuner.statistics.groups import grouped_folds
+from tuner.statistics.groups import group_codes, grouped_folds
 
 FEATURE_BYTES = 2**31
 
@@ -81,6 +81,7 @@ class Split:
             pool.rows[self.val],
             pool.labels[self.val],
             pool.classes,
+            group_codes(pool.groups[self.val]),
         )
 
 

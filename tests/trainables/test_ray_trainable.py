@@ -12,6 +12,7 @@ import trainables.ray_trainable as module
 from trainables.checkpoint import read_batch_parts
 from trainables.config import RunContext
 from trainables.errors import DISK_FULL, DataProblem, WorkerBroken
+from trainables.image_losses import LOSSES
 from trainables.ray_trainable import TrialTrainable
 from trainables.storage import Bucket
 from trainables.training import TrainingRun
@@ -267,3 +268,14 @@ def test_a_gpu_that_is_lost_between_two_trials_ends_the_worker_in_the_next_ones_
     monkeypatch.setattr(module.TrialTrainable, "_fresh_run", lost)
     with pytest.raises(WorkerBroken, match="illegal memory access"):
         trainable.step()
+
+
+def test_each_result_brings_the_losses_of_the_images_also_of_epochs_that_are_told_again(worker):
+    first = worker(patience=0)
+    brought = [first.step() for _ in range(2)]
+    first.cleanup()
+    again = worker(patience=0)
+    told = [again.step() for _ in range(2)]
+    for one, other in zip(brought, told, strict=True):
+        assert one[LOSSES].mean() == pytest.approx(one["val_loss"], rel=1e-6)
+        assert other[LOSSES].tolist() == one[LOSSES].tolist()

@@ -1,9 +1,9 @@
 """What is known of a metric."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainables.metrics.answers import Answers
 
@@ -81,6 +81,17 @@ class Metric:
     def cost(self, value: float) -> float:
         """`value` as something of which less is better, to sort by; the cost of a cost is the value again."""
         return value if self.minimised else -value
+
+    def place(self, row: Mapping[str, Any]) -> tuple[float, float]:
+        """What the trial of `row` of `trials.parquet` is sorted by: its estimate where it has one, then its value.
+
+        Without a value, and for a failed one, both are infinite.
+        """
+        value, estimate = row["value"], row.get("estimate")
+        if value is None or value != value or row["status"] == "failed":
+            return math.inf, math.inf
+        cost = self.cost(float(value))
+        return (cost if estimate is None or estimate != estimate else float(estimate)), cost
 
     def better(self, value: float, than: float) -> bool:
         """Whether `value` is better than the value `than`; NaN never is."""

@@ -4,6 +4,7 @@ A command names backbones ("auto", "small", "all", or names) and weights ("auto"
 folder); this module makes models with their weights of both, or says in one sentence what would be right.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -221,12 +222,17 @@ def unused(folder: Path, names: Iterable[str]) -> list[str]:
     return [f"in {where}, not used, since no model of that name is looked for: {some(idle)}"] if idle else []
 
 
-def _weights(name: str, folder: Path | None) -> Weights:
+@functools.lru_cache(maxsize=256)
+def num_parameters(name: str) -> int:
+    """How many parameters the network of `name` has, with the head that it comes with."""
     import torch
 
-    origin = models.source(name)
     with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in origin.build().parameters())
+        return sum(parameter.numel() for parameter in models.source(name).build().parameters())
+
+
+def _weights(name: str, folder: Path | None) -> Weights:
+    origin, count = models.source(name), num_parameters(name)
     file = None if folder is None else models.weights_file(folder, name)
     if file is not None:
         return Weights(name, 4 * count / 1e6, "in the folder", str(file))

@@ -228,14 +228,7 @@ def _ranked(rows: "pa.Table", metric: str) -> list[dict[str, Any]]:
     """Rows of `trials.parquet`, the best first, those without a score last."""
     from trainables.metrics import METRICS
 
-    cost = METRICS[metric].cost
-
-    def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
-        value = row["value"]
-        missing = value is None or value != value or row["status"] == "failed"
-        return (missing, 0.0 if missing else cost(value))
-
-    return sorted(rows.to_pylist(), key=rank)
+    return sorted(rows.to_pylist(), key=METRICS[metric].place)
 
 
 def comparison(found: "Comparison") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a person is told when a search ends."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,6 +10,8 @@ from tuner.runs.directory import rows_of
 from tuner.tracking.leaderboard import cut_words, remarks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tuner.runs.directory import Run
     from tuner.tuning.loop import SearchResult
 
@@ -35,7 +37,8 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
         best = result.best
         lines.append(
             Text(
-                f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}",
+                f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}"
+                f"{'' if run.judged() is not None else _expected(best)}",
                 "bold",
             )
         )
@@ -77,3 +80,11 @@ def judged_words(run: "Run") -> list[str]:
             f" expected {row['expected']:.4f}{error}{taken}"
         )
     return lines
+
+
+def _expected(row: "Mapping[str, Any]") -> str:
+    """What the trial of `row` may expect on new images, where it is known."""
+    estimate = row.get("estimate")
+    if estimate is None or estimate != estimate:
+        return ""
+    return f", expected on new images: {estimate:.4f} ± {row['estimate_error']:.4f}"

@@ -49,15 +49,10 @@ class Reporter:
 def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> RenderableType:
     """The best trials first; failed ones last. `rows` as `trials.parquet` has them.
 
-    A terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
+    Where trials have an estimate they are sorted by it, and it stands under `expected` beside what was measured. A
+    terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
     """
-
-    def rank(row: Mapping[str, Any]) -> tuple[bool, float]:
-        value = row["value"]
-        missing = value is None or value != value or row["status"] == "failed"
-        return (missing, 0.0 if missing else METRICS[metric].cost(value))
-
-    ranked = sorted(rows, key=rank)[:most]
+    ranked = sorted(rows, key=METRICS[metric].place)[:most]
     measured = [name for name in METRICS if any(row.get(name) == row.get(name) is not None for row in ranked)]
     others = [name for name in measured if name != metric]
     counts = range(len(others), -1, -1)
@@ -84,7 +79,16 @@ def _best_trials(
     rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str], *, with_source: bool = True
 ) -> Table:
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
-    for name in ("trial", metric, *others, "epoch", "status", *(["source"] if with_source else [])):
+    expected = ["expected"] if any(_number(row.get("estimate")) != "-" for row in rows) else []
+    for name in (
+        "trial",
+        *expected,
+        metric,
+        *others,
+        "epoch",
+        "status",
+        *(["source"] if with_source else []),
+    ):
         table.add_column(
             name.replace("balanced_accuracy", "balanced_acc"),
             justify="left" if name in ("trial", "status", "source") else "right",
@@ -102,6 +106,7 @@ def _best_trials(
         source = row.get("source") if isinstance(row.get("source"), str) else "-"
         table.add_row(
             str(row["trial_id"]),
+            *(_number(row.get("estimate")) for _ in expected),
             *values,
             epoch,
             str(row["status"]),

@@ -10,9 +10,10 @@ from trainables.wording import TRIALS_NAMED
 from tuner.evaluation.comparison.standard_error import validation_error
 from tuner.runs.best import Best, read_best, save_best
 from tuner.runs.best_trial import best_of
-from tuner.runs.directory import Run, trial_config
+from tuner.runs.directory import Run, rows_of, trial_config
 from tuner.runs.ensemble import Member
 from tuner.runs.paths import is_taken, try_target
+from tuner.tuning.estimates import best_row
 
 __all__ = ["export"]
 
@@ -24,12 +25,12 @@ def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml"
     taken.
     """
     run = Run.open(run_dir)
-    rows = _ranked(run)
-    if not rows:
+    chosen, rows = best_row(run), _ranked(run)
+    if chosen is None:
         raise RunProblem(f"{run_dir} has no trial with a score yet; wait for one, or search again")
     if trial is not None and trial not in (names := [str(row["trial_id"]) for row in rows]):
         raise UnknownName.of("trial", trial, names, TRIALS_NAMED)
-    row = next(row for row in rows if trial in (None, row["trial_id"]))
+    row = chosen if trial is None else next(row for row in rows if row["trial_id"] == trial)
     beside = out.with_name(f"{out.stem}.split.parquet")
     for path in (out, beside):
         if is_taken(path):
@@ -53,6 +54,4 @@ def _ranked(run: Run) -> list[dict[str, Any]]:
     """Rows of the trials that have a score and did not fail, the best first."""
     trials = run.trials()
     scored = trials[trials["value"].notna() & (trials["status"] != "failed")]
-    up = METRICS[str(run.record["metric"])].minimised
-    ordered = scored.sort_values(["value", "number"], ascending=[up, True], kind="stable")
-    return [{str(name): value for name, value in row.items()} for row in ordered.to_dict("records")]
+    return sorted(rows_of(scored), key=METRICS[str(run.record["metric"])].place)

@@ -29,13 +29,14 @@ SCALE = f"black and white by kind of samples ({', '.join(KINDS)}), as int16: [0,
 
 _HEADER = """\
 # The best configuration of a tuner search; train it with: tuner retrain {name}
-# expected.value is the best of many tries on the validation images, so expect a little less on new ones.
+# expected.value is what new images are expected to show if spread says so; else it is the best of many tries on the
+# validation images, so expect a little less on new ones. expected.scores are those of the validation images.
 """
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The score on the validation images at the trial's best `epoch`, and its spread.
+    """The score of the trial's best `epoch`, estimated for new images or as measured on validation, and its spread.
 
     `standard_error` is what `spread` says it is; None where there is nothing to take it from. `positive` is the class
     that metrics of one class are of.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["best_of", "member_of", "part_counts", "write_best"]
 
+ESTIMATED = (
+    "standard error of the value, which is estimated for new images: the luck of the choice is taken off"
+)
+
 NEIGHBOURS = 2
 """Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
 
@@ -35,8 +39,9 @@ def best_of(
 ) -> Best:
     """The trial of `row` of `trials.parquet` as a Best.
 
-    `spread`, a standard error and what it is of, is that of neighbouring epochs unless given. Raises
-    RunProblem for a trial without a score.
+    The expected value is the trial's estimate, with its standard error, where the row has one, else its value; then
+    `spread`, a standard error and what it is of, is that of neighbouring epochs unless given. Raises RunProblem for a
+    trial without a score.
     """
     from trainables.models import source
 
@@ -119,13 +124,17 @@ def _expected(
     spread: tuple[float | None, str] | None,
 ) -> Expected:
     value, epoch = row["value"], row["best_epoch"]
-    judged = None if spread else _judged(run, str(row["trial_id"]), epoch)
-    if judged is not None:
-        value, spread = judged
     if value is None or value != value or epoch is None or epoch != epoch:
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
     metric = str(record["metric"])
-    error, how = spread or _epoch_spread(epochs, metric, int(epoch))
+    estimate = row.get("estimate")
+    judged = _judged(run, str(row["trial_id"]), epoch) if spread is None else None
+    if judged is not None:
+        value, (error, how) = judged
+    elif estimate is not None and estimate == estimate:
+        value, error, how = float(estimate), float(row["estimate_error"]), ESTIMATED
+    else:
+        error, how = spread or _epoch_spread(epochs, metric, int(epoch))
     measured = {name: row[name] for name in row if name.startswith("val_") and row[name] is not None}
     scores = {name: float(value) for name, value in measured.items() if value == value}
     return Expected(metric, float(value), int(epoch), error, how, scores, record.get("positive"))

@@ -8,6 +8,7 @@
     similar-groups.csv       path, group: groups that were proposed from similar pictures, if these were asked for
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
+    losses/<trial>.npy       the loss of each validation image, one row an epoch; with 4,096 such images at most
     trials.parquet           one row a trial
     weights/<trial>.safetensors    best weights of the kept trials only
     judged.parquet           what all images say of the best trials, each answered by a model that has not seen it
@@ -34,6 +35,8 @@ from trainables.errors import RunProblem
 from trainables.locks import LockHeld, is_locked, locked
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
 
@@ -61,7 +64,10 @@ HYPERPARAMETERS = tuple(name for name in FIELDS if name not in ("model", "strate
 class TrialRow:
     """One row of `trials.parquet`, but for the hyperparameters, which follow from the config.
 
-    `value` is the chosen metric at `best_epoch`; `seconds` is time spent training and validating.
+    `value` is the chosen metric at `best_epoch`, as measured; `seconds` is time spent training and validating.
+    `estimate` is the loss to be expected on new images, without the luck of the validation images, with its standard
+    error `estimate_error`: what the best trial is chosen by. It depends on the other trials of the table, and is null
+    where another metric than val_loss is searched by and where a trial's losses of the images were not kept.
     The `applied_*` columns say what was in force, read off the live optimizer, loss and batches: learning rates as
     "group=rate" at first and last epoch, the criterion, the sampler, how a step was launched. `source` says where the
     configuration came from: "earlier run", "first", "enqueued", "prior" or the sampler's name; null in runs of earlier
@@ -75,6 +81,8 @@ class TrialRow:
     best_epoch: int | None = None
     epochs: int = 0
     value: float | None = None
+    estimate: float | None = None
+    estimate_error: float | None = None
     metrics: Mapping[str, float | None] | None = None
     seconds: float = 0.0
     error: str | None = None
@@ -156,7 +164,7 @@ class Run:
             cls.require_free(path)
             raise
         run = cls(path)
-        for folder in ("epochs", "weights", "alive", "failures"):
+        for folder in ("epochs", "losses", "weights", "alive", "failures"):
             (path / folder).mkdir()
         run.write_yaml("run.yaml", record)
         return run
@@ -230,7 +238,10 @@ class Run:
 
         The state of living trials is left alone: other processes write it, and its folder ends with the trial.
         """
-        for folder in (self.path, *(self.path / name for name in ("epochs", "weights", "failures"))):
+        for folder in (
+            self.path,
+            *(self.path / name for name in ("epochs", "losses", "weights", "failures")),
+        ):
             for stale in folder.glob(".*.tmp"):
                 stale.unlink(missing_ok=True)
 
@@ -298,6 +309,28 @@ class Run:
         """Replace the part of `trial_id` by `epochs`, one mapping of EPOCH_COLUMNS each."""
         rows = [{"trial_id": trial_id, **epoch} for epoch in epochs]
         self._write_rows(f"epochs/{trial_id}.parquet", rows, epochs_schema())
+
+    def write_losses(self, trial_id: str, losses: "npt.NDArray[np.float32]") -> None:
+        """Replace the `losses` [epochs, images] of `trial_id`: nats, images as the validation rows of the split are."""
+        import numpy as np
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:
+                np.save(file, losses)
+
+        # A run of an earlier version has no such folder.
+        (self.path / "losses").mkdir(exist_ok=True)
+        write_atomically(self.path / "losses" / f"{trial_id}.npy", write)
+
+    def losses(self, trial_id: str) -> "npt.NDArray[np.float32] | None":
+        """What `write_losses` wrote, NaN in epochs whose losses nobody reported; None without a file."""
+        import numpy as np
+
+        try:
+            found: npt.NDArray[np.float32] = np.load(self.path / "losses" / f"{trial_id}.npy")
+        except FileNotFoundError:
+            return None
+        return found
 
     def write_trials(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace `trials.parquet` by `rows` as `flat_row` makes them."""

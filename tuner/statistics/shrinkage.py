@@ -6,12 +6,12 @@ Morris 1975), by the share of the lead that is luck:
 
     estimate = middle + kept * (mean - middle)
 
-How much to keep is measured by cross-fitting, as nested cross-validation does (Varma and Simon 2006; Tsamardinos et al.
-2018): groups of images are left out in turn, the candidate with the lowest mean over the others is chosen, and its loss
-is taken of those left out. They had no part in the choice, so the mean of these losses has no luck in it, and it is what
-the first one's estimate is set to. That holds whatever the candidates have in common and however their losses are
-distributed. The textbook's way, to take `kept` from the variances of means and noise, was biased on recorded answers: see
-`benchmarks/statistics/choice.py`. The order of the estimates is that of the means.
+How much to keep is measured by cross-fitting, as nested cross-validation does (Varma and Simon 2006): groups of images
+are left out in turn, the candidate with the lowest mean over the others is chosen, and its loss on those left out is
+taken. They had no part in the choice, so the mean of these losses has no luck in it: the estimate of the one that leads
+is set to it. That holds whatever candidates have in common, and however their losses are distributed. The textbook's
+way, to compute `kept` from the variances of means and of noise, was biased on recorded answers, which
+`benchmarks/statistics/choice.py` shows. The order of the estimates is that of the means.
 """
 
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ class Shrunken:
     """Expected losses of candidates, as far as the images that judged them can tell; all in nats an image.
 
     `means` [candidates] are the means over the images, `values` [candidates] the estimates and `errors` [candidates]
-    their standard errors over new groups of images. `kept` is the share of a distance from the middle that is kept, 0 to 1.
-    `pairs` [candidates] is the standard error of each one's distance from the lowest mean.
+    their standard errors over new groups of images. `kept` is the share of a distance from the middle that is kept,
+    0 to 1. `pairs` [candidates] is the standard error of each one's distance from the lowest mean.
     """
 
     means: FloatArray
@@ -52,7 +52,7 @@ def shrink(losses: npt.ArrayLike, groups: npt.ArrayLike) -> Shrunken:
 
     >>> found = shrink([[0.2, 0.6, 0.1, 0.3], [0.5, 0.4, 0.3, 0.2], [0.9, 0.8, 0.6, 0.7]], [1, 2, 3, 4])
     >>> found.means.round(2).tolist(), found.values.round(2).tolist()
-    ([0.3, 0.35, 0.75], [0.35, 0.35, 0.35])
+    ([0.3, 0.35, 0.75], [0.38, 0.38, 0.38])
     """
     return shrink_sums(*group_sums(losses, groups))
 
@@ -61,12 +61,13 @@ def group_sums(losses: npt.ArrayLike, groups: npt.ArrayLike) -> tuple[FloatArray
     """The sums [..., groups] of `losses` [..., images] over the images of each group, and how many images it has."""
     values, codes = np.asarray(losses, dtype=np.float64), group_codes(groups)
     sizes = np.bincount(codes).astype(np.float64)
-    sums = np.stack([np.bincount(codes, weights=row) for row in values.reshape(-1, len(codes))])
-    return sums.reshape(*values.shape[:-1], len(sizes)), sizes
+    flat = [np.bincount(codes, weights=row) for row in values.reshape(-1, len(codes))]
+    sums = np.asarray(flat, dtype=np.float64).reshape(*values.shape[:-1], len(sizes))
+    return sums, sizes
 
 
 def shrink_sums(sums: FloatArray, sizes: FloatArray) -> Shrunken:
-    """The same from the sums [candidates, groups] of each group's losses, and the groups' `sizes` [groups] in images."""
+    """The same from `sums` [candidates, groups] of each group's losses, and the groups' `sizes` [groups] in images."""
     means = sums.sum(axis=1) / sizes.sum()
     first, middle = int(means.argmin()), float(np.median(means))
     lead, kept = middle - means[first], 1.0

@@ -11,7 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trainables.config import EpochMetrics, RunContext, TrialConfig
+from trainables.image_losses import Losses, image_losses
+from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
 from tuner.probing.linear import Floats, Probed, Solved
 from tuner.tuning.prior import PROBE
@@ -39,12 +43,8 @@ def enter_first_models(
         if one.solved is None:
             raise ValueError(f"the probe of {one.model} has no head")
         config = _config(one, context)
-        store.enter(
-            config,
-            PROBE,
-            _epoch(one, one.solved, store, context),
-            partial(_write, one.solved, config, context),
-        )
+        epoch, losses = _epoch(one, one.solved, store, context)
+        store.enter(config, PROBE, epoch, losses, partial(_write, one.solved, config, context))
     store.write_table()
     first = next(row for row in store.rows.values() if row["model"] == best[0].model)
     write_best(store.run, first)
@@ -87,19 +87,17 @@ def _set_head(head: "torch.nn.Module", weights: Floats, biases: Floats) -> None:
         linear.bias.copy_(torch.from_numpy(biases))
 
 
-def _epoch(probed: Probed, solved: Solved, store: "TrialStore", context: RunContext) -> EpochMetrics:
-    """What the one epoch of the trial measured."""
-    import torch
-
-    from trainables.inference import score_logits
-
+def _epoch(
+    probed: Probed, solved: Solved, store: "TrialStore", context: RunContext
+) -> tuple[EpochMetrics, Losses | None]:
+    """What the one epoch of the trial measured, and the loss of each validation image."""
     labels = store.run.images_and_parts().part("val").numbers
-    scores = score_logits(torch.from_numpy(solved.validation), torch.from_numpy(labels), context.positive)
+    logits = solved.validation.astype(np.float64)
     loss, accuracy = solved.train_scores.tolist()
-    return EpochMetrics(
+    epoch = EpochMetrics(
         epoch=1,
         full_epochs=1,
-        scores=scores,
+        scores=measure(Answers(labels, logits, context.positive)),
         train_loss=loss,
         train_accuracy=accuracy,
         learning_rate=0.0,
@@ -107,3 +105,4 @@ def _epoch(probed: Probed, solved: Solved, store: "TrialStore", context: RunCont
         epoch_seconds=probed.seconds,
         time=time.time(),
     )
+    return epoch, image_losses(labels, logits)

@@ -76,7 +76,7 @@ class Progress(Callback):  # type: ignore[misc]
         return Group(
             Text(self._summary(), style="bold"),
             self._running(),
-            leaderboard_table(list(self.store.scored().values()), self.store.metric, BEST_SHOWN),
+            leaderboard_table(list(self.store.judged().values()), self.store.metric, BEST_SHOWN),
         )
 
     def _rows(self) -> list[dict[str, Any]]:

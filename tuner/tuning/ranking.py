@@ -1,33 +1,41 @@
 """The order of a run's ended trials, and whose weights are kept."""
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainables.metrics import Metric
 
-__all__ = ["Ranking"]
+__all__ = ["Ranking", "counts"]
+
+
+def counts(row: Mapping[str, Any]) -> bool:
+    """Whether the trial of `row` may be chosen: it has a value and did not fail."""
+    return row["value"] is not None and row["status"] != "failed"
 
 
 class Ranking:
     """Trials that have a value and did not fail, the best first; of equal ones the earlier."""
 
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
+    def __init__(self, metric: Metric, mean: Callable[[Mapping[str, Any]], float | None]) -> None:
+        """Rank by the loss that `mean` says of a row, where it says one, else by the value of `metric`."""
+        self._metric, self._mean = metric, mean
         self._ordered: list[tuple[float, int, str]] = []
         self._combinations: dict[str, str] = {}
 
     def enter(self, row: Mapping[str, Any], combination: str) -> None:
         """Put the trial of `row`, as `trials.parquet` has it, in its place."""
-        if row["value"] is None or row["status"] == "failed":
+        if not counts(row):
             return
         trial_id = str(row["trial_id"])
         self._combinations[trial_id] = combination
-        bisect.insort(self._ordered, (self._metric.cost(float(row["value"])), int(row["number"]), trial_id))
+        mean = self._mean(row)
+        cost = self._metric.cost(float(row["value"])) if mean is None else mean
+        bisect.insort(self._ordered, (cost, int(row["number"]), trial_id))
 
     def copy(self) -> "Ranking":
         """Another with the same trials."""
-        other = Ranking(self._metric)
+        other = Ranking(self._metric, self._mean)
         other._ordered, other._combinations = list(self._ordered), dict(self._combinations)
         return other
 

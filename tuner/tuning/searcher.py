@@ -14,6 +14,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from trainables.errors import DISK_FULL, NO_SPACE
+from trainables.image_losses import LOSSES
 from tuner.runs.directory import BUDGET_OVER
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
@@ -197,8 +198,10 @@ class SearcherCallback(tune.Callback):  # type: ignore[misc]
         self.searcher = None
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Report an epoch; called by Ray."""
         if self.searcher is not None:
             self.searcher.report(trial.trial_id, result)
+        # Ray keeps a trial's last result, and writes it as text into the state of the experiment.
+        result.pop(LOSSES, None)

@@ -12,9 +12,19 @@ __all__ = ["epochs_by_trial", "row_of"]
 
 
 def row_of(
-    trial: LiveTrial, metric: str, status: str, reason: str, error: str | None = None, *, weights: str = ""
+    trial: LiveTrial,
+    metric: str,
+    status: str,
+    reason: str,
+    error: str | None = None,
+    *,
+    weights: str = "",
+    best_epoch: int | None = None,
 ) -> TrialRow:
-    """What `trial` has reached; its value is the best epoch's `metric`, null before the first epoch."""
+    """What `trial` has reached; its value is the best epoch's `metric`, null before the first epoch.
+
+    Unless `best_epoch` is given the best epoch is that with the best value.
+    """
     base = TrialRow(
         trial.trial_id,
         trial.number,
@@ -29,6 +39,7 @@ def row_of(
         return base
     ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
     best = min(ordered, key=lambda epoch: METRICS[metric].cost(float(epoch[metric])))
+    best = trial.epochs[best_epoch] if best_epoch is not None else best
     return dataclasses.replace(
         base,
         best_epoch=int(best["epoch"]),

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trainables.checkpoint import SPLIT, best_name, read_batch_parts, write_batch_parts
 from trainables.config import EPOCH_COLUMNS, EpochMetrics, TrialConfig
+from trainables.image_losses import LOSSES, Losses
 from trainables.metrics import METRICS
 from trainables.storage import RunFolder
 from tuner.runs.directory import BUDGET_OVER, ENDED_ELSEWHERE, Run, TrialRow, flat_row
@@ -25,6 +26,7 @@ from tuner.runs.trial import LiveTrial
 from tuner.tracking.events import Observer, tell_end, tell_epoch
 from tuner.tuning.asker import Asker
 from tuner.tuning.convergence import Settling
+from tuner.tuning.estimates import Estimates
 from tuner.tuning.kept_weights import KeptWeights
 from tuner.tuning.proposals import Proposals
 from tuner.tuning.ranking import Ranking
@@ -71,7 +73,8 @@ class TrialStore:
         self.configs: dict[str, TrialConfig] = {}
         self._written = 0.0
         self._weights = str(run.record.get("weights", ""))
-        self._ranking = Ranking(METRICS[metric])
+        self._estimates = Estimates(run, metric)
+        self._ranking = Ranking(METRICS[metric], self._estimates.mean)
         self.settling: Settling | None = None
         self.observers: list[Observer] = []
         self._reopen()
@@ -139,15 +142,23 @@ class TrialStore:
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
 
     def enter(
-        self, config: TrialConfig, source: str, epoch: EpochMetrics, write: Callable[[Path], None]
+        self,
+        config: TrialConfig,
+        source: str,
+        epoch: EpochMetrics,
+        losses: Losses | None,
+        write: Callable[[Path], None],
     ) -> None:
-        """Take in a trial that has been trained already, in one epoch; `write` makes the file of its weights."""
+        """Take in a trial that has been trained already, in one epoch.
+
+        `losses` are those of the validation images, `write` makes the file of its weights.
+        """
         trial = self._asker.enter(config, source)
         self.configs[trial.trial_id], self.live[trial.trial_id] = config, trial
         folder = self.run.alive(trial.trial_id)
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / best_name(epoch.epoch))
-        self.report(trial.trial_id, epoch.row())
+        self.report(trial.trial_id, {**epoch.row(), LOSSES: losses})
         self.finish(trial.trial_id, "completed", "completed")
 
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
@@ -162,6 +173,7 @@ class TrialStore:
         epoch = int(result["epoch"])
         if epoch in trial.epochs:
             return False
+        self._estimates.report(trial_id, epoch, result.get(LOSSES))
         trial.epochs[epoch] = {name: result.get(name) for name in EPOCH_COLUMNS}
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
         self._told.report(trial, self._steps.of(trial.config, trial.epochs, self.metric))
@@ -194,7 +206,7 @@ class TrialStore:
         elsewhere = self._told.ended_elsewhere(trial)
         if elsewhere is not None:
             status, reason = _elsewhere(elsewhere)
-        row = row_of(trial, self.metric, status, reason, error, weights=self._weights)
+        row = self._row(trial, status, reason, error)
         flat = flat_row(row, asdict(trial.config))
         if error is not None:
             (self.run.path / "failures" / f"{trial_id}.txt").write_text(error, encoding="utf-8")
@@ -249,21 +261,26 @@ class TrialStore:
     def write_table(self, *, force: bool = True) -> None:
         """Write `trials.parquet`; without `force` only if the last time is long enough ago."""
         if force or time.monotonic() - self._written > SECONDS_BETWEEN_TABLES:
-            self.run.write_trials(sorted(self.scored().values(), key=lambda row: int(row["number"])))
+            self.run.write_trials(sorted(self.judged().values(), key=lambda row: int(row["number"])))
             self._written = time.monotonic()
 
     def scored(self) -> dict[str, dict[str, Any]]:
         """The rows of ended trials and of those that a time budget cut, by trial."""
         return {**self.rows, **self.cut}
 
+    def judged(self) -> dict[str, dict[str, Any]]:
+        """The same rows with what each trial may expect on new images, where the losses of the images tell it."""
+        return self._estimates.judged(self.scored())
+
     def best(self) -> dict[str, Any] | None:
-        """The row of the best trial that has a value and did not fail, or None."""
-        trial_id = self._standing().best()
-        return None if trial_id is None else self.scored()[trial_id]
+        """The row of the best trial that has a value and did not fail, or None; a tie goes to the smaller model."""
+        rows = self.judged()
+        trial_id = self._estimates.choose(rows.values()) or self._standing().best()
+        return None if trial_id is None else rows[trial_id]
 
     def best_first(self) -> list[dict[str, Any]]:
-        """The rows of trials that have a value and did not fail, the best first."""
-        rows = self.scored()
+        """The rows of trials that have a value and did not fail, the lowest value first."""
+        rows = self.judged()
         return [rows[trial_id] for trial_id in self._standing().ordered()]
 
     @property
@@ -286,8 +303,11 @@ class TrialStore:
         return self.settling is None or not self.settling.reached(self.rows.values())
 
     def _flat(self, trial: LiveTrial, status: str, reason: str) -> dict[str, Any]:
-        row = row_of(trial, self.metric, status, reason, weights=self._weights)
-        return flat_row(row, asdict(trial.config))
+        return flat_row(self._row(trial, status, reason), asdict(trial.config))
+
+    def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None = None) -> TrialRow:
+        best = self._estimates.best_epoch(trial.trial_id, trial.epochs)
+        return row_of(trial, self.metric, status, reason, error, weights=self._weights, best_epoch=best)
 
     def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
         """Note the row of a trial that has ended, in its place among the others."""

@@ -60,9 +60,9 @@ def test_columns_are_of_the_type_of_their_field():
         expected = "int64" if column.name in WHOLE else "string" if column.name in TEXT else "double"
         assert str(column.type) == expected, column.name
     names = trials_schema().names
-    assert names[:10] == [
+    assert names[:12] == [
         *("trial_id", "number", "model", "strategy", "status", "reason", "best_epoch", "epochs", "value"),
-        "val_loss",
+        *("estimate", "estimate_error", "val_loss"),
     ]
     assert [names[names.index(name) + 1] for name in ("train_accuracy", "error", "seed")] == [
         *("seconds", "optimizer", "weights")

@@ -1,10 +1,13 @@
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from tiny import epoch, store, write_space
 
+from trainables.image_losses import LOSSES
 from tuner.runs.journal import load_study
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.searcher import OptunaSearcher, SearcherCallback
@@ -93,3 +96,14 @@ def test_after_an_interrupt_nothing_more_is_told(book):
     searcher.on_trial_complete("a", result=epoch(1, 0.5, done=True, reason="completed"))
     assert not book.live[config["trial_id"]].epochs
     assert not book.rows
+
+
+def test_the_losses_of_the_images_reach_the_book_and_ray_keeps_none_of_them(book):
+    split = pd.DataFrame({"path": ["1", "2"], "label": "a", "group": ["1", "2"], "split": "val"})
+    book.run.write_split(split)
+    searcher = searcher_of(book)
+    config = searcher.suggest("a")
+    result = epoch(1, 0.5) | {LOSSES: np.array([0.4, 0.6], dtype=np.float32)}
+    SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), result)
+    assert LOSSES not in result
+    assert book.run.losses(config["trial_id"]).tolist() == [pytest.approx([0.4, 0.6])]

@@ -93,7 +93,7 @@ def ensemble_finalist(
     votes = sum(members.values())
     models = {key: finalists[key].config.model for key in members}
     label = f"ensemble of {len(members)} ({votes} votes)"
-    row = {**first.row, "trial_id": KEY, "status": "completed", "best_epoch": None}
+    row = {**first.row, "trial_id": KEY, "status": "completed", "best_epoch": None, "estimate": None}
     return replace(
         first, key=KEY, label=label, row=row, value=value, members=dict(members), member_models=models
     )

@@ -83,7 +83,7 @@ def kept_trials(runs: Sequence[Run], most: int) -> list[Finalist]:
 
 
 def _candidates(runs: Sequence[Run]) -> list[Finalist]:
-    """The finished trials of all `runs`, best validation first."""
+    """The finished trials of all `runs`, best first: by their estimates if all have one, else by validation."""
     metric = str(runs[0].record["metric"])
     found: list[Finalist] = []
     for run in runs:
@@ -95,6 +95,9 @@ def _candidates(runs: Sequence[Run]) -> list[Finalist]:
             )
             if finished and value is not None and value == value:
                 found.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
+    estimates = [one.row.get("estimate") for one in found]
+    if metric == "val_loss" and all(value is not None and value == value for value in estimates):
+        return sorted(found, key=lambda one: (METRICS[metric].place(one.row), one.key))
     return sorted(found, key=lambda one: (METRICS[metric].cost(one.value), one.key))
 
 

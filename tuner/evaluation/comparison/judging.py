@@ -82,6 +82,7 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         row |= {"key": one.key, "label": one.label, "combination": one.config.combination}
         row |= {"model": one.config.model, "strategy": one.config.strategy, "status": one.row["status"]}
         row |= {"best_epoch": one.row["best_epoch"], "metric": evidence.metric.name, "value": one.value}
+        row |= {"estimate": one.row.get("estimate")}
         row |= {"test_value": evidence.metric.compute(answers)}
         row |= _ends(
             "test_value", metric_interval(evidence.metric, answers, evidence.groups, sure, seed=seed)

@@ -58,12 +58,18 @@ def _searched(found: "pd.DataFrame", judges: str) -> list[Column]:
     return [
         ("", lambda row: str(row["rank"])),
         ("finalist", lambda row: row["label"]),
+        *([("expected", lambda row: number(row["estimate"]))] if _estimated(found) else []),
         (metric.name, lambda row: f"{row['value']:.4f}"),
         *([] if metric.name == "val_accuracy" else test),
         ("verdict", lambda row: row["verdict"]),
         (f"vs best{'' if metric.minimised else ', points'}", lambda row: gap(metric, row["difference"])),
         ("p (Holm)", lambda row: p_value(row["p_holm"])),
     ]
+
+
+def _estimated(found: "pd.DataFrame") -> bool:
+    """Whether the search estimated what a finalist may expect; comparisons of earlier versions know no such column."""
+    return "estimate" in found and bool(found["estimate"].notna().any())
 
 
 def _accuracy(found: "pd.DataFrame", judges: str) -> list[Column]:

@@ -85,7 +85,7 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
         "; the ensemble, whose votes were chosen there, stands last" if evidence.finalists[-1].members else ""
     )
     note = (
-        f"Ordered by validation, on which the first was chosen{last}; the test set only reports. 95 % intervals"
+        f"Ordered by {_order(found)}{last}; the test set only reports. 95 % intervals"
         f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
         f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
         f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."
@@ -100,6 +100,13 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
     parts += [figure(picture) for picture in pictures]
     parts.append(table(*_class_rows(found, evidence), "Scores of each class"))
     return section("Test scores", *parts)
+
+
+def _order(found: "Comparison") -> str:
+    """What finalists are ordered by."""
+    if "estimate" in found.table and found.table["estimate"].notna().any():
+        return "expected, the validation loss without the luck of the images that chose; beside it the loss as measured"
+    return "validation, on which the first was chosen"
 
 
 def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], list[list[str]]]:

@@ -8,7 +8,7 @@ among the same candidates.
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from tuner.evaluation.retrained.folds import FOLDER, assign_folds, groups_of
 from tuner.evaluation.retrained.nested_probe import candidates_of, narrowed, probe_inside
 from tuner.runs.best import Best
 from tuner.runs.best_trial import best_of
-from tuner.runs.directory import Run, fit_of, rows_of
+from tuner.runs.directory import Run, fit_of
+from tuner.tuning.estimates import best_row
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import prepared_from
 from tuner.tuning.resume import resume
@@ -168,14 +169,7 @@ def _validating(run: Run, split: "pd.DataFrame", wanted: int) -> Any:
 
 def _winner(run: Run) -> Best:
     """The best trial of a search that has ended; raises RunProblem if it has none."""
-    from trainables.metrics import METRICS
-
-    metric = METRICS[str(run.record["metric"])]
-    rows: Sequence[dict[str, Any]] = [
-        row
-        for row in rows_of(run.trials())
-        if row["status"] != "failed" and row["value"] is not None and row["value"] == row["value"]
-    ]
-    if not rows:
+    row = best_row(run)
+    if row is None:
         raise RunProblem(f"{run.path}: no trial of this search has a score; look into its failures/")
-    return best_of(run, min(rows, key=lambda row: metric.cost(float(row["value"]))))
+    return best_of(run, row)

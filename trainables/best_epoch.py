@@ -1,0 +1,57 @@
+"""Which epoch of a trial is its best by validation loss, seen through the noise of a few validation images.
+
+The lowest of many epochs is low by luck too. Two epochs in a row answer the same images, so the losses of the images
+say how much of the distance between them is chance. Within two standard errors all of it is taken for chance, and the
+later one counts as the mean of both; beyond, the less the farther they lie apart. With thousands of images next to
+nothing is chance, and the curve stays as it is. An epoch is smoothed with the one before and not with the one after:
+its weights have to be kept when it ends.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["best_epoch", "smoothed"]
+
+STANDARD_ERRORS = 2.0
+"""A distance between two epochs of so many standard errors at most is chance."""
+
+FloatArray = npt.NDArray[np.floating]
+
+
+def best_epoch(
+    losses: Sequence[FloatArray], groups: npt.NDArray[np.int64], standard_errors: float = STANDARD_ERRORS
+) -> int:
+    """The place, from 0 on, of the best of the epochs with these `losses` [images], of images in `groups` [images]."""
+    curve = [smoothed(losses, place, groups, standard_errors).mean() for place in range(len(losses))]
+    return int(np.argmin(curve))
+
+
+def smoothed(
+    losses: Sequence[FloatArray],
+    place: int,
+    groups: npt.NDArray[np.int64],
+    standard_errors: float = STANDARD_ERRORS,
+) -> npt.NDArray[np.float64]:
+    """The loss of each image [images] at one epoch, moved towards the mean of it and the epoch before.
+
+    It moves by the share of chance in their distance. Images of a group, numbered from 0 on, count together.
+    """
+    now = np.asarray(losses[place], dtype=np.float64)
+    if place == 0:
+        return now
+    middle = (now + losses[place - 1]) / 2
+    distance = abs(float((now - middle).mean()))
+    chance = standard_errors * _error_of_mean(now - middle, groups)
+    share = 1.0 if distance <= chance else (chance / distance) ** 2
+    return np.asarray(now + share * (middle - now))
+
+
+def _error_of_mean(values: npt.NDArray[np.float64], groups: npt.NDArray[np.int64]) -> float:
+    """The standard error of the mean of `values` over whole groups; see `tuner.statistics.means`."""
+    count = int(groups.max()) + 1
+    if count < 2:
+        return 0.0
+    residuals = np.bincount(groups, weights=values - values.mean(), minlength=count)
+    return float(np.sqrt((residuals**2).sum() * count / (count - 1)) / len(values))
