@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,9 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from trainables.metrics import METRICS
 from trainables.wording import some
+from tuner.evaluation.comparison.names import labelled
 from tuner.runs.directory import Run, fit_of, read_yaml, rows_of, trial_config
 from tuner.statistics.intervals import FloatArray
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "Finalist",
@@ -74,7 +72,7 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
             f" let the search finish: tuner resume {runs[0].path}"
         )
     notes = [f"left out for want of weights: {some(lost)}"] if lost else []
-    return _labelled(kept), notes
+    return labelled(kept), notes
 
 
 def kept_trials(runs: Sequence[Run], most: int) -> list[Finalist]:
@@ -221,30 +219,6 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
         str(record["precision"]),
         num_workers(None),
         fit_of(record),
-    )
-
-
-def _labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
-    """The same, each with what tells it apart from the others."""
-    words = [_words(one) for one in finalists]
-    varying = [i for i in range(len(words[0])) if len({w[i] for w in words}) > 1]
-    shorts = [" · ".join(w[i] for i in varying if w[i]) or w[0] for w in words]
-    labelled = []
-    for one, short in zip(finalists, shorts, strict=True):
-        label = f"{short} #{one.row['number']}" if shorts.count(short) > 1 else short
-        labelled.append(Finalist(one.run, one.key, label, one.row, one.config, one.value))
-    return labelled
-
-
-def _words(one: Finalist) -> tuple[str, ...]:
-    config = one.config
-    return (
-        config.model,
-        config.strategy.replace("_", " ") + (" untrained" if config.auxiliary_weight == 0 else ""),
-        "smoothed" if config.label_smoothing > 0 else "",
-        "class weights" if config.class_weight_power > 0 else "",
-        config.schedule,
-        _run_name(one.run),
     )
 
 
