@@ -1,6 +1,6 @@
 """The command that compares; attached to the others in `cli`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +132,7 @@ def render(found: "Comparison") -> Iterator[RenderableType]:
         table.add_row(*map(Text, row))
     yield table
     folds = found.folds
-    paragraphs = [found.plain, found.sentences]
+    paragraphs: list[Sequence[str]] = [found.plain, found.sentences]
     paragraphs += [] if folds is None else [(f"In {folds.count} folds: {folds.conclusion}", *folds.remarks)]
     paragraphs += [found.findings, [f"Warning: {note}" for note in found.warnings]]
     for sentences in filter(None, paragraphs):

@@ -64,7 +64,11 @@ figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: blo
 .gone { display: grid; place-items: center; color: var(--soft); }
 @media (max-width: 40rem) { main { padding: .25rem 1rem 4rem; } td { min-width: 7rem; }
   th, td { padding: .35rem .5rem; } .wide img { min-width: 29rem; }
-  .first td { min-width: 0; } .first thead th { white-space: normal; } .first table { width: 100%; } }
+  .first th, .first td { min-width: 0; padding: .3rem .35rem; font-size: .8rem; }
+  .first thead th, .first td.number { white-space: normal; } .first td:first-child { width: 46%; }
+  .first small { overflow-wrap: anywhere; font-size: .65rem; line-height: 1.3; } }
+@media (min-width: 75rem) { .beside { display: grid; gap: 0 2rem; align-items: start;
+  grid-template-columns: fit-content(58rem) minmax(20rem, 1fr); } .beside .warnings { margin: 1rem 0; } }
 @media print { .long { max-height: none; } }
 """
 

@@ -35,26 +35,21 @@ class Collapse:
 
 def fell_apart(curve: "pd.DataFrame", best_epoch: int) -> Collapse | None:
     """How the training whose epochs are `curve` fell apart after `best_epoch`; None if it did not."""
-    ordered = curve.sort_values("epoch").set_index("epoch")
-    if best_epoch not in ordered.index:
+    ordered = curve.sort_values("epoch")
+    epochs = ordered["epoch"].to_numpy(dtype=np.int64)
+    accuracy, loss = (ordered[name].to_numpy(dtype=np.float64) for name in ("val_accuracy", "val_loss"))
+    later = np.flatnonzero((epochs > best_epoch) & np.isfinite(accuracy))
+    if best_epoch not in epochs or not len(later):
         return None
-    best, later = ordered.loc[best_epoch], ordered[ordered.index > best_epoch]
-    if not len(later) or not np.isfinite(later["val_accuracy"]).any():
-        return None
-    worst = later["val_accuracy"].idxmin()
-    lost = float(best["val_accuracy"] - later.loc[worst, "val_accuracy"])
-    if not (lost >= LOST and float(later["val_loss"].max()) >= LOUDER * float(best["val_loss"])):
+    best = int(np.flatnonzero(epochs == best_epoch)[0])
+    worst = int(later[accuracy[later].argmin()])
+    louder = loss[later].max() >= LOUDER * loss[best]
+    if not (accuracy[best] - accuracy[worst] >= LOST and louder):
         return None
     # Runs of early versions have no such column.
-    trained = ordered.get("trainable_parameters")
-    thawed = trained is not None and float(trained[worst]) > float(trained[best_epoch])
-    return Collapse(
-        int(best_epoch),
-        float(best["val_accuracy"]),
-        int(worst),
-        float(later.loc[worst, "val_accuracy"]),
-        thawed,
-    )
+    trained = ordered["trainable_parameters"].to_numpy() if "trainable_parameters" in ordered else None
+    thawed = trained is not None and bool(trained[worst] > trained[best])
+    return Collapse(best_epoch, float(accuracy[best]), int(epochs[worst]), float(accuracy[worst]), thawed)
 
 
 def collapse_sentence(finalists: Sequence["Finalist"]) -> str | None:
@@ -65,10 +60,10 @@ def collapse_sentence(finalists: Sequence["Finalist"]) -> str | None:
             continue
         found = fell_apart(one.run.epochs(str(one.row["trial_id"])), int(one.row["best_epoch"]))
         if found is not None:
-            when = ", once more of the network was trained" if found.thawed else ""
+            when = ", when more of the network was trained" if found.thawed else ""
             told.append(
-                f"{one.label} got worse after epoch {found.epoch} (accuracy on validation {100 * found.accuracy:.0f} %,"
-                f" in epoch {found.worst_epoch} {100 * found.worst:.0f} %{when})"
+                f"{one.label} got worse after epoch {found.epoch} (accuracy on validation from"
+                f" {100 * found.accuracy:.0f} % to {100 * found.worst:.0f} % in epoch {found.worst_epoch}{when})"
             )
     if not told:
         return None

@@ -83,7 +83,8 @@ def _smallest_p(evidence: "Evidence", questions: int) -> str:
     corrected = f", {min(1.0, questions * 2 / 2**have):.2g} after Holm's correction" if questions > 1 else ""
     return (
         f"With {have} {evidence.unit}{'' if have == 1 else 's'} the smallest p-value of a paired test is"
-        f" {2 / 2**have:.2g}{corrected}, above the level of 0.05; with {enough} it is {2 / 2**enough:.2g}."
+        f" {2 / 2**have:.2g}{corrected}, above the level of 0.05; with {enough} it is"
+        f" {questions * 2 / 2**enough:.2g}{' after it' if corrected else ''}."
     )
 
 

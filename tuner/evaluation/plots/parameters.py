@@ -61,7 +61,7 @@ def slices(frame: "pd.DataFrame", metric: str, order: Sequence[str]) -> "Drawing
             for status, (colour, marker) in endings.items():
                 some = frame[(frame["status"] == status) & frame[name].notna()]
                 axes.plot(x[some.index], some["value"], marker, color=colour, ms=4.5, ls="")
-            _label_places(axes, _short(ticks, name, 14))
+            _label_places(axes, _short(ticks, name, 20))
             if _logarithmic(frame[name], name):
                 axes.set_xscale("log")
             axes.set_title(name, fontsize=9)

@@ -148,7 +148,7 @@ def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":
             axes.set_visible(False)
         for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
             _matrix(axes, np.array(json.loads(row["confusion"])))
-            title = f"{lines(row['label'], 22)}\n{100 * row['test_accuracy']:.1f} %"
+            title = f"{lines(row['label'], 24)}\n{100 * row['test_accuracy']:.1f} %"
             axes.set_title(for_picture(title), fontsize=9)
             axes.set_xticks(range(classes), ticks, rotation=40, ha="right")
             axes.set_yticks(range(classes), ticks)

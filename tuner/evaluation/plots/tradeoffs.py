@@ -37,7 +37,9 @@ def front(table: "pd.DataFrame", metric: "Metric") -> "Drawing":
             axes.annotate(
                 for_picture(lines(row["label"], 34)),
                 at,
-                xytext=(6, 8 if place % 2 else -12),
+                # Away from the line that joins the points.
+                xytext=(6, 5 if place % 2 else -5),
+                va="bottom" if place % 2 else "top",
                 textcoords="offset points",
                 fontsize=8,
                 color=ink(),

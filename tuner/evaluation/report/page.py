@@ -72,12 +72,11 @@ def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
     rest = list(found.sentences)
     if found.folds is not None:
         rest.append(f"In {found.folds.count} folds over all images: {found.folds.sentences[0]}")
-    parts = [
-        *(f'<p class="conclusion">{for_html(sentence)}</p>' for sentence in found.plain),
-        table(header, rows, "Finalists on the test images, the best on validation first", first=True),
-    ]
+    parts = [f'<p class="conclusion">{for_html(sentence)}</p>' for sentence in found.plain]
+    beside = [table(header, rows, "Finalists on the test images, the best on validation first", first=True)]
     if warnings:
-        parts.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
+        beside.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
+    parts.append(f'<div class="beside">{"".join(beside)}</div>')
     parts += ["<h3>The same in the words of statistics</h3>", bullets(rest)]
     parts.append(
         '<p class="note">Words with a dotted line are explained: point at one, or tap it. All of them are in the'

@@ -38,7 +38,7 @@ def _table(
         "second",
         f"first minus second{'' if metric.minimised else ', points'}",
         "told apart",
-        "95 %, this pair alone",
+        *(["95 %, this pair alone"] if enough else []),
         "p-value, this pair alone",
         f"p (Holm), all {asked:,} pairs" if asked > 1 else "p (Holm)",
         f"{evidence.unit}s needed",
@@ -46,7 +46,7 @@ def _table(
     rows = []
     for row in found.pairs[found.pairs["metric"] == metric.name].to_dict("records"):
         cells = [labels[row["first"]], labels[row["second"]], gap(metric, row["difference"])]
-        cells += [_told_apart(row, enough), gap_ends(metric, row["low"], row["high"]) if enough else ""]
+        cells += [_told_apart(row, enough), *([gap_ends(metric, row["low"], row["high"])] if enough else [])]
         cells += [p_value(row["p"]), p_value(row["p_holm"])]
         rows.append([*cells, _needed(row, evidence.judges)])
     return table(header, rows, f"Paired comparisons by {metric.title}")
