@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from trainables.metrics import METRICS
 from trainables.wording import some
-from tuner.evaluation.comparison.names import labelled
+from tuner.evaluation.comparison.names import short_models, strategy_name
 from tuner.runs.directory import Run, fit_of, read_yaml, rows_of, trial_config
 from tuner.statistics.intervals import FloatArray
 
@@ -25,6 +25,7 @@ __all__ = [
     "choose_finalists",
     "images_of",
     "kept_trials",
+    "labelled",
     "note_scoring",
     "rows_of",
     "score_with_weights",
@@ -219,6 +220,33 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
         str(record["precision"]),
         num_workers(None),
         fit_of(record),
+    )
+
+
+def labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
+    """The same, each with its short name: backbone, strategy, and what else tells it apart from the others.
+
+    Finalists that words can't tell apart get the number of their trial.
+    """
+    models = short_models(one.config.model for one in finalists)
+    words = [_words(one, models) for one in finalists]
+    varying = [i for i in range(len(words[0])) if i < 2 or len({w[i] for w in words}) > 1]
+    shorts = [" · ".join(w[i] for i in varying if w[i]) for w in words]
+    return [
+        replace(one, label=f"{short} #{one.row['number']}" if shorts.count(short) > 1 else short)
+        for one, short in zip(finalists, shorts, strict=True)
+    ]
+
+
+def _words(one: Finalist, models: Mapping[str, str]) -> tuple[str, ...]:
+    config = one.config
+    return (
+        models[config.model],
+        strategy_name(config.strategy, config.auxiliary_weight),
+        "smoothed" if config.label_smoothing > 0 else "",
+        "class weights" if config.class_weight_power > 0 else "",
+        config.schedule,
+        _run_name(one.run),
     )
 
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tuner.evaluation.comparison.finalists import Finalist
-from tuner.evaluation.comparison.names import labelled, short_models
+from tuner.evaluation.comparison.finalists import Finalist, labelled
+from tuner.evaluation.comparison.names import short_models
 from tuner.html.canvas import fit_all, lines
 
 
