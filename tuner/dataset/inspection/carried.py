@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures", "background", "image_warnings", "keep_background", "keep_suspects", "suspected"]
 
-LOOKED_AT = 600
+LOOKED_AT = 400
 """Images that are opened to see whether the background tells the class, where `inspect` has not looked."""
 
 
