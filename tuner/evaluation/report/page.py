@@ -11,6 +11,7 @@ from tuner.evaluation.comparison.folds import folds_section
 from tuner.evaluation.comparison.hyperparameters import edge_warnings, savings
 from tuner.evaluation.comparison.table import first_rows, main_rows, number
 from tuner.evaluation.report.backbones import backbones_section
+from tuner.evaluation.report.judged import judged_section
 from tuner.evaluation.report.pairs import pairs_tables
 from tuner.evaluation.report.published import background_of, background_section
 from tuner.evaluation.report.uncertainty import sure_section
@@ -55,6 +56,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         *by_image_section(found),
         section("Between finalists", pairs_tables(found, evidence)),
         _search(evidence, drawn["search"]),
+        *judged_section(evidence.runs),
         *backbones_section(evidence.runs, drawn.get("backbones", [])),
         _parameters(drawn.get("parameters", []), [*notes, *edges]),
         section("Most confident mistakes", _gallery(mistakes, evidence.classes)),
