@@ -1,8 +1,8 @@
 """Make the parts of the reference that follow from the code: `python docs/make_reference.py`.
 
-A page is written by hand but for its blocks between `<!-- made: NAME -->` and `<!-- made: end -->`, which this script
-fills: the commands from click, the Python functions from their docstrings, hyperparameters and columns from their
-definitions. A test compares what it would write with what is there.
+A page, one of `reference/` or `glossary.md`, is written by hand but for its blocks between `<!-- made: NAME -->` and
+`<!-- made: end -->`, which this script fills: the commands from click, the Python functions from their docstrings,
+hyperparameters, columns and terms from their definitions. A test compares what it would write with what is there.
 """
 
 import ast
@@ -63,7 +63,7 @@ def main() -> None:
 def pages() -> dict[Path, str]:
     """The text of every page of the reference that has a block, its blocks made anew."""
     found = {}
-    for path in sorted(REFERENCE.glob("*.md")):
+    for path in [*sorted(REFERENCE.glob("*.md")), REFERENCE.parent / "glossary.md"]:
         before = path.read_text(encoding="utf-8")
         if BLOCK.search(before):
             found[path] = BLOCK.sub(
@@ -297,6 +297,13 @@ def documents() -> str:
     return "\n".join(lines)
 
 
+def glossary() -> str:
+    """Every term that pages explain, with its line."""
+    from tuner.html.glossary import TERMS
+
+    return "\n".join(_table(("term", ""), TERMS.items()))
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
@@ -326,6 +333,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "columns": columns,
     "documents": documents,
+    "glossary": glossary,
 }
 
 if __name__ == "__main__":

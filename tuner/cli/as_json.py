@@ -66,6 +66,7 @@ def plain(value: Any) -> Any:
 def inspection(found: "Inspection") -> dict[str, Any]:
     """`tuner inspect`."""
     from trainables.data.deep import scale_record
+    from tuner.dataset.judges import in_option
 
     document = plain(found)
     document["classes"] = [
@@ -73,6 +74,9 @@ def inspection(found: "Inspection") -> dict[str, Any]:
         for row in found.classes
     ]
     document["scale"] = scale_record(found.scale)
+    if found.judges is not None and found.judges.advised is not None:
+        shares, groups = found.judges.advised
+        document["judges"]["advised"] = {"split": in_option(shares), "groups": groups}
     for row in document["photographed"]:
         row["class"] = row.pop("label")
     for name in ("corrupt", "passed_over"):

@@ -1,14 +1,22 @@
 """The command that compares; attached to the others in `cli`."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, seed_options
-from tuner.console.terminal import say
+from tuner.console.terminal import open_console, say
+from tuner.html.escaping import visible
+
+if TYPE_CHECKING:
+    from tuner.evaluation.comparison.evidence import Comparison
 
 
 @click.command()
@@ -79,7 +87,6 @@ def compare(
     """Say which finalist is really better, on the test images, and how sure that is."""
     from tuner.console.reporter import Reporter
     from tuner.evaluation.compare import compare as compare_runs
-    from tuner.evaluation.comparison.table import markdown
     from tuner.evaluation.retrained.session import Retraining, SeedDemands
     from tuner.runs.directory import Run
     from tuner.tracking.sync import log_final_tests
@@ -101,9 +108,35 @@ def compare(
     if as_json:
         print_json(documents.comparison(comparison))
     else:
-        say(f"{markdown(comparison)}\n\nreport: {comparison.report}")
+        console = open_console()
+        for part in render(comparison):
+            console.print(part, soft_wrap=isinstance(part, Text))
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
                 say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
     say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
+
+
+def render(found: "Comparison") -> Iterator[RenderableType]:
+    """What a person reads: five columns, conclusion, findings, warnings; all columns are in the files."""
+    from tuner.evaluation.comparison.table import brief_rows
+
+    header, rows = brief_rows(found.table)
+    table = Table(box=None, pad_edge=False)
+    for position, head in enumerate(header):
+        table.add_column(
+            head, overflow="fold", justify="left" if position in (0, len(header) - 1) else "right"
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    yield table
+    folds = found.folds
+    paragraphs: list[Sequence[str]] = [found.plain, found.sentences]
+    paragraphs += [] if folds is None else [(f"In {folds.count} folds: {folds.conclusion}", *folds.remarks)]
+    paragraphs += [found.findings, [f"Warning: {note}" for note in found.warnings]]
+    for sentences in filter(None, paragraphs):
+        yield Text()
+        yield from map(Text, map(visible, sentences))
+    yield Text()
+    yield Text(f"report: {found.report}\nall columns: {found.out / 'comparison.md'}, comparison.csv")

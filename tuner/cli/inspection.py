@@ -30,23 +30,41 @@ def check_out(out: Path, files: Iterable[str]) -> None:
 def similar(
     config: "DataConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
 ) -> dict[str, Any]:
-    """Find pictures of one object, write the proposal into `out`, and say what was found."""
+    """Find pictures of one object, write the proposal into `out`, and say what was found.
+
+    Where nothing stands out nothing is written. Where `groups` are given they are compared with what was found, and no
+    others are proposed.
+    """
     from tuner.dataset.features import find_similar
     from tuner.dataset.inspection.near_duplicates_page import write_similar_page
-    from tuner.dataset.near_duplicates import sentences, write_groups
+    from tuner.dataset.near_duplicates import sentences, sentences_against, write_groups
+    from tuner.dataset.splitting import merged_groups
 
     found = find_similar(config, scan, reporter)
-    document = {**found.document(), "test_images": None, "test_images_near_training": None}
+    document: dict[str, Any] = {**found.document(), "test_images": None, "test_images_near_training": None}
+    document |= {"within_given": None, "across_given": None, "groups_file": None, "page": None}
     for sentence in sentences(found):
         reporter.line(sentence)
+    if not len(found.pairs):
+        reporter.line("so no groups are proposed, and no file is written")
+        return document
+    against = found.against(merged_groups(scan.images, groups)) if groups else None
+    if against is not None:
+        document |= {"within_given": against.within, "across_given": against.across}
+        for sentence in sentences_against(against):
+            reporter.line(sentence)
     if (counts := _under_the_split(config, scan, groups, found)) is not None:
         document["test_images_near_training"], document["test_images"] = counts
         how = "by the groups given" if groups else "by image"
         reporter.line(f"split {how}, {counts[0]} of {counts[1]} test images would look like one in training")
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / GROUPS, out / SIMILAR_PAGE
+    write_similar_page(found, scan.folder, page, scan.scale, against)
+    if against is not None:
+        # Groups that a person knows are better than any that likeness proposes.
+        reporter.line(f"wrote {page} to look through; no groups are proposed, since yours are there")
+        return {**document, "page": page}
     write_groups(found, file)
-    write_similar_page(found, scan.folder, page, scan.scale)
     reporter.line(f"wrote {file}, a proposal that nothing uses unasked, and {page} to look through")
     reporter.line(f"if it is right: tuner run --data {scan.folder} --groups {file}")
     return {**document, "groups_file": file, "page": page}
@@ -56,10 +74,12 @@ def suspects(
     config: "DataConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
 ) -> dict[str, Any]:
     """Rank doubtful labels, write table and page into `out`, and say what was found."""
+    from tuner.dataset.inspection.carried import keep_suspects
     from tuner.dataset.inspection.label_errors import find_suspects, sentences, write_suspects
     from tuner.dataset.inspection.label_errors_page import write_suspects_page
 
     found = find_suspects(config, scan, groups, reporter)
+    keep_suspects(scan.fingerprint, found)
     for sentence in sentences(found):
         reporter.line(sentence)
     out.mkdir(parents=True, exist_ok=True)

@@ -92,13 +92,15 @@ def inspect(
     """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split.
 
     Writes nothing but what --similar and --suspects find: a table and a page of thumbnails each, into the folder --out.
+    Its warnings are kept in the cache, from which the report and the model card have them.
     """
     from tuner.cli import inspection as inspecting
     from tuner.console.reporter import Reporter
     from tuner.dataset.config import DataConfig
     from tuner.dataset.inspection import inspect as inspection
+    from tuner.dataset.inspection.carried import Pictures, keep_background
     from tuner.dataset.loading import groups_file
-    from tuner.dataset.splitting import parse_fractions, read_groups
+    from tuner.dataset.splitting import merged_groups, parse_fractions, read_groups
 
     config = DataConfig(folder=folder, split=split, backbones=backbone, **options)
     wanted = [inspecting.GROUPS] * similar + [inspecting.SUSPECTS] * suspects
@@ -111,15 +113,15 @@ def inspect(
     found = inspection.describe(
         scan, groups, config.group_regex, parse_fractions(split), config.seed, reporter, taken
     )
+    known = read_groups(scan, groups, config.group_regex)
+    keep_background(Pictures.of(scan, merged_groups(scan.images, known)), found.photographed)
     document = documents.inspection(found)
     if not as_json:
         console.print(inspection.render(found))
     document |= {"similar": None, "suspects": None}
-    if wanted:
-        known = read_groups(scan, groups, config.group_regex)
-        if similar:
-            document["similar"] = inspecting.similar(config, scan, known, out, reporter)
-        if suspects:
-            document["suspects"] = inspecting.suspects(config, scan, known, out, reporter)
+    if similar:
+        document["similar"] = inspecting.similar(config, scan, known, out, reporter)
+    if suspects:
+        document["suspects"] = inspecting.suspects(config, scan, known, out, reporter)
     if as_json:
         print_json(document)

@@ -17,6 +17,9 @@ _ORDERS = 8
 _EMPTY = 1e9
 """What a class costs that is missing in a part: more than any distance from the shares."""
 
+_TIE = 1e-9
+"""Changes of the distance from the shares that are none but rounding."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -89,6 +92,8 @@ def allocate(
     as that brings the classes nearer to `shares` (which sum to 1) or into a part that lacks them. Where a class is
     still missing in a part two groups exchange their parts, and where that does not help either the groups come in
     other orders, at most `_ORDERS`. A class that is missing in a part after all that may or may not have to be.
+    Where a group fits the last of `parts`, the test images, as well as its own part, it goes to the last: a test part
+    of one more group judges better, a validation part of one more chooses hardly better.
     """
     random = np.random.default_rng(seed)
     tries = []
@@ -113,7 +118,22 @@ def _placed(order: Sequence[Group], shares: Sequence[float]) -> tuple[dict[str, 
         moved = sum([_move(group, place, filled) for group in order])
         if not moved and not any(_exchange(order, place, filled, *lack) for lack in filled.lacking()):
             break
+    _favour_the_last(order, place, filled)
     return place, filled
+
+
+def _favour_the_last(order: Sequence[Group], place: dict[str, int], filled: _Parts) -> None:
+    """Move groups to the last part that fit there exactly as well as where they are: ties of rounding."""
+    last = len(filled.images) - 1
+    for group in order:
+        here = place[group.name]
+        if here == last:
+            continue
+        change = filled.cost_of(group, here, -1) + filled.cost_of(group, last, 1)
+        if abs(change) <= _TIE:
+            filled.put(group, here, -1)
+            filled.put(group, last)
+            place[group.name] = last
 
 
 def _move(group: Group, place: dict[str, int], filled: _Parts) -> bool:
@@ -122,7 +142,7 @@ def _move(group: Group, place: dict[str, int], filled: _Parts) -> bool:
     gain = filled.cost_of(group, here, -1)
     costs = {part: filled.cost_of(group, part, 1) for part in range(len(filled.images)) if part != here}
     there = min(costs, key=lambda part: costs[part])
-    if gain + costs[there] >= -1e-9:
+    if gain + costs[there] >= -_TIE:
         return False
     filled.put(group, here, -1)
     filled.put(group, there)

@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HASH",
+    "Against",
     "ImageFeatures",
     "Similar",
     "hashed_features",
     "near_copies",
     "propose",
     "sentences",
+    "sentences_against",
     "write_groups",
 ]
 
@@ -49,6 +52,19 @@ class ImageFeatures:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Against:
+    """Similar pairs beside given groups: `within` one group, `across` two, of `known` pairs that the groups hold.
+
+    `pairs_across` [m, 2] are places in the paths, the most alike first.
+    """
+
+    within: int
+    across: int
+    known: int
+    pairs_across: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Similar:
     """Which images look like pictures of one object.
@@ -65,6 +81,24 @@ class Similar:
     pairs: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
     seconds: float
+
+    @property
+    def closest(self) -> float | None:
+        """The score of the most similar pair, in standard deviations; None where no two were compared."""
+        scores = self.neighbours.score[np.isfinite(self.neighbours.score)]
+        return float(scores.max()) if len(scores) else None
+
+    def against(self, groups: Mapping[str, str]) -> "Against":
+        """How the similar pairs lie in `groups` that a person gave, the group of each image by path."""
+        given = np.array([groups[path] for path in self.paths])
+        same = given[self.pairs[:, 0]] == given[self.pairs[:, 1]]
+        _, sizes = np.unique(given, return_counts=True)
+        return Against(
+            within=int(same.sum()),
+            across=int((~same).sum()),
+            known=int((sizes * (sizes - 1) // 2).sum()),
+            pairs_across=self.pairs[~same],
+        )
 
     @property
     def members(self) -> list[list[int]]:
@@ -189,12 +223,37 @@ def write_groups(found: Similar, path: Path) -> None:
     write_atomically(path, lambda file: file.write_text(text.getvalue(), encoding="utf-8", newline=""))
 
 
+def sentences_against(found: Against) -> list[str]:
+    """How the similar pairs agree with the groups that a person gave, in words; nothing proposes to replace these."""
+    total = found.within + found.across
+    lines = [
+        f"compared with the groups given: {found.within:,} of {total:,} similar pairs lie within one group, and so"
+        f" {found.within:,} of the {found.known:,} pairs that the groups hold were found; the groups given stay"
+    ]
+    if found.across:
+        pairs = "1 similar pair lies" if found.across == 1 else f"{found.across:,} similar pairs lie"
+        lines.append(
+            f"{pairs} in two different groups: look whether both images show the same object; if so, give them the same"
+            " group in your file"
+        )
+    return lines
+
+
 def sentences(found: Similar) -> list[str]:
     """What was found, in words."""
     total = len(found.paths)
     told = found.document()
-    if found.threshold is None or not len(found.pairs):
-        return [f"similar pictures, by {found.source}: none stand out among {total:,} images"]
+    if not len(found.pairs):
+        closest = found.closest
+        how = (
+            ""
+            if closest is None
+            else f"; the closest pair is {closest:.1f} standard deviations above the usual"
+        )
+        return [
+            f"similar pictures, by {found.source}: no pair of the {total:,} images looks more alike than chance"
+            f" explains{how}"
+        ]
     lines = [
         f"similar pictures, by {found.source}: {told['pairs']:,} pairs more than {found.threshold:.1f} standard"
         f" deviations more alike than is usual in their class; {told['grouped_images']:,} of {total:,} images in"

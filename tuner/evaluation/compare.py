@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,13 @@ from trainables.metrics import METRICS
 from trainables.ranges import check
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.by_image import leak_sentence, with_by_image
-from tuner.evaluation.comparison.conclusion import conclude, doubts
+from tuner.evaluation.comparison.collapse import collapse_sentence
+from tuner.evaluation.comparison.conclusion import conclude
 from tuner.evaluation.comparison.costs import read_costs
+from tuner.evaluation.comparison.doubts import doubts
 from tuner.evaluation.comparison.ensemble import Ensemble, choose_ensemble, ensemble_logits, record
 from tuner.evaluation.comparison.evidence import Comparison, Evidence, Validation
+from tuner.evaluation.comparison.files import write_markdown, write_tables
 from tuner.evaluation.comparison.finalists import (
     Finalist,
     Scorer,
@@ -30,14 +32,14 @@ from tuner.evaluation.comparison.finalists import (
 )
 from tuner.evaluation.comparison.folds import OutOfFold, judge_folds
 from tuner.evaluation.comparison.judging import judge
+from tuner.evaluation.comparison.plain import in_plain_words
 from tuner.evaluation.comparison.tradeoffs import with_running_costs
 from tuner.evaluation.report.published import finding, with_published
 from tuner.evaluation.retrained.session import Retraining, SeedDemands, Trained, retrained
-from tuner.runs.directory import Run, write_atomically
+from tuner.runs.directory import Run
 from tuner.runs.paths import try_folder
 from tuner.statistics.calibration import fit_temperature
 from tuner.statistics.intervals import FloatArray
-from tuner.statistics.scores import softmax
 
 __all__ = ["Inputs", "check_inputs", "compare"]
 
@@ -101,7 +103,8 @@ def _compare(
     table = with_by_image(table, leak)
     answers = _answers_out_of_fold(trained, finalists, members)
     judged = None if answers is None else judge_folds(answers, table, evidence, seed)
-    findings = tuple(filter(None, (finding(table, evidence), leak_sentence(table, leak))))
+    collapsed = collapse_sentence(evidence.finalists)
+    findings = tuple(filter(None, (finding(table, evidence), collapsed, leak_sentence(table, leak))))
     found = Comparison(
         table,
         pairs,
@@ -111,9 +114,12 @@ def _compare(
         given.folder,
         findings,
         judged,
+        in_plain_words(table, pairs, evidence, folds=judged is not None),
     )
-    _write_tables(found, evidence)
-    return replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+    write_tables(found, evidence)
+    found = replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+    write_markdown(found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -264,34 +270,3 @@ def _with_seeds(table: pd.DataFrame, seed_scores: pd.DataFrame | None) -> pd.Dat
     spread.columns = pd.Index(["seeds", "seed_accuracy_mean", "seed_accuracy_sd"])
     joined = table.merge(spread, left_on="key", right_index=True, how="left")
     return joined.assign(seeds=joined["seeds"].fillna(0).astype(int))
-
-
-def _write_tables(found: Comparison, evidence: Evidence) -> None:
-    found.out.mkdir(parents=True, exist_ok=True)
-    frames = {
-        "comparison": found.table,
-        "pairs": found.pairs,
-        "probabilities": _probabilities(evidence),
-    }
-    if found.folds is not None:
-        frames |= {
-            "folds": found.folds.table,
-            "fold_pairs": found.folds.pairs,
-            "fold_probabilities": _probabilities(found.folds.evidence),
-        }
-    for name, frame in frames.items():
-        write_atomically(found.out / f"{name}.parquet", partial(frame.to_parquet, index=False))
-    write_atomically(found.out / "comparison.csv", partial(found.table.to_csv, index=False))
-
-
-def _probabilities(evidence: Evidence) -> pd.DataFrame:
-    """Path, group, label, trial and the probability of each class; one row a finalist and an image."""
-    parts = []
-    fixed = ("path", "group", "label", "trial_id")
-    columns = [f"class {name}" if name in fixed else name for name in evidence.classes]
-    for one in evidence.finalists:
-        frame = pd.DataFrame({"path": evidence.paths, "group": evidence.groups})
-        frame["label"] = [evidence.classes[code] for code in evidence.labels]
-        frame["trial_id"] = one.key
-        parts.append(frame.join(pd.DataFrame(softmax(evidence.logits[one.key]), columns=columns)))
-    return pd.concat(parts, ignore_index=True)

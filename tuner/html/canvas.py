@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     Drawing = tuple[tuple[float, float], Callable[[Figure], None]]
     """Size in inches, and what fills a figure of that size."""
 
-__all__ = ["COLOURS", "MARKERS", "Names", "Picture", "fit", "ink", "lines", "paint", "paper"]
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "Names",
+    "Picture",
+    "fit",
+    "fit_all",
+    "ink",
+    "lines",
+    "paint",
+    "paper",
+    "shared_beginning",
+]
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c")
 """Seven that colour-blind people tell apart; Okabe and Ito 2008, black and yellow left out for dark paper."""
@@ -52,7 +64,7 @@ class Names:
         """Find fonts for `names`."""
         shown = [visible(name) for name in names]
         self.families, missing = _fonts_for("".join(shown))
-        self.shared = _shared_beginning(shown)
+        self.shared = shared_beginning(shown)
         self.drawn = tuple(
             f"class {number}" if set(name) & missing else name[len(self.shared) :]
             for number, name in enumerate(shown, start=1)
@@ -79,15 +91,35 @@ def fit(text: str, width: int) -> str:
     return f"{start}…{end}"
 
 
+def fit_all(texts: Sequence[str], width: int) -> list[str]:
+    """`texts` in about `width` columns each, and in as many more as it takes that no two different ones look the same.
+
+    >>> fit_all(["feature_extractor_a", "feature_extractor_b"], 9), fit_all(["layer.2.bias", "layer.3.bias"], 9)
+    (['feat…or_a', 'feat…or_b'], ['laye….bias', 'laye….bias'])
+    """
+    different, longest = len(set(texts)), max(map(columns, texts), default=0)
+    for columns_now in range(width, max(width, longest) + 1):
+        found = [fit(text, columns_now) for text in texts]
+        if len(set(found)) == different:
+            return found
+    return list(texts)
+
+
 def lines(text: str, width: int) -> str:
-    """`text` in at most two lines of `width` columns."""
-    if columns(text) <= width:
-        return text
-    head, found, tail = text.rpartition(" · ")
-    while found and columns(head) > width:
-        head, found, rest = head.rpartition(" · ")
-        tail = f"{rest} · {tail}"
-    return f"{head} ·\n{fit(tail, width)}" if found else fit(text, width)
+    """`text` in lines of `width` columns, broken between its parts; a single part that is longer keeps its length.
+
+    >>> print(lines("lite0 · probe then full · smoothed", 20))
+    lite0 ·
+    probe then full ·
+    smoothed
+    """
+    found: list[str] = []
+    for part in text.split(" · "):
+        if found and columns(f"{found[-1]} · {part}") <= width:
+            found[-1] = f"{found[-1]} · {part}"
+        else:
+            found.append(part)
+    return " ·\n".join(found)
 
 
 def columns(text: str) -> int:
@@ -167,7 +199,7 @@ def _style(theme: str, families: Sequence[str]) -> dict[Any, Any]:
     }
 
 
-def _shared_beginning(names: Sequence[str]) -> str:
+def shared_beginning(names: Sequence[str]) -> str:
     """What all `names` begin with, up to a sign between words; empty if that would leave nothing of one."""
     shared = min(names)
     while not all(name.startswith(shared) for name in names):

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from tuner.html.escaping import for_html
 if TYPE_CHECKING:
     from tuner.html.canvas import Picture
 
-__all__ = ["document", "figure", "section", "table"]
+__all__ = ["Small", "bullets", "document", "figure", "section", "table"]
 
 LONG = 25
 """Rows from which a table scrolls in a window of its own."""
@@ -23,17 +24,27 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); line-height: 1.5; overflow-wrap: anywhere;
   font-family: system-ui, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK KR", sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
+main { max-width: 100rem; margin: 0 auto; padding: .5rem 1.5rem 4rem; }
+p, main > section > ul, .warnings, figcaption { max-width: 56rem; }
+h1 { font-size: 1.3rem; margin: .25rem 0; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
   border-top: 1px solid var(--line); padding-top: 1rem; } h3 { font-size: 1rem; margin: 0; }
-nav a { color: var(--link); margin-right: 1rem; white-space: nowrap; display: inline-block;
-  padding: .25rem 0; }
-.conclusion { font-size: 1.1rem; }
+nav { overflow-x: auto; white-space: nowrap; scrollbar-width: thin; }
+nav a { color: var(--link); margin-right: 1rem; display: inline-block; padding: .25rem 0; }
+a { color: var(--link); }
+section:first-of-type h2 { margin-top: .5rem; padding-top: .5rem; }
+.conclusion { font-size: 1.1rem; margin: .5rem 0; }
+dfn { font-style: normal; text-decoration: underline dotted; text-underline-offset: .2em; cursor: help; }
+dfn:hover::after, dfn:focus::after { content: attr(data-tip); position: fixed; z-index: 9; left: 0; right: 0;
+  bottom: 0; padding: .75rem 1.5rem; background: var(--ink); color: var(--paper); font-size: 1rem;
+  font-weight: normal; white-space: normal; text-align: left; }
+dfn:focus-visible { outline: 2px solid var(--link); }
+dt { font-weight: 600; margin-top: .75rem; } dd { margin: 0 0 0 1rem; max-width: 56rem; }
+td small { display: block; color: var(--soft); font-size: .75rem; }
 .warnings { background: var(--warn); border-radius: .5rem; padding: .75rem 1rem; }
 .warnings ul { margin: .25rem 0 0; padding-left: 1.2rem; }
 .note, figcaption, caption { color: var(--soft); font-size: .875rem; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; margin: 1rem 0;
-}
+  width: fit-content; max-width: 100%; }
 .long { max-height: 40rem; }
 .scroll:focus-visible, .wide:focus-visible { outline: 2px solid var(--link); }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; width: 100%;
@@ -51,10 +62,23 @@ figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: blo
 .gallery figure { margin: 0; } .gallery img, .gone { width: 100%; aspect-ratio: 1; object-fit: cover;
   border-radius: .5rem; background: var(--wash); }
 .gone { display: grid; place-items: center; color: var(--soft); }
-@media (max-width: 40rem) { td { min-width: 7rem; } th, td { padding: .35rem .5rem; }
-  .wide img { min-width: 29rem; } }
+@media (max-width: 40rem) { main { padding: .25rem 1rem 4rem; } td { min-width: 7rem; }
+  th, td { padding: .35rem .5rem; } .wide img { min-width: 29rem; }
+  .first th, .first td { min-width: 0; padding: .3rem .35rem; font-size: .8rem; }
+  .first thead th, .first td.number { white-space: normal; } .first td:first-child { width: 46%; }
+  .first small { overflow-wrap: anywhere; font-size: .65rem; line-height: 1.3; } }
+@media (min-width: 75rem) { .beside { display: grid; gap: 0 2rem; align-items: start;
+  grid-template-columns: fit-content(58rem) minmax(20rem, 1fr); } .beside .warnings { margin: 1rem 0; } }
 @media print { .long { max-height: none; } }
 """
+
+
+@dataclass(frozen=True)
+class Small:
+    """A cell of a table with a line in small print below it."""
+
+    text: str
+    small: str
 
 
 def document(title: str, sections: Sequence[str]) -> str:
@@ -82,8 +106,13 @@ def bullets(sentences: Sequence[str]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """A table of texts that scrolls by itself on a narrow screen; columns of numbers stand to the right."""
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str | Small]], caption: str, *, first: bool = False
+) -> str:
+    """A table of texts that scrolls by itself on a narrow screen; columns of numbers stand to the right.
+
+    The `first` of a page is small enough to fit a phone whole.
+    """
     numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(header))]
     head = "".join(f'<th scope="col">{for_html(name)}</th>' for name in header)
     lines = []
@@ -91,11 +120,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) ->
         cells = []
         for position, cell in enumerate(row):
             kind = ' class="number"' if numeric[position] else ""
-            cells.append(f"<td{kind}>{for_html(cell)}</td>")
+            cells.append(f"<td{kind}>{_cell(cell)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    shown, long = for_html(caption), " long" if len(rows) > LONG else ""
+    shown, kinds = for_html(caption), (" long" if len(rows) > LONG else "") + (" first" if first else "")
     return (
-        f'<div class="scroll{long}" role="region" aria-label="{shown}" tabindex="0"><table>'
+        f'<div class="scroll{kinds}" role="region" aria-label="{shown}" tabindex="0"><table>'
         f"<caption>{shown}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -113,5 +142,11 @@ def _data(svg: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.read_bytes()).decode("ascii")
 
 
-def _is_number(cell: str) -> bool:
-    return not cell or cell[0] in "+-0123456789<"
+def _cell(cell: str | Small) -> str:
+    if isinstance(cell, str):
+        return for_html(cell)
+    return f"{for_html(cell.text)}<small>{for_html(cell.small)}</small>"
+
+
+def _is_number(cell: str | Small) -> bool:
+    return isinstance(cell, str) and (not cell or cell[0] in "+-0123456789<")

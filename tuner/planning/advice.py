@@ -7,7 +7,12 @@ from trainables import models, strategies
 from trainables.config import CROP, FIELDS, TrialConfig
 from trainables.data.preprocessing import cache_side
 from tuner.console.reporter import clock
+from tuner.dataset.config import DataConfig
+from tuner.dataset.inspection.advice import FINALISTS
+from tuner.dataset.judges import count_judges, in_option
+from tuner.dataset.loading import Examined
 from tuner.planning.timing import Cost
+from tuner.statistics.paired import why_no_difference
 
 TRIALS_PER_DIMENSION = 10
 """Below that many trials a parameter, a sampler knows little more than chance: Optuna's own advice is 10 to 100."""
@@ -47,6 +52,38 @@ def out_of_time(trials: float, samples: int, epochs: float, budget_s: float | No
         f"the time budget of {clock(budget_s)} lets about {trials:.0f} of {samples} trials begin"
         f" ({epochs:.0f} epochs)",
     )
+
+
+def few_judges(found: Examined, data: DataConfig, finalists: int) -> tuple[str, ...]:
+    """Whether the test part has too few groups to tell so many finalists apart, and what would help."""
+    from tuner.dataset.splitting import make_split, read_groups
+
+    if found.sample:
+        return ()
+    given = read_groups(found.scan, found.groups, data.group_regex)
+    judges = count_judges(
+        found.split, finalists - 1, lambda shares: make_split(found.scan, given, shares, data.seed)
+    )
+    if judges.enough:
+        return ()
+    unit = "group" if found.split["group"].duplicated().any() else "image"
+    share = ""
+    if judges.advised is not None:
+        shares, count = judges.advised
+        share = f", --split {in_option(shares)} gives {count:,}"
+    return (
+        f"{why_no_difference(judges.groups, finalists, unit)} More photographs help{share}, and with tuner compare RUN"
+        f" --folds 5 all {judges.every:,} {unit}s judge",
+    )
+
+
+def finalists_of(pool: Sequence[TrialConfig], samples: int) -> int:
+    """How many finalists a search of `samples` trials of `pool` brings, about: the best of every combination.
+
+    At least two, without which there is nothing to compare.
+    """
+    combinations = len({config.combination for config in pool[:samples]})
+    return max(2, min(samples, max(FINALISTS, combinations)))
 
 
 def disk_bytes(

@@ -18,7 +18,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.features import foretell, usable_backbone
 from tuner.dataset.loading import Examined, load_data
-from tuner.planning.advice import disk_bytes, out_of_time, unexplored
+from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
 from tuner.planning.pool import Pool, make_pool
 from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
@@ -131,6 +131,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         ),
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
         warnings=(
+            *few_judges(found, config.data, finalists_of(configs, settings.samples)),
             *unexplored(configs, settings.samples),
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),

@@ -9,6 +9,7 @@ from trainables.data.preprocessing import cache_side, square_in_words
 from trainables.wording import some
 from tuner.evaluation.report.uncertainty import percent, points, sure_sentences
 from tuner.html.escaping import for_markdown, markdown_code
+from tuner.release.card_images import about_images
 from tuner.release.card_uncertainty import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
 from tuner.release.ood import strangers_section, strangers_sentence
@@ -163,7 +164,8 @@ def _scores(metrics: Mapping[str, Any]) -> str:
 
 
 def _limits(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
-    lines = [
+    lines = about_images(plan.images, tested=metrics["test"] is not None)
+    lines += [
         "- Scores hold for images that are taken as these were; other cameras, places or seasons may differ."
     ]
     if not metrics["grouped"]:

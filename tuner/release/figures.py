@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner.html.canvas import COLOURS, Names, fit, ink, paint, paper
+from tuner.html.canvas import COLOURS, Names, fit_all, ink, paint, paper
 from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _confusion(figure: "Figure", counts: npt.NDArray[np.int64], names: Sequence[
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
-    labels = [for_picture(fit(name, 24)) for name in names]
+    labels = [for_picture(name) for name in fit_all(names, 24)]
     axes.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     axes.set_yticks(range(len(names)), labels, fontsize=8)
     axes.set_xlabel("predicted class")

@@ -12,7 +12,7 @@ from trainables.wording import some
 from tuner.evaluation.comparison.costs import decide
 from tuner.release.folder import ModelSpec
 from tuner.release.predictions import UNSURE, Prediction
-from tuner.statistics.conformal import conformal_sets, needed_groups, thresholds
+from tuner.statistics.conformal import conformal_sets, needed_groups, thresholds, why_every_class
 
 __all__ = ["Rule", "make_rule"]
 
@@ -79,10 +79,7 @@ def make_rule(spec: ModelSpec, alpha: float | None = None, min_confidence: float
 def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, ...]:
     needed, groups = needed_groups(alpha), sum(map(len, spec.scores))
     if np.isinf(limits).any():
-        return (
-            f"--alpha {alpha:g} needs {needed} calibration groups and the model has {groups}: every set holds every"
-            f" class; from --alpha {1 / (groups + 1):.2g} on sets say something",
-        )
+        return (why_every_class(alpha, groups),)
     few = [name for name, own in zip(spec.classes, spec.scores, strict=True) if len(own) < needed]
     if not few:
         return ()

@@ -29,7 +29,8 @@ class Images:
     """The images of a retraining.
 
     `split` has path, label, group, split; `hashes` are those of the pixels by path. `words` say where the
-    split comes from; `source` and `data` are what a best.yaml says of both.
+    split comes from; `source` and `data` are what a best.yaml says of both. `scan` is the look at them, None where
+    nobody looked.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Images:
     source: SplitSource
     same_split: bool
     words: str
+    scan: "Scan | None" = None
 
     @property
     def grouped(self) -> bool:
@@ -167,6 +169,7 @@ def _images(best: Best, scan: "Scan", split: "pd.DataFrame", source: SplitSource
         source=source,
         same_split=same and source.fingerprint == best.split.fingerprint,
         words=words,
+        scan=scan,
     )
 
 

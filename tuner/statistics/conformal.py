@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from tuner.statistics.groups import group_codes
 
-__all__ = ["conformal_sets", "conformity_scores", "needed_groups", "one_of_each", "thresholds"]
+__all__ = [
+    "conformal_sets",
+    "conformity_scores",
+    "needed_groups",
+    "one_of_each",
+    "thresholds",
+    "why_every_class",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -50,6 +57,19 @@ def needed_groups(alpha: float) -> int:
     9
     """
     return math.ceil(1 / alpha - 1 - 1e-9)
+
+
+def why_every_class(alpha: float, groups: int) -> str:
+    """The sentence on sets that hold every class, since a model has only so many calibration `groups`.
+
+    >>> why_every_class(0.1, 3)
+    '--alpha 0.1 needs 9 calibration groups and the model has 3: every set holds every class; from --alpha 0.25 on sets\
+ say something'
+    """
+    return (
+        f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups and the model has {groups}: every set holds"
+        f" every class; from --alpha {1 / (groups + 1):.2g} on sets say something"
+    )
 
 
 def thresholds(scores: Sequence[Sequence[float]], alpha: float) -> FloatArray:

@@ -47,13 +47,14 @@ def metric_test(
 
     `difference` is first minus second in the metric's own unit, so that of a loss the smaller is the better.
     `questions` says how many p-values will be corrected together: so many more exchanges are made where the metric is
-    computed anew for each, that the smallest p-value stays small after the correction. Nothing is told apart, the
+    computed anew for each, that the smallest p-value stays small after the correction, and the groups that are needed
+    are those for a p-value that stays small. Nothing is told apart, the
     p-value being 1 and the interval's ends NaN, where `metric` has no value, as a sensitivity without images of its
     class, and where a class that counts in it has a single group.
     """
     if metric.name == "val_accuracy":
         right, too = (one.predicted == one.labels for one in (first, second))
-        return paired_test(right, too, groups, seed=seed)
+        return paired_test(right, too, groups, seed=seed, questions=questions)
     codes = group_codes(groups)
     difference = metric.compute(first) - metric.compute(second)
     difference = 0.0 if abs(difference) < SAME else difference
@@ -69,9 +70,8 @@ def metric_test(
         parts[np.abs(parts) < SAME] = 0.0
         p_value, null = sign_flip(parts, resamples=9999, seed=seed), float((parts**2).sum())
     count = int(codes.max()) + 1
-    return Paired(
-        difference, _interval(metric, difference, found), p_value, _needed(difference, found, null, count)
-    )
+    needed = _needed(difference, found, null, count, questions)
+    return Paired(difference, _interval(metric, difference, found), p_value, needed)
 
 
 def _interval(metric: Metric, difference: float, found: Spread | None) -> Interval:
@@ -89,14 +89,15 @@ def _interval(metric: Metric, difference: float, found: Spread | None) -> Interv
     return Interval(max(-metric.span, difference - half), min(metric.span, difference + half))
 
 
-def _needed(difference: float, found: Spread | None, null: float, count: int) -> int | None:
+def _needed(difference: float, found: Spread | None, null: float, count: int, questions: int) -> int | None:
     """Groups that would show the difference; `null` is its variance over exchanges, and `count` the groups there are.
 
     The variance falls with the number of groups, their shares of the classes being as they are.
     """
     if found is None:
         return None
-    return needed_groups(difference, count * (max(found.variance, null) or found.unseen))
+    variance = count * (max(found.variance, null) or found.unseen)
+    return needed_groups(difference, variance, questions=questions)
 
 
 def _exchange(

@@ -14,7 +14,20 @@ from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, Interval, normal_quantile
 from tuner.statistics.means import variance_of_mean
 
-__all__ = ["Paired", "holm", "mcnemar", "needed_groups", "paired_test", "sign_flip"]
+__all__ = [
+    "SIGNIFICANCE",
+    "Paired",
+    "fewest_groups",
+    "holm",
+    "mcnemar",
+    "needed_groups",
+    "paired_test",
+    "sign_flip",
+    "why_no_difference",
+]
+
+SIGNIFICANCE = 0.05
+"""The p-value, corrected for all questions, from which downwards two models are told apart."""
 
 _BLOCK_CELLS = 4_000_000
 _EXACT_GROUPS = 12
@@ -57,8 +70,11 @@ def paired_test(
     level: float = 0.95,
     resamples: int = 9999,
     seed: int = 0,
+    questions: int = 1,
 ) -> Paired:
     """How right answers `first` and `second` [n] differ on the same images.
+
+    `questions` says how many p-values will be corrected together, which asks for more groups.
 
     Without groups the p-value is exact McNemar's. With groups it is that of a wild bootstrap: each group's
     difference keeps its size and takes a random sign (Rademacher weights; Cameron, Gelbach and Miller 2008),
@@ -78,7 +94,8 @@ def paired_test(
     interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
     # Groups that all differ alike do not seem free of variance to the test, which gives them random signs.
     variance = max(variance, float((per_group**2).mean()) / mean_size**2)
-    return Paired(difference, interval, p_value, needed_groups(difference, variance) if count > 1 else None)
+    needed = needed_groups(difference, variance, questions=questions) if count > 1 else None
+    return Paired(difference, interval, p_value, needed)
 
 
 def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
@@ -103,18 +120,46 @@ def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
     return (extreme + 1) / (resamples + 1)
 
 
+def fewest_groups(questions: int = 1) -> int:
+    """Groups with fewer of which no difference, however large, is significant among so many corrected `questions`.
+
+    The smallest p-value of a test that gives groups random signs is 2 / 2 ** groups, where all groups differ to one
+    side; Holm wants the smallest one to be at most `SIGNIFICANCE` / `questions`.
+
+    >>> fewest_groups(), fewest_groups(4), fewest_groups(11)
+    (6, 8, 9)
+    """
+    return 1 + math.ceil(math.log2(max(1, questions) / SIGNIFICANCE) - 1e-9)
+
+
+def why_no_difference(groups: int, finalists: int, unit: str = "group") -> str:
+    """The sentence on a test part of too few `groups` to compare so many finalists; `unit` is what is counted.
+
+    >>> why_no_difference(5, 5)
+    '5 test groups cannot show any difference between finalists, however large; that does not make them equal.\
+ Comparing 5 finalists takes at least 8 test groups.'
+    """
+    verb = f"test {unit}{'' if groups == 1 else 's'}"
+    return (
+        f"{groups} {verb} cannot show any difference between finalists, however large; that does not make them equal."
+        f" Comparing {finalists} finalists takes at least {fewest_groups(finalists - 1)} test {unit}s."
+    )
+
+
 def needed_groups(
-    difference: float, variance: float, *, level: float = 0.95, power: float = 0.8
+    difference: float, variance: float, *, questions: int = 1, power: float = 0.8
 ) -> int | None:
     """Groups needed to see `difference` with `power` in a two-sided paired test; None for no difference.
+
+    The test is one of so many `questions` whose p-values are corrected together, so never fewer than `fewest_groups`.
 
     `variance` is that of one group's difference, in fractions of its images. A difference that a trillion groups would
     not show is none, and so is one that is not a number.
     """
     # Only the end on the side of the difference counts towards the power.
-    z = normal_quantile(level) + normal_quantile(2 * power - 1)
+    z = normal_quantile(1 - SIGNIFICANCE / max(1, questions)) + normal_quantile(2 * power - 1)
     needed = z * z * variance / difference**2 if difference else math.inf
-    return max(2, math.ceil(needed)) if needed <= _MOST_GROUPS else None
+    return max(fewest_groups(questions), math.ceil(needed)) if needed <= _MOST_GROUPS else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

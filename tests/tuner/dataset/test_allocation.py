@@ -61,3 +61,19 @@ def test_groups_change_places_where_no_move_of_one_leads_to_a_split() -> None:
     held = ({"b": 5, "c": 3}, {"a": 14}, {"b": 7}, {"a": 14, "c": 23}, {"c": 24}, {"a": 29, "b": 19})
     groups = [Group(f"g{number}", counts) for number, counts in enumerate(held)]
     assert complete(groups, allocate(groups, PARTS, SHARES, 308), PARTS)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("count", [12, 13, 17])
+def test_a_tie_of_rounding_goes_to_the_test_part(count: int, seed: int) -> None:
+    """A fifth of 12 groups is 2.4: two for one part and three for the other are equally near, and test gets three."""
+    groups = [Group(f"g{number}", {"a": 4}) for number in range(count)]
+    held = Counter(allocate(groups, PARTS, (0.6, 0.2, 0.2), seed).values())
+    assert held["test"] >= held["val"]
+    if count in (12, 17):
+        assert held["test"] == held["val"] + (count % 5 == 2)
+
+
+def test_no_class_is_taken_from_validation_by_a_tie() -> None:
+    groups = [Group(f"{label}{number}", {label: 4}) for label in "abc" for number in range(3)]
+    assert complete(groups, allocate(groups, PARTS, SHARES, 0), PARTS)

@@ -176,13 +176,43 @@ def test_inspect_writes_a_proposal_and_a_page_and_never_over_one(scenes, tmp_pat
     assert "may hold your edits; choose another --out" in str(again.exception or again.output)
 
 
-def test_a_page_of_nothing_says_so(tmp_path, monkeypatch):
+def test_where_nothing_stands_out_no_file_is_written_and_no_command_advised(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
     write_scenes(tmp_path / "pictures", {"a": 15, "b": 15}, views=1)
     out = tmp_path / "found"
     command = ["inspect", str(tmp_path / "pictures"), "--similar", "--weights", "none", "--out", str(out)]
-    assert CliRunner().invoke(commands, command, catch_exceptions=False).exit_code == 0
-    assert "every image stands alone" in (out / "similar.html").read_text(encoding="utf-8")
+    shown = CliRunner().invoke(commands, command, catch_exceptions=False)
+    assert shown.exit_code == 0
+    assert not out.exists()
+    assert "no groups are proposed, and no file is written" in shown.output
+    assert "the closest pair is" in shown.output
+    assert "tuner run" not in shown.output
+    found = json.loads(CliRunner().invoke(commands, [*command, "--json"]).stdout)["similar"]
+    assert (found["groups_file"], found["page"]) == (None, None)
+
+
+def test_groups_that_were_given_are_compared_and_never_to_be_replaced(scenes, tmp_path):
+    folder, truth = scenes
+    given, out = tmp_path / "given.csv", tmp_path / "found"
+    first = next(iter(truth.values()))
+    torn = {path: f"{scene} {path}" if scene == first else str(scene) for path, scene in truth.items()}
+    rows = "".join(f"{path},{scene}\n" for path, scene in torn.items())
+    given.write_text(f"path,group\n{rows}", encoding="utf-8")
+    command = ["inspect", str(folder), "--similar", "--weights", "none", "--out", str(out)]
+    command += ["--groups", str(given)]
+    shown = CliRunner().invoke(commands, command, catch_exceptions=False)
+    assert not (out / "groups.csv").exists()
+    assert "no groups are proposed, since yours are there" in shown.output
+    assert "the groups given stay" in shown.output
+    assert "tuner run" not in shown.output
+    page = (out / "similar.html").read_text(encoding="utf-8")
+    assert "In two of your groups" in page
+    assert "Proposed groups" not in page
+    assert ">threshold" in page
+    (out / "similar.html").unlink()
+    found = json.loads(CliRunner().invoke(commands, [*command, "--json"]).stdout)["similar"]
+    assert found["within_given"] > 20
+    assert found["across_given"] >= 1
 
 
 def test_copies_among_many_images_are_found_without_comparing_each_with_each(scenes, monkeypatch):

@@ -11,7 +11,11 @@ from trainables.config import TrialConfig
 from trainables.errors import UserMistake
 from trainables.strategies import Unfreeze
 from tuner.cli.app import commands
-from tuner.planning.advice import disk_bytes, out_of_time, unexplored
+from tuner.dataset.config import DataConfig
+from tuner.dataset.loading import Examined
+from tuner.dataset.reading.scan import scan
+from tuner.dataset.splitting import make_split
+from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
 from tuner.planning.plan import CACHED, EpochClock, plan
 from tuner.planning.simulation import simulate
 from tuner.planning.timing import Cost
@@ -226,3 +230,25 @@ def test_the_command_takes_the_options_of_run_and_prints_the_plan(tmp_path):
     assert "mobilenet_v2-full" not in result.output
     for word in ("trials ", "epochs ", "time ", "disk ", "memory ", "simulated"):
         assert word in result.output
+
+
+def test_a_plan_says_when_the_test_part_can_show_no_difference(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
+    write_pictures(tmp_path / "pictures", {"blue": 30, "green": 30})
+    data = DataConfig(folder=tmp_path / "pictures")
+    looked = scan(data.folder)
+    examined = Examined(looked, make_split(looked, None), "none", False, None)
+    (said,) = few_judges(examined, data, 5)
+    assert said.startswith("6 test images cannot show any difference between finalists, however large")
+    assert "Comparing 5 finalists takes at least 8 test images." in said
+    assert "--split 0.7,0.15,0.15 gives 10" in said
+    assert "tuner compare RUN --folds 5 all 60 images judge" in said
+    assert few_judges(examined, data, 2) == ()
+    assert few_judges(replace(examined, sample=True), data, 5) == ()
+
+
+def test_as_many_finalists_are_foreseen_as_there_are_combinations():
+    assert finalists_of([FULL] * 9, 9) == 5
+    assert finalists_of([FULL] * 9, 1) == 2
+    many = [replace(FULL, schedule=schedule) for schedule in ("step", "cosine")] + [LATE] * 4
+    assert finalists_of(many, 6) == 5

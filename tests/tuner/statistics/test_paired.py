@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tuner.statistics.paired import holm, mcnemar, needed_groups, paired_test
+from tuner.statistics.paired import fewest_groups, holm, mcnemar, needed_groups, paired_test, sign_flip
 
 
 def test_mcnemar_is_the_binomial_test_on_the_images_that_differ():
@@ -92,3 +92,29 @@ def test_holm_gives_the_textbook_values_in_the_given_order():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("questions", [1, 2, 4, 11, 66, 435])
+def test_the_fewest_groups_are_the_first_of_which_the_smallest_p_value_is_significant(questions):
+    fewest = fewest_groups(questions)
+    smallest = [sign_flip(np.ones(count), 9999, 0) for count in (fewest - 1, fewest)] if fewest <= 12 else []
+    for count, p_value in zip((fewest - 1, fewest), smallest, strict=False):
+        assert p_value == 2 / 2**count
+        assert (holm([p_value] * questions)[0] <= 0.05) == (count == fewest)
+    assert 2 / 2**fewest <= 0.05 / questions < 2 / 2 ** (fewest - 1)
+
+
+def test_the_fewest_groups_are_those_of_the_how_to():
+    assert [fewest_groups(finalists - 1) for finalists in (2, 5, 12, 27)] == [6, 8, 9, 11]
+
+
+def test_never_fewer_groups_are_said_to_be_needed_than_can_show_anything():
+    assert needed_groups(0.9, 1e-6) == fewest_groups() == 6
+    assert needed_groups(0.9, 1e-6, questions=11) == fewest_groups(11) == 9
+    found = paired_test(np.ones(12), np.zeros(12), np.repeat(np.arange(3), 4), questions=11)
+    assert found.needed >= 9
+
+
+def test_several_questions_at_once_need_more_groups_than_one():
+    alone, among = (needed_groups(0.05, 0.04, questions=count) for count in (1, 20))
+    assert among > 1.5 * alone

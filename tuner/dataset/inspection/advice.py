@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from trainables.wording import some
 from tuner.dataset.inspection.shortcuts import Photographed, kinds_in_words
 from tuner.dataset.inspection.summary import Advice, Inspection
+from tuner.dataset.judges import in_option
+from tuner.dataset.splitting import Fractions
+from tuner.statistics.paired import why_no_difference
 
-__all__ = ["advise"]
+__all__ = ["FEW_GROUPS", "FINALISTS", "advise"]
 
 UNBALANCED = 3.0
 """Images of the largest class over those of the smallest, from which on it is worth a word."""
@@ -14,13 +17,16 @@ UNBALANCED = 3.0
 FEW_GROUPS = 30
 """Groups of a class below which its test part, a tenth, holds two or fewer."""
 
+FINALISTS = 5
+"""So many are compared at least, by the default of `tuner compare --top`."""
+
 MIXED = 4.0
 """Area of the largest picture over that of the smallest, from which on resolutions are mixed."""
 
 
 def advise(found: Inspection, taken: Sequence[Photographed]) -> tuple[Advice, ...]:
     """What follows from `found` and from how the classes were `taken`, warnings first."""
-    every = [*_taken(taken, found.grouped), *_labels(found), *_groups(found), *_few(found)]
+    every = [*_judges(found), *_taken(taken, found.grouped), *_labels(found), *_groups(found), *_few(found)]
     every += [*_imbalance(found), *_resolutions(found)]
     return tuple(sorted(every, key=lambda one: not one.warning))
 
@@ -78,17 +84,44 @@ def _groups(found: Inspection) -> list[Advice]:
     ]
 
 
+def _judges(found: Inspection) -> list[Advice]:
+    """What to do where the test part can't show any difference between finalists."""
+    judges = found.judges
+    if judges is None or judges.enough:
+        return []
+    unit = "group" if found.grouped else "image"
+    share = ""
+    if judges.advised is not None:
+        share = f", or give test a larger share (--split {_larger(judges.advised, unit)})"
+    return [
+        Advice(
+            f"add photographs{share}, or let all {judges.every:,} {unit}s judge (tuner compare RUN --folds 5)",
+            why_no_difference(judges.groups, FINALISTS, unit).rstrip("."),
+            warning=True,
+        )
+    ]
+
+
+def _larger(advised: tuple[Fractions, int], unit: str) -> str:
+    """A split with its number of test groups, which was counted."""
+    shares, count = advised
+    return f"{in_option(shares)} gives {count:,} test {unit}s"
+
+
 def _few(found: Inspection) -> list[Advice]:
-    unit = "groups" if found.grouped else "images"
+    unit = "group" if found.grouped else "image"
     few = [(row.label, row.groups) for row in found.classes if row.groups < FEW_GROUPS]
     if not few:
         return []
     told = some(f"{label!r} has {count}" for label, count in few)
+    judges, share = found.judges, ""
+    # Where there are too few judges, that advice says it already.
+    if judges is not None and judges.enough and judges.advised is not None:
+        share = f", or give test a larger share (--split {_larger(judges.advised, unit)})"
     return [
         Advice(
-            f"collect more {unit} of {'these classes' if len(few) > 1 else 'this class'}, or give test a larger share,"
-            " as --split 0.6,0.2,0.2",
-            f"{told}; a tenth of that tests the class, and from one or two {unit} its scores can't be known",
+            f"collect more {unit}s of {'these classes' if len(few) > 1 else 'this class'}{share}",
+            f"{told}; a tenth of that tests the class, and from one or two {unit}s its scores can't be known",
         )
     ]
 

@@ -13,9 +13,10 @@ from rich.text import Text
 from trainables.wording import some
 from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split, scale_sentences
-from tuner.dataset.inspection.advice import advise
+from tuner.dataset.inspection.advice import FEW_GROUPS, FINALISTS, advise
 from tuner.dataset.inspection.shortcuts import MOST, photographed
 from tuner.dataset.inspection.summary import ClassRow, Duplicates, Inspection
+from tuner.dataset.judges import count_judges
 
 if TYPE_CHECKING:
     from tuner.dataset.inspection.nuisance import Nuisance
@@ -102,10 +103,10 @@ def describe(
 
     given = read_groups(found, groups_csv, group_regex)
     try:
-        make_split(found, given, fractions, seed)
+        split = make_split(found, given, fractions, seed)
         problem = None
     except DataProblem as error:
-        problem = str(error)
+        split, problem = None, str(error)
     test_images = round(fractions[2] * len(found.images))
     names = merged_groups(found.images, given)
     summary = _summary(
@@ -117,6 +118,12 @@ def describe(
         expected_leaks=test_images * random_split_leak(found, given, fractions),
         split_problem=problem,
     )
+    if split is not None:
+        few = any(row.groups < FEW_GROUPS for row in summary.classes)
+        judges = count_judges(
+            split, FINALISTS - 1, lambda shares: make_split(found, given, shares, seed), few=few
+        )
+        summary = replace(summary, judges=judges)
     judged = photographed(found, names, seed, reporter, taken)
     return replace(summary, photographed=judged, advice=advise(summary, judged))
 

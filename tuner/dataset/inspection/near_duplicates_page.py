@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainables.wording import some
-from tuner.dataset.near_duplicates import sentences
+from tuner.dataset.near_duplicates import sentences, sentences_against
 from tuner.html.escaping import for_html
 from tuner.html.page import document, section
 from tuner.html.thumbnails import image_tag, thumbnails
@@ -16,7 +16,7 @@ from tuner.runs.directory import write_atomically
 
 if TYPE_CHECKING:
     from trainables.data.deep import Scale
-    from tuner.dataset.near_duplicates import Similar
+    from tuner.dataset.near_duplicates import Against, Similar
 
 __all__ = ["write_similar_page"]
 
@@ -24,6 +24,9 @@ GROUPS_SHOWN = 100
 OF_A_GROUP = 12
 PAIRS_SHOWN = 8
 """Pairs beside the threshold, and pairs with different labels, of each."""
+
+CROSSING_SHOWN = 48
+"""Pairs that lie in two of the groups given."""
 
 SIDE = 112
 
@@ -36,23 +39,35 @@ h3 small { color: var(--soft); font-weight: normal; }
 </style>"""
 
 
-def write_similar_page(found: "Similar", folder: Path, page: Path, scale: "Scale | None" = None) -> None:
-    """Write the page of `found`, whose images lie below `folder` and are read at `scale`."""
-    members = found.members
+def write_similar_page(
+    found: "Similar",
+    folder: Path,
+    page: Path,
+    scale: "Scale | None" = None,
+    against: "Against | None" = None,
+) -> None:
+    """Write the page of `found`, whose images lie below `folder` and are read at `scale`.
+
+    Given groups are compared with it, `against`, and then none are proposed.
+    """
+    members = found.members if against is None else []
+    crossing = [] if against is None else [(a, b) for a, b in against.pairs_across.tolist()][:CROSSING_SHOWN]
     shown = [places[:OF_A_GROUP] for places in members[:GROUPS_SHOWN]]
     across = _across(found)
     above, below = _beside_threshold(found)
     wanted = [place for places in shown for place in places]
-    wanted += [place for pair in (*across, *above, *below) for place in pair]
+    wanted += [place for pair in (*across, *above, *below, *crossing) for place in pair]
     pictures = thumbnails(folder, (found.paths[place] for place in wanted), SIDE, scale)
     sections = [
         section(
             "What was found",
             STYLE,
             *(f"<p>{for_html(one)}.</p>" for one in sentences(found)),
-            _advice(),
+            *(f"<p>{for_html(one)}.</p>" for one in ([] if against is None else sentences_against(against))),
+            _advice() if against is None else "",
             _chart(found),
         ),
+        *([] if against is None else [section("In two of your groups", _pairs(found, crossing, pictures))]),
         section(
             "At the threshold",
             "<p>Just above it, so taken for pictures of one object:</p>",
@@ -64,7 +79,8 @@ def write_similar_page(found: "Similar", folder: Path, page: Path, scale: "Scale
     if across:
         remark = "<p>Lookalikes of two classes, or one object with two labels: the most alike first.</p>"
         sections.append(section("Different labels", remark, _pairs(found, across, pictures)))
-    sections.append(section("Proposed groups", _groups(found, members, shown, pictures)))
+    if against is None:
+        sections.append(section("Proposed groups", _groups(found, members, shown, pictures)))
     text = document(f"Similar pictures in {folder.name}", sections)
     write_atomically(page, lambda file: file.write_text(text, encoding="utf-8"))
 
@@ -178,8 +194,8 @@ def _chart(found: "Similar") -> str:
         )
     caption = (
         "How alike two images of one label are, in standard deviations above what is usual for both: pairs among up to"
-        " 2,000 images, on a logarithmic scale; line: the normal distribution of their bulk. Pairs to the right of the"
-        " threshold are rarer by chance than found."
+        " 2,000 images, on a logarithmic scale. Blue line: the normal distribution of most pairs. Pairs to the right of"
+        " the threshold are taken for pictures of one object."
     )
     return (
         f'<figure><svg viewBox="0 0 700 240" role="img" aria-label="{for_html(caption)}">{"".join(bars)}{line}{cut}'

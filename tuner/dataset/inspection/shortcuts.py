@@ -6,8 +6,9 @@ a network can learn it instead of the object, and its test score would not show 
 PlantVillage dataset) tells its 38 classes with 49 % accuracy from eight pixels of the background.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +21,11 @@ from tuner.statistics.auroc import area_error
 from tuner.statistics.groups import group_codes, grouped_folds
 
 if TYPE_CHECKING:
+    from trainables.data.deep import Scale
     from tuner.dataset.inspection.nuisance import Nuisance
     from tuner.dataset.reading.scan import ImageFile, Scan
 
-__all__ = ["LARGE", "Photographed", "photographed"]
+__all__ = ["LARGE", "Photographed", "photographed", "photographed_among"]
 
 MOST = 5000
 """Images that are looked at, at most."""
@@ -77,15 +79,37 @@ def photographed(
     # A scan shows nobody its deep pictures, since their scale is known at its end only.
     again = seen is None or bool(scan.deep)
     images = _chosen(scan, seed) if again else [one for one in scan.images if one.path in (seen or {})]
-    given = class_numbers([image.label for image in images], scan.classes)
-    groups = [names[image.path] for image in images]
-    folds = grouped_folds(given, groups, seed)
-    if not _can_be_judged(given, folds):
-        return ()
-    noted = dict(seen or {})
-    rest = [one.path for one in images if one.path not in noted]
-    noted |= zip(rest, _looks(scan, rest, reporter or Reporter()), strict=True)
-    return _judged(scan.classes, [noted[one.path] for one in images], given, groups, folds)
+
+    def look(paths: Sequence[str]) -> "list[Nuisance]":
+        noted = dict(seen or {})
+        rest = [path for path in paths if path not in noted]
+        noted |= zip(rest, _looks(scan.folder, rest, reporter or Reporter(), scan.scale), strict=True)
+        return [noted[path] for path in paths]
+
+    labels = {one.path: one.label for one in images}
+    return _judged(scan.classes, labels, names, seed, look)
+
+
+def photographed_among(
+    folder: Path,
+    labels: Mapping[str, str],
+    names: Mapping[str, str],
+    most: int,
+    *,
+    scale: "Scale | None" = None,
+    seed: int = 0,
+) -> tuple[Photographed, ...]:
+    """The same of at most `most` of the images below `folder` whose class is in `labels` by path, opened now.
+
+    Raises UnreadableImage for one that is gone or can't be read.
+    """
+    from tuner.dataset.inspection.nuisance import a_choice
+
+    paths = sorted(labels)
+    chosen = [paths[place] for place in a_choice(len(paths), most, seed)]
+    classes = sorted(set(labels.values()))
+    own = {path: labels[path] for path in chosen}
+    return _judged(classes, own, names, seed, lambda paths: _looks(folder, paths, Reporter(), scale))
 
 
 def _chosen(scan: "Scan", seed: int) -> "list[ImageFile]":
@@ -94,16 +118,32 @@ def _chosen(scan: "Scan", seed: int) -> "list[ImageFile]":
     return [scan.images[place] for place in a_choice(len(scan.images), MOST, seed)]
 
 
-def _looks(scan: "Scan", paths: Sequence[str], reporter: Reporter) -> "list[Nuisance]":
+def _looks(folder: Path, paths: Sequence[str], reporter: Reporter, scale: "Scale | None") -> "list[Nuisance]":
     from tuner.dataset.inspection.nuisance import look_at
 
     if not paths:
         return []
     with reporter.progress("looking at how pictures were taken") as progress:
-        return look_at(scan.folder, paths, progress=progress, scale=scan.scale)
+        return look_at(folder, paths, progress=progress, scale=scale)
 
 
 def _judged(
+    classes: Sequence[str],
+    labels: Mapping[str, str],
+    names: Mapping[str, str],
+    seed: int,
+    look: "Callable[[Sequence[str]], Sequence[Nuisance]]",
+) -> tuple[Photographed, ...]:
+    """The areas of every class of which some images were held out; `look` opens images, if they can judge at all."""
+    given = class_numbers(list(labels.values()), classes)
+    groups = [names[path] for path in labels]
+    folds = grouped_folds(given, groups, seed) if labels else np.empty(0, np.int64)
+    if not _can_be_judged(given, folds):
+        return ()
+    return _areas(classes, look(list(labels)), given, groups, folds)
+
+
+def _areas(
     classes: Sequence[str], looks: "Sequence[Nuisance]", given: Ints, groups: Sequence[str], folds: Ints
 ) -> tuple[Photographed, ...]:
     """The areas of every class of which some images were held out."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trainables.data.deep import Levels
 from tuner.dataset.inspection.shortcuts import Photographed
+from tuner.dataset.judges import Judges
 
 __all__ = ["Advice", "ClassRow", "Duplicates", "Inspection"]
 
@@ -45,6 +46,7 @@ class Inspection:
     largest class over the smallest. `near_copies` are pairs that only a perceptual hash takes for the same.
     `expected_leaks` of `test_images` in a random split would have another photograph of their group in training.
     `given_split` says how the folders of a split were understood, and `findings` are what a search warns of.
+    `judges` counts the groups of the test part, and knows a split with more of them; None where nothing can be split.
     `scale` has the values that are black and white in pictures of more than eight bits, `several_frames` counts
     files of which only the first frame or page is used.
     """
@@ -73,4 +75,5 @@ class Inspection:
     scale_in_words: tuple[str, ...] = ()
     several_frames: int = 0
     photographed: tuple[Photographed, ...] = ()
+    judges: Judges | None = None
     advice: tuple[Advice, ...] = ()

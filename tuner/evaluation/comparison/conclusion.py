@@ -1,14 +1,13 @@
 """The comparison in words."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainables.wording import some
 from tuner.evaluation.comparison.table import amount
-from tuner.statistics.metric_errors import groups_by_class, single_groups
-from tuner.statistics.scores import why_no_interval
+from tuner.statistics.metric_errors import single_groups
+from tuner.statistics.paired import fewest_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +19,10 @@ __all__ = [
     "BEST",
     "BETTER",
     "TIED",
+    "TOO_FEW",
     "UNTESTED",
     "WORSE",
     "conclude",
-    "doubts",
     "in_words",
     "percent",
     "why_no_test",
@@ -35,51 +34,8 @@ BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse",
 UNTESTED = "not tested"
 """The verdict where the test images can't tell two finalists apart, however they answer."""
 
-
-def doubts(evidence: "Evidence") -> list[str]:
-    """What a reader must know before believing the table."""
-    notes = []
-    counts = groups_by_class(evidence.labels, evidence.groups, len(evidence.classes)).tolist()
-    for name, count in zip(evidence.classes, counts, strict=True):
-        if count < 10:
-            unit = ("group" if evidence.grouped else "image") + ("" if count == 1 else "s")
-            notes.append(
-                f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
-            )
-    alone = [name for name, count in zip(evidence.classes, counts, strict=True) if count == 1]
-    if alone:
-        notes.append(why_no_interval(alone, "group" if evidence.grouped else "image"))
-    data = evidence.runs[0].record["data"]
-    notes += map(str, data.get("findings") or ())
-    notes += _near_training(data)
-    if data["sample"]:
-        notes.append(
-            "the images are the program's own drawings, not photographs: the scores say nothing of real data"
-        )
-    if not (data["groups"] or data["group_regex"] or data["sample"]):
-        notes.append(
-            "the data came without groups: if several photographs show the same thing, these scores are too"
-            " high"
-        )
-    return notes
-
-
-def _near_training(data: Mapping[str, Any]) -> list[str]:
-    """What is known of test images that look like training images; nothing of runs of earlier versions."""
-    notes = []
-    for key in ("near_copies", "groups_from_similar"):
-        found = data.get(key) or {}
-        if close := found.get("test_images_near_training"):
-            notes.append(
-                f"{close} of {found['test_images']} test images look like one in training, by {found['features']}: the"
-                " scores may be too high"
-            )
-    if data.get("groups_from_similar"):
-        notes.append(
-            "the groups were proposed by likeness and not given by a person: pictures of one object that look unlike"
-            " may stand on both sides of the split"
-        )
-    return notes
+TOO_FEW = "too few to tell"
+"""The verdict where there are fewer groups than any difference takes to be significant."""
 
 
 def conclude(
@@ -114,9 +70,22 @@ def conclude(
         return (first, *alike, "There is no other finalist to compare it with.")
     others = f"Of the {len(table) - 1} other finalists, by {metric.title}, {_counted(table, 'verdict')}"
     others += "." if by_accuracy else f"; by accuracy {_counted(table, 'accuracy_verdict')}."
+    if (table["verdict"] == TOO_FEW).any():
+        return (first, *alike, others, _smallest_p(evidence, len(table) - 1))
     untested = (table["verdict"] == UNTESTED).any()
     last = why_no_test(evidence) if untested else _needed(table, pairs, groups, evidence, where)
     return (first, *alike, others, last)
+
+
+def _smallest_p(evidence: "Evidence", questions: int) -> str:
+    """Why too few groups show nothing, for who knows tests."""
+    have, enough = evidence.judges, fewest_groups(questions)
+    corrected = f", {min(1.0, questions * 2 / 2**have):.2g} after Holm's correction" if questions > 1 else ""
+    return (
+        f"With {have} {evidence.unit}{'' if have == 1 else 's'} the smallest p-value of a paired test is"
+        f" {2 / 2**have:.2g}{corrected}, above the level of 0.05; with {enough} it is"
+        f" {questions * 2 / 2**enough:.2g}{' after it' if corrected else ''}."
+    )
 
 
 def why_no_test(evidence: "Evidence") -> str:
@@ -143,6 +112,7 @@ def _counted(table: "pd.DataFrame", column: str) -> str:
         (WORSE, "is worse", "are worse"),
         (BETTER, "is better", "are better"),
         (UNTESTED, "is not tested", "are not tested"),
+        (TOO_FEW, "can't be told from the best", "can't be told from the best"),
     ):
         those = table[table[column] == verdict]
         count, blind = len(those), int(those["one_answer"].notna().sum())
@@ -190,9 +160,15 @@ def _needed(
     by = f"{size:.3f} nats" if metric.minimised else f"{100 * size:.2f} points"
     return (
         f"To separate {who} which differ by {by} in {metric.title} {where}, about"
-        f" {int(top['groups_needed']):,} {kind}{unit} would be needed (80 % power, 5 % level);"
-        f" there are {groups:,}."
+        f" {int(top['groups_needed']):,} {kind}{unit} would be needed (80 % power, 5 % level after correction for"
+        f" {_pairs_asked(pairs)}); there are {groups:,}."
     )
+
+
+def _pairs_asked(pairs: "pd.DataFrame") -> str:
+    """How many pairs of finalists are compared at once."""
+    count = int((pairs["metric"] == pairs["metric"].iloc[0]).sum())
+    return "1 pair" if count == 1 else f"{count:,} pairs"
 
 
 def _interval(metric: "Metric", row: "pd.Series[Any]") -> str:

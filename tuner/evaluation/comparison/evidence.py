@@ -20,11 +20,12 @@ __all__ = ["Comparison", "Evidence", "FoldsFound", "Validation"]
 class Comparison:
     """What a comparison found.
 
-    `sentences` say it in words, the chosen finalist and its scores first. `table` has one row a finalist, best
+    `plain` are three sentences for anybody: what was best, how good it is, how sure that is. `sentences` say it in the
+    words of statistics, the chosen finalist and its scores first. `table` has one row a finalist, best
     validation first; its first row is the chosen one. `pairs` has one row for every judged metric and every two of the
     finalists. Shares and their differences are fractions, losses nats an image. `report` is the page, `out` its folder.
-    `findings` are sentences on published figures and on the leak of a split by image. `folds` is the same over all
-    images, each answered out of fold, where that was asked.
+    `findings` are sentences on published figures, on trainings that fell apart, and on the leak of a split by image.
+    `folds` is the same over all images, each answered out of fold, where that was asked.
     """
 
     table: pd.DataFrame
@@ -35,11 +36,12 @@ class Comparison:
     out: Path
     findings: tuple[str, ...] = ()
     folds: "FoldsFound | None" = None
+    plain: tuple[str, ...] = ()
 
     @property
     def conclusion(self) -> str:
-        """The sentences as one text."""
-        return " ".join(self.sentences)
+        """All sentences as one text, the plain ones first."""
+        return " ".join((*self.plain, *self.sentences))
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,17 @@ class Evidence:
     @property
     def grouped(self) -> bool:
         """Whether some test images share a group."""
-        return len(set(self.groups)) < len(self.groups)
+        return self.judges < len(self.groups)
+
+    @property
+    def judges(self) -> int:
+        """How many groups judge: images of one group are no independent witnesses."""
+        return len(set(self.groups))
+
+    @property
+    def unit(self) -> str:
+        """What is counted when judges are: "group", or "image" where every image is a group of its own."""
+        return "group" if self.grouped else "image"
 
     def correct(self, key: str) -> npt.NDArray[np.bool_]:
         """Which images [n] the finalist `key` gets right."""

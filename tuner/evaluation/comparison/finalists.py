@@ -2,9 +2,9 @@
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,9 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from trainables.metrics import METRICS
 from trainables.wording import some
+from tuner.evaluation.comparison.names import short_models, strategy_name
 from tuner.runs.directory import Run, fit_of, read_yaml, rows_of, trial_config
 from tuner.statistics.intervals import FloatArray
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "Finalist",
@@ -27,6 +25,7 @@ __all__ = [
     "choose_finalists",
     "images_of",
     "kept_trials",
+    "labelled",
     "note_scoring",
     "rows_of",
     "score_with_weights",
@@ -74,7 +73,7 @@ def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], lis
             f" let the search finish: tuner resume {runs[0].path}"
         )
     notes = [f"left out for want of weights: {some(lost)}"] if lost else []
-    return _labelled(kept), notes
+    return labelled(kept), notes
 
 
 def kept_trials(runs: Sequence[Run], most: int) -> list[Finalist]:
@@ -227,23 +226,26 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
     )
 
 
-def _labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
-    """The same, each with what tells it apart from the others."""
-    words = [_words(one) for one in finalists]
-    varying = [i for i in range(len(words[0])) if len({w[i] for w in words}) > 1]
-    shorts = [" · ".join(w[i] for i in varying if w[i]) or w[0] for w in words]
-    labelled = []
-    for one, short in zip(finalists, shorts, strict=True):
-        label = f"{short} #{one.row['number']}" if shorts.count(short) > 1 else short
-        labelled.append(Finalist(one.run, one.key, label, one.row, one.config, one.value))
-    return labelled
+def labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
+    """The same, each with its short name: backbone, strategy, and what else tells it apart from the others.
+
+    Finalists that words can't tell apart get the number of their trial.
+    """
+    models = short_models(one.config.model for one in finalists)
+    words = [_words(one, models) for one in finalists]
+    varying = [i for i in range(len(words[0])) if i < 2 or len({w[i] for w in words}) > 1]
+    shorts = [" · ".join(w[i] for i in varying if w[i]) for w in words]
+    return [
+        replace(one, label=f"{short} #{one.row['number']}" if shorts.count(short) > 1 else short)
+        for one, short in zip(finalists, shorts, strict=True)
+    ]
 
 
-def _words(one: Finalist) -> tuple[str, ...]:
+def _words(one: Finalist, models: Mapping[str, str]) -> tuple[str, ...]:
     config = one.config
     return (
-        config.model,
-        config.strategy.replace("_", " ") + (" untrained" if config.auxiliary_weight == 0 else ""),
+        models[config.model],
+        strategy_name(config.strategy, config.auxiliary_weight),
         "smoothed" if config.label_smoothing > 0 else "",
         "class weights" if config.class_weight_power > 0 else "",
         config.schedule,

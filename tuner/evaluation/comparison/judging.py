@@ -8,19 +8,17 @@ import numpy as np
 import pandas as pd
 
 from trainables.metrics import METRICS, Answers, Metric
-from tuner.evaluation.comparison.conclusion import BEST, BETTER, TIED, UNTESTED, WORSE
+from tuner.evaluation.comparison.conclusion import BEST, BETTER, TIED, TOO_FEW, UNTESTED, WORSE
 from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.evaluation.comparison.evidence import Evidence
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.means import cost_interval
 from tuner.statistics.metric_intervals import metric_interval
 from tuner.statistics.metric_tests import metric_test
-from tuner.statistics.paired import holm
+from tuner.statistics.paired import SIGNIFICANCE, fewest_groups, holm
 from tuner.statistics.scores import score, score_intervals
 
 __all__ = ["cost_metric", "judge", "judged_metrics"]
-
-SIGNIFICANCE = 0.05
 
 MANY = 30
 """Finalists from which only comparisons with the best are made."""
@@ -36,7 +34,8 @@ def judge(evidence: Evidence, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
     The columns `verdict`, `difference`, `difference_low`, `difference_high`, `p` and `p_holm` compare with the first by
     the metric of the search; the same with the prefix `accuracy_`, `loss_` and, where costs are
     known, `cost_` by these. Differences are in the
-    metric's own unit.
+    metric's own unit. Where there are too few groups for any difference to be significant no verdict is given, and a
+    difference has no interval.
     """
     pairs = _pairs(evidence, seed)
     return _table(evidence, pairs, seed), pairs
@@ -142,6 +141,7 @@ def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
         for i, first in enumerate(keys if len(keys) <= MANY else keys[:1])
         for second in keys[i + 1 :]
     ]
+    blind = evidence.judges < fewest_groups()
     for metric in judged_metrics(evidence):
         answers = {key: _judged_answers(evidence, key, metric) for key in keys}
         rows = []
@@ -150,15 +150,18 @@ def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
                 metric, answers[first], answers[second], evidence.groups, seed=seed, questions=len(asked)
             )
             row = {"metric": metric.name, "first": first, "second": second, "difference": found.difference}
-            row |= {"low": found.interval.low, "high": found.interval.high, "p": found.p_value}
+            low, high = (math.nan, math.nan) if blind else (found.interval.low, found.interval.high)
+            row |= {"low": low, "high": high, "p": found.p_value}
             rows.append({**row, "groups_needed": found.needed})
         frame = pd.DataFrame(rows, columns=PAIR).astype({"groups_needed": "Int64"})
         frames.append(frame.assign(p_holm=holm([float(p) for p in frame["p"]])))
     return pd.concat(frames, ignore_index=True)
 
 
-def _verdict(metric: Metric, difference: float, p_value: float, *, tested: bool) -> str:
+def _verdict(metric: Metric, difference: float, p_value: float, *, enough: bool, tested: bool) -> str:
     """A finalist's verdict by its value minus that of the first, and by the corrected p-value."""
+    if not enough:
+        return TOO_FEW
     if not tested:
         return UNTESTED
     if not p_value <= SIGNIFICANCE:
@@ -170,12 +173,14 @@ def _against_best(evidence: Evidence, pairs: pd.DataFrame, metric: Metric) -> pd
     """Each finalist minus the chosen one in `metric`; `p_holm` corrects for these questions only, the fewest."""
     best = evidence.finalists[0].key
     mine = pairs[(pairs["first"] == best) & (pairs["metric"] == metric.name)]
+    enough = evidence.judges >= fewest_groups(len(mine))
     rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST}]
     for row, adjusted in zip(mine.to_dict("records"), holm([float(p) for p in mine["p"]]), strict=True):
         difference = -row["difference"]
-        verdict = _verdict(metric, difference, adjusted, tested=not math.isnan(row["low"]))
-        entry = {"key": row["second"], "difference": difference, "difference_low": -row["high"]}
-        entry |= {"difference_high": -row["low"], "p": row["p"], "p_holm": adjusted, "verdict": verdict}
+        verdict = _verdict(metric, difference, adjusted, enough=enough, tested=not math.isnan(row["low"]))
+        low, high = (-row["high"], -row["low"]) if enough else (math.nan, math.nan)
+        entry = {"key": row["second"], "difference": difference, "difference_low": low}
+        entry |= {"difference_high": high, "p": row["p"], "p_holm": adjusted, "verdict": verdict}
         rows.append(entry)
     columns = ["key", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict"]
     return pd.DataFrame(rows, columns=columns)

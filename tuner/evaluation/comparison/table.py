@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.metrics import METRICS, Metric
 from tuner.html.escaping import for_markdown
+from tuner.html.page import Small
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "amount",
+    "brief_rows",
     "ends",
+    "first_rows",
     "gap",
     "gap_ends",
     "main_rows",
@@ -38,8 +41,10 @@ def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], l
     `judges` says which images the scores are of.
     """
     columns = [
-        *_searched(found, judges),
+        ("", lambda row: str(row["rank"])),
+        ("finalist", lambda row: row["label"]),
         *_accuracy(found, judges),
+        *_searched(found, judges),
         *_costs(found, judges),
         *_others(found),
         ("trial", lambda row: row["key"]),
@@ -48,16 +53,59 @@ def main_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], l
     return [head for head, _ in columns], rows
 
 
+def brief_rows(found: "pd.DataFrame", judges: str = "test") -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the five columns that fit a terminal: who, loss, its interval, accuracy, verdict.
+
+    Where accuracy was searched for, the interval is that of accuracy.
+    """
+    metric = METRICS[str(found["metric"].iloc[0])]
+    loss, accuracy = METRICS["val_loss"], METRICS["val_accuracy"]
+    if metric is accuracy:
+        head, name, interval = loss, "test_loss", (accuracy, "test_accuracy")
+    else:
+        head, name, interval = metric, "test_value", (metric, "test_value")
+    of, stem = interval
+    header = [
+        "finalist",
+        f"{judges} {head.title}{unit(head)}",
+        f"95 % of {of.title}",
+        "accuracy %",
+        "verdict",
+    ]
+    rows = [
+        [
+            row["label"],
+            amount(head, row[name]),
+            ends(of, row[f"{stem}_low"], row[f"{stem}_high"]),
+            points(row["test_accuracy"]),
+            row["verdict"],
+        ]
+        for row in found.to_dict("records")
+    ]
+    return header, rows
+
+
+def first_rows(found: "pd.DataFrame") -> tuple[list[str], list[list[str | Small]]]:
+    """Header and cells of the four columns that a page begins with; the trial stands small below its name."""
+    metric = METRICS[str(found["metric"].iloc[0])]
+    header = ["finalist", "test accuracy %", "95 % interval", f"verdict by {metric.title}"]
+    rows: list[list[str | Small]] = []
+    for row in found.to_dict("records"):
+        blind = row["one_answer"]
+        small = "; ".join([row["key"], *([f"always answers {blind!r}"] if isinstance(blind, str) else [])])
+        cells = [points(row["test_accuracy"]), span(row, "test_accuracy"), row["verdict"]]
+        rows.append([Small(row["label"], small), *cells])
+    return header, rows
+
+
 def _searched(found: "pd.DataFrame", judges: str) -> list[Column]:
-    """Who it is, and how it does by the metric of the search."""
+    """How it does by the metric of the search."""
     metric = METRICS[str(found["metric"].iloc[0])]
     test: list[Column] = [
         (f"{judges} {metric.title}{unit(metric)}", lambda row: amount(metric, row["test_value"])),
         ("95 %", lambda row: ends(metric, row["test_value_low"], row["test_value_high"])),
     ]
     return [
-        ("", lambda row: str(row["rank"])),
-        ("finalist", lambda row: row["label"]),
         *([("expected", lambda row: number(row["estimate"]))] if _estimated(found) else []),
         (metric.name, lambda row: f"{row['value']:.4f}"),
         *([] if metric.name == "val_accuracy" else test),

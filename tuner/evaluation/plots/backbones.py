@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.html.canvas import COLOURS, fit, ink
+from tuner.evaluation.comparison.names import short_models
+from tuner.html.canvas import COLOURS, ink
 from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def probed(document: Mapping[str, Any]) -> "Drawing":
             left.plot(row["log_loss"], place, "o", color=colour, ms=6)
             right.barh(place, row["milliseconds"], color=colour, height=0.6)
         left.axvline(rows[0]["log_loss"], color=ink(), lw=0.8, ls=":")
-        names = [for_picture(fit(row["model"].removeprefix("timm:"), 40)) for row in rows]
+        short = short_models(row["model"] for row in rows)
+        names = [for_picture(short[row["model"]]) for row in rows]
         left.set_yticks(y, names, fontsize=9)
         left.set_ylim(len(rows) - 0.5, -0.5)
         left.set_xlabel("log loss on validation images, nats")

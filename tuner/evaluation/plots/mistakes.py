@@ -10,7 +10,7 @@ import numpy as np
 
 from trainables.data.decode import quiet_decoding
 from trainables.data.deep import scale_from
-from tuner.html.canvas import fit
+from tuner.html.canvas import fit_all
 from tuner.html.escaping import for_picture
 from tuner.html.thumbnails import thumbnail
 from tuner.statistics.scores import softmax
@@ -60,7 +60,7 @@ def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake
 
 def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
     """Size and drawing of `mistakes` with what they are, what they were taken for, and how surely."""
-    lines = -(-len(mistakes) // 4)
+    lines, shown = -(-len(mistakes) // 4), fit_all(names, 18)
 
     def draw(figure: "Figure") -> None:
         from PIL import Image
@@ -73,7 +73,7 @@ def gallery(mistakes: Sequence[Mistake], names: Sequence[str]) -> "Drawing":
                 axes.text(0.5, 0.5, "image not found", ha="center", transform=axes.transAxes, fontsize=9)
             else:
                 axes.imshow(np.asarray(Image.open(io.BytesIO(one.jpeg))))
-            real, said = fit(names[one.true_class], 18), fit(names[one.predicted], 18)
+            real, said = shown[one.true_class], shown[one.predicted]
             text = f"is {real}\ntaken for {said}\nat {100 * one.confidence:.0f} %"
             axes.set_title(for_picture(text), fontsize=8, loc="left")
 

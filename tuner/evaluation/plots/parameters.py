@@ -7,7 +7,8 @@ import numpy as np
 
 from trainables.metrics import METRICS
 from tuner.evaluation.comparison.hyperparameters import Importances
-from tuner.html.canvas import COLOURS, fit, paper
+from tuner.evaluation.comparison.names import short_models
+from tuner.html.canvas import COLOURS, fit_all, paper
 from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 """Parameters in one picture, the most important first."""
+
+ENDINGS = {"completed": (COLOURS[0], "o"), "stopped": (COLOURS[1], "x")}
 
 LOGARITHMIC = {"learning_rate", "backbone_learning_rate", "weight_decay", "plateau_min_lr"}
 
@@ -45,24 +48,31 @@ def slices(frame: "pd.DataFrame", metric: str, order: Sequence[str]) -> "Drawing
     """Size and drawing of the value against each parameter, one panel each."""
     names = list(order)[:SHOWN]
     lines = -(-len(names) // 3)
+    endings = {status: style for status, style in ENDINGS.items() if (frame["status"] == status).any()}
 
     def draw(figure: "Figure") -> None:
+        from matplotlib.lines import Line2D
+
         grid = figure.subplots(lines, min(3, len(names)), squeeze=False, sharey=True)
         for axes in grid.flat[len(names) :]:
             axes.set_visible(False)
         for axes, name in zip(grid.flat, names, strict=False):
-            for status, colour, marker in (("completed", COLOURS[0], "o"), ("stopped", COLOURS[1], "x")):
+            x, ticks = _places(frame[name], name)
+            for status, (colour, marker) in endings.items():
                 some = frame[(frame["status"] == status) & frame[name].notna()]
-                x, ticks = _places(frame[name], name)
-                axes.plot(x[some.index], some["value"], marker, color=colour, ms=4.5, ls="", label=status)
-                _label_places(axes, ticks)
+                axes.plot(x[some.index], some["value"], marker, color=colour, ms=4.5, ls="")
+            _label_places(axes, _short(ticks, name, 20))
             if _logarithmic(frame[name], name):
                 axes.set_xscale("log")
             axes.set_title(name, fontsize=9)
             axes.tick_params(labelsize=8)
         figure.supylabel(metric, fontsize=10)
-        handles, words = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, words, loc="outside lower center", ncols=2)
+        # A panel may lack what others have; the legend is of all.
+        handles = [
+            Line2D([], [], color=colour, marker=marker, ms=4.5, ls="", label=status)
+            for status, (colour, marker) in endings.items()
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
     return (7.2, 0.9 + 2.0 * lines), draw
 
@@ -88,11 +98,11 @@ def parallel(frame: "pd.DataFrame", metric: str, order: Sequence[str]) -> "Drawi
             axes.plot(range(len(names)), heights[i], color=colour, lw=1.3, alpha=0.75, marker="o", ms=3)
         for position, name in enumerate(names):
             axes.axvline(position, color=axes.spines["left"].get_edgecolor(), lw=1, zorder=0)
-            for height, word in _ends(frame[name], name):
+            ends = _ends(frame[name], name)
+            words = _short([word for _, word in ends], name, 17)
+            for (height, _), word in zip(ends, words, strict=True):
                 box = {"boxstyle": "square,pad=0.1", "fc": paper(), "ec": "none", "alpha": 0.85}
-                axes.text(
-                    position + 0.04, height, for_picture(fit(word, 17)), va="center", fontsize=7.5, bbox=box
-                )
+                axes.text(position + 0.04, height, for_picture(word), va="center", fontsize=7.5, bbox=box)
         axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
         axes.set_yticks([])
         axes.set_xlim(-0.1, len(names) - 0.35)
@@ -121,11 +131,17 @@ def _places(values: "pd.Series[Any]", name: str) -> "tuple[pd.Series[Any], list[
     return values.map({word: rank for rank, word in enumerate(words)}) + spread, words
 
 
+def _short(words: Sequence[str], name: str, width: int) -> list[str]:
+    """The values of the parameter `name` in a few letters, all different."""
+    if name == "model":
+        short = short_models(words)
+        words = [short[word] for word in words]
+    return fit_all(words, width)
+
+
 def _label_places(axes: "Axes", words: Sequence[str]) -> None:
     if words:
-        axes.set_xticks(
-            range(len(words)), [for_picture(fit(word, 14)) for word in words], rotation=25, ha="right"
-        )
+        axes.set_xticks(range(len(words)), [for_picture(word) for word in words], rotation=25, ha="right")
         axes.set_xlim(-0.5, len(words) - 0.5)
 
 

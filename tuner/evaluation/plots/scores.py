@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuner.evaluation.comparison.finalists import Finalist
-from tuner.html.canvas import COLOURS, MARKERS, fit, ink, lines, paper
+from tuner.evaluation.comparison.names import short_models, strategy_name
+from tuner.html.canvas import COLOURS, MARKERS, fit_all, ink, lines, paper
 from tuner.html.escaping import for_picture
 from tuner.statistics.intervals import FloatArray
 
@@ -26,6 +27,8 @@ SHOWN = 24
 def accuracies(table: "pd.DataFrame") -> "Drawing":
     """Size and drawing of the accuracy of every finalist with both intervals and the published figure."""
     rows = table.head(SHOWN)
+    names = [lines(label, 36) for label in rows["label"]]
+    tallest = 1 + max(name.count("\n") for name in names)
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
@@ -52,13 +55,13 @@ def accuracies(table: "pd.DataFrame") -> "Drawing":
                 label="published (split by image)",
             )
         axes.axvline(x[0], color=ink(), lw=0.8, ls=":")
-        axes.set_yticks(y, [for_picture(lines(label, 36)) for label in rows["label"]], fontsize=9)
+        axes.set_yticks(y, [for_picture(name) for name in names], fontsize=9)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel("test accuracy, %")
         axes.grid(axis="y", visible=False)
         figure.legend(loc="outside lower center", ncols=2)
 
-    return (7.0, 1.9 + 0.34 * len(rows)), draw
+    return (7.0, 1.9 + (0.34 if tallest < 3 else 0.17 * tallest) * len(rows)), draw
 
 
 def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawing":
@@ -73,7 +76,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
         group = 2 if one.config.schedule == "plateau" else 1 if one.config.label_smoothing > 0 else 0
         cells.setdefault((series_name(one), group), position)
     series = sorted(list(dict.fromkeys(name for name, _ in cells))[: len(COLOURS)])
-    models = {one.config.model for one in finalists}
+    models = short_models(one.config.model for one in finalists)
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_subplot()
@@ -84,10 +87,10 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
             x = np.array(places) + (number - (len(series) - 1) / 2) * width
             y = 100 * rows["test_accuracy"].to_numpy()
             low, high = (100 * rows[f"test_accuracy_{end}"].to_numpy() for end in ("low", "high"))
-            label = name[1] if len(models) == 1 else " ".join(name)
+            label = f"{models[name[0]]} · {name[1]}"
             colour, marker = COLOURS[number], MARKERS[number]
             axes.vlines(x, low, high, color=colour, lw=2)
-            axes.plot(x, y, marker, color=colour, ms=8, ls="", label=for_picture(fit(label, 30)))
+            axes.plot(x, y, marker, color=colour, ms=8, ls="", label=for_picture(lines(label, 34)))
             _seed_spread(axes, x - width / 4, rows, colour)
             published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
             axes.vlines(x + width / 4, *_published_ends(rows), color=colour, lw=1.5)
@@ -112,8 +115,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
 
 def series_name(one: Finalist) -> tuple[str, str]:
     """Model and strategy as the picture of the three groups names them; untrained auxiliary heads are a series."""
-    untrained = " untrained" if one.config.auxiliary_weight == 0 else ""
-    return one.config.model, one.config.strategy.replace("_", " ") + untrained
+    return one.config.model, strategy_name(one.config.strategy, one.config.auxiliary_weight)
 
 
 def _published_ends(rows: "pd.DataFrame") -> tuple[FloatArray, FloatArray]:
@@ -138,7 +140,7 @@ def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":
     columns = 3 if classes <= 4 else 2 if classes <= 8 else 1
     shown = table.head({3: 9, 2: 4, 1: 1}[columns])
     rows = -(-len(shown) // columns)
-    ticks = [for_picture(fit(name, 18)) for name in names]
+    ticks = [for_picture(name) for name in fit_all(names, 18)]
 
     def draw(figure: "Figure") -> None:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
@@ -146,7 +148,7 @@ def confusions(table: "pd.DataFrame", names: Sequence[str]) -> "Drawing":
             axes.set_visible(False)
         for axes, (_, row) in zip(grid.flat, shown.iterrows(), strict=False):
             _matrix(axes, np.array(json.loads(row["confusion"])))
-            title = f"{lines(row['label'], 22)}\n{100 * row['test_accuracy']:.1f} %"
+            title = f"{lines(row['label'], 24)}\n{100 * row['test_accuracy']:.1f} %"
             axes.set_title(for_picture(title), fontsize=9)
             axes.set_xticks(range(classes), ticks, rotation=40, ha="right")
             axes.set_yticks(range(classes), ticks)

@@ -9,7 +9,7 @@ import numpy as np
 from trainables.epoch_cost import spent
 from trainables.metrics import METRICS
 from tuner.evaluation.comparison.finalists import Finalist
-from tuner.html.canvas import COLOURS, MARKERS, fit, ink
+from tuner.html.canvas import COLOURS, MARKERS, ink, lines
 from tuner.html.escaping import for_picture
 from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
 
@@ -51,7 +51,7 @@ def learning_curves(finalists: Sequence[Finalist]) -> "Drawing":
                 axes.plot(
                     curve["epoch"], scale * curve[f"train_{name}"], color=colour, lw=1, ls="--", alpha=0.6
                 )
-                label = for_picture(fit(one.label, 40)) if axes is left else None
+                label = for_picture(lines(one.label, 44)) if axes is left else None
                 axes.plot(curve["epoch"], scale * curve[f"val_{name}"], color=colour, lw=1.6, label=label)
                 axes.plot(
                     curve["epoch"][best], scale * curve[f"val_{name}"][best], marker, color=colour, ms=7

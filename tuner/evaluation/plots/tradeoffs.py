@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tuner.html.canvas import COLOURS, fit, ink
+from tuner.html.canvas import COLOURS, ink, lines
 from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -25,16 +25,21 @@ def front(table: "pd.DataFrame", metric: "Metric") -> "Drawing":
         scale = 1 if metric.minimised else 100
         times, scores = table["milliseconds"].to_numpy(), scale * table["test_value"].to_numpy()
         best = table["pareto"].to_numpy(dtype=bool)
-        axes.scatter(times[~best], scores[~best], s=28, color=COLOURS[6], alpha=0.8, label="beaten in both")
+        if not best.all():
+            axes.scatter(
+                times[~best], scores[~best], s=28, color=COLOURS[6], alpha=0.8, label="beaten in both"
+            )
         order = times[best].argsort()
         axes.plot(times[best][order], scores[best][order], color=COLOURS[0], lw=1.2, drawstyle="steps-post")
         axes.scatter(times[best], scores[best], s=46, color=COLOURS[0], label="Pareto front")
         for place, (_, row) in enumerate(table[best].sort_values("milliseconds").head(NAMED).iterrows()):
             at = (row["milliseconds"], scale * row["test_value"])
             axes.annotate(
-                for_picture(fit(row["label"], 34)),
+                for_picture(lines(row["label"], 34)),
                 at,
-                xytext=(6, 8 if place % 2 else -12),
+                # Away from the line that joins the points.
+                xytext=(6, 5 if place % 2 else -5),
+                va="bottom" if place % 2 else "top",
                 textcoords="offset points",
                 fontsize=8,
                 color=ink(),

@@ -5,16 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner.evaluation.comparison.by_image import by_image_section
+from tuner.evaluation.comparison.collapse import collapse_sentence
 from tuner.evaluation.comparison.conclusion import percent
 from tuner.evaluation.comparison.folds import folds_section
 from tuner.evaluation.comparison.hyperparameters import edge_warnings, savings
-from tuner.evaluation.comparison.judging import judged_metrics
-from tuner.evaluation.comparison.table import gap, gap_ends, main_rows, number, p_value
+from tuner.evaluation.comparison.table import first_rows, main_rows, number
 from tuner.evaluation.report.backbones import backbones_section
+from tuner.evaluation.report.judged import judged_section
+from tuner.evaluation.report.pairs import pairs_tables
 from tuner.evaluation.report.published import background_of, background_section
 from tuner.evaluation.report.uncertainty import sure_section
 from tuner.html.escaping import for_html
+from tuner.html.glossary import TERMS
 from tuner.html.page import bullets, document, figure, section, table
+from tuner.html.terms import explained
 from tuner.runs.directory import Run, write_atomically
 
 if TYPE_CHECKING:
@@ -50,26 +54,36 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         *sure_section(evidence),
         *background_section(found, evidence),
         *by_image_section(found),
-        section("Between finalists", _pairs(found, evidence)),
-        section("The search", *map(figure, drawn["search"]), *(_saved(run) for run in evidence.runs)),
+        section("Between finalists", pairs_tables(found, evidence)),
+        _search(evidence, drawn["search"]),
+        *judged_section(evidence.runs),
         *backbones_section(evidence.runs, drawn.get("backbones", [])),
         _parameters(drawn.get("parameters", []), [*notes, *edges]),
         section("Most confident mistakes", _gallery(mistakes, evidence.classes)),
         *(_record(run) for run in evidence.runs),
     ]
     title = "Comparison of " + ", ".join(run.path.resolve().name for run in evidence.runs)
-    page = document(title, sections)
+    page = document(title, explained(sections, TERMS))
     write_atomically(found.report, lambda file: file.write_text(page, encoding="utf-8"))
     return edges
 
 
 def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
-    first, *rest = found.sentences
+    """Three plain sentences, the first table, what to know before believing it, and then the words of statistics."""
+    header, rows = first_rows(found.table)
+    rest = list(found.sentences)
     if found.folds is not None:
         rest.append(f"In {found.folds.count} folds over all images: {found.folds.sentences[0]}")
-    parts = [f'<p class="conclusion">{for_html(first)}</p>', bullets(rest)]
+    parts = [f'<p class="conclusion">{for_html(sentence)}</p>' for sentence in found.plain]
+    beside = [table(header, rows, "Finalists on the test images, the best on validation first", first=True)]
     if warnings:
-        parts.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
+        beside.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
+    parts.append(f'<div class="beside">{"".join(beside)}</div>')
+    parts += ["<h3>The same in the words of statistics</h3>", bullets(rest)]
+    parts.append(
+        '<p class="note">Words with a dotted line are explained: point at one, or tap it. All of them are in the'
+        ' <a href="#glossary">glossary</a>.</p>'
+    )
     return section("Conclusion", *parts)
 
 
@@ -90,7 +104,7 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
         f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
         f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."
     )
-    parts = [table(header, rows, "Finalists on the test set"), f'<p class="note">{note}</p>']
+    parts = [table(header, rows, "Finalists on the test set, all scores"), f'<p class="note">{note}</p>']
     if found.table["published_accuracy"].notna().any():
         parts.append(f'<p class="note">{for_html(background_of(evidence).remark or REMARK)}</p>')
     if names.key:
@@ -119,39 +133,10 @@ def _class_rows(found: "Comparison", evidence: "Evidence") -> tuple[list[str], l
     return header, rows
 
 
-def _pairs(found: "Comparison", evidence: "Evidence") -> str:
-    labels = dict(zip(found.table["key"], found.table["label"], strict=True))
-    if not len(found.pairs):
-        return "<p>There is only one finalist.</p>"
-    tables = []
-    for metric in judged_metrics(evidence):
-        name = metric.name
-        header = [
-            "first",
-            "second",
-            f"first minus second{'' if metric.minimised else ', points'}",
-            "95 %",
-            "p",
-            "p (Holm, all pairs)",
-            "groups needed",
-        ]
-        rows = []
-        for row in found.pairs[found.pairs["metric"] == name].to_dict("records"):
-            cells = [labels[row["first"]], labels[row["second"]], gap(metric, row["difference"])]
-            cells += [gap_ends(metric, row["low"], row["high"])]
-            cells += [p_value(row["p"]), p_value(row["p_holm"])]
-            rows.append([*cells, _needed(row)])
-        tables.append(table(header, rows, f"Paired comparisons by {metric.title}"))
-    note = "Groups needed: to see such a difference in four of five test sets, at the 5 % level."
-    return "".join(tables) + f'<p class="note">{note}</p>'
-
-
-def _needed(row: Mapping[Any, Any]) -> str:
-    """The groups that would tell two finalists apart; a pair that is not tested has no interval."""
-    needed = row["groups_needed"]
-    if needed is None or needed != needed:
-        return "not tested" if row["low"] != row["low"] else "no data would do"
-    return f"{int(needed):,}"
+def _search(evidence: "Evidence", pictures: "Sequence[Picture]") -> str:
+    collapsed = collapse_sentence(evidence.finalists)
+    said = [] if collapsed is None else [f"<p>{for_html(collapsed)}</p>"]
+    return section("The search", *said, *map(figure, pictures), *(_saved(run) for run in evidence.runs))
 
 
 def _saved(run: Run) -> str:

@@ -9,6 +9,7 @@ from tuner.evaluation.comparison.uncertainty import Answers, calibrate, uncertai
 from tuner.html.escaping import for_html
 from tuner.html.page import bullets, section
 from tuner.html.page import table as html_table
+from tuner.statistics.conformal import why_every_class
 
 if TYPE_CHECKING:
     from tuner.evaluation.comparison.evidence import Evidence
@@ -79,7 +80,14 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
 
 
 def _sets(found: Mapping[str, Any]) -> list[str]:
-    test, alpha = found["test"], found["alpha"]
+    test, alpha, groups = found["test"], found["alpha"], sum(found["calibration_groups"].values())
+    if groups < found["needed_groups"]:
+        return [why_every_class(alpha, groups)]
+    if test is not None and test["share_by_size"][-1] >= 1:
+        return [
+            f"at --alpha {alpha:g} every set of the test images holds every class, so sets say nothing: the model is"
+            " too unsure"
+        ]
     few = [name for name, count in found["calibration_groups"].items() if count < found["needed_groups"]]
     lines = []
     if test is not None:
@@ -99,7 +107,7 @@ def sure_tables(metrics: Mapping[str, Any]) -> list[Table]:
     """How often the sets hold the truth, how large they are, and what is right of what is answered."""
     tables: list[Table] = []
     found = metrics["sets"]
-    if found is not None and found["test"] is not None:
+    if found is not None and found["test"] is not None and found["test"]["share_by_size"][-1] < 1:
         groups = found["calibration_groups"].items()
         held = zip(groups, found["test"]["coverage_by_class"], strict=True)
         rows = [[name, "-" if share is None else percent(share), str(count)] for (name, count), share in held]

@@ -8,6 +8,7 @@ import pytest
 from tuner.dataset.inspection.advice import advise
 from tuner.dataset.inspection.shortcuts import Photographed
 from tuner.dataset.inspection.summary import ClassRow, Duplicates, Inspection
+from tuner.dataset.judges import Judges
 
 NONE = Duplicates(0, ())
 GOOD = Inspection(
@@ -81,3 +82,23 @@ def test_without_groups_a_class_that_seems_taken_otherwise_may_be_objects_seen_a
 
 def test_an_area_that_is_not_sure_is_no_warning():
     assert advise(GOOD, [Photographed("well", 0.9, 0.6, {"size": 0.9})]) == ()
+
+
+def test_a_test_part_that_can_show_nothing_is_said_first_with_what_would_do():
+    few = replace(GOOD, judges=Judges(5, 8, 36, ((0.6, 0.2, 0.2), 9)))
+    found = advise(few, [Photographed("well", 0.97, 0.93, {"size": 0.95})])
+    assert found[0].warning
+    assert "--split 0.6,0.2,0.2 gives 9 test groups" in found[0].do
+    assert "all 36 groups judge (tuner compare RUN --folds 5)" in found[0].do
+    assert found[0].why.startswith(
+        "5 test groups cannot show any difference between finalists, however large"
+    )
+    assert found[0].why.endswith("takes at least 8 test groups")
+
+
+def test_a_larger_share_is_advised_only_where_it_was_counted():
+    rare = replace(GOOD, classes=(GOOD.classes[0], ClassRow("well", 40, 9, 0.1)))
+    (bare,) = advise(replace(rare, judges=Judges(20, 8, 109)), [])
+    assert "--split" not in bare.do
+    (counted,) = advise(replace(rare, judges=Judges(20, 8, 109, ((0.7, 0.15, 0.15), 31))), [])
+    assert "--split 0.7,0.15,0.15 gives 31 test groups" in counted.do

@@ -123,7 +123,7 @@ def test_mistakes_whose_files_are_gone_are_still_described(report):
 def test_the_page_says_how_far_the_probabilities_can_be_believed(report):
     """Of the chosen finalist, by the temperature and the sets that its validation images give."""
     _, page = report
-    text = " ".join(page.text)
+    text = "".join(page.text)
     section = text[text.rindex("How far to believe the probabilities") :]
     for words in (
         "Temperature ",

@@ -1,0 +1,82 @@
+"""What a reader must know of the images before believing the scores."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainables.data.deep import scale_from
+from tuner.dataset.inspection.carried import Pictures, image_warnings
+from tuner.statistics.metric_errors import groups_by_class
+from tuner.statistics.scores import why_no_interval
+
+if TYPE_CHECKING:
+    from tuner.evaluation.comparison.evidence import Evidence
+    from tuner.runs.directory import Run
+
+__all__ = ["doubts", "near_training"]
+
+
+def doubts(evidence: "Evidence") -> list[str]:
+    """What a reader must know before believing the table."""
+    notes = list(_of_images(evidence.runs[0]))
+    counts = groups_by_class(evidence.labels, evidence.groups, len(evidence.classes)).tolist()
+    for name, count in zip(evidence.classes, counts, strict=True):
+        if count < 10:
+            unit = ("group" if evidence.grouped else "image") + ("" if count == 1 else "s")
+            notes.append(
+                f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
+            )
+    alone = [name for name, count in zip(evidence.classes, counts, strict=True) if count == 1]
+    if alone:
+        notes.append(why_no_interval(alone, "group" if evidence.grouped else "image"))
+    data = evidence.runs[0].record["data"]
+    notes += map(str, data.get("findings") or ())
+    notes += _near_training(data)
+    if data["sample"]:
+        notes.append(
+            "the images are the program's own drawings, not photographs: the scores say nothing of real data"
+        )
+    if not (data["groups"] or data["group_regex"] or data["sample"]):
+        notes.append(
+            "the data came without groups: if several photographs show the same thing, these scores are too"
+            " high"
+        )
+    return notes
+
+
+def _near_training(data: Mapping[str, Any]) -> list[str]:
+    """What is known of test images that look like training images; nothing of runs of earlier versions."""
+    notes = []
+    for key in ("near_copies", "groups_from_similar"):
+        found = data.get(key) or {}
+        if close := found.get("test_images_near_training"):
+            notes.append(near_training(close, found["test_images"], found["features"]))
+    if data.get("groups_from_similar"):
+        notes.append(
+            "the groups were proposed by likeness and not given by a person: pictures of one object that look unlike"
+            " may stand on both sides of the split"
+        )
+    return notes
+
+
+def near_training(close: int, tested: int, features: str) -> str:
+    """The warning that `close` of `tested` test images look like one in training, by these `features`."""
+    return f"{close} of {tested} test images look like one in training, by {features}: the scores may be too high"
+
+
+def _of_images(run: "Run") -> tuple[str, ...]:
+    """What `tuner inspect` found in the images of `run`, or would find; nothing of drawn ones."""
+    data = run.record["data"]
+    if data["sample"]:
+        return ()
+    split = run.split()
+    paths = [str(path) for path in split["path"]]
+    return image_warnings(
+        Pictures(
+            Path(str(data["folder"])),
+            str(data["fingerprint"]),
+            dict(zip(paths, map(str, split["label"]), strict=True)),
+            dict(zip(paths, map(str, split["group"]), strict=True)),
+            scale_from(data.get("scale")),
+        )
+    )

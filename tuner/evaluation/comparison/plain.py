@@ -1,0 +1,119 @@
+"""The comparison in three sentences for somebody who takes photographs: the best, how good, how sure."""
+
+from typing import TYPE_CHECKING
+
+from tuner.evaluation.comparison.conclusion import (
+    BETTER,
+    TIED,
+    TOO_FEW,
+    UNTESTED,
+    percent,
+    why_no_test,
+)
+from tuner.statistics.paired import why_no_difference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tuner.evaluation.comparison.evidence import Evidence
+
+__all__ = ["in_plain_words"]
+
+
+def in_plain_words(
+    table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", *, folds: bool = False
+) -> tuple[str, ...]:
+    """What was best, how good it will be on new images, and whether that is sure and what would make it surer.
+
+    Where the test images can't tell finalists apart at all, that comes first. With `folds` all images have judged
+    already, and nobody is advised to let them.
+    """
+    first, sure = _best(table), _sure(table, pairs, evidence, folds)
+    if (table["verdict"] == TOO_FEW).any():
+        return (sure, first, _how_good(table, evidence))
+    return (first, _how_good(table, evidence), sure)
+
+
+def _best(table: "pd.DataFrame") -> str:
+    best = table.iloc[0]
+    blind = best["one_answer"]
+    but = f", but it answers {blind!r} for every test image" if isinstance(blind, str) else ""
+    return f"The best model on the validation images is {best['label']}{but}."
+
+
+def _how_good(table: "pd.DataFrame", evidence: "Evidence") -> str:
+    best, images = table.iloc[0], len(evidence.labels)
+    groups = f" of {_count(evidence.judges, 'group')}" if evidence.grouped else ""
+    low, high = percent(best["test_accuracy_low"]), percent(best["test_accuracy_high"])
+    return (
+        f"Of new images that are taken like these it names the right class for about {percent(best['test_accuracy'])}"
+        f" (95 % interval {low} to {high}). This was measured on {_count(images, 'test image')}{groups} that had no"
+        " part in the search."
+    )
+
+
+def _sure(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
+    others = table.iloc[1:]
+    if not len(others):
+        return "There is no other finalist to compare it with."
+    surer = _surer(evidence, folds)
+    verdicts = others["verdict"]
+    if (verdicts == TOO_FEW).any():
+        return f"{why_no_difference(evidence.judges, len(table), evidence.unit)} {surer}"
+    if (verdicts == UNTESTED).any():
+        return why_no_test(evidence)
+    better, tied = int((verdicts == BETTER).sum()), int((verdicts == TIED).sum())
+    if better:
+        who = _count(better, "other finalist")
+        return (
+            f"{who} {'is' if better == 1 else 'are'} better on the test images, so the choice by validation was not"
+            f" the best one. {surer}"
+        )
+    if not tied:
+        return f"It is surely better than {_all(len(others))} (at the 5 % level)."
+    return (
+        f"It is not sure that it is better than {_of(tied, len(others))}. {_needed(pairs, evidence)}{surer}"
+    )
+
+
+def _needed(pairs: "pd.DataFrame", evidence: "Evidence") -> str:
+    import pandas as pd
+
+    needed = pairs.iloc[0]["groups_needed"]
+    if pd.isna(needed) or int(needed) <= evidence.judges:
+        return ""
+    return (
+        f"About {int(needed):,} test {evidence.unit}s would tell it from the next one; there are"
+        f" {evidence.judges:,}. "
+    )
+
+
+def _surer(evidence: "Evidence", folds: bool) -> str:
+    """What a person can do for a surer answer."""
+    if folds:
+        return "More photographs make it surer."
+    split = evidence.runs[0].split()
+    every = split["group"].nunique() if evidence.grouped else len(split)
+    return (
+        f"More photographs make it surer, and so does tuner compare RUN --folds 5, in which all"
+        f" {every:,} {evidence.unit}s judge."
+    )
+
+
+def _all(others: int) -> str:
+    return "the other finalist" if others == 1 else f"all {others} other finalists"
+
+
+def _of(some: int, others: int) -> str:
+    if others == 1:
+        return "the other finalist"
+    return f"all {others} others" if some == others else f"{some} of the {others} others"
+
+
+def _count(number: int, thing: str) -> str:
+    """A number of things in words.
+
+    >>> _count(1, "group"), _count(3, "test image")
+    ('1 group', '3 test images')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,23 @@
+"""What the card says of the images: warnings of `tuner inspect`, and test images that look like training images."""
+
+from tuner.dataset.inspection.carried import Pictures, image_warnings
+from tuner.dataset.near_duplicates import near_copies
+from tuner.evaluation.comparison.doubts import near_training
+from tuner.html.escaping import for_markdown
+from tuner.retraining.images import Images
+
+__all__ = ["about_images"]
+
+
+def about_images(images: Images, *, tested: bool) -> list[str]:
+    """Lines of the card in Markdown; `tested` says whether it has scores of the test images."""
+    if images.scan is None or images.data.sample:
+        return []
+    names = dict(zip(images.split["path"], images.split["group"], strict=True))
+    found = list(image_warnings(Pictures.of(images.scan, names)))
+    copies = near_copies(images.scan) if tested else None
+    if copies is not None:
+        close, of = copies.near_training(images.split)
+        if close:
+            found.append(near_training(close, of, copies.source))
+    return [f"- **{for_markdown(line[0].upper() + line[1:])}.**" for line in found]
