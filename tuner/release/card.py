@@ -9,6 +9,7 @@ from trainables.data.preprocessing import cache_side, square_in_words
 from trainables.wording import some
 from tuner.evaluation.report.uncertainty import percent, points, sure_sentences
 from tuner.html.escaping import for_markdown, markdown_code
+from tuner.release.bundle import PREDICT, REQUIREMENTS
 from tuner.release.card_uncertainty import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
 from tuner.release.ood import strangers_section, strangers_sentence
@@ -194,6 +195,14 @@ def _files(formats: Sequence[str]) -> str:
             " names, sizes, scores of the sets and costs in the metadata",
             f"- `{WEIGHTS}`: the weights, without the temperature (of an ensemble each member's number stands before"
             f" their names); `{LABELS}`: class names and preprocessing",
+            *(
+                [
+                    f"- `{PREDICT}`: after `pip install -r {REQUIREMENTS}` (numpy, onnxruntime, pillow)"
+                    f" `python {PREDICT} photo.jpg` answers as `tuner predict` does, without tuner"
+                ]
+                if "onnx" in formats
+                else []
+            ),
             "- `metrics.json`, `training.csv`; if the test images were answered `probabilities.parquet`; `figures/`, if"
             " there is a curve or a table to draw",
             "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",
