@@ -8,6 +8,7 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.names import BACKBONE, MODEL, PRECISION, SPACE
 from tuner.cli.parameters import FOLDER, Number, data_options, fit_option
 from tuner.console.terminal import open_console
 
@@ -15,7 +16,7 @@ __all__ = ["inspect", "list_models", "spaces"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", type=SPACE, required=False)
 @json_option
 def spaces(name: str | None, as_json: bool) -> None:
     """List the spaces, or show one: its parameters, ranges, conditions and first trials."""
@@ -28,7 +29,7 @@ def spaces(name: str | None, as_json: bool) -> None:
 
 
 @click.command("models")
-@click.argument("name", required=False)
+@click.argument("name", type=MODEL, required=False)
 @json_option
 def list_models(name: str | None, as_json: bool) -> None:
     """List the models, or show one: its stages and what trains under each strategy."""
@@ -52,6 +53,7 @@ def list_models(name: str | None, as_json: bool) -> None:
 @click.option("--suspects", is_flag=True, help="Also rank labels that a probe on the other images doubts.")
 @click.option(
     "--backbone",
+    type=BACKBONE,
     default="auto",
     show_default=True,
     help="Whose features tell what looks alike: a model's name, or auto for the first small one with weights.",
@@ -69,7 +71,11 @@ def list_models(name: str | None, as_json: bool) -> None:
     help="none uses no backbone but a perceptual hash, which finds copies only.",
 )
 @click.option(
-    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+    "--precision",
+    type=PRECISION,
+    default="auto",
+    show_default=True,
+    help="auto, fp32, bf16 or fp16 (not run on a GPU).",
 )
 @click.option(
     "--out",

@@ -7,6 +7,7 @@ import click
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.names import SINKS
 from tuner.cli.parameters import FOLDER, Number, split_names
 from tuner.console.terminal import open_console, say
 
@@ -68,7 +69,7 @@ def grafana(out: Path, datasource: str) -> None:
 
 @click.command()
 @RUN
-@click.option("--log", help="Only to these, comma-separated. [default: all that the run logs to]")
+@click.option("--log", type=SINKS, help="Only to these, comma-separated. [default: all that the run logs to]")
 def sync(run_dir: Path, log: str | None) -> None:
     """Send to the logs of a run what they did not take while it ran."""
     from tuner.runs.directory import Run
