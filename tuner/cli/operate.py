@@ -41,7 +41,9 @@ def stop(run_dir: Path, trial: str | None) -> None:
 @RUN
 @click.option("--port", type=Number("port"), default=8080, show_default=True, help="0: any free.")
 @click.option(
-    "--writable", is_flag=True, help="Let the pages change the study: notes, tags, the ends of trials."
+    "--writable",
+    is_flag=True,
+    help="Let the pages change the study: notes, tags, the ends of trials. They start no trials.",
 )
 def board(run_dir: Path, port: int, writable: bool) -> None:
     """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
