@@ -111,6 +111,7 @@ _INSPECT: Keys = {
     "suspects.seconds": ("number", "that ranking took"),
     "suspects.table": ("text", "all images, ranked"),
     "suspects.page": ("text", "thumbnails to look through and mark"),
+    "augmentations": ("text?", "with --augmentations: the picture"),
 }
 
 _RANGE = ("low", "middle", "high")

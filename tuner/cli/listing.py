@@ -50,6 +50,11 @@ def list_models(name: str | None, as_json: bool) -> None:
     is_flag=True,
     help="Also find pictures of one object or scene, and propose groups.",
 )
+@click.option(
+    "--augmentations",
+    is_flag=True,
+    help="Also draw what each augmentation makes of eight of the images.",
+)
 @click.option("--suspects", is_flag=True, help="Also rank labels that a probe on the other images doubts.")
 @click.option(
     "--backbone",
@@ -82,7 +87,7 @@ def list_models(name: str | None, as_json: bool) -> None:
     type=FOLDER,
     default=Path("inspection"),
     show_default=True,
-    help="Folder for what --similar and --suspects find.",
+    help="Folder for what --similar, --suspects and --augmentations find and draw.",
 )
 @json_option
 def inspect(
@@ -91,15 +96,18 @@ def inspect(
     split: str,
     similar: bool,
     suspects: bool,
+    augmentations: bool,
     out: Path,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split.
 
-    Writes nothing but what --similar and --suspects find: a table and a page of thumbnails each, into the folder --out.
+    Writes nothing but what --similar and --suspects find, a table and a page of thumbnails each, and what
+    --augmentations draws, into the folder --out.
     """
     from tuner.cli import inspection as inspecting
+    from tuner.cli.augmentations import draw_augmentations
     from tuner.console.reporter import Reporter
     from tuner.dataset.config import DataConfig
     from tuner.dataset.inspection import inspect as inspection
@@ -108,7 +116,7 @@ def inspect(
 
     config = DataConfig(folder=folder, split=split, backbones=backbone, **options)
     wanted = [inspecting.GROUPS] * similar + [inspecting.SUSPECTS] * suspects
-    if wanted:
+    if wanted or augmentations:
         inspecting.check_out(out, wanted)
     groups = groups_file(config.labels, config.groups, config.group_regex)
     console = Console(stderr=True, highlight=False) if as_json else open_console()
@@ -120,6 +128,7 @@ def inspect(
     document = documents.inspection(found)
     if not as_json:
         console.print(inspection.render(found))
+    document["augmentations"] = draw_augmentations(config, scan, out, reporter) if augmentations else None
     document |= {"similar": None, "suspects": None}
     if wanted:
         known = read_groups(scan, groups, config.group_regex)

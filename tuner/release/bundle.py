@@ -11,6 +11,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from tuner.release.folder import ONNX
 from tuner.runs.directory import write_atomically
 
 __all__ = ["PREDICT", "REQUIRED", "REQUIREMENTS", "bundle", "write_runner"]
@@ -24,7 +25,9 @@ _OWN = ("tuner", "search_spaces", "trainables")
 
 
 def write_runner(folder: Path) -> None:
-    """Write predict.py and requirements.txt into a model folder."""
+    """Write predict.py and requirements.txt into a model folder that has a model.onnx, into others nothing."""
+    if not (folder / ONNX).is_file():
+        return
     versions = ", ".join(f"{name} {version(name)}" for name in (one.partition(">")[0] for one in REQUIRED))
     needed = "\n".join([f"# {PREDICT} was made beside {versions}", *REQUIRED, ""])
     write_atomically(folder / REQUIREMENTS, lambda file: file.write_text(needed, encoding="utf-8"))

@@ -247,6 +247,11 @@ def test_it_imports_nothing_beside_the_three_and_the_standard_library(plain):
     assert roots - set(sys.stdlib_module_names) == {"numpy", "PIL", "onnxruntime"}
 
 
+def test_a_folder_without_the_graph_gets_no_program(tmp_path):
+    write_runner(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_parts_that_can_not_stand_in_one_file_are_refused(tmp_path, monkeypatch):
     (tmp_path / "lone_first.py").write_text("def look():\n    return 1\n")
     (tmp_path / "lone_second.py").write_text("def look():\n    return 2\n\n\ndef see():\n    return look()\n")
