@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "answers_sheet", "chosen_answers"]
 
 EACH = 6
-SIDE = 110
+SIDE = 90
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["IMAGES", "every_policy", "one_policy", "some_of_each"]
 
 IMAGES = 8
-EPOCHS = 5
+EPOCHS = 4
 """So many epochs of one policy are shown."""
 
 

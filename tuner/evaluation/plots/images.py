@@ -45,18 +45,18 @@ def add_images(
     )
     if maps := heat_maps(evidence, mistakes, names.drawn):
         add("heat-maps", "scores", "Where the chosen model looked when it was wrong", caption, maps)
-    if sheet := _augmented(evidence, seed):
+    if sheet := _augmented(evidence, names, seed):
         caption = f"Training images as the augmentation {best.config.augmentation!r} of the chosen model varies them."
         add("augmentation", "search", "What the augmentation makes of the images", caption, sheet)
 
 
-def _augmented(evidence: "Evidence", seed: int) -> "Drawing | None":
-    run = evidence.runs[0]
+def _augmented(evidence: "Evidence", names: "Names", seed: int) -> "Drawing | None":
+    run, drawn = evidence.runs[0], dict(zip(evidence.classes, names.drawn, strict=True))
     data, split = run.record["data"], run.split()
     training = split[split["split"] == "train"]
     return one_policy(
         Path(str(data["folder"])),
-        some_of_each(training["path"].tolist(), training["label"].tolist(), seed),
+        some_of_each(training["path"].tolist(), [drawn[label] for label in training["label"]], seed),
         int(run.record["image_size"]),
         evidence.finalists[0].config.augmentation,
         scale=scale_from(data.get("scale")),

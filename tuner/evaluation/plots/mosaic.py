@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["mosaic", "tiled"]
 
-SIDE = 80
+SIDE = 72
 GAP = 6
 PIXELS_PER_INCH = 72.0
 INCHES_A_LETTER = 0.075
