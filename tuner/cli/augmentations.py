@@ -26,7 +26,9 @@ def draw_augmentations(config: "DataConfig", scan: "Scan", out: Path, reporter: 
     shown = dict(zip(scan.classes, names.drawn, strict=True))
     paths, labels = [one.path for one in scan.images], [shown[one.label] for one in scan.images]
     chosen = some_of_each(paths, labels, config.seed)
-    drawing = every_policy(scan.folder, chosen, config.side(), scale=scan.scale, seed=config.seed)
+    drawing = every_policy(
+        scan.folder, chosen, config.side(), scale=scan.scale, fit=config.fit, seed=config.seed
+    )
     if drawing is None:
         raise DataProblem(f"{scan.folder} holds no image that can be read any more")
     out.mkdir(parents=True, exist_ok=True)

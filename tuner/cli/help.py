@@ -20,18 +20,18 @@ COMMANDS: Mapping[str, Sequence[str]] = {
 OPTIONS: Mapping[str, Sequence[str]] = {
     "Images": (
         *("data", "labels", "without", "groups", "group_regex", "groups_from_similar", "split"),
-        *("positive", "image_size"),
+        *("positive", "image_size", "fit"),
     ),
     "Search": (
         *("space", "models", "strategies", "backbones", "weights", "weights_dir", "metric", "samples"),
         *("max_epochs", "time_budget", "until_settled", "start_from", "grace_period", "reduction_factor"),
-        *("sampler", "prior", "batch_size", "seed"),
+        *("sampler", "prior", "batch_size", "folds", "seed"),
     ),
     "Machines": (
         *("concurrent", "cpus_per_trial", "gpus_per_trial", "precision", "max_failures", "address"),
         "storage",
     ),
-    "Output": ("name", "runs_dir", "keep", "log", "log_weights", "dashboard", "as_json"),
+    "Output": ("name", "runs_dir", "keep", "out", "final", "log", "log_weights", "dashboard", "as_json"),
 }
 """The options of a search by what they are about; one that is missing here stands at the end."""
 

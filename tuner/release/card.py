@@ -188,6 +188,10 @@ def _limits(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
 
 def _files(formats: Sequence[str]) -> str:
     graphs = {"onnx": f"`{ONNX}`", "pt2": f"`{PT2}` (torch.export)"}
+    program = [
+        f"- `{PREDICT}`: after `pip install -r {REQUIREMENTS}` (numpy, onnxruntime, pillow) `python {PREDICT}"
+        " photo.jpg` answers as `tuner predict` does, without tuner"
+    ]
     return "\n".join(
         [
             f"- {', '.join(graphs[name] for name in formats)}: uint8 RGB [batch, size, size, 3] `images` in,"
@@ -195,14 +199,7 @@ def _files(formats: Sequence[str]) -> str:
             " names, sizes, scores of the sets and costs in the metadata",
             f"- `{WEIGHTS}`: the weights, without the temperature (of an ensemble each member's number stands before"
             f" their names); `{LABELS}`: class names and preprocessing",
-            *(
-                [
-                    f"- `{PREDICT}`: after `pip install -r {REQUIREMENTS}` (numpy, onnxruntime, pillow)"
-                    f" `python {PREDICT} photo.jpg` answers as `tuner predict` does, without tuner"
-                ]
-                if "onnx" in formats
-                else []
-            ),
+            *(program if "onnx" in formats else []),
             "- `metrics.json`, `training.csv`; if the test images were answered `probabilities.parquet`; `figures/`, if"
             " there is a curve or a table to draw",
             "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainables import augmentations
+from trainables.config import CROP
 from trainables.data.decode import Pixels, UnreadableImage, quiet_decoding, read_rgb
 from trainables.data.deep import Scale
-from trainables.data.preprocessing import cache_side, centre_crop, fit
+from trainables.data.preprocessing import cache_side, centre_crop, fitted
 from tuner.evaluation.plots.mosaic import mosaic
 from tuner.html.canvas import fit as shortened
 
@@ -29,6 +30,7 @@ def every_policy(
     image_size: int,
     *,
     scale: Scale | None = None,
+    fit: str = CROP,
     seed: int = 0,
 ) -> "Drawing | None":
     """Size and drawing of the images `chosen` (path, what stands beside it) under every augmentation, once each.
@@ -36,7 +38,7 @@ def every_policy(
     None where no image can be read.
     """
     columns = [(name, name, 1) for name in augmentations.names()]
-    return _sheet(folder, chosen, columns, image_size, scale, seed)
+    return _sheet(folder, chosen, columns, image_size, scale, fit, seed)
 
 
 def one_policy(
@@ -46,11 +48,12 @@ def one_policy(
     policy: str,
     *,
     scale: Scale | None = None,
+    fit: str = CROP,
     seed: int = 0,
 ) -> "Drawing | None":
     """The same under one augmentation, as it varies from epoch to epoch."""
     columns = [(f"epoch {epoch}", policy, epoch) for epoch in range(1, EPOCHS + 1)]
-    return _sheet(folder, chosen, columns, image_size, scale, seed)
+    return _sheet(folder, chosen, columns, image_size, scale, fit, seed)
 
 
 def some_of_each(
@@ -76,6 +79,7 @@ def _sheet(
     columns: Sequence[tuple[str, str, int]],
     image_size: int,
     scale: Scale | None,
+    fit: str,
     seed: int,
 ) -> "Drawing | None":
     """A row an image: the image, then each of `columns`, which are (head, policy, epoch)."""
@@ -84,7 +88,7 @@ def _sheet(
     images, sides = [], []
     with quiet_decoding():
         for path, side in chosen:
-            pixels = _read(folder / path, image_size, scale)
+            pixels = _read(folder / path, image_size, scale, fit)
             if pixels is not None:
                 images.append(pixels)
                 sides.append(shortened(side, 22))
@@ -98,9 +102,9 @@ def _sheet(
     return mosaic(rows, ["as it is", *(head for head, _, _ in columns)], sides)
 
 
-def _read(path: Path, image_size: int, scale: Scale | None) -> Pixels | None:
+def _read(path: Path, image_size: int, scale: Scale | None, fit: str) -> Pixels | None:
     """The image as training has it in its cache."""
     try:
-        return fit(read_rgb(path, scale), cache_side(image_size))
+        return fitted(read_rgb(path, scale), cache_side(image_size, fit), fit)
     except UnreadableImage:
         return None

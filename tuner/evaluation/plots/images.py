@@ -9,6 +9,7 @@ from tuner.evaluation.plots.answers import answers_sheet
 from tuner.evaluation.plots.augmented import one_policy, some_of_each
 from tuner.evaluation.plots.confusion import shares
 from tuner.evaluation.plots.heat import heat_maps
+from tuner.runs.directory import fit_of
 
 if TYPE_CHECKING:
     from tuner.evaluation.comparison.evidence import Evidence
@@ -60,5 +61,6 @@ def _augmented(evidence: "Evidence", names: "Names", seed: int) -> "Drawing | No
         int(run.record["image_size"]),
         evidence.finalists[0].config.augmentation,
         scale=scale_from(data.get("scale")),
+        fit=fit_of(run.record),
         seed=int(run.record["seed"]),
     )

@@ -159,6 +159,8 @@ def test_heat_maps_lie_on_the_surest_mistakes_for_the_answer_and_for_the_truth(e
 
 def test_there_are_no_heat_maps_without_grad_cam_or_without_weights(evidence, caught, monkeypatch):
     mistakes = confident_mistakes(evidence)
+    evidence.finalists[0].run.weights("best").write_bytes(b"no weights")
+    assert heat.heat_maps(evidence, mistakes, CLASSES) is None
     evidence.finalists[0].run.weights("best").unlink()
     assert heat.heat_maps(evidence, mistakes, CLASSES) is None
     monkeypatch.setattr("trainables.heat_maps.has_grad_cam", lambda: False)
