@@ -17,6 +17,7 @@ import click
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = Path(__file__).resolve().parent / "reference"
+DASHBOARDS = Path(__file__).resolve().parent / "how-to" / "dashboards.md"
 BLOCK = re.compile(r"(<!-- made: (?!end)([a-z-]+) -->\n)(.*?)(<!-- made: end -->)", re.DOTALL)
 
 MEANING = {
@@ -63,7 +64,7 @@ def main() -> None:
 def pages() -> dict[Path, str]:
     """The text of every page of the reference that has a block, its blocks made anew."""
     found = {}
-    for path in [*sorted(REFERENCE.glob("*.md")), REFERENCE.parent / "glossary.md"]:
+    for path in (*sorted(REFERENCE.glob("*.md")), REFERENCE.parent / "glossary.md", DASHBOARDS):
         before = path.read_text(encoding="utf-8")
         if BLOCK.search(before):
             found[path] = BLOCK.sub(
@@ -269,6 +270,15 @@ def metrics() -> str:
     return "\n".join([*_table(("metric", "", "better"), rows), ""])
 
 
+def prometheus() -> str:
+    """Every metric of a running search, as Ray exports it."""
+    from tuner.tracking.grafana import PREFIX
+    from tuner.tracking.prometheus import NAMES
+
+    rows = ((f"`{PREFIX}{name}`", text) for name, text in NAMES.items())
+    return "\n".join([*_table(("metric", ""), rows), ""])
+
+
 def columns() -> str:
     """The columns of `epochs/` and of `trials.parquet`."""
     from tuner.runs.directory import epochs_schema, trials_schema
@@ -331,6 +341,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "errors": errors,
     "hyperparameters": hyperparameters,
     "metrics": metrics,
+    "prometheus": prometheus,
     "columns": columns,
     "documents": documents,
     "glossary": glossary,

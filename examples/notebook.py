@@ -1,28 +1,37 @@
 # %% [markdown]
 # # Which model, fine-tuned how, classifies my images best?
 # Open this file as a notebook (VS Code, Jupyter with jupytext), or run it as it is.
-# `notebook.ipynb` has the same cells. Without DATA it searches on pictures of leaves that tuner draws itself.
+# `notebook.ipynb` has the same cells. Without DATA it searches on pictures of leaves that tuner draws itself, from
+# random weights, so it needs no network. As a script it prints what a notebook shows below its cells.
 
 # %%
 import os
 from pathlib import Path
 
+import pandas as pd
+
 from tuner import compare, export, search
+
+try:
+    from IPython.display import display as show
+except ImportError:  # run as a script
+    show = print
 
 data = os.environ.get("DATA")
 runs_dir = Path(os.environ.get("RUNS", "runs"))
 
 # %% [markdown]
 # ## Search
-# `on_epoch` and `on_trial` are called as it goes; here the curves grow in a dictionary.
+# `on_epoch` and `on_trial` are called as it goes: here every epoch is shown, and the curves grow in a dictionary.
 
 # %%
 curves = {}
 
 
 def on_epoch(trial_id, metrics):
-    """Note the validation loss of every epoch."""
+    """Note and show the validation loss of every epoch."""
     curves.setdefault(trial_id, []).append(metrics["val_loss"])
+    show(f"{trial_id}, epoch {metrics['epoch']}: val_loss {metrics['val_loss']:.4f}")
 
 
 result = search(
@@ -38,11 +47,21 @@ result = search(
 )
 
 # %% [markdown]
+# ## The learning curves
+
+# %%
+losses = pd.DataFrame.from_dict(curves, orient="index").T
+losses.index = losses.index + 1
+axes = losses.plot(marker="o", xlabel="epoch", ylabel="validation loss (nats)")
+axes.figure.savefig(result.run.path / "curves.png")
+show(losses)
+
+# %% [markdown]
 # ## The trials, a DataFrame
 
 # %%
 trials = result.trials.sort_values("value")
-trials[["trial_id", "status", "best_epoch", "val_loss", "val_accuracy", "learning_rate"]]
+show(trials[["trial_id", "status", "best_epoch", "val_loss", "val_accuracy", "learning_rate"]])
 
 # %% [markdown]
 # ## Which is really better?
@@ -50,10 +69,11 @@ trials[["trial_id", "status", "best_epoch", "val_loss", "val_accuracy", "learnin
 
 # %%
 comparison = compare(result.run.path)
-comparison.table[["label", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]]
+show(comparison.table[["label", "test_accuracy", "test_accuracy_low", "test_accuracy_high"]])
 
 # %%
-comparison.conclusion
+show(comparison.conclusion)
+show(f"pictures and tables: {comparison.report}")
 
 # %% [markdown]
 # ## The best configuration
@@ -62,4 +82,4 @@ comparison.conclusion
 
 # %%
 best = export(result.run.path, out=result.run.path / "exported.yaml")
-best.config
+show(best.config)

@@ -10,8 +10,10 @@ import sys
 import tomllib
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -286,6 +288,47 @@ def test_the_pages_build_without_a_warning(tmp_path):
     pages = tmp_path / "site" / "explanation"
     assert "A fair clock" in (pages / "fair-clock" / "index.html").read_text()
     assert '<ol start="14">' in (pages / "architecture" / "index.html").read_text()
+
+
+def test_the_overview_links_every_page_and_the_readme_every_how_to():
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"}
+    assert (
+        pages - set(re.findall(r"\]\(([\w/-]+\.md)", (DOCS / "index.md").read_text(encoding="utf-8")))
+        == set()
+    )
+    how_to = {page for page in pages if page.startswith("how-to/")}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert how_to - set(re.findall(r"\]\(docs/([\w/-]+\.md)", readme)) == set()
+
+
+def test_a_command_is_copied_without_its_prompt_and_wide_outputs_scroll():
+    style = (DOCS / "stylesheets" / "extra.css").read_text(encoding="utf-8")
+    assert "extra_css: [stylesheets/extra.css]" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert ".gp { user-select: none; }" in style
+    assert "code[data-md-copying] .gp { display: none; }" in style
+    assert "overflow-x: auto" in style
+
+
+def test_the_notebook_page_s_code_needs_no_network(monkeypatch, tmp_path):
+    """Without searching: what it asks for is settled and checked, with a stand-in for the search and the comparison."""
+    import tuner
+    from tuner.tuning.config import resolve, search_config
+
+    asked = []
+
+    def search(space, on_epoch, **options):
+        asked.append(resolve(search_config(space, **options)))
+        assert options["weights"] == "none"
+        on_epoch("a", {"epoch": 1, "val_loss": 0.5})
+        row = {"trial_id": "a", "status": "completed", "value": 0.5, "val_loss": 0.5}
+        return SimpleNamespace(trials=pd.DataFrame([row]), run=SimpleNamespace(path=tmp_path))
+
+    monkeypatch.setattr(tuner, "search", search, raising=False)
+    monkeypatch.setattr(tuner, "compare", lambda path: SimpleNamespace(conclusion="fine"), raising=False)
+    page = (DOCS / "how-to" / "notebooks.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "notebooks.md", "exec"), {})
+    assert [one.data.folder for one in asked] == [None]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

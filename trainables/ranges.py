@@ -15,7 +15,18 @@ from typing import Any
 from trainables.config import RANGES as SAMPLED
 from trainables.errors import InvalidValue
 
-__all__ = ["NUMBERS", "Range", "check", "check_fields", "flag_of", "parse"]
+__all__ = [
+    "ALPHA",
+    "MIN_CONFIDENCE",
+    "NUMBERS",
+    "Range",
+    "check",
+    "check_fields",
+    "flag_of",
+    "parse",
+    "parse_within",
+    "within",
+]
 
 DAY = 86_400.0
 
@@ -34,6 +45,9 @@ class Range:
 def _sampled(name: str) -> Range:
     return Range(*SAMPLED[name])
 
+
+# By themselves, since the predict.py of a model folder needs these two and not all the others.
+ALPHA, MIN_CONFIDENCE = Range(0.0001, 0.5, whole=False), Range(0, 1, whole=False)
 
 NUMBERS: Mapping[str, Range] = {
     "samples": Range(1, 1_000_000),
@@ -61,8 +75,8 @@ NUMBERS: Mapping[str, Range] = {
     "top": Range(1, 1_000_000),
     "most": Range(1, 1_000_000),
     "port": Range(0, 65_535),
-    "alpha": Range(0.0001, 0.5, whole=False),
-    "min_confidence": Range(0, 1, whole=False),
+    "alpha": ALPHA,
+    "min_confidence": MIN_CONFIDENCE,
 }
 """The range of each number by its name in Python."""
 
@@ -87,9 +101,13 @@ def check(name: str, value: Any, flag: str | None = None) -> Any:
         >>> check("samples", 3.0)
         3
     """
+    return within(NUMBERS[name], value, flag or flag_of(name))
+
+
+def within(span: Range, value: Any, flag: str) -> Any:
+    """The same for any `span`."""
     if value is None:
         return None
-    flag, span = flag or flag_of(name), NUMBERS[name]
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InvalidValue(f"{flag} {value!r} is no number; {_words(span)} would be right")
     if not isinstance(value, numbers.Integral) and not math.isfinite(float(value)):
@@ -120,16 +138,19 @@ def check_fields(config: Any, except_for: Collection[str] = ()) -> None:
 
 def parse(name: str, text: str) -> Any:
     """The number `name` in `text`; raises InvalidValue as `check` does."""
+    return parse_within(NUMBERS[name], text, flag_of(name))
+
+
+def parse_within(span: Range, text: str, flag: str) -> Any:
+    """The same for any `span`."""
     try:
         number: float = int(text)
     except ValueError:
         try:
             number = float(text)
         except ValueError:
-            raise InvalidValue(
-                f"{flag_of(name)} {text!r} is no number; {_words(NUMBERS[name])} would be right"
-            ) from None
-    return check(name, number)
+            raise InvalidValue(f"{flag} {text!r} is no number; {_words(span)} would be right") from None
+    return within(span, number, flag)
 
 
 def _words(span: Range) -> str:

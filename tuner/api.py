@@ -143,6 +143,7 @@ def probe(
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
     """
     from tuner.dataset.config import DataConfig
+    from tuner.dataset.loading import require_given
     from tuner.probing.ranking import probe as run
 
     named = {
@@ -163,6 +164,7 @@ def probe(
         seed=seed,
         **paths,
     )
+    require_given(config)
     names = backbones if isinstance(backbones, str) else ",".join(backbones)
     return run(config, names, _show(verbose))
 
@@ -336,6 +338,7 @@ class _Telling:
 
 
 def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) -> "SearchConfig":
+    from tuner.dataset.loading import require_given
     from tuner.tuning.config import search_config
 
     given = _with_paths(options, ("labels", "groups", "without", "runs_dir", "weights_dir"))
@@ -345,7 +348,9 @@ def _config(space: AnyPath, data: AnyPath | None, options: Mapping[str, Any]) ->
     earlier = given.get("start_from", ())
     earlier = [earlier] if isinstance(earlier, (str, Path)) else earlier
     given["start_from"] = tuple(Path(path) for path in earlier)
-    return search_config(str(space), None if data is None else Path(data), **given)
+    config = search_config(str(space), None if data is None else Path(data), **given)
+    require_given(config.data)
+    return config
 
 
 def _with_paths(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

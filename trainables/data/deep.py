@@ -5,7 +5,7 @@ float pictures have any range. So the scan looks at the values of all files and 
 samples the values that become black (0) and white (255). Whatever reads these pictures later reads them at that scale.
 
 The scale travels with the hash of a picture's pixels, so whoever builds a cache from hashes reads at the right one.
-Needs numpy and Pillow only: `tuner predict` runs without torch and OpenCV.
+Needs numpy and Pillow only: the predict.py of a model folder is made of it.
 """
 
 import hashlib

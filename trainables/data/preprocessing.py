@@ -1,7 +1,7 @@
 """From an upright picture to the square that a model sees, the same for training, validation and every later answer.
 
 `picture` is the whole way. It has two steps, since the image cache keeps what is between them: `fitted`, then
-`centre_crop`. Needs numpy and Pillow only: `tuner predict` runs without torch and OpenCV.
+`centre_crop`. Needs numpy and Pillow only: the predict.py of a model folder is made of it.
 """
 
 from collections.abc import Iterable, Sequence

@@ -264,4 +264,6 @@ def _folds(found: "FoldsFound") -> dict[str, Any]:
 
 def predictions(answers: "Sequence[Prediction]", classes: Sequence[str]) -> dict[str, Any]:
     """`tuner predict`."""
-    return {"classes": classes, "images": [answer.row(classes) for answer in answers]}
+    from tuner.release.predictions import document
+
+    return document(answers, classes)

@@ -19,12 +19,14 @@ __all__ = ["Draw", "condition", "draw", "model", "models", "range_of", "space", 
 
 
 def spaces() -> RenderableType:
-    """Every space, one line each, and what the parameter `augmentation` may be."""
+    """Every space, one line each, their samples, and what the parameter `augmentation` may be."""
     loaded = catalogue.spaces()
     width = max(len(one.name) for one in loaded)
     lines: list[RenderableType] = [_line(f"{one.name:<{width}}  {one.summary}") for one in loaded]
+    samples = ", ".join(f"{one.name} {one.defaults['samples']}" for one in loaded)
     return Group(
         *lines,
+        Text(f"\nsamples (trials of a search without --samples): {samples}"),
         _line("\none of them: tuner spaces NAME    your own: tuner run --space ./my_space.py"),
         _line("\nvalues of the parameter augmentation:"),
         *augmentation_lines(),

@@ -123,6 +123,7 @@ _INSPECT: Keys = {
     "suspects.seconds": ("number", "that ranking took"),
     "suspects.table": ("text", "all images, ranked"),
     "suspects.page": ("text", "thumbnails to look through and mark"),
+    "augmentations": ("text?", "with --augmentations: the picture"),
 }
 
 _RANGE = ("low", "middle", "high")
@@ -226,7 +227,7 @@ _STATUS: Keys = {
     "driver": ("object?", "the process that searches; times are seconds since 1970"),
     "driver.host": ("text", ""),
     **{f"driver.{name}": ("number", "") for name in ("pid", "since", "seen")},
-    "driver.pages": ("object", "addresses by name"),
+    "driver.pages": ("object", "addresses by name; token: how to get what the dashboard asks for"),
     "driver.pages.*": ("text", ""),
     "live": ("list", "one object a living trial, with the columns of its last row in `epochs/`"),
     "live[].trial_id": ("text", ""),

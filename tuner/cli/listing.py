@@ -8,6 +8,7 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.names import BACKBONE, MODEL, PRECISION, SPACE
 from tuner.cli.parameters import FOLDER, Number, data_options, fit_option
 from tuner.console.terminal import open_console
 
@@ -15,7 +16,7 @@ __all__ = ["inspect", "list_models", "spaces"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", type=SPACE, required=False)
 @json_option
 def spaces(name: str | None, as_json: bool) -> None:
     """List the spaces, or show one: its parameters, ranges, conditions and first trials."""
@@ -28,7 +29,7 @@ def spaces(name: str | None, as_json: bool) -> None:
 
 
 @click.command("models")
-@click.argument("name", required=False)
+@click.argument("name", type=MODEL, required=False)
 @json_option
 def list_models(name: str | None, as_json: bool) -> None:
     """List the models, or show one: its stages and what trains under each strategy."""
@@ -49,9 +50,15 @@ def list_models(name: str | None, as_json: bool) -> None:
     is_flag=True,
     help="Also find pictures of one object or scene, and propose groups.",
 )
+@click.option(
+    "--augmentations",
+    is_flag=True,
+    help="Also draw what each augmentation makes of eight of the images.",
+)
 @click.option("--suspects", is_flag=True, help="Also rank labels that a probe on the other images doubts.")
 @click.option(
     "--backbone",
+    type=BACKBONE,
     default="auto",
     show_default=True,
     help="Whose features tell what looks alike: a model's name, or auto for the first small one with weights.",
@@ -69,14 +76,18 @@ def list_models(name: str | None, as_json: bool) -> None:
     help="none uses no backbone but a perceptual hash, which finds copies only.",
 )
 @click.option(
-    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+    "--precision",
+    type=PRECISION,
+    default="auto",
+    show_default=True,
+    help="auto, fp32, bf16 or fp16 (not run on a GPU).",
 )
 @click.option(
     "--out",
     type=FOLDER,
     default=Path("inspection"),
     show_default=True,
-    help="Folder for what --similar and --suspects find.",
+    help="Folder for what --similar, --suspects and --augmentations find and draw.",
 )
 @json_option
 def inspect(
@@ -85,16 +96,19 @@ def inspect(
     split: str,
     similar: bool,
     suspects: bool,
+    augmentations: bool,
     out: Path,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split.
 
-    Writes nothing but what --similar and --suspects find: a table and a page of thumbnails each, into the folder --out.
-    Its warnings are kept in the cache, from which the report and the model card have them.
+    Writes nothing but what --similar and --suspects find, a table and a page of thumbnails each, and what
+    --augmentations draws, into the folder --out. Its warnings are kept in the cache, from which the report and the
+    model card have them.
     """
     from tuner.cli import inspection as inspecting
+    from tuner.cli.augmentations import draw_augmentations
     from tuner.console.reporter import Reporter
     from tuner.dataset.config import DataConfig
     from tuner.dataset.inspection import inspect as inspection
@@ -104,7 +118,7 @@ def inspect(
 
     config = DataConfig(folder=folder, split=split, backbones=backbone, **options)
     wanted = [inspecting.GROUPS] * similar + [inspecting.SUSPECTS] * suspects
-    if wanted:
+    if wanted or augmentations:
         inspecting.check_out(out, wanted)
     groups = groups_file(config.labels, config.groups, config.group_regex)
     console = Console(stderr=True, highlight=False) if as_json else open_console()
@@ -118,6 +132,7 @@ def inspect(
     document = documents.inspection(found)
     if not as_json:
         console.print(inspection.render(found))
+    document["augmentations"] = draw_augmentations(config, scan, out, reporter) if augmentations else None
     document |= {"similar": None, "suspects": None}
     if similar:
         document["similar"] = inspecting.similar(config, scan, known, out, reporter)

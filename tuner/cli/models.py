@@ -215,15 +215,13 @@ def _answer(
     printed: bool,
 ) -> "list[Prediction]":
     """The answers to all `images`, each batch written to `out` or `printed` as soon as it is there."""
-    from tuner.release.predict import predictions
+    from tuner.release.predict import answer, predictions
     from tuner.release.predictions import writing
 
     for warning in rule.warnings:
         reporter.warn(warning)
-    if rule.costs is not None:
-        reporter.line(
-            "named is the class of least expected cost, by the costs that the model was retrained with"
-        )
+    if rule.remark is not None:
+        reporter.line(rule.remark)
     answers: list[Prediction] = []
     classes, sets, strange = model.spec.classes, rule.limits is not None, model.spec.strange_at_95 is not None
     with (
@@ -232,21 +230,16 @@ def _answer(
         else writing(out, classes, reporter, sets=sets, strange=strange) as add
     ):
         # A bar and answers would stand in each other's way.
-        for batch in predictions(model, images, None if printed else reporter, rule):
+        made = (
+            answer(model, images, rule, reporter.warn)
+            if printed
+            else predictions(model, images, reporter, rule)
+        )
+        for batch in made:
             answers += batch
             if add is not None:
                 add(batch)
             elif printed:
-                _print(batch, classes)
+                for one in batch:
+                    say(one.line(classes))
     return answers
-
-
-def _print(answers: "Sequence[Prediction]", classes: "Sequence[str]") -> None:
-    for one in answers:
-        row = one.row(classes)
-        said = f"error: {one.error}" if one.error else f"{row['class']}\t{row['probability']:.4f}"
-        chosen = f"\t{{{', '.join(row['set'])}}}" if "set" in row else ""
-        strange = (
-            f"\tunlike the training images ({one.strangeness:.2f})" if (one.strangeness or 0) > 1 else ""
-        )
-        say(f"{row['path']}\t{said}{chosen}{strange}")

@@ -7,6 +7,7 @@ import click
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.names import SINKS
 from tuner.cli.parameters import FOLDER, Number, split_names
 from tuner.console.terminal import open_console, say
 
@@ -40,7 +41,9 @@ def stop(run_dir: Path, trial: str | None) -> None:
 @RUN
 @click.option("--port", type=Number("port"), default=8080, show_default=True, help="0: any free.")
 @click.option(
-    "--writable", is_flag=True, help="Let the pages change the study: notes, tags, the ends of trials."
+    "--writable",
+    is_flag=True,
+    help="Let the pages change the study: notes, tags, the ends of trials. They start no trials.",
 )
 def board(run_dir: Path, port: int, writable: bool) -> None:
     """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
@@ -68,7 +71,7 @@ def grafana(out: Path, datasource: str) -> None:
 
 @click.command()
 @RUN
-@click.option("--log", help="Only to these, comma-separated. [default: all that the run logs to]")
+@click.option("--log", type=SINKS, help="Only to these, comma-separated. [default: all that the run logs to]")
 def sync(run_dir: Path, log: str | None) -> None:
     """Send to the logs of a run what they did not take while it ran."""
     from tuner.runs.directory import Run

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.help import SearchCommand
 from tuner.cli.parameters import split_names
 from tuner.console.reporter import clock
 from tuner.console.terminal import open_console
@@ -39,6 +40,7 @@ def plan_command(run: click.Command) -> click.Command:
         time_budget: float | None, models: str | None, strategies: str | None, as_json: bool, **options: Any
     ) -> None:
         from tuner.console.reporter import Reporter
+        from tuner.dataset.loading import require_given
         from tuner.planning.plan import plan
         from tuner.tuning.config import search_config
 
@@ -48,6 +50,7 @@ def plan_command(run: click.Command) -> click.Command:
             strategies=split_names(strategies),
             **options,
         )
+        require_given(config.data)
         if as_json:
             print_json(documents.plan(plan(config, Reporter(Console(stderr=True, highlight=False)))))
             return
@@ -57,7 +60,7 @@ def plan_command(run: click.Command) -> click.Command:
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
     text = "Say what a search would take: epochs, hours, disk, memory. Times a few steps; no trial runs."
-    command = click.Command("plan", params=params, callback=callback, help=text)
+    command = SearchCommand("plan", params=params, callback=callback, help=text)
     json_option(command)
     return command
 

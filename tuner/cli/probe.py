@@ -10,6 +10,7 @@ from rich.text import Text
 
 from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.names import BACKBONES, PRECISION
 from tuner.cli.parameters import FOLDER, Number, data_options, fit_option, side_option
 from tuner.console.terminal import open_console
 
@@ -24,6 +25,7 @@ __all__ = ["probe", "render", "weights"]
 @data_options
 @click.option(
     "--backbones",
+    type=BACKBONES,
     default="auto",
     show_default=True,
     help="auto, small, all, or names of `tuner models` with commas between; auto is small on a CPU.",
@@ -44,6 +46,7 @@ __all__ = ["probe", "render", "weights"]
 )
 @click.option(
     "--precision",
+    type=PRECISION,
     default="auto",
     show_default=True,
     help="auto, fp32, bf16, or fp16, which was not run on a GPU.",
@@ -58,12 +61,14 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
     """
     from tuner.console.reporter import Reporter
     from tuner.dataset.config import DataConfig
+    from tuner.dataset.loading import require_given
     from tuner.probing.ranking import probe as find
     from tuner.runs.paths import try_folder
 
     if out is not None:
         try_folder(out, "--out")
     config = DataConfig(folder=data, **options)
+    require_given(config)
     console = Console(stderr=True, highlight=False) if as_json else open_console()
     found = find(config, backbones, Reporter(console))
     if out is not None:
@@ -80,6 +85,7 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
 @click.command()
 @click.option(
     "--backbones",
+    type=BACKBONES,
     default="all",
     show_default=True,
     help="all, small, or names of `tuner models` with commas between.",

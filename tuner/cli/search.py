@@ -11,6 +11,17 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
+from tuner.cli.help import SearchCommand
+from tuner.cli.names import (
+    BACKBONES,
+    MODELS,
+    PRECISION,
+    SAMPLER,
+    SINKS,
+    SPACE,
+    STRATEGIES,
+    WEIGHTS,
+)
 from tuner.cli.parameters import (
     FOLDER,
     METRIC_CHOICES,
@@ -32,9 +43,10 @@ if TYPE_CHECKING:
 __all__ = ["leaderboard", "resume", "run"]
 
 
-@click.command()
+@click.command(cls=SearchCommand)
 @click.option(
     "--space",
+    type=SPACE,
     default="auto",
     show_default=True,
     help="A space's name (see `tuner spaces`) or the path of your own .py file.",
@@ -83,7 +95,11 @@ __all__ = ["leaderboard", "resume", "run"]
 @fit_option
 @click.option("--batch-size", type=Number("batch_size"), help="Images a step. [default: the space's]")
 @click.option(
-    "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
+    "--weights",
+    type=WEIGHTS,
+    default="auto",
+    show_default=True,
+    help="auto, imagenet, none or a FILE with a state dict.",
 )
 @click.option(
     "--weights-dir",
@@ -91,13 +107,19 @@ __all__ = ["leaderboard", "resume", "run"]
     help="Folder of state dicts named as the models; models without one there as with --weights.",
 )
 @click.option(
-    "--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16 (not run on a GPU)."
+    "--precision",
+    type=PRECISION,
+    default="auto",
+    show_default=True,
+    help="auto, fp32, bf16 or fp16 (not run on a GPU).",
 )
 @click.option(
     "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
 )
 @click.option("--positive", metavar="CLASS", help="The class that val_sensitivity@95 is of.")
-@click.option("--sampler", default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto.")
+@click.option(
+    "--sampler", type=SAMPLER, default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto."
+)
 @click.option(
     "--prior/--no-prior",
     default=True,
@@ -142,7 +164,9 @@ __all__ = ["leaderboard", "resume", "run"]
     " (s3://bucket/path): what trials write goes there.",
 )
 @click.option(
-    "--log", help="Log there too, comma-separated: mongodb, mlflow, tensorboard, wandb. See `tuner sync`."
+    "--log",
+    type=SINKS,
+    help="Log there too, comma-separated: mongodb, mlflow, tensorboard, wandb. See `tuner sync`.",
 )
 @click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
 @click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
@@ -164,12 +188,13 @@ __all__ = ["leaderboard", "resume", "run"]
 )
 @click.option(
     "--backbones",
+    type=BACKBONES,
     default="auto",
     show_default=True,
     help="What the space auto probes: auto, small, all, or names with commas between; see `tuner probe`.",
 )
-@click.option("--models", help="Only these of the space's models, comma-separated.")
-@click.option("--strategies", help="Only these of the space's strategies, comma-separated.")
+@click.option("--models", type=MODELS, help="Only these of the space's models, comma-separated.")
+@click.option("--strategies", type=STRATEGIES, help="Only these of the space's strategies, comma-separated.")
 def run(
     time_budget: float | None,
     models: str | None,
@@ -183,6 +208,7 @@ def run(
     """Search a space on your images and keep everything in a run directory."""
     started = time.monotonic()
     from tuner.console.reporter import Reporter
+    from tuner.dataset.loading import require_given
     from tuner.tuning.budget import Budget
     from tuner.tuning.config import search_config
     from tuner.tuning.loop import search
@@ -200,6 +226,7 @@ def run(
         start_from=tuple(Path(name) for name in split_names(start_from)),
         **options,
     )
+    require_given(config.data)
     console = open_console()
     result = search(config, Reporter(console), started=started, ships=out is not None)
     _finish(

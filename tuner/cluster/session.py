@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,9 @@ SECONDS_BETWEEN_COUNTS = 5.0
 SECONDS_TO_LEAVE = 0.2
 SECONDS_TO_ANSWER = 5.0
 LONGEST_REASON = 300
+
+TOKEN = "asked for by the dashboard, printed by: ray get-auth-token"
+"""How a person gets into Ray's dashboard; the token itself is never printed."""
 
 Pack = Callable[[Mapping[str, float]], float]
 """From what the cluster has to the share of a GPU that a trial gets."""
@@ -197,11 +201,18 @@ def _has_dashboard() -> bool:
     return all(importlib.util.find_spec(name) for name in ("aiohttp", "aiohttp_cors", "opencensus"))
 
 
+def asks_for_token() -> bool:
+    """Whether the pages of the Ray that this process is in want a token, as those of Ray 2.60 do unless told not to."""
+    return os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
+
+
 def _pages(dashboard: str | None) -> dict[str, str]:
-    """Addresses of the dashboard, if there is one, and of the metrics of this driver's node."""
+    """Addresses of the dashboard, if there is one, and of the metrics of this driver's node; how to get its token."""
     here = ray.get_runtime_context().get_node_id()
     ports = {node["NodeID"]: (node["NodeManagerAddress"], node["MetricsExportPort"]) for node in ray.nodes()}
     pages = {"dashboard": f"http://{dashboard}"} if dashboard else {}
+    if dashboard and asks_for_token():
+        pages["token"] = TOKEN
     if here in ports and _has_dashboard():
         pages["metrics"] = "http://{}:{}/metrics".format(*ports[here])
     return pages

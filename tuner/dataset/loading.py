@@ -41,6 +41,30 @@ class Examined:
         return {image.path: image.pixels for image in self.scan.images}
 
 
+def require_given(config: DataConfig) -> None:
+    """Raise DataProblem unless the folder and the tables that `config` names are there.
+
+    It takes an instant. Commands call it first: whoever mistypes a path hears of the path, and not of weights that are
+    missing, nor of it after minutes of reading images.
+    """
+    from tuner.dataset.reading.table import read_table
+
+    if config.folder is not None:
+        require_images(config.folder)
+    for table, kind, columns in (
+        (config.labels, "labels", ("path", "label")),
+        (config.groups, "groups", ("path", "group")),
+        (config.without, "--without", ("path",)),
+    ):
+        if table is not None:
+            read_table(table, kind, columns)
+
+
+def require_images(folder: Path) -> None:
+    """Raise DataProblem unless `folder` is one that can be opened."""
+    require_folder(folder.expanduser(), f"--data {printable(folder)} must be a folder of images")
+
+
 def load_data(
     config: DataConfig,
     names: Sequence[str],
@@ -165,7 +189,7 @@ def _data_source(config: DataConfig, reporter: Reporter) -> tuple[Path, Path | N
     """Folder, groups file, and whether it is the sample data."""
     if config.folder is not None:
         folder = config.folder.expanduser()
-        require_folder(folder, f"--data {printable(config.folder)} must be a folder of images")
+        require_images(config.folder)
         groups = groups_file(config.labels, config.groups, config.group_regex)
         if config.groups_from_similar and (groups is not None or config.group_regex is not None):
             given = f"in {groups}" if groups is not None else f"by --group-regex {config.group_regex!r}"

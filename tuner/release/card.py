@@ -9,6 +9,7 @@ from trainables.data.preprocessing import cache_side, square_in_words
 from trainables.wording import some
 from tuner.evaluation.report.uncertainty import percent, points, sure_sentences
 from tuner.html.escaping import for_markdown, markdown_code
+from tuner.release.bundle import PREDICT, REQUIREMENTS
 from tuner.release.card_images import about_images
 from tuner.release.card_uncertainty import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
@@ -189,6 +190,10 @@ def _limits(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
 
 def _files(formats: Sequence[str]) -> str:
     graphs = {"onnx": f"`{ONNX}`", "pt2": f"`{PT2}` (torch.export)"}
+    program = [
+        f"- `{PREDICT}`: after `pip install -r {REQUIREMENTS}` (numpy, onnxruntime, pillow) `python {PREDICT}"
+        " photo.jpg` answers as `tuner predict` does, without tuner"
+    ]
     return "\n".join(
         [
             f"- {', '.join(graphs[name] for name in formats)}: uint8 RGB [batch, size, size, 3] `images` in,"
@@ -196,6 +201,7 @@ def _files(formats: Sequence[str]) -> str:
             " names, sizes, scores of the sets and costs in the metadata",
             f"- `{WEIGHTS}`: the weights, without the temperature (of an ensemble each member's number stands before"
             f" their names); `{LABELS}`: class names and preprocessing",
+            *(program if "onnx" in formats else []),
             "- `metrics.json`, `training.csv`; if the test images were answered `probabilities.parquet`; `figures/`, if"
             " there is a curve or a table to draw",
             "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",

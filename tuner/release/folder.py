@@ -3,6 +3,7 @@
 model.onnx  model.pt2      uint8 pictures [batch, size, size, 3] to probabilities and strangeness, preprocessing inside
 model.safetensors          the weights; best.yaml says of which model, and trains it again
 labels.json                classes and preprocessing, also inside each of the three
+predict.py  requirements.txt   answers as `tuner predict` does by model.onnx, without tuner
 metrics.json  probabilities.parquet  training.csv  figures/  MODEL_CARD.md
 manifest.json              size and SHA-256 of every file
 model.int8.onnx  int8.json     the same in eight bits and what that costs, if `tuner export --int8` was asked for it
@@ -35,6 +36,7 @@ __all__ = [
     "WEIGHTS",
     "ModelSpec",
     "check_formats",
+    "finite",
     "verify",
     "write_json",
     "write_manifest",
@@ -131,7 +133,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content`, numbers that are not finite as null, any script readable."""
-    text = json.dumps(_finite(content), ensure_ascii=False, indent=2, allow_nan=False)
+    text = json.dumps(finite(content), ensure_ascii=False, indent=2, allow_nan=False)
     write_atomically(path, lambda file: file.write_text(text + "\n", encoding="utf-8"))
 
 
@@ -220,11 +222,12 @@ def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """`value` for JSON: numbers that are not finite are None, keys are texts."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and value - value != 0:
         return None
     return value

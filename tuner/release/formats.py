@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainables.checkpoint import weights_of
 from trainables.data.decode import Pixels
 from trainables.errors import RunProblem
+from tuner.release.bundle import write_runner
 from tuner.release.folder import FORMATS, ONNX, PT2, WEIGHTS, ModelSpec
 from tuner.release.portable import PROBABILITIES, Portable
 
@@ -41,6 +42,8 @@ def write_formats(
 ) -> dict[str, float]:
     """Write the weights and `formats`; the largest difference of an output on `images` [n, s, s, 3], by file.
 
+    With them go predict.py, which asks the ONNX file, and its requirements.txt.
+
     Raises RunProblem if a format can't be made, or differs by more than `TOLERANCE` from the PyTorch model.
     """
     from safetensors.torch import save_file
@@ -65,6 +68,7 @@ def write_formats(
                 f"{folder / name} answers differently from the PyTorch model: probabilities up to {gap:.2g}"
                 f" apart, where {TOLERANCE:g} is allowed; the weights are in {folder / WEIGHTS}"
             )
+    write_runner(folder)
     return differences
 
 

@@ -3,7 +3,7 @@
 ONNX Runtime takes a GPU where its package for GPUs finds one; that was not run on a GPU.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tuner.release.folder import ONNX, ModelSpec, verify
 from tuner.release.predictions import Prediction
 from tuner.release.rule import Rule, make_rule
 
-__all__ = ["find_images", "load_model", "predict", "predictions"]
+__all__ = ["answer", "find_images", "load_model", "predict", "predictions"]
 
 BATCH = 32
 METADATA_KEY = "tuner"
@@ -60,7 +60,7 @@ def load_model(path: Path) -> Model:
     try:
         import onnxruntime
     except ImportError as error:
-        raise RunProblem("predicting needs ONNX Runtime: pip install 'tuner[predict]'") from error
+        raise RunProblem("predicting needs ONNX Runtime: pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
@@ -136,19 +136,27 @@ def predictions(
 
     Without a `rule` it is the model's own, which names a class for every image.
     """
-    spec, done = model.spec, 0
-    rule, reporter = rule or make_rule(spec), reporter or Reporter()
-    unscaled: list[str] = []
-    with quiet_decoding(), reporter.progress("predicting") as progress:
-        looks = in_threads(lambda path: _look(path, spec, unscaled), images, num_workers(None))
-        for batch in _batches(zip(images, looks, strict=True)):
-            yield _answer(model, rule, batch)
+    done, reporter = 0, reporter or Reporter()
+    with reporter.progress("predicting") as progress:
+        for batch in answer(model, images, rule or make_rule(model.spec), reporter.warn):
+            yield batch
             done += len(batch)
             if progress is not None:
                 progress(done, len(images))
+
+
+def answer(
+    model: Model, images: Sequence[Path], rule: Rule, warn: Callable[[str], None]
+) -> Iterator[list[Prediction]]:
+    """The same without a terminal; `warn` is told what a person should know of all images together."""
+    unscaled: list[str] = []
+    with quiet_decoding():
+        looks = in_threads(lambda path: _look(path, model.spec, unscaled), images, num_workers(None))
+        for batch in _batches(zip(images, looks, strict=True)):
+            yield _answer(model, rule, batch)
     if unscaled:
         kinds = " and ".join(sorted({KINDS[kind] for kind in unscaled}))
-        reporter.warn(
+        warn(
             f"{len(unscaled):,} of {len(images):,} images are {kinds} pictures, and the model was trained on none, so"
             " it has no scale for them: 16 and 32 bits are read from 0 to 65535, floats each by its own highest value"
         )

@@ -14,7 +14,7 @@ from trainables.errors import InvalidValue
 from trainables.wording import printable
 from tuner.console.reporter import Reporter
 
-__all__ = ["OUT_SUFFIXES", "UNSURE", "Prediction", "check_suffix", "write_predictions", "writing"]
+__all__ = ["OUT_SUFFIXES", "UNSURE", "Prediction", "check_suffix", "document", "write_predictions", "writing"]
 
 OUT_SUFFIXES = (".parquet", ".csv", ".json")
 FIXED = ("path", "class", "probability", "error", "strangeness", "set")
@@ -73,6 +73,21 @@ class Prediction:
         if self.classes_in_set is not None:
             found["set"] = [classes[number] for number in self.classes_in_set]
         return {"path": path, **found, **dict(zip(names, self.probabilities, strict=True))}
+
+    def line(self, classes: Sequence[str]) -> str:
+        """As a line of the terminal: path, class and probability, or path and error, with tabs between."""
+        row = self.row(classes)
+        said = f"error: {self.error}" if self.error else f"{row['class']}\t{row['probability']:.4f}"
+        chosen = f"\t{{{', '.join(row['set'])}}}" if "set" in row else ""
+        strange = (
+            f"\tunlike the training images ({self.strangeness:.2f})" if (self.strangeness or 0) > 1 else ""
+        )
+        return f"{row['path']}\t{said}{chosen}{strange}"
+
+
+def document(answers: Sequence[Prediction], classes: Sequence[str]) -> dict[str, Any]:
+    """The answers as one JSON document."""
+    return {"classes": list(classes), "images": [answer.row(classes) for answer in answers]}
 
 
 def check_suffix(path: Path) -> None:

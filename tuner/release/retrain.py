@@ -17,7 +17,7 @@ from tuner.evaluation.comparison.costs import read_costs
 from tuner.release.folder import check_formats
 from tuner.release.job import ModelPlan, PlannedMember, RetrainConfig, Retrained, Trained
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
-from tuner.retraining.images import Images, find_images
+from tuner.retraining.images import Images, find_images, images_folder
 from tuner.retraining.jobs import make_job
 from tuner.retraining.kept import located
 from tuner.retraining.seed_job import SEEDS
@@ -126,6 +126,7 @@ def prepare_plan(
     members = chosen_members(config, best)
     wanted = {one.config.model for one in members}
     require_size(wanted, best.image_size)
+    images_folder(best, config.data)
     for sentence in changed_files(best.weights, best.weights_files, wanted, fetch=True):
         reporter.warn(sentence)
     images = find_images(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.errors import InvalidValue, RunProblem
-from trainables.ranges import check
+from trainables.ranges import ALPHA, MIN_CONFIDENCE, within
 from trainables.wording import some
 from tuner.evaluation.comparison.costs import decide
 from tuner.release.folder import ModelSpec
@@ -32,6 +32,13 @@ class Rule:
     min_confidence: float | None = None
     limits: FloatArray | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def remark(self) -> str | None:
+        """What a person should know of every answer, beside the warnings."""
+        if self.costs is None:
+            return None
+        return "named is the class of least expected cost, by the costs that the model was retrained with"
 
     def answers(self, paths: Sequence[str], probabilities: npt.ArrayLike) -> list[Prediction]:
         """The answers for `paths` [n], whose `probabilities` are [n, classes]."""
@@ -59,7 +66,8 @@ def make_rule(spec: ModelSpec, alpha: float | None = None, min_confidence: float
     Raises InvalidValue for numbers out of range and for a class named like the answer unsure, RunProblem if sets are
     asked of a model that was not calibrated.
     """
-    alpha, min_confidence = check("alpha", alpha), check("min_confidence", min_confidence)
+    alpha = within(ALPHA, alpha, "--alpha")
+    min_confidence = within(MIN_CONFIDENCE, min_confidence, "--min-confidence")
     if min_confidence is not None and UNSURE in spec.classes:
         raise InvalidValue(
             f"--min-confidence answers {UNSURE!r}, which is a class of this model; rename the class, or leave it out"

@@ -10,7 +10,7 @@ from trainables.errors import DataProblem, RunProblem, UserMistake
 from trainables.wording import some
 from tuner.console.reporter import Reporter
 from tuner.dataset.findings import given_split, scan_and_tell
-from tuner.dataset.loading import groups_file
+from tuner.dataset.loading import groups_file, require_images
 from tuner.runs.best import Best, Data, SplitSource
 from tuner.runs.best_trial import part_counts
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tuner.dataset.reading.scan import Scan
 
-__all__ = ["Images", "find_images", "images_by_image"]
+__all__ = ["Images", "find_images", "images_by_image", "images_folder"]
 
 SPLIT_FILE = "best.split.parquet"
 
@@ -77,7 +77,7 @@ def find_images(
     """
     if labels is None and best.data.labels is not None:
         labels = _labels(best, data, reporter)
-    scan = scan_and_tell(_folder(best, data), reporter, labels, best.data.left_out, best.data.scale)
+    scan = scan_and_tell(images_folder(best, data), reporter, labels, best.data.left_out, best.data.scale)
     same = scan.fingerprint == best.data.fingerprint
     if best.data.left_out and not same and data is not None:
         # Other images, of which nobody said that any is to be left out.
@@ -106,7 +106,7 @@ def images_by_image(best: Best, reporter: Reporter) -> Images:
     from tuner.dataset.splitting import fingerprint, make_split
 
     labels = None if best.data.labels is None else _labels(best, None, reporter)
-    scan = scan_and_tell(_folder(best, None), reporter, labels, best.data.left_out, best.data.scale)
+    scan = scan_and_tell(images_folder(best, None), reporter, labels, best.data.left_out, best.data.scale)
     if scan.fingerprint != best.data.fingerprint:
         raise DataProblem(
             f"{scan.folder} has changed since the search (fingerprint {scan.fingerprint}, then"
@@ -173,8 +173,10 @@ def _images(best: Best, scan: "Scan", split: "pd.DataFrame", source: SplitSource
     )
 
 
-def _folder(best: Best, data: Path | None) -> Path:
+def images_folder(best: Best, data: Path | None) -> Path:
+    """Where the images are: `data`, by default the folder of the search; raises DataProblem if it is not there."""
     if data is not None:
+        require_images(data)
         return data.expanduser().resolve()
     folder = Path(best.data.folder)
     if folder.is_dir():

@@ -25,6 +25,9 @@ STUDY_NAME = "tuner"
 MARK = "tuner:run"
 """Name of the attribute that says whose a trial is: the study's holds the run's mark, a trial's the same."""
 
+OBJECTIVES = "study:metric_names"
+"""Name of the attribute under which Optuna keeps what a study's objectives are called."""
+
 UNMARKED = "tuner:unmarked"
 """Name of the study's attribute that says how many trials an earlier version had made, which bear no mark."""
 
@@ -33,6 +36,31 @@ def open_storage(journal: Path) -> JournalStorage:
     """Optuna's storage in the file `journal`, made if it is absent."""
     lock = JournalFileOpenLock(str(journal))
     return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+
+
+def open_named_storage(journal: Path, metric: str) -> JournalStorage:
+    """The same for pages that show the study: its objective is called `metric`, which the journal does not say."""
+    lock = JournalFileOpenLock(str(journal))
+    return _Named(JournalFileBackend(str(journal), lock_obj=lock), metric)
+
+
+class _Named(JournalStorage):
+    """A storage that names the objective of its studies where it is read."""
+
+    def __init__(self, backend: JournalFileBackend, metric: str) -> None:
+        super().__init__(backend)
+        self._names = {OBJECTIVES: [metric]}
+
+    def get_all_studies(self) -> list[Any]:
+        """Every study, copied."""
+        studies = super().get_all_studies()
+        for study in studies:
+            study.system_attrs = {**self._names, **study.system_attrs}
+        return studies
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """What Optuna keeps of a study."""
+        return {**self._names, **super().get_study_system_attrs(study_id)}
 
 
 def repair(journal: Path) -> None:

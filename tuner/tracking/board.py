@@ -56,9 +56,10 @@ def application(run: Run, *, writable: bool = False) -> WSGIApplication:
         raise RunProblem(f"{run.path} has no study yet; wait until its first trial starts")
     import optuna_dashboard
 
-    from tuner.runs.journal import open_storage
+    from tuner.runs.journal import open_named_storage
 
-    app: WSGIApplication = optuna_dashboard.wsgi(open_storage(run.journal))
+    storage = open_named_storage(run.journal, str(run.record["metric"]))
+    app: WSGIApplication = optuna_dashboard.wsgi(storage)
     return app if writable else read_only(app)
 
 

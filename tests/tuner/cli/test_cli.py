@@ -104,3 +104,34 @@ def test_a_run_on_own_images_without_weights_names_the_ways_out(tmp_path):
         pytest.skip("the weights could be downloaded")
     assert result.returncode == 2
     assert all(way in result.stderr for way in ("--weights none", "--weights FILE", "TORCH_HOME"))
+
+
+@pytest.mark.parametrize("command", [("run",), ("run", "--space", "googlenet_full"), ("plan",), ("probe",)])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("no/such/folder",),
+            "no/such/folder does not exist; --data no/such/folder must be a folder of images",
+        ),
+        ((".", "--groups", "none.csv"), "groups file none.csv can't be read"),
+        ((".", "--labels", "none.csv"), "labels file none.csv can't be read"),
+        ((".", "--without", "none.csv"), "--without file none.csv can't be read"),
+    ],
+)
+def test_a_path_that_is_not_there_is_said_before_weights_that_are_missing(
+    tmp_path, monkeypatch, command, options, said
+):
+    from click.testing import CliRunner
+
+    from trainables.errors import DataProblem
+    from trainables.models import selection
+    from tuner.cli import commands
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(selection, "without_weights", list)
+    data = options if command == ("probe",) else ("--data", *options)
+    found = CliRunner().invoke(commands, [*command, *data])
+    assert isinstance(found.exception, DataProblem)
+    assert said in str(found.exception)
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,12 @@ def test_every_space_has_one_line_that_fits_a_terminal():
         assert line.rstrip().endswith(search_spaces.load(name).summary)
 
 
+def test_the_list_of_spaces_says_how_many_samples_each_has():
+    words = " ".join(text_of(describe.spaces(), width=80).split())
+    for name in search_spaces.names():
+        assert f"{name} {search_spaces.load(name).defaults['samples']}" in words
+
+
 @pytest.mark.parametrize("name", search_spaces.names())
 def test_every_space_shows_each_parameter_and_first_trial(name: str):
     text = text_of(describe.space(name))

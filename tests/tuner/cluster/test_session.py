@@ -125,3 +125,17 @@ def test_ray_counts_a_macs_gpu_as_one(monkeypatch, cuda, mps, gpus):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert mps_as_gpu() == gpus
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("token", True), ("disabled", False), (None, False)])
+def test_the_pages_tell_how_to_get_into_a_dashboard_that_asks_for_a_token(monkeypatch, mode, asked):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    context = SimpleNamespace(get_node_id=lambda: "other")
+    monkeypatch.setattr(session.ray, "get_runtime_context", lambda: context)
+    monkeypatch.setattr(session.ray, "nodes", list)
+    pages = session._pages("127.0.0.1:8265")
+    assert pages["dashboard"] == "http://127.0.0.1:8265"
+    assert ("ray get-auth-token" in pages.get("token", "")) is asked
+    assert session._pages(None) == {}

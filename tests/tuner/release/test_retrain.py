@@ -565,3 +565,16 @@ def test_images_are_answered_in_smaller_batches_when_memory_runs_out(tmp_path, m
     monkeypatch.setattr(Classifier, "forward", small)
     assert np.allclose(score_weights(work, weights, "test"), whole, atol=1e-4)
     assert sizes[-3:] == [4, 4, 4]
+
+
+def test_a_folder_that_is_not_there_is_said_before_weights_that_are_missing(tmp_path):
+    best = make_best(
+        tmp_path, weights="imagenet", weights_files={"resnet18": {"file": "gone", "sha256": "0"}}
+    )
+    gone = RetrainConfig(best=tmp_path / "best.yaml", data=tmp_path / "nowhere")
+    with pytest.raises(DataProblem, match=r"nowhere does not exist; --data .*nowhere must be a folder"):
+        prepare_plan(gone, best, tmp_path / "seeds", Reporter())
+    shutil.rmtree(tmp_path / "pictures")
+    moved = RetrainConfig(best=tmp_path / "best.yaml")
+    with pytest.raises(DataProblem, match="the images of the search, is gone"):
+        prepare_plan(moved, best, tmp_path / "seeds", Reporter())

@@ -68,6 +68,22 @@ def test_the_board_is_live_while_the_search_writes(book, open_board):
     assert trial_id in ask("/api/studies/0?after=0")
 
 
+def test_the_objective_is_called_by_the_name_of_the_metric_and_the_journal_stays_as_it_is(book, open_board):
+    before = book.run.journal.read_bytes()
+    ask = open_board(book.run)
+    assert json.loads(ask("/api/studies/0?after=0"))["objective_names"] == ["val_loss"]
+    assert "val_loss" in ask("/csv/0").splitlines()[0]
+    assert book.run.journal.read_bytes() == before
+
+
+def test_the_help_of_the_board_promises_no_new_trials():
+    from tuner.cli.operate import board as command
+
+    words = " ".join([command.help, *(param.help for param in command.params[1:])])
+    assert "new trial" not in words
+    assert "start no trial" in words
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

@@ -1,6 +1,6 @@
 """What a wrong answer costs: the table, the cost that is to be expected of naming a class, and the cheapest one.
 
-Needs numpy only: `tuner predict` decides by it.
+Needs numpy only: `tuner predict` and the predict.py of a model folder decide by it.
 """
 
 import csv

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner.evaluation.comparison.hyperparameters import Importances, importances, parameter_frame
-from tuner.evaluation.plots import backbones, parameters, scores, search, tradeoffs
+from tuner.evaluation.plots import backbones, images, parameters, scores, search, tradeoffs
 from tuner.evaluation.plots import mistakes as wrong
 from tuner.html.canvas import COLOURS, Names, Picture, paint
 from tuner.runs.directory import Run
@@ -40,6 +40,7 @@ def draw_all(
     names = Names(evidence.classes)
     album = _Album(folder, names.families)
     _add_scores(album, evidence, table, names)
+    images.add_images(album.add, evidence, mistakes, names, seed)
     if mistakes:
         caption = "The chosen model's wrong answers on the test images, the surest first."
         album.add(

@@ -162,7 +162,7 @@ def test_a_link_into_a_closed_folder_stops_too(tmp_path: Path) -> None:
             raise PermissionError(13, "Permission denied")
 
     with pytest.raises(DataProblem, match=r"x\.png can't be opened: permission denied"):
-        walk._look(Entry())
+        walk._look_at(Entry())
 
 
 def test_names_that_are_no_utf8_are_refused_by_name(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_page_needs_nothing_but_itself(report):
 def test_every_picture_has_words_and_a_dark_twin(report):
     _, page = report
     pictures = [attrs for attrs in page.all("img") if attrs["src"].startswith("data:image/svg")]
-    assert len(pictures) == 11
+    assert len(pictures) == 12
     assert all(len(attrs["alt"]) > 20 for attrs in pictures)
     assert len(page.all("source")) == len(pictures)
     assert all("dark" in attrs["media"] for attrs in page.all("source"))
