@@ -51,14 +51,14 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def classifier():
     torch.manual_seed(0)
-    return create("timm:test_resnet", len(CLASSES)).eval()
+    return create("resnet18", len(CLASSES)).eval()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, classifier, pictures):
     folder = tmp_path_factory.mktemp("model") / "model"
     folder.mkdir()
-    spec = ModelSpec("timm:test_resnet", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std)
+    spec = ModelSpec("resnet18", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std)
     (folder / LABELS).write_text(spec.to_json(), encoding="utf-8")
     images = np.stack([picture(read_rgb(p), SIZE, cache_side(SIZE)) for p in find_images([str(pictures)])])
     differences = write_formats(Portable(classifier), spec, folder, images)
@@ -82,7 +82,7 @@ def wary(tmp_path_factory, classifier, pictures):
     labels = np.arange(60) % len(CLASSES)
     found = fit_strangers(features[:40], labels[:40], features[40:], labels[40:], CLASSES)
     spec = ModelSpec(
-        *("timm:test_resnet", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std),
+        *("resnet18", CLASSES, SIZE, cache_side(SIZE), classifier.mean, classifier.std),
         strange_at_95=found.at_95,
     )
     differences = write_formats(Portable(classifier, strangers=found.score), spec, place, known)
@@ -411,7 +411,7 @@ def test_an_onnx_file_of_somebody_else_is_refused(tmp_path):
 
 
 def test_an_export_that_answers_differently_is_refused(classifier, tmp_path, monkeypatch, pictures):
-    spec = ModelSpec("timm:test_resnet", CLASSES, SIZE, 37, classifier.mean, classifier.std)
+    spec = ModelSpec("resnet18", CLASSES, SIZE, 37, classifier.mean, classifier.std)
     images = np.stack([picture(read_rgb(p), SIZE, 37) for p in find_images([str(pictures)])])
     right = onnxruntime.InferenceSession.run
 
