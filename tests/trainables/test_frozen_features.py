@@ -212,7 +212,7 @@ def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
         target=_hold_and_die, args=(str(feature_cache.folder / "validation.f32.lock"), ready)
     )
     holder.start()
-    assert ready.wait(60)
+    assert ready.wait(300)
     features = feature_cache.validation(run.classifier.eval(), data.val_rows)
     holder.join()
     assert features.shape == (len(data.val_rows), WIDTH)
