@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pictures import write_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -64,7 +65,9 @@ def test_the_plan_times_it(copy):
     space = '"""One."""\n\n\ndef space(trial):\n    trial.suggest_float("learning_rate", 1e-4, 1e-3)\n'
     space += '    return {"model": "resnet18", "strategy": "last_stage", "batch_size": 8}\n'
     (copy / "one.py").write_text(space, encoding="utf-8")
+    write_pictures(copy / "pictures", {"blue": 12, "green": 12})
     words = ["--space", "./one.py", "--samples", "2", "--max-epochs", "4", "--image-size", "32", "--json"]
+    words += ["--data", "./pictures", "--weights", "none"]
     found = json.loads(run(copy, "tuner", "plan", *words))
     assert [(row["model"], row["strategy"]) for row in found["combinations"]] == [("resnet18", "last_stage")]
     assert found["combinations"][0]["full_s"] > 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from fake_run import paint_only
 from pictures import write_pictures
 
 from tuner.cli.app import commands
@@ -94,6 +95,7 @@ def test_the_rayjob_is_complete_and_its_command_exists():
 @pytest.mark.slow
 def test_the_notebook_s_cells_run_one_after_the_other(tmp_path, monkeypatch):
     """Without Jupyter; `notebook.py` has the same cells, as a test of the documentation sees to."""
+    paint_only(monkeypatch)
     write_pictures(tmp_path / "pictures", {"blue": 30, "green": 30, "red": 30})
     settings = {
         "DATA": tmp_path / "pictures",

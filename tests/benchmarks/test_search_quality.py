@@ -124,6 +124,17 @@ def noisy(tmp_path_factory):
     return write(tmp_path_factory.mktemp("noisy") / "curves.parquet", rows)
 
 
+@pytest.fixture(scope="module")
+def noisy_items(noisy):
+    return read(noisy)
+
+
+@pytest.fixture(scope="module")
+def learned(recorded):
+    quiet()
+    return Surrogate(read(recorded))
+
+
 def test_the_file_is_read_back_with_its_making(recorded):
     items = read(recorded)
     configs = sampled(40)
@@ -144,15 +155,14 @@ def test_the_first_recorded_file_stays_readable_and_says_how_it_was_made():
     assert found.full > 5 * found.cached > 0
 
 
-def test_several_seeds_of_a_configuration_are_curves_of_one(noisy):
-    items = read(noisy)
-    assert len(items) == 400
-    assert {item.values.shape for item in items} == {(2, 10)}
-    assert {item.tests.shape for item in items} == {(2, 10)}
+def test_several_seeds_of_a_configuration_are_curves_of_one(noisy_items):
+    assert len(noisy_items) == 400
+    assert {item.values.shape for item in noisy_items} == {(2, 10)}
+    assert {item.tests.shape for item in noisy_items} == {(2, 10)}
 
 
-def test_the_noise_of_a_file_is_measured_from_its_repeats_and_its_test_losses(noisy):
-    found = noise_of(read(noisy))
+def test_the_noise_of_a_file_is_measured_from_its_repeats_and_its_test_losses(noisy_items):
+    found = noise_of(noisy_items)
     assert found.epoch == pytest.approx(EPOCH, rel=0.1)
     assert found.trial == pytest.approx(TRIAL, rel=0.1)
     assert found.split == pytest.approx(SPLIT, rel=0.1)
@@ -163,8 +173,8 @@ def test_what_a_file_does_not_show_is_not_known(recorded):
     assert (found.trial, found.split) == (None, None)
 
 
-def test_an_epoch_costs_what_it_trains(noisy):
-    seconds = seconds_of(read(noisy))
+def test_an_epoch_costs_what_it_trains(noisy_items):
+    seconds = seconds_of(noisy_items)
     late = TrialConfig.resolve(
         {"model": "googlenet", "strategy": "gradual_unfreeze", "unfreeze_at": 3, "max_epochs": 6}
     )
@@ -204,11 +214,11 @@ def test_the_surrogate_knows_more_of_unseen_configurations_than_the_nearest_neig
     assert found["explained by the process"] > 0.6 > found["explained by the nearest neighbour"]
 
 
-def test_noise_is_not_taken_for_a_property_of_the_configuration(noisy, monkeypatch):
+def test_noise_is_not_taken_for_a_property_of_the_configuration(noisy_items, monkeypatch):
     """What the process says of recorded configurations is nearer to the truth than their own curves are."""
     monkeypatch.setattr("benchmarks.search.curve_process.LEARNED_FROM", 45)
     monkeypatch.setattr("benchmarks.search.curve_process.STEPS", 60)
-    items = read(noisy)[:60]
+    items = noisy_items[:60]
     curves = Surrogate(items)
     wanted = np.log([truth(item.config, 5) for item in items])
     learned = np.log([curves.expected(item.config).mean() for item in items])
@@ -216,8 +226,8 @@ def test_noise_is_not_taken_for_a_property_of_the_configuration(noisy, monkeypat
     assert np.square(learned - wanted).mean() < 0.6 * np.square(seen - wanted).mean()
 
 
-def test_one_trial_has_one_curve_and_another_of_the_same_configuration_other_luck(noisy):
-    items = read(noisy)[:40]
+def test_one_trial_has_one_curve_and_another_of_the_same_configuration_other_luck(noisy_items):
+    items = noisy_items[:40]
     curves, again = Surrogate(items), Surrogate(items)
     config = items[5].config
     other_seed = TrialConfig(**{**vars(config), "seed": 99})
@@ -227,10 +237,10 @@ def test_one_trial_has_one_curve_and_another_of_the_same_configuration_other_luc
     assert one.values != two.values
 
 
-def test_luck_and_scatter_have_the_size_that_was_measured(noisy):
-    curves = Surrogate(read(noisy)[:40])
+def test_luck_and_scatter_have_the_size_that_was_measured(noisy_items):
+    curves = Surrogate(noisy_items[:40])
     config = CONFIG
-    drawn = np.log([curves.curve(config, trial).values for trial in range(2000)]) - np.log(
+    drawn = np.log([curves.curve(config, trial).values for trial in range(800)]) - np.log(
         curves.expected(config)
     )
     assert drawn.mean(1).std() == pytest.approx(curves.noise.trial, rel=0.1)
@@ -245,11 +255,10 @@ def test_the_nearest_curve_is_of_the_same_strategy(recorded):
         assert nearest.curve(item.config) == as_recorded(item, seconds)
 
 
-def test_the_floor_lies_below_random_configurations_and_depends_on_the_curves_alone(recorded):
-    curves = Surrogate(read(recorded))
-    lowest, few = goals(curves, SPACE, OVERRIDES, ALLOWED)
+def test_the_floor_lies_below_random_configurations_and_depends_on_the_curves_alone(recorded, learned):
+    lowest, few = goals(learned, SPACE, OVERRIDES, ALLOWED)
     assert lowest < few
-    assert lowest < min(curves.expected(config).min() for config in sampled(200))
+    assert lowest < min(learned.expected(config).min() for config in sampled(200))
     assert goals(Surrogate(read(recorded)), SPACE, OVERRIDES, ALLOWED) == (lowest, few)
 
 
@@ -297,12 +306,6 @@ def test_rungs_without_changes_are_tuners_own_counted_in_epochs():
                 break
 
 
-@pytest.fixture(scope="module")
-def learned(recorded):
-    quiet()
-    return Surrogate(read(recorded))
-
-
 @pytest.mark.parametrize("name", [*SHIPPED, *LEVEL, *DESIGNS, *OLDER])
 def test_every_search_can_be_replayed(name, learned):
     searcher = {**SHIPPED, **LEVEL, **DESIGNS, **OLDER}[name](PROBLEM, 1)
@@ -316,8 +319,8 @@ def test_every_search_can_be_replayed(name, learned):
 def test_the_tables_give_ratios_to_rays_searches(recorded, capsys):
     case = search_quality.ready(recorded)
     names = ["tuner, level", "Ray ASHA + random, level", "Ray ASHA + OptunaSearch, level"]
-    outcome = search_quality.replay_all(case, names, Namespace(seeds=3, survivals=4, workers=1))
-    search_quality.report("title", names, 3, outcome, case)
+    outcome = search_quality.replay_all(case, names, Namespace(seeds=2, survivals=2, workers=1))
+    search_quality.report("title", names, 2, outcome, case)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
     cells = [cell.strip() for cell in lines[3].split("|")]

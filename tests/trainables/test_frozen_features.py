@@ -20,10 +20,13 @@ from trainables.training import TrainingRun
 
 CPU = torch.device("cpu")
 
+WIDTH = 96
+"""Features of timm:test_resnet."""
+
 
 def key(data, **changes):
     values = {
-        "model": "resnet18",
+        "model": "timm:test_resnet",
         "weights": "none",
         "run_seed": 0,
         "images": data.cache.path.name,
@@ -39,7 +42,9 @@ def feature_cache_of(data, folder, limit=2**30, **changes):
 
 
 def train(data, feature_cache, **parameters):
-    config = TrialConfig.resolve({"model": "resnet18", "max_epochs": 3, "batch_size": 8, **parameters})
+    config = TrialConfig.resolve(
+        {"model": "timm:test_resnet", "max_epochs": 3, "batch_size": 8, **parameters}
+    )
     run = TrainingRun(config, data, ComputeConfig(32), feature_cache)
     return run, list(run.epochs())
 
@@ -104,7 +109,7 @@ def test_auxiliary_heads_on_a_frozen_backbone_train_alike_with_and_without_the_f
 
 def test_a_feature_cache_too_small_for_one_epoch_is_left_alone(tmp_path):
     data = trial_data(tmp_path)
-    feature_cache = feature_cache_of(data, tmp_path / "features", limit=len(data.train_rows) * 512 * 4 - 1)
+    feature_cache = feature_cache_of(data, tmp_path / "features", limit=len(data.train_rows) * WIDTH * 4 - 1)
     train(data, feature_cache, strategy="feature_extractor", max_epochs=1)
     assert not feature_cache.folder.exists()
 
@@ -169,8 +174,8 @@ def test_a_weights_file_that_changes_under_its_name_has_other_features(tmp_path)
 def test_features_that_are_not_finite_are_not_kept(tmp_path):
     data = trial_data(tmp_path)
     cache = feature_cache_of(data, tmp_path / "features")
-    sound, broken = (models.create("resnet18", 3).eval() for _ in range(2))
-    broken.backbone.conv1.weight.data.fill_(float("nan"))
+    sound, broken = (models.create("timm:test_resnet", 3).eval() for _ in range(2))
+    next(broken.backbone.parameters()).data.fill_(float("nan"))
     assert cache.validation(broken, data.val_rows).isnan().all()
     assert cache.validation(sound, data.val_rows).isfinite().all()
     assert cache.validation(broken, data.val_rows).isfinite().all()
@@ -179,7 +184,7 @@ def test_features_that_are_not_finite_are_not_kept(tmp_path):
 def test_the_least_recently_used_features_are_evicted_beyond_the_limit(tmp_path):
     data = trial_data(tmp_path)
     run, _ = train(data, None, strategy="feature_extractor", max_epochs=1)
-    one_epoch = len(data.cache) * 512 * 4
+    one_epoch = len(data.cache) * WIDTH * 4
     feature_cache = feature_cache_of(data, tmp_path / "features", limit=int(2.5 * one_epoch))
     turns = np.zeros(len(data.train_rows), np.int64)
     for epoch in (1, 2, 1, 3):
@@ -207,10 +212,10 @@ def test_a_lock_whose_holder_dies_is_taken_over(tmp_path):
         target=_hold_and_die, args=(str(feature_cache.folder / "validation.f32.lock"), ready)
     )
     holder.start()
-    assert ready.wait(60)
+    assert ready.wait(300)
     features = feature_cache.validation(run.classifier.eval(), data.val_rows)
     holder.join()
-    assert features.shape == (len(data.val_rows), 512)
+    assert features.shape == (len(data.val_rows), WIDTH)
     assert features.abs().sum() > 0
 
 

@@ -53,7 +53,13 @@ def runs(tmp_path, monkeypatch):
     data = trial_data(tmp_path, {"blue": 12, "green": 12, "red": 9})
 
     def make(recorder=None, **parameters):
-        values = {"model": "resnet18", "strategy": "full", "batch_size": 4, "max_epochs": 100, "dropout": 0.5}
+        values = {
+            "model": "timm:test_resnet",
+            "strategy": "full",
+            "batch_size": 4,
+            "max_epochs": 100,
+            "dropout": 0.5,
+        }
         config = TrialConfig.resolve({"patience": 0, **values, **parameters})
         found = []
         maker = None if recorder is None else Repeating(lambda: found[0], **recorder)

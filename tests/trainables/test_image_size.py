@@ -2,17 +2,17 @@
 
 import pytest
 import torch
+from families import SMALLEST as OF_EACH_FAMILY
 
 from trainables import image_size, models
 from trainables.errors import InvalidValue
 from trainables.image_size import SMALLEST, require_size, trouble_at
-from trainables.models.candidates import CANDIDATES
 
 ONE_SIZE = "timm:mixer_s32_224"
 
 
-@pytest.mark.parametrize("name", [*(one.name for one in CANDIDATES)])
-def test_what_is_registered_or_a_candidate_takes_every_size_from_the_smallest_on(name):
+@pytest.mark.parametrize("name", sorted({*models.names(), *OF_EACH_FAMILY}))
+def test_what_is_registered_and_one_candidate_of_each_family_takes_every_size_from_the_smallest_on(name):
     with torch.device("meta"):
         origin = models.source(name)
         network = origin.trunk(origin.build()).eval()

@@ -14,7 +14,7 @@ from trainables.training import TrainingRun
 
 
 def run_of(folder, **parameters):
-    values = {"model": "resnet18", "strategy": "full", "batch_size": 4, "max_epochs": 2}
+    values = {"model": "timm:test_resnet", "strategy": "full", "batch_size": 4, "max_epochs": 2}
     return TrainingRun(TrialConfig.resolve({**values, **parameters}), trial_data(folder), ComputeConfig(32))
 
 
@@ -106,4 +106,4 @@ def test_a_frozen_backbone_sees_plain_pictures_and_a_thawed_one_mixed(tmp_path):
 
 def test_mixing_means_nothing_where_the_backbone_never_trains():
     with pytest.raises(InvalidValue, match=r"mixup=0\.2 has no meaning with strategy 'feature_extractor'"):
-        TrialConfig.resolve({"model": "resnet18", "strategy": "feature_extractor", "mixup": 0.2})
+        TrialConfig.resolve({"model": "timm:test_resnet", "strategy": "feature_extractor", "mixup": 0.2})

@@ -47,7 +47,13 @@ def worker(tmp_path, monkeypatch):
             feature_cache_bytes=feature_cache_bytes,
         )
         trainable = TrialTrainable.__new__(TrialTrainable)
-        config = {"trial_id": "t", "model": "resnet18", "strategy": "full", "batch_size": 8, "max_epochs": 3}
+        config = {
+            "trial_id": "t",
+            "model": "timm:test_resnet",
+            "strategy": "full",
+            "batch_size": 8,
+            "max_epochs": 3,
+        }
         trainable.setup({**config, **parameters}, context)
         return trainable
 
@@ -183,7 +189,7 @@ def test_a_whole_epoch_of_features_is_never_on_the_device(worker, monkeypatch):
     to, moved = torch.Tensor.to, []
 
     def note(self, *given, **named):
-        if self.dtype == torch.float32 and self.ndim == 2 and self.shape[1] == 512:
+        if self.dtype == torch.float32 and self.ndim == 2 and self.shape[1] == 96:
             moved.append(len(self))
         return to(self, *given, **named)
 
@@ -233,7 +239,9 @@ def test_an_error_of_the_writer_does_not_reach_the_next_trial(worker):
     trainable._writer.wait()
     trainable._writer._error = ValueError("an odd key")
     trainable.context = RunContext(**{**vars(trainable.context), "storage": "file:///no/such/place"})
-    trainable.reset_config({"trial_id": "next", "model": "resnet18", "strategy": "full", "max_epochs": 1})
+    trainable.reset_config(
+        {"trial_id": "next", "model": "timm:test_resnet", "strategy": "full", "max_epochs": 1}
+    )
     assert trainable._writer is None
 
 
@@ -244,7 +252,7 @@ def test_a_worker_on_a_gpu_hands_back_what_the_trial_before_held_and_one_on_a_pr
     monkeypatch.setattr(module, "release_memory", lambda: freed.append([one() for one in held]))
     trainable = worker()
     trainable.step()
-    following = {"model": "resnet18", "strategy": "full", "max_epochs": 1}
+    following = {"model": "timm:test_resnet", "strategy": "full", "max_epochs": 1}
     trainable.reset_config({"trial_id": "next", **following})
     assert freed == []
     trainable.step()
@@ -263,7 +271,7 @@ def test_a_gpu_that_is_lost_between_two_trials_ends_the_worker_in_the_next_ones_
     trainable = worker()
     monkeypatch.setattr(module, "best_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(module, "release_memory", lost)
-    following = {"model": "resnet18", "strategy": "full", "max_epochs": 1}
+    following = {"model": "timm:test_resnet", "strategy": "full", "max_epochs": 1}
     assert trainable.reset_config({"trial_id": "next", **following})
     monkeypatch.setattr(module.TrialTrainable, "_fresh_run", lost)
     with pytest.raises(WorkerBroken, match="illegal memory access"):

@@ -144,7 +144,7 @@ class Blind(Watch):
 def test_nothing_is_read_from_the_device_a_batch(tmp_path, parameters):
     counts = []
     for batch_size in (8, 2):
-        values = {"model": "resnet18", "strategy": "full", "batch_size": batch_size, "max_epochs": 2}
+        values = {"model": "timm:test_resnet", "strategy": "full", "batch_size": batch_size, "max_epochs": 2}
         run = TrainingRun(
             TrialConfig.resolve({**values, **parameters}), trial_data(tmp_path), ComputeConfig(32)
         )
@@ -157,7 +157,7 @@ def test_nothing_is_read_from_the_device_a_batch(tmp_path, parameters):
 
 
 def test_a_loss_that_was_never_looked_at_is_found_at_the_end_of_the_epoch(tmp_path):
-    values = {"model": "resnet18", "strategy": "full", "batch_size": 4, "max_epochs": 2}
+    values = {"model": "timm:test_resnet", "strategy": "full", "batch_size": 4, "max_epochs": 2}
     run = TrainingRun(TrialConfig.resolve(values), trial_data(tmp_path), ComputeConfig(32))
     run.watch = Blind(1)
     update = run._update

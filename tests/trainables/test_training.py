@@ -12,7 +12,7 @@ from trainables.training import TrainingRun
 
 
 def run_of(folder, **parameters):
-    values = {"model": "resnet18", "strategy": "full", "batch_size": 4, "max_epochs": 2}
+    values = {"model": "timm:test_resnet", "strategy": "full", "batch_size": 4, "max_epochs": 2}
     return TrainingRun(TrialConfig.resolve({**values, **parameters}), trial_data(folder), ComputeConfig(32))
 
 

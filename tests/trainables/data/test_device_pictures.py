@@ -173,11 +173,17 @@ def test_a_trial_on_pictures_of_the_device_is_near_one_on_the_processors(
 ):
     data = trial_data(tmp_path)
     config = TrialConfig.resolve(
-        {"model": "resnet18", "strategy": strategy, "batch_size": 8, "max_epochs": 2, "learning_rate": 1e-6}
+        {
+            "model": "timm:test_resnet",
+            "strategy": strategy,
+            "batch_size": 8,
+            "max_epochs": 2,
+            "learning_rate": 1e-6,
+        }
     )
 
     def trained(folder: str):
-        key = FeatureKey("resnet18", "none", 0, data.cache.path.name, 32, "fp32", folder)
+        key = FeatureKey("timm:test_resnet", "none", 0, data.cache.path.name, 32, "fp32", folder)
         features = FeatureCache(key, data.cache, CPU, 2**30, tmp_path / folder)
         run = TrainingRun(config, data, ComputeConfig(32), features)
         return list(run.epochs())

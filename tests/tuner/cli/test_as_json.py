@@ -224,8 +224,9 @@ def test_plan():
 
 
 def test_what_plan_says_on_the_way_goes_to_standard_error(tmp_path):
+    write_pictures(tmp_path / "pictures", {"blue": 12, "green": 12})
     words = ["plan", "--space", write_space(tmp_path), "--samples", 2, "--max-epochs", 2, "--image-size", 32]
-    document = printed(*words)
+    document = printed(*words, "--data", tmp_path / "pictures", "--weights", "none")
     check(document, KEYS["plan"])
     assert document["samples"] == 2
 

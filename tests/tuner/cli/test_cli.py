@@ -64,8 +64,8 @@ def test_a_size_is_read_in_its_units():
     ],
     ids=lambda value: "-".join(value)[:60] if isinstance(value, list) else None,
 )
-def test_a_mistake_is_answered_in_a_line_with_the_value_and_the_remedy(words, parts, tmp_path):
-    result = tuner(*words, cwd=tmp_path)
+def test_a_mistake_is_answered_in_a_line_with_the_value_and_the_remedy(words, parts, tmp_path, here):
+    result = here(*words)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr + result.stdout
     assert all(part in result.stderr for part in parts), result.stderr
@@ -81,13 +81,11 @@ def test_a_mistake_is_answered_in_a_line_with_the_value_and_the_remedy(words, pa
         ("raise RuntimeError('oh')", ["RuntimeError", "oh"]),
     ],
 )
-def test_a_space_that_can_not_be_run_is_refused_before_any_trial(tmp_path, line, parts):
+def test_a_space_that_can_not_be_run_is_refused_before_any_trial(tmp_path, here, line, parts):
     text = f'def space(trial):\n    {line}\n    return {{"model": "resnet18", "strategy": "full"}}\n'
     space = write_space(tmp_path, text)
     write_pictures(tmp_path / "pictures", {"a": 12, "b": 12})
-    result = tuner(
-        "run", "--space", space, "--data", tmp_path / "pictures", "--weights", "none", cwd=tmp_path
-    )
+    result = here("run", "--space", space, "--data", tmp_path / "pictures", "--weights", "none")
     assert result.returncode == 2
     assert all(part in result.stderr for part in parts), result.stderr
     assert "Traceback" not in result.stderr

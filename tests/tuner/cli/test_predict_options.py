@@ -22,11 +22,11 @@ def place(tmp_path_factory):
     """A folder with model.onnx, calibrated, plain.onnx, not calibrated, and pictures."""
     folder = tmp_path_factory.mktemp("place")
     torch.manual_seed(0)
-    classifier = create("resnet18", 2).eval()
-    plain = ModelSpec("resnet18", CLASSES, 32, 37, classifier.mean, classifier.std)
+    classifier = create("timm:test_resnet", 2).eval()
+    plain = ModelSpec("timm:test_resnet", CLASSES, 32, 37, classifier.mean, classifier.std)
     costs = ((0.0, 1.0), (1000.0, 0.0))
     calibrated = ModelSpec(
-        "resnet18",
+        "timm:test_resnet",
         CLASSES,
         32,
         37,
@@ -88,20 +88,8 @@ def test_from_python_sets_are_lists_and_written_to_files(place, tmp_path):
         ("model.onnx", ["--min-confidence", "-1"], "--min-confidence -1 must be at least 0"),
     ],
 )
-def test_what_can_not_be_done_ends_with_status_two_and_one_sentence(place, model, options, said):
-    import subprocess
-    import sys
-
-    command = [
-        sys.executable,
-        "-m",
-        "tuner",
-        "predict",
-        str(place / model),
-        str(place / "pictures"),
-        *options,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+def test_what_can_not_be_done_ends_with_status_two_and_one_sentence(place, here, model, options, said):
+    done = here("predict", place / model, place / "pictures", *options)
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

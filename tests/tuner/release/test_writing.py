@@ -1,5 +1,6 @@
 """Retraining without Ray: seeds are trained one after the other in this process, everything else is as it is."""
 
+import io
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from pictures import stretch, write_pictures
+from rich.console import Console
 from safetensors import safe_open
 from test_retrain import long_best, make_best
 
@@ -49,18 +51,21 @@ def in_turn(jobs, session, reporter):
 
 
 def retrained(folder, **options):
-    """A finished model folder below `folder`, from its best.yaml, with the plan and what was trained."""
+    """A finished model folder below `folder`, from its best.yaml, with the plan, what was trained and what was said."""
     config = RetrainConfig(best=folder / "best.yaml", epochs=2, **options)
     retraining.check_config(config)
     best = read_best(config.best)
     work = folder / f"work-{len(list(folder.iterdir()))}"
     work.mkdir()
-    plan = retraining.prepare_plan(config, best, folder / f"seeds-of-{work.name}", Reporter())
+    told = io.StringIO()
+    reporter = Reporter(Console(file=told, width=1000))
+    plan = retraining.prepare_plan(config, best, folder / f"seeds-of-{work.name}", reporter)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retraining, "train_jobs", in_turn)
         trained = retraining._train(plan, SimpleNamespace(), Reporter())
     done = finish(plan, trained, work)
-    return SimpleNamespace(folder=work, plan=plan, trained=trained, metrics=done.metrics, said=done.sentences)
+    said = (*told.getvalue().splitlines(), *done.sentences)
+    return SimpleNamespace(folder=work, plan=plan, trained=trained, metrics=done.metrics, said=said)
 
 
 @pytest.fixture(scope="module")
@@ -265,8 +270,10 @@ def test_an_ensemble_s_folder_says_what_it_is_made_of_and_can_be_trained_again(e
     assert len(ensemble.trained.calibration) == 2
 
 
-def test_without_calibration_probabilities_are_those_of_the_logits_and_no_calibration_model_is_trained(home):
-    plain = retrained(home, seeds=1, calibration=False)
+def test_without_calibration_probabilities_are_those_of_the_logits_and_no_calibration_model_is_trained(
+    padded,
+):
+    plain = padded
     assert plain.trained.calibration is None
     assert (plain.metrics["calibration"], plain.metrics["sets"]) == (None, None)
     spec = load_model(plain.folder).spec
@@ -276,19 +283,35 @@ def test_without_calibration_probabilities_are_those_of_the_logits_and_no_calibr
     assert "Not calibrated" in (plain.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
-def test_an_average_is_calibrated_by_its_own_answers_and_final_without_test_images(home):
+def test_an_average_holds_validation_out_is_calibrated_by_it_and_says_what_became_of_it(home):
     average = retrained(home, seeds=1, average=True)
     assert average.trained.calibration is None
     assert average.metrics["calibration"]["held_out"] == "by this model, which was not trained on them"
     assert average.metrics["sets"]["test"]["coverage"] <= 1
+    assert average.metrics["trained_on"] == ["train"]
+    averaging = average.metrics["averaging"]
+    assert averaging["offered"] == len(averaging["val_loss_of_singles"]) > 1
+    best = min(averaging["val_loss_of_singles"])
+    assert averaging["val_loss"] < best if averaging["kept"] else averaging["val_loss"] == best
+    assert "judges whether an average is better" in " ".join(average.said)
+    assert pd.read_csv(average.folder / "training.csv")["val_loss"].notna().all()
+
+
+def test_a_final_model_trains_on_every_image_and_reports_no_score(home):
     final = retrained(home, seeds=1, final=True)
     assert final.metrics["calibration"]["test"] is None
     assert final.metrics["sets"]["test"] is None
     assert {path for path, _, _ in final.plan.members[0].calibration.rows} == set(
         final.plan.images.paths("train")
     )
-    assert "validation log loss" in " ".join(final.said)
+    assert final.metrics["trained_images"] == len(final.plan.images.split)
+    assert final.metrics["test"] is None
+    assert not (final.folder / "probabilities.parquet").exists()
     assert not (final.folder / "figures" / "answered.png").exists()
+    said = " ".join(final.said)
+    assert "validation log loss" in said
+    assert "no score" in said
+    assert "accuracy" not in said
 
 
 def test_a_calibration_model_that_diverges_costs_the_calibration_only(home, monkeypatch):
