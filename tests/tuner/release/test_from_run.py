@@ -38,6 +38,12 @@ def space(trial):
 '''
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Tests run several at once: threads that wait for a core would take most of the time."""
+    monkeypatch.setattr("tuner.release.from_run.usable_cores", lambda: 1)
+
+
 @pytest.fixture
 def book(tmp_path):
     """The store of a run on pictures; those of the test part are gone from the disk."""
