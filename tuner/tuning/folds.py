@@ -12,7 +12,7 @@ What a trial answered is kept in `out_of_fold/` of the run, a file a trial, so t
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,15 +22,11 @@ import numpy.typing as npt
 
 from trainables.config import RunContext, TrialConfig
 from trainables.data.split import Split
-from trainables.metrics import METRICS, Answers
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, trial_config, write_atomically
-from tuner.statistics.calibration import mean_logits
-from tuner.statistics.ensembles import select_members
 from tuner.statistics.groups import grouped_folds
 from tuner.statistics.log_loss import log_losses
-from tuner.statistics.means import error_of_mean, half_width
-from tuner.statistics.shrinkage import choose, shrink
+from tuner.tuning.judgement import Candidate, Floats, Judged, Judges, behind, judge
 from tuner.tuning.prior import PROBE
 
 if TYPE_CHECKING:
@@ -64,62 +60,6 @@ is then beyond its error."""
 EFFICIENCY = 0.8
 """Of cores beside the first one, when a single network trains on all of them."""
 
-LOSS = "val_loss"
-
-ENSEMBLE, MEMBERS = "ensemble", 3
-"""What the ensemble is called, and how many trials take part at most: each costs its own time at every prediction."""
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What the images say of a trial: how many answered, by models that have not seen them, and what is to be expected.
-
-    `value` is the metric on these `images`; `expected` is without the luck of having been chosen, for the log loss
-    alone. `error` is the standard error of the log loss over whole groups, None for other metrics. `votes` is how often
-    the trial is taken into the ensemble that is better than the chosen one alone, 0 if there is none; what that itself
-    is worth stands under the name `ENSEMBLE`.
-    """
-
-    trial_id: str
-    epoch: int
-    images: int
-    groups: int
-    value: float
-    expected: float
-    error: float | None
-    chosen: bool
-    votes: int = 0
-
-
-@dataclass
-class Candidate:
-    """A trial that is judged: its row and configuration, and its answers [n, classes], NaN where there are none."""
-
-    row: Mapping[str, Any]
-    config: TrialConfig
-    logits: Floats
-    cost: float = math.nan
-
-    @property
-    def trial_id(self) -> str:
-        """The trial's name."""
-        return str(self.row["trial_id"])
-
-    @property
-    def epochs(self) -> int:
-        """How long it trains: as long as its best epoch."""
-        return int(self.row["best_epoch"])
-
-    def lacks(self, images: npt.NDArray[np.bool_]) -> bool:
-        """Whether some of the `images` [n] have no answer."""
-        return bool((images & ~self.answered()).any())
-
-    def answered(self) -> npt.NDArray[np.bool_]:
-        """Which images [n] have an answer."""
-        return np.asarray(~np.isnan(self.logits).any(axis=1))
-
 
 @dataclass
 class Stage:
@@ -143,6 +83,11 @@ class Stage:
         """Deal out the images."""
         self.pool = self.run.images_and_parts().part("train", "val")
         self.folds = fold_numbers(self.pool, self.context.seed, self.count)
+
+    @property
+    def judges(self) -> Judges:
+        """The images, and what they judge by."""
+        return Judges(self.pool, self.context.metric, self.context.positive)
 
     def slots(self) -> int:
         """Trainings at once."""
@@ -191,13 +136,6 @@ def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> 
     return each[0] * turns, max(each[0] * turns, sum(each) * (count - 1) / max(1, slots))
 
 
-def behind(losses: Floats, best: Floats, groups: Sequence[str]) -> bool:
-    """Whether `losses` [n] are worse than the `best` beyond the 95 % interval of the mean paired difference."""
-    difference = losses - best
-    half = half_width(difference, groups)
-    return half is not None and float(difference.mean()) > half
-
-
 def judge_on_folds(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Judged]:
     """Train the best of `rows`, the ended trials from the best on, on the folds, as far as time reaches.
 
@@ -215,7 +153,7 @@ def judge_on_folds(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Judg
         if stage.stopped():
             return []
         alive, number = _still_alive(alive, numbers, stage), numbers.stop
-    judged = _judge(candidates, stage) if candidates else []
+    judged = judge(candidates, stage.judges) if candidates else []
     if judged:
         _write(stage.run, judged)
     return judged
@@ -389,94 +327,6 @@ def _still_alive(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stag
         if one not in found:
             stage.reporter.line(f"{one.trial_id} is clearly behind on {int(common.sum())} images")
     return found
-
-
-def _judge(candidates: Sequence[Candidate], stage: Stage) -> list[Judged]:
-    """Each by the images that it answered; the choice is made on the images that all who may be chosen answered.
-
-    These are the trials that answered most images, and what the probe found, which answered them all.
-    """
-    trained = [int(one.answered().sum()) for one in candidates if one.row["source"] != PROBE]
-    most = max(trained, default=0)
-    able = [one for one in candidates if one.answered().sum() >= most]
-    chosen, expected = _choice(able, stage)
-    votes = _ensemble(able, chosen, stage)
-    found = [
-        replace(
-            _judged(one.trial_id, one.epochs, one.logits, stage),
-            chosen=one.trial_id == chosen,
-            votes=votes.get(one.trial_id, 0),
-        )
-        for one in candidates
-    ]
-    found = [replace(one, expected=expected.get(one.trial_id, one.value)) for one in found]
-    if votes:
-        logits = mean_logits([_by_name(able, name).logits for name in votes], list(votes.values()))
-        found.append(replace(_judged(ENSEMBLE, 0, logits, stage), votes=sum(votes.values())))
-    metric = METRICS[stage.context.metric]
-    return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
-
-
-def _by_name(candidates: Sequence[Candidate], name: str) -> Candidate:
-    return next(one for one in candidates if one.trial_id == name)
-
-
-def _judged(name: str, epoch: int, logits: Floats, stage: Stage) -> Judged:
-    """What the images that have an answer say."""
-    metric, own = METRICS[stage.context.metric], ~np.isnan(logits).any(axis=1)
-    labels, groups = stage.pool.numbers[own], np.asarray(stage.pool.groups)[own]
-    value = float(metric.compute(Answers(labels, logits[own], stage.context.positive)))
-    error = error_of_mean(log_losses(logits[own], labels), groups) if metric.name == LOSS else math.nan
-    return Judged(
-        trial_id=name,
-        epoch=epoch,
-        images=int(own.sum()),
-        groups=len(set(groups.tolist())),
-        value=value,
-        expected=value,
-        error=error if math.isfinite(error) else None,
-        chosen=False,
-    )
-
-
-def _ensemble(able: Sequence[Candidate], chosen: str, stage: Stage) -> dict[str, int]:
-    """How often each trial is taken into an ensemble that is better than the `chosen` one; empty if none is.
-
-    Better is by more than the standard error of the paired difference: it costs more at every prediction.
-    """
-    metric, positive = METRICS[stage.context.metric], stage.context.positive
-    common = np.logical_and.reduce([one.answered() for one in able])
-    labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
-    logits = {one.trial_id: one.logits[common] for one in able}
-    votes = select_members(logits, labels, metric, MEMBERS, positive)
-    if len(votes) < 2:
-        return {}
-    mixed = mean_logits([logits[name] for name in votes], list(votes.values()))
-    if metric.name == LOSS:
-        difference = log_losses(logits[chosen], labels) - log_losses(mixed, labels)
-        error = error_of_mean(difference, groups)
-        return votes if math.isfinite(error) and difference.mean() > error else {}
-    values = [metric.compute(Answers(labels, one, positive)) for one in (mixed, logits[chosen])]
-    return votes if metric.better(values[0], values[1]) else {}
-
-
-def _choice(able: Sequence[Candidate], stage: Stage) -> tuple[str, dict[str, float]]:
-    """The trial that is chosen of the `able`, on the images that all of them answered, and what is expected of each."""
-    metric = METRICS[stage.context.metric]
-    common = np.logical_and.reduce([one.answered() for one in able])
-    labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
-    if metric.name != LOSS:
-        values = {
-            one.trial_id: float(metric.compute(Answers(labels, one.logits[common], stage.context.positive)))
-            for one in able
-        }
-        return min(values, key=lambda name: metric.cost(values[name])), values
-    losses = np.stack([log_losses(one.logits[common], labels) for one in able])
-    shrunken = shrink(losses, groups)
-    costs = [one.cost for one in able]
-    place = choose(shrunken, None if any(map(math.isnan, costs)) else costs)
-    names = [one.trial_id for one in able]
-    return names[place], dict(zip(names, map(float, shrunken.values), strict=True))
 
 
 def _write(run: Run, judged: Sequence[Judged]) -> None:

@@ -11,9 +11,10 @@ from tuner.retraining import seeds
 from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import read_best
 from tuner.runs.best_trial import best_of, write_best
-from tuner.runs.directory import rows_of
+from tuner.runs.directory import rows_of, trial_config
 from tuner.tuning import folds
-from tuner.tuning.folds import ENSEMBLE, Stage, behind, fold_numbers, judge_on_folds
+from tuner.tuning.folds import Stage, fold_numbers, judge_on_folds
+from tuner.tuning.judgement import ENSEMBLE, MEMBERS, Candidate, behind, judge
 from tuner.tuning.loop import judged_members
 
 
@@ -183,7 +184,7 @@ def test_models_that_err_elsewhere_are_better_together_and_best_yaml_names_them(
     assert together.value < single.value - single.error / 10
     votes = {name: one.votes for name, one in judged.items() if name != ENSEMBLE and one.votes}
     assert sum(votes.values()) == together.votes
-    assert 2 <= len(votes) <= folds.MEMBERS
+    assert 2 <= len(votes) <= MEMBERS
     members = judged_members(made.run, {str(row["trial_id"]): row for row in rows})
     assert {one.trial: one.count for one in members} == votes
     write_best(made.run, next(row for row in rows if row["trial_id"] == single.trial_id), members)
@@ -222,3 +223,24 @@ def test_a_training_that_fails_costs_its_trial_the_fold_and_the_run_nothing(stag
     assert judged[lost].images == len(made.pool.part("val"))
     assert max(one.images for one in judged.values()) == int((made.folds >= 0).sum())
     assert not judged[lost].chosen
+
+
+def test_one_that_had_no_time_for_its_folds_is_chosen_only_where_it_is_clearly_better_on_its_images(stage):
+    made, rows, _, _ = stage
+    pool = made.pool
+    everywhere = np.eye(3)[pool.numbers] * 2.0 + np.random.default_rng(0).normal(0, 1.0, (len(pool), 3))
+
+    def chosen(lead):
+        few = np.full_like(everywhere, np.nan)
+        own = made.folds == 0
+        few[own] = everywhere[own] + lead * np.eye(3)[pool.numbers[own]]
+        candidates = [
+            Candidate(row, trial_config(row), logits)
+            for row, logits in zip(rows[:2], (everywhere, few), strict=True)
+        ]
+        return judge(candidates, made.judges)[0].trial_id
+
+    first, second = (str(row["trial_id"]) for row in rows[:2])
+    assert chosen(0.0) == first
+    assert chosen(4.0) == second
+    assert chosen(-4.0) == first
