@@ -14,6 +14,7 @@ from tuner.release.card_images import about_images
 from tuner.release.card_uncertainty import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
 from tuner.release.ood import strangers_section, strangers_sentence
+from tuner.runs.best_trial import is_estimate
 from tuner.statistics.scores import one_answer
 
 if TYPE_CHECKING:
@@ -151,10 +152,10 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     lines = [f"- {for_markdown(line)}" for line in score_sentences(metrics)]
     error = expected["standard_error"]
     spread = expected["spread"] if error is None else f"± {error:.4f}, {expected['spread']}"
-    lines.append(
-        f"- in the search, on validation: {expected['metric']} {expected['value']:.4f} ({spread}); the best of many"
-        " tries, so a little flattering"
-    )
+    where, luck = "on validation", "; the best of many tries, so a little flattering"
+    if is_estimate(expected["spread"]):
+        where, luck = "expected on new images", ""
+    lines.append(f"- in the search, {where}: {expected['metric']} {expected['value']:.4f} ({spread}){luck}")
     if metrics["test"] is not None:
         lines += ["", "| class | precision | recall | F1 |", "|---|---|---|---|"]
         for name, row in metrics["test"]["exported"]["by_class"].items():

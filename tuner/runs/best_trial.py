@@ -15,14 +15,21 @@ from tuner.runs.ensemble import Member
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["best_of", "member_of", "part_counts", "write_best"]
+__all__ = ["best_of", "is_estimate", "member_of", "part_counts", "write_best"]
 
 ESTIMATED = (
     "standard error of the value, which is estimated for new images: the luck of the choice is taken off"
 )
 
+UNSEEN = "answered by a model that has not seen its group"
+
 NEIGHBOURS = 2
 """Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
+
+
+def is_estimate(spread: str) -> bool:
+    """Whether an expected value of that `spread` is one for new images, without the luck of having been chosen."""
+    return spread == ESTIMATED or spread.endswith(UNSEEN)
 
 
 def write_best(run: Run, row: Mapping[str, Any], members: Sequence[Member] = ()) -> None:
@@ -110,8 +117,7 @@ def _judged(run: Run, trial_id: str, epoch: Any) -> tuple[float, tuple[float | N
     found = own.iloc[0]
     error = float(found["error"]) if found["error"] is not None and found["error"] == found["error"] else None
     words = (
-        f"standard error over {int(found['groups'])} groups of {int(found['images'])} images, each answered by a model"
-        " that has not seen its group"
+        f"standard error over {int(found['groups'])} groups of {int(found['images'])} images, each {UNSEEN}"
     )
     return float(found["expected"]), (error, words)
 
