@@ -148,13 +148,13 @@ def lay_out(place: Path, source_folder: Path, rows: Sequence[tuple[str, str]], s
 
     folder, groups = place / "images", place / "groups.csv"
     for path, _ in rows:
-        _link(folder / path, source_folder / path)
+        link(folder / path, source_folder / path)
     groups.write_text("path,group\n" + "".join(f"{path},{group}\n" for path, group in rows))
     found = scan(folder)
     split = make_split(found, read_groups(found, groups, None), parse_fractions(SPLIT), seed)
     parts = tuple(zip(split["path"], split["label"], split["split"], strict=True))
     for path, _, part in parts:
-        _link(place / part / path, source_folder / path)
+        link(place / part / path, source_folder / path)
     return Images(folder, groups, place / "train", place / "val", tuple(found.classes), parts)
 
 
@@ -179,6 +179,7 @@ def _choose(groups: Path, num_images: int, others: bool) -> list[tuple[str, str]
     return chosen
 
 
-def _link(path: Path, target: Path) -> None:
+def link(path: Path, target: Path) -> None:
+    """A link to `target` at `path`, whose folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)

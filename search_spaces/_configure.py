@@ -202,9 +202,8 @@ def first_trials(
 ) -> tuple[dict[str, Any], ...]:
     """Parameters of the trials to run first, without those whose model or strategy is not allowed.
 
-    Where a probe settles the models, those of the model that it names first come first: all strategies of one that
-    suits the images before any of the next. Raises InvalidValue if nothing is left of a grid, and a UserMistake if they
-    can't be had from the space.
+    They come in the order in which the space proposes them, which hears of the allowed models in their order. Raises
+    InvalidValue if nothing is left of a grid, and a UserMistake if they can't be had from the space.
     """
     named = allowed.get("model", ())
     with told_of(space.reference, "first_trials"):
@@ -214,8 +213,6 @@ def first_trials(
         for parameters in proposed
         if all(value in allowed.get(field_of(name), (value,)) for name, value in parameters.items())
     )
-    if space.probe and named:
-        kept = tuple(sorted(kept, key=lambda parameters: named.index(parameters["model"])))
     if space.grid and not kept:
         limits = " ".join(f"{OPTIONS.get(name, name)} {','.join(values)}" for name, values in allowed.items())
         raise InvalidValue(

@@ -15,15 +15,14 @@ and narrows the space to those that are advised. Any model of timm may be named.
   up.
 
 The first trials follow from `benchmarks/quality/strategies.py`: the solved head and then everything is best on a
-hundred images, everything from the first epoch on six hundred. The head alone comes last: the probe has told how it
-does.
+hundred images, everything from the first epoch on six hundred. The head alone is none of them: the probe's best is a
+trial of the run already.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import common
 from trainables import models, strategies
-from trainables.config import CONDITIONS
 from trainables.models.candidates import CANDIDATES, find
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ LOW_RATE_NAMES = ("beit", "convnext", "deit", "eva", "former", "swin", "vit")
 """Parts of the names of timm's models of such families, by which one that is no candidate is known."""
 
 RATES = {"low-rate": 3e-5, "convolutional": 3e-4}
+FROZEN = "feature_extractor"
+"""Trains what the probe has solved already."""
 POLICIES = ("light", "moderate", "dihedral", "strong")
 MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
 
@@ -50,7 +51,7 @@ MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     """Sample the model, a strategy that fits it, rates, regularisation, augmentation and mixing."""
     model = str(trial.suggest_categorical("model", MODELS))
-    strategy = common.suggest_strategy(
+    common.suggest_strategy(
         trial,
         model,
         max_epochs,
@@ -63,14 +64,13 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     common.suggest_regularisation(trial)
     common.suggest_imbalance(trial)
     trial.suggest_categorical("augmentation", POLICIES)
-    if strategy in CONDITIONS["mixup"].values:
-        trial.suggest_categorical("mixup", MIXUP)
-        trial.suggest_categorical("cutmix", CUTMIX)
+    trial.suggest_categorical("mixup", MIXUP)
+    trial.suggest_categorical("cutmix", CUTMIX)
     return {"optimizer": "adamw", "schedule": "cosine"}
 
 
 def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict[str, Any]]:
-    """Of each model the probe's head and then everything, everything from the start, and at last the head alone."""
+    """Of each model the probe's head and then everything, and everything from the start."""
     shared = {
         "learning_rate": 1e-3,
         "weight_decay": 1e-2,
@@ -87,12 +87,12 @@ def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict
             _strategy_name(model): strategy,
             **shared,
             **own,
-            **({} if strategy == "feature_extractor" else _rate(model) | unmixed),
+            **_rate(model),
+            **unmixed,
         }
         for strategy, own in (
             ("probe_then_full", {"probe_l2": 0.03}),
             ("full", {"augmentation": "dihedral"}),
-            ("feature_extractor", {}),
         )
         for model in models
         if strategy in _strategies(model, max_epochs)
@@ -131,9 +131,9 @@ def _strategy_name(model: str) -> str:
 
 
 def _strategies(model: str, max_epochs: int) -> tuple[str, ...]:
-    """What `model` can follow, auxiliary heads left out, which only one has."""
+    """What `model` can follow and trains its backbone; auxiliary heads, which only one has, are left out."""
     fitting = common.fitting_strategies(model, max_epochs)
-    return tuple(name for name in fitting if not strategies.wants_auxiliary(name))
+    return tuple(name for name in fitting if name != FROZEN and not strategies.wants_auxiliary(name))
 
 
 def _rate(model: str) -> dict[str, float]:

@@ -10,8 +10,9 @@ from trainables.config import AUXILIARY_WEIGHT, CONDITIONS, TrialConfig
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-REPEATING = ("study_unfreeze",)
-"""Strategies that are there to repeat somebody's runs, not to be searched for."""
+UNASKED = ("linear_probe", "study_unfreeze")
+"""Strategies that a space has to name to have them. A linear probe has little to search for, and its one setting can be
+found without a trial (see `tuner probe`); the other is there to repeat somebody's runs."""
 
 NO_DECAY = 1e-7
 """The low end of a logarithmic weight decay, where it does nothing that can be measured."""
@@ -92,6 +93,7 @@ STRATEGY_WEIGHTS = {
     "staged_unfreeze": 1.0,
     "study_unfreeze": 1.0,
     "feature_extractor": 1.0,
+    "linear_probe": 1.0,
 }
 """How often each is expected to do well, relative to the others; see `usual_prior`."""
 
@@ -149,12 +151,12 @@ def usual_prior(strategies_by_name: Mapping[str, Sequence[str]]) -> dict[str, di
 def fitting_strategies(model: str, max_epochs: int, also: Sequence[str] = ()) -> tuple[str, ...]:
     """The strategies that `model` can follow and that unfreeze early enough in `max_epochs`, sorted.
 
-    Those that only repeat something, and are nothing to search with, are among them if `also` names them.
+    Those in `UNASKED` are among them if `also` names them.
     """
     return tuple(
         name
         for name in strategies.names()
-        if (name not in REPEATING or name in also)
+        if (name not in UNASKED or name in also)
         and models.has_auxiliary(model) >= strategies.wants_auxiliary(name)
         and latest_unfreeze_at(name, model, max_epochs) >= 1
     )

@@ -23,6 +23,15 @@ def write_pictures(folder: Path, counts: dict[str, int], side: int = 40, seed: i
     return paths
 
 
+def stretch(folder: Path, factor: int = 3) -> None:
+    """Make the PNGs below `folder` wide and tall by turns, `factor` times as long as they were."""
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        height, width = picture.shape[:2]
+        shape = (factor * width, height) if number % 2 else (width, factor * height)
+        cv2.imwrite(str(path), cv2.resize(picture, shape, interpolation=cv2.INTER_NEAREST))
+
+
 def trial_data(folder: Path, counts: dict[str, int] | None = None, image_size: int = 32) -> TrialData:
     """Three classes of pictures below `folder`, every fourth for validation."""
     counts = counts or {"blue": 12, "green": 12, "red": 8}

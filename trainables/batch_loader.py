@@ -4,11 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trainables.config import TrialConfig
-from trainables.data.batches import epoch_order, eval_batches, occurrences, send, spans, train_batches
+from trainables.data.batches import (
+    Rows,
+    epoch_order,
+    eval_batches,
+    occurrences,
+    send,
+    spans,
+    train_batches,
+)
 from trainables.frozen_features import FeatureCache
 from trainables.models.classifier import Classifier
 from trainables.strategies.groups import ParamGroup, is_backbone_frozen
@@ -64,15 +73,30 @@ class BatchLoader:
 
         `batch_size` counts pictures; features, which take less, come more at a time.
         """
+        return self._unaugmented(self.data.val_rows, epoch, batch_size)
+
+    def plain(self, epoch: int, batch_size: int = EVAL_BATCH) -> tuple[Iterator[Tensor], Tensor]:
+        """The training images as `validation` would show them, and their labels int64 [n] on the CPU.
+
+        The sampler says how often each comes; they come in their own order, whatever the trial's seed.
+        """
+        labels = self.data.train_labels
+        order = np.sort(epoch_order(labels, self.config.sampler, self.config.seed, epoch))
+        batches = self._unaugmented(self.data.train_rows[order], epoch, batch_size)
+        return batches, torch.from_numpy(labels[order].astype(np.int64))
+
+    def _unaugmented(self, rows: Rows, epoch: int, batch_size: int) -> Iterator[Tensor]:
+        """The middle of the picture of every row, in order, or its features while they stand in for the backbone."""
         feature_cache = self._feature_cache_for(epoch)
         if feature_cache is not None:
-            features = feature_cache.validation(self.classifier, self.data.val_rows)
+            different, place = np.unique(rows, return_inverse=True)
+            features = feature_cache.validation(self.classifier, different)[place]
             for part in features.split(batch_size * _FEATURES):
                 yield send(part, self.compute.device)
             return
         yield from eval_batches(
             self.data.cache,
-            self.data.val_rows,
+            rows,
             batch_size=batch_size,
             image_size=self.compute.image_size,
             device=self.compute.device,

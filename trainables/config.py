@@ -15,12 +15,17 @@ from trainables.values import Plain, plain
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a trial may compute in; auto is bf16 where the machine computes it natively."""
 
+CROP, SQUASH, PAD = "crop", "squash", "pad"
+FITS = (CROP, SQUASH, PAD)
+"""How a picture that is not square becomes the square that a network sees; see `trainables.data.preprocessing`."""
+
 AUXILIARY_WEIGHT = 0.3
 """Weight of each auxiliary classifier's loss; Szegedy et al. 2015, section 5."""
 
 
 _UNFREEZING = ("gradual_unfreeze", "staged_unfreeze", "study_unfreeze")
 _FINE_TUNING = ("full", "full_aux", "layerwise", "probe_then_full", *_UNFREEZING)
+_LATE = ("probe_then_full", *_UNFREEZING)
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ CONDITIONS: Mapping[str, Only] = {
     "unfreeze_at": Only("strategy", _UNFREEZING, 3),
     "backbone_learning_rate": Only("strategy", _FINE_TUNING, None),
     "stage_decay": Only("strategy", ("layerwise", "staged_unfreeze"), 0.5),
-    "probe_l2": Only("strategy", ("probe_then_full",), 0.01),
+    "probe_l2": Only("strategy", ("linear_probe", "probe_then_full"), 0.01),
     "mixup": Only("strategy", _FINE_TUNING, 0.0),
     "cutmix": Only("strategy", _FINE_TUNING, 0.0),
     "auxiliary_weight": Only("strategy", ("full_aux",), AUXILIARY_WEIGHT),
@@ -168,8 +173,7 @@ class TrialConfig:
         """Learning rate of the backbone: its own, else 1e-5 where it unfreezes late, else the head's."""
         if self.backbone_learning_rate is not None:
             return self.backbone_learning_rate
-        late = (*CONDITIONS["unfreeze_at"].values, *CONDITIONS["probe_l2"].values)
-        return 1e-5 if self.strategy in late else self.learning_rate
+        return 1e-5 if self.strategy in _LATE else self.learning_rate
 
     @property
     def combination(self) -> str:
@@ -286,7 +290,8 @@ class RunContext:
     `feature_cache_bytes` bounds the cache of frozen features, 0 does without it;
     `data` is the image folder, from which a machine that does not see `cache` builds its own;
     `storage` is the address of a bucket for what trials write, empty where that goes to `run_dir`;
-    `positive` is the number of the class that metrics of one class are of.
+    `positive` is the number of the class that metrics of one class are of;
+    `fit` is how pictures become squares, one of `FITS`.
     """
 
     run_dir: str
@@ -302,3 +307,4 @@ class RunContext:
     data: str = ""
     storage: str = ""
     positive: int | None = None
+    fit: str = CROP

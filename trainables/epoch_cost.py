@@ -2,7 +2,7 @@
 
 The unit is a full epoch, one that trains the whole network over all training images. What a machine takes for it does
 not matter, so every driver of a run, and every resume, counts alike. A full epoch of a large network counts as much as
-one of a small network, though it takes more seconds: costs compare trials of one backbone.
+one of a small network, though it takes more seconds: whoever compares backbones multiplies by what a probe measured.
 """
 
 import functools
@@ -36,8 +36,8 @@ def epoch_cost(config: TrialConfig, epoch: int, *, cached: bool = True) -> float
 
 def spent(config: TrialConfig, epoch: int, *, cached: bool = True) -> float:
     """The cost of all epochs of the trial `config` up to and with `epoch` (1-based), in full epochs."""
-    if epoch > config.max_epochs:
-        raise ValueError(f"epoch {epoch} of a trial of {config.max_epochs}")
+    if epoch > strategies.max_epochs(config):
+        raise ValueError(f"epoch {epoch} of a trial of {strategies.max_epochs(config)}")
     return _totals(config, cached)[epoch]
 
 
@@ -45,6 +45,6 @@ def spent(config: TrialConfig, epoch: int, *, cached: bool = True) -> float:
 def _totals(config: TrialConfig, cached: bool) -> tuple[float, ...]:
     """What has been spent after 0, 1, 2 ... epochs."""
     totals = [0.0]
-    for epoch in range(1, config.max_epochs + 1):
+    for epoch in range(1, strategies.max_epochs(config) + 1):
         totals.append(totals[-1] + epoch_cost(config, epoch, cached=cached))
     return tuple(totals)

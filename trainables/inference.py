@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainables import strategies
-from trainables.config import TrialConfig
+from trainables.config import CROP, TrialConfig
 from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.device_errors import in_smaller_batches
@@ -178,10 +178,11 @@ def score_images(
     image_size: int,
     precision: str,
     num_threads: int,
+    fit: str = CROP,
 ) -> np.ndarray:
-    """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash)."""
+    """Logits float64 [n, classes] of `images`, given as (path below `folder`, pixel hash), seen by `fit`."""
     with as_worker(num_threads):
-        return _score_images(config, classes, weights, folder, images, image_size, precision)
+        return _score_images(config, classes, weights, folder, images, image_size, fit, precision)
 
 
 def _score_images(
@@ -191,12 +192,13 @@ def _score_images(
     folder: Path,
     images: Sequence[tuple[str, str]],
     image_size: int,
+    fit: str,
     precision: str,
 ) -> np.ndarray:
     device = best_device()
     precision = choose_precision(precision, device)
     paths, hashes = [path for path, _ in images], [pixels for _, pixels in images]
-    cache = ImageCache.open(build_cache(folder, paths, hashes, image_size))
+    cache = ImageCache.open(build_cache(folder, paths, hashes, image_size, fit=fit))
     classifier = load_classifier(config, len(classes), weights)
     logits = compute_logits(classifier, cache, cache.rows(paths), image_size, precision, device)
     scores: np.ndarray = logits.double().numpy()

@@ -33,4 +33,5 @@ def local_images(context: RunContext) -> ImageCache:
     split, images = pd.read_parquet(run / "split.parquet"), pd.read_parquet(run / "images.parquet")
     known = dict(zip(images["path"], images["pixels"], strict=True))
     paths = [str(path) for path in split.loc[split["split"] != "test", "path"]]
-    return ImageCache.open(build_cache(folder, paths, [known[path] for path in paths], context.image_size))
+    hashes = [known[path] for path in paths]
+    return ImageCache.open(build_cache(folder, paths, hashes, context.image_size, fit=context.fit))

@@ -241,12 +241,33 @@ class TrainingRun:
     def _steps_from(self, epoch: int) -> int:
         """Steps of all epochs from `epoch` on, if nobody stops the trial."""
         batches = math.ceil(len(self.data.train_rows) / self.config.batch_size)
-        return batches * (self.config.max_epochs - epoch + 1)
+        return batches * (strategies.max_epochs(self.config) - epoch + 1)
 
     @torch.no_grad()
     def _solve_head(self, epoch: int) -> tuple[float, float]:
         """Set the head to the linear probe of the epoch's pictures; its criterion and accuracy on them."""
         self.schedule.set_rates(epoch)
+        if strategies.is_linear_probe(self.config.strategy):
+            pooled, labels = in_smaller_batches(
+                lambda size: self._plain_features(epoch, size), self.eval_batch
+            )
+        else:
+            pooled, labels = self._augmented_features(epoch)
+        require_finite(float(pooled.sum()), epoch, "features of the frozen backbone")
+        found = solve_head(
+            self.classifier.head,
+            pooled,
+            labels,
+            l2=self.config.probe_l2 or 0.0,
+            weight=self._step.class_weights,
+            label_smoothing=self.config.label_smoothing,
+        )
+        if self._average is not None:
+            self._average.restart()
+        return found
+
+    def _augmented_features(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Pooled features fp32 [n, d] of the epoch's pictures, and their labels int64 [n], on the CPU."""
         size = math.ceil(self.config.batch_size / self.accumulation)
         labels: list[Tensor] = []
 
@@ -256,18 +277,13 @@ class TrainingRun:
                 yield from (self._step.pooled(part).float() for part in inputs.split(size))
 
         pooled = torch.cat(list(read_back_each(features())))
-        require_finite(float(pooled.sum()), epoch, "features of the frozen backbone")
-        found = solve_head(
-            self.classifier.head,
-            pooled,
-            read_back(torch.cat(labels)),
-            l2=self.config.probe_l2 or 0.0,
-            weight=self._step.class_weights,
-            label_smoothing=self.config.label_smoothing,
-        )
-        if self._average is not None:
-            self._average.restart()
-        return found
+        return pooled, read_back(torch.cat(labels))
+
+    def _plain_features(self, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
+        """The same of the training images as validation sees them, computed `batch_size` at a time."""
+        batches, labels = self.loader.plain(epoch, batch_size)
+        pooled = read_back_each(self._step.pooled(inputs).float() for inputs in batches)
+        return torch.cat(list(pooled)), labels
 
     def _mixed(self, inputs: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor, float]:
         """The batch, mixed where it is to be and the backbone trains, its labels, and the share that is theirs.
@@ -311,7 +327,7 @@ class TrainingRun:
         self._waited = 0 if improved or metrics.full_epochs < 1 else self._waited + 1
         if self.config.patience and self._waited >= self.config.patience:
             self.finished = "patience"
-        if metrics.epoch >= self.config.max_epochs:
+        if metrics.epoch >= strategies.max_epochs(self.config):
             self.finished = "completed"
 
     def _best(self, values: list[float], last: int) -> int:

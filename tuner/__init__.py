@@ -21,7 +21,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tuner.api import compare, export, export_int8, plan, predict, probe, resume, retrain, search
+    from tuner.api import (
+        compare,
+        export,
+        export_int8,
+        plan,
+        predict,
+        probe,
+        release_model,
+        resume,
+        retrain,
+        search,
+    )
     from tuner.dataset.config import DataConfig
     from tuner.errors import (
         ClusterProblem,
@@ -82,6 +93,7 @@ __all__ = [
     "plan",
     "predict",
     "probe",
+    "release_model",
     "resume",
     "retrain",
     "search",

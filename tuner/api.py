@@ -1,7 +1,7 @@
 """What the commands do, for Python: results are objects with DataFrames, progress goes to functions of yours.
 
-Each function is named like its command (`export_int8` is `export --int8`) and raises what the command would print, a
-`UserMistake`. Paths may be strings. Nothing is printed unless `verbose`.
+Each function is named like its command (`export_int8` is `export --int8`, `release_model` is `release`) and raises what
+the command would print, a `UserMistake`. Paths may be strings. Nothing is printed unless `verbose`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +38,7 @@ __all__ = [
     "plan",
     "predict",
     "probe",
+    "release_model",
     "resume",
     "retrain",
     "search",
@@ -125,6 +126,7 @@ def probe(
     without: AnyPath | None = None,
     split: str = "0.8,0.1,0.1",
     image_size: int | None = None,
+    fit: str = "crop",
     weights: Literal["auto", "none"] = "auto",
     weights_dir: AnyPath | None = None,
     precision: str = "auto",
@@ -134,7 +136,8 @@ def probe(
     """Which pretrained backbone suits the images in `data`, by a linear probe on each one's frozen features.
 
     `backbones` are "auto", "small", "all" or names; the `rows` of the result are `Probed`, the best first, and
-    `passed_over` says why others are not among them. The test images are not read. Raises WeightsUnavailable if no
+    `passed_over` says why others are not among them. `fit` is how pictures become squares: crop, squash or pad.
+    The test images are not read. Raises WeightsUnavailable if no
     backbone has weights, InvalidValue if none can be probed.
 
     >>> tuner.probe("potato/", groups="leaves.csv").rows[0].model  # doctest: +SKIP
@@ -154,6 +157,7 @@ def probe(
         group_regex=group_regex,
         split=split,
         image_size=image_size,
+        fit=fit,
         weights=weights,
         precision=precision,
         seed=seed,
@@ -234,6 +238,34 @@ def export_int8(model: AnyPath, *, data: AnyPath | None = None, verbose: bool = 
     return quantise(Path(model), None if data is None else Path(data), _show(verbose))
 
 
+def release_model(
+    run: AnyPath,
+    trial: str | None = None,
+    *,
+    data: AnyPath | None = None,
+    costs: AnyPath | None = None,
+    test: bool = False,
+    formats: Sequence[str] = ("onnx",),
+    out: AnyPath | None = None,
+    verbose: bool = False,
+) -> "Retrained":
+    """Write a model folder from weights that the search in the run directory `run` kept, without training.
+
+    The run may have finished, be going on or have been killed. `trial` is by default the best of which weights are
+    kept; it was trained on the training images and chosen on the validation images, and the test images are read only
+    with `test`. `data` is where the images are, if not where they were. Raises UnknownName for a trial that the run
+    does not have, RunProblem for one without weights.
+
+    >>> tuner.release_model("runs/potato", out="model").metrics["calibration"]["temperature"]  # doctest: +SKIP
+    """
+    from tuner.release.from_run import ReleaseConfig
+    from tuner.release.from_run import release_model as write
+
+    paths = _with_paths({"data": data, "costs": costs, "out": out}, ("data", "costs", "out"))
+    config = ReleaseConfig(Path(run), trial, test=test, formats=tuple(formats), **paths)
+    return write(config, _show(verbose))
+
+
 def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOptions]) -> "Retrained":
     """Train the configuration of a `best.yaml`, or of a run directory, anew and write a model folder.
 
@@ -247,6 +279,7 @@ def retrain(best: AnyPath, *, verbose: bool = False, **options: Unpack[RetrainOp
 
     path = Path(best)
     given = _with_paths(options, ("data", "labels", "groups", "costs", "out"))
+    given |= {"formats": tuple(given["formats"])} if "formats" in given else {}
     config = RetrainConfig(best=path / "best.yaml" if path.is_dir() else path, **given)
     return run(config, _show(verbose))
 

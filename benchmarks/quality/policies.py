@@ -30,7 +30,8 @@ from benchmarks.quality.fine_tuning import (
 )
 from trainables import augmentations
 from trainables.metrics import METRICS, Answers
-from tuner.evaluation.comparison.ensemble import ensemble_logits, select
+from tuner.evaluation.comparison.ensemble import ensemble_logits
+from tuner.statistics.ensembles import select_members
 
 MODEL = "timm:tf_efficientnet_lite0"
 EPOCHS, IMAGE_SIZE, SPLITS, NUM_TRAIN, NUM_VAL = 12, 64, 12, 200, 100
@@ -81,7 +82,7 @@ def print_ensembles(found: dict[str, list[Tuned]], chosen: Sequence[Split], most
     for number, split in enumerate(chosen):
         of_split = {name: tuned[number] for name, tuned in found.items()}
         val, test = (split.pool.labels[places] for places in (split.val, split.test))
-        counts = select({name: one.val_logits for name, one in of_split.items()}, val, metric, most)
+        counts = select_members({name: one.val_logits for name, one in of_split.items()}, val, metric, most)
         single = min(of_split.values(), key=lambda one: one.val_loss)
         together = ensemble_logits(counts, {name: one.test_logits for name, one in of_split.items()})
         answers = {"single": Answers(test, single.test_logits), "ensemble": Answers(test, together)}

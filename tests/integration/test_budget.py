@@ -41,7 +41,7 @@ def over_after(monkeypatch, epochs):
 
     def judged(scheduler, trial_id, result):
         if result.get("epoch") == epochs:
-            scheduler.deadline = 0.0
+            scheduler.time_left = lambda: 0.0
         return verdict(scheduler, trial_id, result)
 
     monkeypatch.setattr(FairASHA, "verdict", judged)

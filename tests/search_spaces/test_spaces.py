@@ -130,12 +130,24 @@ def test_published_rows_name_fields_and_match_what_a_grid_runs(space: Space):
 
 def test_googlenet_full_reaches_every_strategy_and_its_own_parameters_only():
     configs = samples(search_spaces.load("googlenet_full"), 10, 200)
-    assert {c.strategy for c in configs} == set(strategies.names())
+    assert {c.strategy for c in configs} == set(strategies.names()) - {"linear_probe"}
     assert all((c.unfreeze_at is None) == (not c.strategy.endswith("_unfreeze")) for c in configs)
     assert all((c.plateau_factor is None) == (c.schedule != "plateau") for c in configs)
     assert {c.strategy for c in samples(search_spaces.load("googlenet_full"), 1)} == {
         *("full", "full_aux", "feature_extractor", "layerwise")
     }
+
+
+def test_a_space_has_linear_probes_once_it_names_them(tmp_path):
+    (tmp_path / "probing.py").write_text(
+        "from search_spaces import common\n"
+        "def space(trial, max_epochs):\n"
+        "    trial.suggest_categorical('model', ['resnet18'])\n"
+        "    common.suggest_strategy(trial, 'resnet18', max_epochs, also=('linear_probe',))\n"
+    )
+    configs = samples(search_spaces.load(str(tmp_path / "probing.py")), 10, 60)
+    probes = [config for config in configs if config.strategy == "linear_probe"]
+    assert 1e-4 <= min(one.probe_l2 for one in probes) < max(one.probe_l2 for one in probes) <= 1
 
 
 def test_all_models_reaches_every_pair_that_fits():

@@ -43,3 +43,11 @@ def test_it_follows_from_what_the_configuration_trains_and_from_nothing_else():
 def test_a_trial_has_no_epoch_beyond_its_last():
     with pytest.raises(ValueError, match="epoch 13 of a trial of 12"):
         spent(config("full"), 13)
+
+
+def test_a_linear_probe_costs_one_frozen_epoch_and_has_no_other():
+    probe = config("linear_probe")
+    assert spent(probe, 1) == 0
+    assert spent(probe, 1, cached=False) == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="epoch 2 of a trial of 1"):
+        spent(probe, 2)

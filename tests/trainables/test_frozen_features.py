@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pictures import trial_data
+from pictures import trial_data, write_pictures
 
 from trainables import augmentations, models, strategies
-from trainables.config import CONDITIONS, TrialConfig
+from trainables.config import CONDITIONS, FITS, TrialConfig
 from trainables.data.augment import MAX_OCCURRENCES
+from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import FeatureCache, FeatureKey
 from trainables.inference import build_classifier
 from trainables.locks import locked
@@ -45,7 +46,8 @@ def train(data, feature_cache, **parameters):
 
 @pytest.mark.parametrize("sampler", ["shuffle", "weighted"])
 @pytest.mark.parametrize(
-    "strategy", ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full", "probe_then_full"]
+    "strategy",
+    ["feature_extractor", "gradual_unfreeze", "staged_unfreeze", "full", "probe_then_full", "linear_probe"],
 )
 def test_a_trial_measures_the_same_with_and_without_the_feature_cache(tmp_path, strategy, sampler):
     data = trial_data(tmp_path)
@@ -57,6 +59,18 @@ def test_a_trial_measures_the_same_with_and_without_the_feature_cache(tmp_path, 
     for before, after in zip(plain, cached, strict=True):
         assert after.train_loss == pytest.approx(before.train_loss, rel=1e-4, abs=1e-5)
         assert after.scores == pytest.approx(before.scores, rel=1e-4, abs=1e-5, nan_ok=True)
+
+
+def test_linear_probes_share_one_file_of_features_whatever_their_augmentation(tmp_path, monkeypatch):
+    data = trial_data(tmp_path)
+    _, [first] = train(
+        data, feature_cache_of(data, tmp_path / "features"), strategy="linear_probe", augmentation="light"
+    )
+    feature_cache = feature_cache_of(data, tmp_path / "features")
+    assert [file.name for file in feature_cache.folder.glob("*.f32")] == ["validation.f32"]
+    monkeypatch.setattr(feature_cache, "_run", lambda *given: pytest.fail("computed again"))
+    _, [second] = train(data, feature_cache, strategy="linear_probe", augmentation="strong", seed=5)
+    assert second.scores == first.scores
 
 
 @pytest.fixture
@@ -131,6 +145,16 @@ def test_other_weights_or_sizes_or_seeds_have_other_features(tmp_path):
         key(data, images="others"),
     ]
     assert len({one.digest for one in [base, *others]}) == 6
+
+
+def test_pictures_that_become_squares_otherwise_have_other_features_and_crops_stay_where_they_are(tmp_path):
+    paths, found = write_pictures(tmp_path, {"blue": 2}), []
+    for fit in FITS:
+        cache = ImageCache.open(build_cache(tmp_path, paths, paths, 32, fit=fit, cache_dir=tmp_path))
+        found.append(FeatureCache.shared("resnet18", cache, ComputeConfig(32), 2**20).key.digest)
+    assert len(set(found)) == len(FITS)
+    before = ImageCache.open(build_cache(tmp_path, paths, paths, 32, cache_dir=tmp_path))
+    assert FeatureCache.shared("resnet18", before, ComputeConfig(32), 2**20).key.digest == found[0]
 
 
 def test_a_weights_file_that_changes_under_its_name_has_other_features(tmp_path):

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 from trainables.config import TrialConfig
+from trainables.data.batches import epoch_order
 from trainables.errors import Diverged
 from trainables.linear_probe import scales, solve
 from trainables.setting import ComputeConfig
@@ -136,3 +137,45 @@ def test_features_that_are_not_finite_are_a_divergence(tmp_path):
         run.classifier.backbone.conv1.weight.fill_(float("nan"))
     with pytest.raises(Diverged, match="features of the frozen backbone"):
         run.step()
+
+
+def test_a_linear_probe_is_complete_after_one_epoch_on_pictures_as_validation_sees_them(tmp_path):
+    run = probing(tmp_path, strategy="linear_probe", max_epochs=9, patience=5, ema_decay=0.9)
+    before = {name: value.clone() for name, value in run.classifier.backbone.state_dict().items()}
+    [metrics] = run.epochs()
+    assert (run.finished, run.best_epoch, metrics.full_epochs) == ("completed", 1, 1)
+    after = run.classifier.backbone.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    run.classifier.eval()
+    with torch.no_grad():
+        batches, labels = run.loader.plain(1)
+        logits = torch.cat([run._outputs(images)[0] for images in batches])
+    assert F.cross_entropy(logits, labels).item() == pytest.approx(metrics.train_loss, abs=1e-4)
+    assert labels.tolist() == run.data.train_labels.tolist()
+
+
+def test_a_linear_probe_does_not_depend_on_its_seed_nor_on_what_has_no_part_in_it(tmp_path):
+    one, other = (
+        probing(tmp_path, strategy="linear_probe", **own).step()
+        for own in ({}, {"seed": 7, "augmentation": "strong", "learning_rate": 1e-5, "batch_size": 8})
+    )
+    assert other.scores == one.scores
+
+
+def test_a_linear_probe_keeps_its_head_alone_and_goes_on_as_finished(tmp_path):
+    run = probing(tmp_path, strategy="linear_probe")
+    run.step()
+    state = run.state_dict()
+    assert all(name.startswith("head.") for name in state["weights"])
+    resumed = probing(tmp_path, strategy="linear_probe")
+    resumed.load_state_dict(state)
+    assert list(resumed.epochs()) == []
+    assert torch.equal(resumed.classifier.head[-1].weight, run.classifier.head[-1].weight)
+
+
+def test_a_weighted_sampler_says_how_often_a_linear_probe_sees_an_image(tmp_path):
+    run = probing(tmp_path, strategy="linear_probe", sampler="weighted")
+    batches, labels = run.loader.plain(1)
+    assert sum(len(images) for images in batches) == len(labels) == len(run.data.train_rows)
+    order = np.sort(epoch_order(run.data.train_labels, "weighted", run.config.seed, 1))
+    assert labels.tolist() == run.data.train_labels[order].tolist() != run.data.train_labels.tolist()

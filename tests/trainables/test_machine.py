@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pictures import write_pictures
 
-from trainables.config import RunContext
+from trainables.config import FITS, RunContext
 from trainables.data.cache import build_cache
 from trainables.errors import TrialFailed
 from trainables.machine import local_images
@@ -60,6 +60,15 @@ def test_another_machine_builds_the_same_images_without_the_test_images(context,
     assert there.paths == here.paths
     assert len(there) == 7
     assert all(np.array_equal(here[row], there[row]) for row in range(7))
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_another_machine_makes_squares_as_the_run_does(context, fit, tmp_path, monkeypatch):
+    other = dataclasses.replace(elsewhere(context, tmp_path, monkeypatch), fit=fit)
+    hashes = [f"hash of {path}" for path in local_images(context).paths]
+    built = build_cache(Path(context.data), local_images(context).paths, hashes, 32, fit=fit)
+    assert local_images(other).path == built
+    assert (built.name == Path(context.cache).name) == (fit == "crop")
 
 
 def test_a_machine_without_the_images_says_which_machine_and_where_they_should_be(

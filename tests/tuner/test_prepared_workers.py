@@ -15,7 +15,7 @@ from tuner.dataset import features as image_features
 from tuner.dataset.config import DataConfig
 from tuner.planning import plan
 from tuner.probing import linear as probing
-from tuner.retraining import seeds
+from tuner.retraining import scoring, seeds
 from tuner.retraining.seeds import SeedJob
 from tuner.tuning import packing
 
@@ -60,7 +60,7 @@ def probed():
 WAYS = {
     "a trial": trial,
     "a seed": lambda: seeds.train_seed(JOB, 0),
-    "the weights of a seed": lambda: seeds.score_weights(JOB, "weights", "val"),
+    "the weights of a seed": lambda: scoring.score_weights(JOB, "weights", "val"),
     "packing": lambda: packing.measure(CONFIG, CONTEXT),
     "planning": planned,
     "probing": probed,
@@ -76,9 +76,11 @@ def test_it_begins_with_the_one_preparation(way, monkeypatch):
 
     monkeypatch.setattr(trainables.worker, "_prepare", note)
     monkeypatch.setattr(trainables.worker, "_state", {"prepared": False})
-    monkeypatch.setattr(inference, "load_classifier", lambda *given: None)
+    for module in (inference, scoring):
+        monkeypatch.setattr(module, "load_classifier", lambda *given: None)
     monkeypatch.setattr(seeds.ImageCache, "open", lambda path: SimpleNamespace(rows=lambda paths: []))
-    monkeypatch.setattr(seeds, "load_trial_data", lambda *given: SimpleNamespace(val_rows=[]), raising=True)
+    for module in (scoring, seeds):
+        monkeypatch.setattr(module, "load_trial_data", lambda *given: SimpleNamespace(val_rows=[]))
     with pytest.raises(Prepared) as asked:
         WAYS[way]()
     threads = torch.get_num_threads() if way in ("probing", "looking for similar pictures") else 7

@@ -17,6 +17,7 @@ from tuner.html.canvas import Names
 from tuner.html.escaping import for_prometheus, visible
 from tuner.release.card import card
 from tuner.release.figures import draw
+from tuner.release.folder import FORMATS
 from tuner.statistics.scores import score
 from tuner.tracking.grafana import scrape_file
 from tuner.tracking.prometheus import Gauges
@@ -147,14 +148,15 @@ def metrics_of(answers):
 
 def card_of(metrics):
     config = SimpleNamespace(model="timm:a|b", strategy="full")
-    best = SimpleNamespace(config=config, trial="t|0", weights="a`b.pt", image_size=32)
+    best = SimpleNamespace(config=config, trial="t|0", weights="a`b.pt", image_size=32, fit="crop")
     data = SimpleNamespace(images=dict.fromkeys(UGLY, 4), fingerprint="f", sample=False, scale={})
     source = SimpleNamespace(images={"train": 4, "val": 1, "test": 2})
     images = SimpleNamespace(
         classes=UGLY, data=data, source=source, grouped=False, words="of <i>images</i>|", same_split=True
     )
     members = (SimpleNamespace(job=SimpleNamespace(config=config)),)
-    return card(SimpleNamespace(best=best, images=images, members=members), {**metrics, "answered": None})
+    plan = SimpleNamespace(best=best, images=images, members=members, kept=False, formats=FORMATS)
+    return card(plan, {**metrics, "answered": None})
 
 
 def test_the_model_card_has_a_row_for_every_class():

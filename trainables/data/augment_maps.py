@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.augmentations.policy import Policy
+from trainables.data.preprocessing import MEAN_COLOUR
 
 __all__ = [
     "ERASED",
@@ -64,8 +65,8 @@ OPERATIONS = (
 )
 """Of which a policy that does `one_at_a_time` picks one a picture; the others then stay in their middle."""
 
-ERASED = (124, 116, 104)
-"""The colour of an erased rectangle: the mean of ImageNet's pictures, which normalising takes to about zero."""
+ERASED = MEAN_COLOUR
+"""The colour of an erased rectangle."""
 
 MAX_OCCURRENCES = 32
 """From here on a repeated image meets its augmentations again: a rare class must not cost endless drawing."""

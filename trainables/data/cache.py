@@ -4,7 +4,8 @@
     pixels    height x width x 3 bytes an image, in the order of the index
     index     heights, widths, checksums of the pixels, paths
 
-The short side is 8/7 of the training size, the aspect is kept, so cropping loses nothing at the edges.
+Pictures are stored as `preprocessing.fitted` leaves them. Of `crop` the short side is 8/7 of the training size and the
+aspect is kept, so cropping loses nothing at the edges; those of `squash` and `pad` are squares of the training size.
 """
 
 import hashlib
@@ -20,11 +21,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from trainables.config import CROP
 from trainables.data import cache_home
 from trainables.data.decode import Pixels, quiet_decoding, read_picture, read_rgb
 from trainables.data.deep import is_hash, plain_hash, scale_in
 from trainables.data.parallel import Progress, in_threads, num_workers
-from trainables.data.preprocessing import cache_side, fit
+from trainables.data.preprocessing import cache_side, fitted
 from trainables.errors import DataProblem
 from trainables.locks import locked
 from trainables.wording import printable
@@ -102,24 +104,27 @@ def build_cache(
     hashes: Sequence[str],
     image_size: int,
     *,
+    fit: str = CROP,
     cache_dir: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The cache file of `paths` (relative to `folder`, with their pixel hashes), built unless it is there.
 
-    The name follows from paths, pixels and size, so a changed image means another file. The hashes say at which levels
-    pictures of more than eight bits are read. A second builder waits for the first. Memory stays at a few images a
-    worker. Raises DataProblem when an image can't be read or is not the one of its hash, or the file can't be written.
+    The name follows from paths, pixels, size and `fit`, so a changed image means another file. The hashes say at which
+    levels pictures of more than eight bits are read. A second builder waits for the first. Memory stays at a few images
+    a worker. Raises DataProblem when an image can't be read or is not the one of its hash, or where the file can't be
+    written.
     """
     place = (cache_dir or cache_home()) / "images"
-    path = place / f"{_key(paths, hashes, image_size)}-{cache_side(image_size)}px.images"
+    side = cache_side(image_size, fit)
+    path = place / f"{_key(paths, hashes, image_size, fit)}-{side}px.images"
     try:
         place.mkdir(parents=True, exist_ok=True)
         with locked(f"{path}.lock"):
             if not _is_sound(path):
                 wanted = list(zip(paths, hashes, strict=True))
-                _build(path, folder, wanted, cache_side(image_size), num_workers(workers), progress)
+                _build(path, folder, wanted, (side, fit), num_workers(workers), progress)
     except OSError as error:
         raise DataProblem(
             f"the image cache {path} can't be written: {error.strerror or error};"
@@ -128,8 +133,10 @@ def build_cache(
     return path
 
 
-def _key(paths: Sequence[str], hashes: Sequence[str], image_size: int) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {image_size}".encode())
+def _key(paths: Sequence[str], hashes: Sequence[str], image_size: int, fit: str) -> str:
+    # crop is not said: caches from before there was anything else stay valid
+    how = [_VERSION, image_size] if fit == CROP else [_VERSION, image_size, fit]
+    digest = hashlib.sha256(" ".join(map(str, how)).encode())
     for path, pixels in zip(paths, hashes, strict=True):
         digest.update(f"\0{path}\0{pixels}".encode())
     return digest.hexdigest()[:24]
@@ -139,11 +146,11 @@ def _build(
     path: Path,
     folder: Path,
     wanted: Sequence[tuple[str, str]],
-    side: int,
+    shape: tuple[int, str],
     workers: int,
     progress: Progress | None,
 ) -> None:
-    """Write the images of `wanted`, pairs of path and hash."""
+    """Write the images of `wanted`, pairs of path and hash, as `fitted` makes them of `shape`, side and fit."""
     for stale in path.parent.glob(f".{path.name}.*.tmp"):
         stale.unlink()  # of a builder that was killed: the lock is ours
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -151,7 +158,7 @@ def _build(
         with temporary.open("wb") as file, quiet_decoding():
             file.write(bytes(_HEADER_SIZE))
             shapes, sums = [], []
-            for pixels in in_threads(lambda one: fit(_of_hash(folder, *one), side), wanted, workers):
+            for pixels in in_threads(lambda one: fitted(_of_hash(folder, *one), *shape), wanted, workers):
                 file.write(pixels.data)
                 shapes.append(pixels.shape[:2])
                 sums.append(zlib.crc32(pixels.data))

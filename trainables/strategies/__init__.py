@@ -3,7 +3,8 @@
 A strategy is a function from a config and a number of stages to one `Unfreeze` a stage of the backbone, that next
 to the head first. The heads always train. A strategy registered with a `restart` starts every group over in one
 epoch: another rate, a fresh optimizer, no schedule. One that `solves_head` has the head solved as a linear probe in
-epoch 1, and trained at the backbone's rate from then on. No torch at import.
+epoch 1, and trained at the backbone's rate from then on. One with a number of `epochs` ends after these, whatever
+`max_epochs` says. No torch at import.
 """
 
 import functools
@@ -39,7 +40,9 @@ __all__ = [
     "frozen_epochs",
     "full_epochs",
     "is_backbone_frozen",
+    "is_linear_probe",
     "last_unfreeze",
+    "max_epochs",
     "names",
     "plan",
     "register",
@@ -67,22 +70,29 @@ class _Entry:
     auxiliary: bool
     restart: Restarting | None = None
     solves_head: bool = False
+    epochs: int | None = None
 
 
 _ENTRIES: dict[str, _Entry] = {}
 
 
 def register(
-    name: str, *, auxiliary: bool = False, restart: Restarting | None = None, solves_head: bool = False
+    name: str,
+    *,
+    auxiliary: bool = False,
+    restart: Restarting | None = None,
+    solves_head: bool = False,
+    epochs: int | None = None,
 ) -> Callable[[Strategy], Strategy]:
     """A decorator that registers a strategy and returns it.
 
     `auxiliary`: it trains auxiliary heads. `restart`: when every group, the heads too, starts over, and how fast.
-    `solves_head`: epoch 1, in which the backbone has to be frozen, solves the head in place of training it.
+    `solves_head`: epoch 1, in which the backbone has to be frozen, solves the head in place of training it. `epochs`:
+    after how many a trial is complete, if there is no more to do; by default `max_epochs` says so.
     """
 
     def remember(strategy: Strategy) -> Strategy:
-        _ENTRIES[name] = _Entry(strategy, auxiliary, restart, solves_head)
+        _ENTRIES[name] = _Entry(strategy, auxiliary, restart, solves_head, epochs)
         return strategy
 
     return remember
@@ -113,6 +123,16 @@ def solves_head(name: str) -> bool:
     return _entry(name).solves_head
 
 
+def is_linear_probe(name: str) -> bool:
+    """Whether a trial is the solved head and nothing else: one epoch, on pictures as validation sees them."""
+    return _entry(name).solves_head and _entry(name).epochs == 1
+
+
+def max_epochs(config: TrialConfig) -> int:
+    """The epochs of a trial that nobody stops: its own `max_epochs`, or fewer where the strategy needs no more."""
+    return min(config.max_epochs, _entry(config.strategy).epochs or config.max_epochs)
+
+
 def last_unfreeze(config: TrialConfig, num_stages: int) -> int:
     """The epoch in which the last part that will ever train starts, 1-based. Imports no torch."""
     unfreezes = _entry(config.strategy).unfreezes(config, num_stages)
@@ -129,7 +149,7 @@ def frozen_epochs(config: TrialConfig, num_stages: int) -> int:
     """How many epochs of `config` pass with nothing of the backbone training. Imports no torch."""
     unfreezes = _entry(config.strategy).unfreezes(config, num_stages)
     first = [one.from_epoch - 1 for one in unfreezes if one.from_epoch is not None]
-    return min([config.max_epochs, *first])
+    return min([max_epochs(config), *first])
 
 
 def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...]:

@@ -35,6 +35,7 @@ for command in (
     probe.weights,
     compare.compare,
     models.export,
+    models.release,
     models.retrain,
     models.predict,
     *operate.COMMANDS,

@@ -12,13 +12,14 @@ from tuner.tracking.leaderboard import cut_words, remarks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tuner.runs.directory import Run
     from tuner.tuning.loop import SearchResult
 
 __all__ = ["ending"]
 
 
-def ending(result: "SearchResult") -> list[RenderableType]:
-    """What a person is told when a search ends."""
+def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableType]:
+    """What a person is told when a search ends; `ships`: a model folder is written next."""
     run = result.run
     record = run.record
     lines: list[RenderableType] = list(map(Text, remarks(record)))
@@ -41,6 +42,7 @@ def ending(result: "SearchResult") -> list[RenderableType]:
                 "bold",
             )
         )
+        lines += list(map(Text, judged_words(run)))
     elif not result.interrupted:
         lines.append(Text("no trial finished"))
     if record.get("ended"):
@@ -55,7 +57,28 @@ def ending(result: "SearchResult") -> list[RenderableType]:
         if result.cut:
             again = f"tuner resume {run.path} --time-budget DURATION"
             lines.append(Text(f"{cut_words(result.cut)}; go on with: {again}"))
-        lines.append(Text(f"next: tuner compare {run.path}"))
+        if not ships:
+            lines.append(Text(f"next: tuner compare {run.path}"))
+    return lines
+
+
+def judged_words(run: "Run") -> list[str]:
+    """How many images judged the best trials, and what is to be expected of the chosen one; nothing where none did."""
+    table = run.judged()
+    if table is None:
+        return []
+    metric, lines = str(run.record["metric"]), []
+    for row in rows_of(table):
+        what = "chosen" if row["chosen"] else "also judged"
+        error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
+        name, taken = row["trial_id"], f", {row['votes']} votes in the ensemble" if row["votes"] else ""
+        if name == "ensemble":
+            what, taken = "better together", ""
+            name = f"the ensemble of {sum(one['votes'] > 0 for one in rows_of(table)) - 1} of them"
+        lines.append(
+            f"{what}: {name}, by {row['images']} images that its models had not seen: {metric} {row['value']:.4f};"
+            f" expected {row['expected']:.4f}{error}{taken}"
+        )
     return lines
 
 

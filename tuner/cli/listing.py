@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number, data_options
+from tuner.cli.parameters import FOLDER, Number, data_options, fit_option
 from tuner.console.terminal import open_console
 
 __all__ = ["inspect", "list_models", "spaces"]
@@ -59,6 +59,7 @@ def list_models(name: str | None, as_json: bool) -> None:
 @click.option(
     "--image-size", type=Number("image_size"), default=224, show_default=True, help="Side in pixels."
 )
+@fit_option
 @click.option("--weights-dir", type=FOLDER, help="Folder of state dicts named as the models.")
 @click.option(
     "--weights",

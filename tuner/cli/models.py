@@ -14,14 +14,16 @@ from tuner.cli.parameters import FOLDER, Number, seed_options
 from tuner.console.terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from click.decorators import FC
 
     from tuner.console.reporter import Reporter
     from tuner.release.predict import Model
     from tuner.release.predictions import Prediction
     from tuner.release.rule import Rule
 
-__all__ = ["export", "predict", "retrain"]
+__all__ = ["export", "predict", "release", "retrain"]
 
 
 @click.command()
@@ -64,6 +66,37 @@ def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path |
     say(f"next: tuner predict {done.path} IMAGES...")
 
 
+def _formats_option(default: str) -> "Callable[[FC], FC]":
+    return click.option(
+        "--formats",
+        metavar="LIST",
+        default=default,
+        show_default=True,
+        callback=lambda context, option, value: tuple(filter(None, map(str.strip, value.split(",")))),
+        help="Formats of the exported graph: onnx, which `predict` needs, and pt2 (torch.export).",
+    )
+
+
+@click.command()
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@click.option("--trial", metavar="ID", help="Which trial. [default: the best of which weights are kept]")
+@click.option("--test", is_flag=True, help="Score it on the test images, which are not read otherwise.")
+@click.option("--data", type=FOLDER, help="Where the images are. [default: where they were]")
+@click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
+@_formats_option("onnx")
+@click.option("--out", type=FOLDER, help="The model folder. [default: model in RUN]")
+def release(run_dir: Path, **options: Any) -> None:
+    """Write a model folder from weights that a search kept, without training, at any moment of the search."""
+    from tuner.console.reporter import Reporter
+    from tuner.release.from_run import ReleaseConfig, release_model
+
+    done = release_model(ReleaseConfig(run=run_dir, **options), Reporter(Console(highlight=False)))
+    for line in done.sentences:
+        say(line)
+    say(f"the model is in {done.folder}")
+    say(f"next: tuner predict {done.folder} IMAGES...")
+
+
 @click.command()
 @click.argument("best", metavar="BEST_YAML", type=FOLDER)
 @click.option("--data", type=FOLDER, help="Image folder. Other images than the search's get a new split.")
@@ -92,6 +125,7 @@ def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path |
     help="No temperature and no sets: saves one training.",
 )
 @click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
+@_formats_option("onnx,pt2")
 @click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
 @seed_options
 def retrain(best: Path, **options: Any) -> None:

@@ -8,10 +8,23 @@ from typing import Any, Literal
 import click
 
 from trainables import ranges
+from trainables.config import CROP, FITS
 from trainables.errors import InvalidValue
 from trainables.metrics import METRICS
 
-__all__ = ["FOLDER", "METRIC_CHOICES", "Bytes", "Number", "Seconds", "Share", "data_options", "split_names"]
+__all__ = [
+    "FOLDER",
+    "METRIC_CHOICES",
+    "Bytes",
+    "Number",
+    "Seconds",
+    "Share",
+    "Side",
+    "data_options",
+    "fit_option",
+    "side_option",
+    "split_names",
+]
 
 
 class MetricName(click.Choice):  # type: ignore[type-arg]
@@ -103,6 +116,30 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         return float(_in_range(lambda: ranges.parse("gpus_per_trial", str(value)), ctx))
 
 
+class Side(click.ParamType):  # type: ignore[type-arg]
+    """A side in pixels, or auto, which is None."""
+
+    name = "integer or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """`value` as a number of pixels, or None."""
+        if str(value) == "auto":
+            return None
+        return int(_in_range(lambda: ranges.parse("image_size", str(value)), ctx))
+
+
+def side_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The side of the images, for the commands that probe."""
+    option = click.option(
+        "--image-size",
+        type=Side(),
+        default="auto",
+        show_default=True,
+        help="Side in pixels; auto: the probe chooses, without one the space's or 224. [sample pictures: 96]",
+    )
+    return option(command)
+
+
 def split_names(text: str | None) -> tuple[str, ...]:
     """Names with commas between, one by one; raises InvalidValue for a text that names nothing."""
     names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
@@ -136,6 +173,17 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says how pictures become squares."""
+    return click.option(
+        "--fit",
+        type=click.Choice(FITS),
+        default=CROP,
+        show_default=True,
+        help="How pictures become squares: crop cuts the ends off, squash squeezes, pad adds bars.",
+    )(command)
 
 
 def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:

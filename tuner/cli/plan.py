@@ -25,6 +25,9 @@ ONLY_FOR_A_RUN = {
     "dashboard",
     "start_from",
     "until_settled",
+    "folds",
+    "out",
+    "final",
 }
 """Options of `run` that change nothing, or next to nothing, about what a search takes."""
 

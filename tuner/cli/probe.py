@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, Number, data_options
+from tuner.cli.parameters import FOLDER, Number, data_options, fit_option, side_option
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ __all__ = ["probe", "render", "weights"]
     show_default=True,
     help="auto, small, all, or names of `tuner models` with commas between; auto is small on a CPU.",
 )
-@click.option(
-    "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
-)
+@side_option
+@fit_option
 @click.option(
     "--weights-dir",
     type=FOLDER,
@@ -124,7 +123,18 @@ def render(found: "Probe") -> list[RenderableType]:
 
     alike = tied(found)
     table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
-    for head in ("backbone", "log loss", "95 %", "balanced acc", "parameters", "MB", "ms", "licence", ""):
+    for head in (
+        "backbone",
+        "px",
+        "log loss",
+        "95 %",
+        "balanced acc",
+        "parameters",
+        "MB",
+        "ms",
+        "licence",
+        "",
+    ):
         table.add_column(
             head, justify="left" if head in ("backbone", "licence", "") else "right", overflow="fold"
         )
@@ -132,6 +142,7 @@ def render(found: "Probe") -> list[RenderableType]:
         interval = "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(
             row.model,
+            str(row.image_size),
             f"{row.log_loss:.4f}",
             interval,
             f"{row.balanced_accuracy:.3f}",
@@ -141,12 +152,12 @@ def render(found: "Probe") -> list[RenderableType]:
             row.licence or "",
             "tied with the best" if row.model in alike and row is not found.rows[0] else "",
         )
-    lines = [
-        Text(
-            f"on {found.images['train']} training and {found.images['val']} validation images of {found.image_size} px"
-            f" in {clock(found.seconds)}; ms: one image on one thread"
-        )
-    ]
+    count = found.images["train"] + found.images["val"]
+    said = (
+        f"on {count} images of training and validation, fit {found.fit}, each answered by a head solved without"
+        f" its group, in {clock(found.seconds)}; ms: one image on one thread"
+    )
+    lines = [Text(said)]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
     if without:
         lines.append(Text(f"note: passed over, without weights: {some(without)}", style="yellow"))

@@ -1,6 +1,8 @@
 """The commands that search: run, resume, leaderboard."""
 
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +11,22 @@ from rich.console import Console
 
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
-from tuner.cli.parameters import FOLDER, METRIC_CHOICES, Number, Seconds, Share, data_options, split_names
+from tuner.cli.parameters import (
+    FOLDER,
+    METRIC_CHOICES,
+    Number,
+    Seconds,
+    Share,
+    data_options,
+    fit_option,
+    side_option,
+    split_names,
+)
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
+    from tuner.release.ship import ShipConfig
+    from tuner.tuning.budget import Budget
     from tuner.tuning.loop import SearchResult
 
 __all__ = ["leaderboard", "resume", "run"]
@@ -65,9 +79,8 @@ __all__ = ["leaderboard", "resume", "run"]
     help="GPUs of a trial, may be a fraction; auto measures how many trials fit (not run on a GPU)."
     " [default: 1 if there are any]",
 )
-@click.option(
-    "--image-size", type=Number("image_size"), help="Side in pixels. [default: 224; sample pictures 96]"
-)
+@side_option
+@fit_option
 @click.option("--batch-size", type=Number("batch_size"), help="Images a step. [default: the space's]")
 @click.option(
     "--weights", default="auto", show_default=True, help="auto, imagenet, none or a FILE with a state dict."
@@ -107,6 +120,12 @@ __all__ = ["leaderboard", "resume", "run"]
     show_default=True,
     help="Retries of a trial whose worker dies.",
 )
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="Model folder to write at the end, within the time budget: trained on all but the test images.",
+)
+@click.option("--final", is_flag=True, help="With --out: train that model on the test images, too.")
 @click.option("--name", help="Name of the run directory. [default: space and time]")
 @click.option(
     "--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go."
@@ -127,6 +146,12 @@ __all__ = ["leaderboard", "resume", "run"]
 )
 @click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
 @click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
+@click.option(
+    "--folds",
+    type=Number("folds"),
+    help="Folds on which the best trials are judged in the end, validation being one; 0: none."
+    " [default: 5 where validation has under 300 groups]",
+)
 @click.option(
     "--until-settled",
     is_flag=True,
@@ -151,12 +176,21 @@ def run(
     strategies: str | None,
     log: str | None,
     start_from: str | None,
+    out: Path | None,
+    final: bool,
     **options: Any,
 ) -> None:
     """Search a space on your images and keep everything in a run directory."""
+    started = time.monotonic()
     from tuner.console.reporter import Reporter
+    from tuner.tuning.budget import Budget
     from tuner.tuning.config import search_config
     from tuner.tuning.loop import search
+
+    if out is not None:
+        _check_out(out)
+    elif final:
+        raise click.UsageError("--final says what the model of --out is trained on; give --out MODEL")
 
     config = search_config(
         time_budget_s=time_budget,
@@ -167,20 +201,38 @@ def run(
         **options,
     )
     console = open_console()
-    _finish(search(config, Reporter(console)), console)
+    result = search(config, Reporter(console), started=started, ships=out is not None)
+    _finish(
+        result,
+        console,
+        None if out is None else _shipping(result, out, final, Budget.of(time_budget, started, ships=True)),
+    )
 
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
 @click.option("--samples", type=Number("samples"), help="Trials to add to a finished search.")
 @click.option("--time-budget", type=Seconds(), help="End after this time from now, as 20m or 2h.")
-def resume(run_dir: Path, samples: int | None, time_budget: float | None) -> None:
+@click.option("--out", type=FOLDER, help="Model folder to write at the end, as `tuner run` does.")
+@click.option("--final", is_flag=True, help="With --out: train that model on the test images, too.")
+def resume(
+    run_dir: Path, samples: int | None, time_budget: float | None, out: Path | None, final: bool
+) -> None:
     """Go on with a search that ended early, or add trials to a finished one."""
+    started = time.monotonic()
     from tuner.console.reporter import Reporter
+    from tuner.tuning.budget import Budget
     from tuner.tuning.resume import resume as go_on
 
+    if out is not None:
+        _check_out(out)
     console = open_console()
-    _finish(go_on(run_dir, samples, time_budget, Reporter(console)), console)
+    result = go_on(run_dir, samples, time_budget, Reporter(console), started=started, ships=out is not None)
+    _finish(
+        result,
+        console,
+        None if out is None else _shipping(result, out, final, Budget.of(time_budget, started, ships=True)),
+    )
 
 
 @click.command()
@@ -197,10 +249,44 @@ def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
     open_console().print(table(run_dir, most))
 
 
-def _finish(result: "SearchResult", console: Console) -> None:
-    """Tell how a search ended and what to type next; exits with its status."""
+def _check_out(out: Path) -> None:
+    """Refuse a model folder that can't be written before hours are spent; raises RunProblem."""
+    from trainables.errors import RunProblem
+    from tuner.runs.paths import is_taken, try_target
+
+    if is_taken(out):
+        raise RunProblem(f"{out} exists already; choose another --out")
+    try_target(out, "--out")
+
+
+@dataclass(frozen=True)
+class _Shipping:
+    """What is to be shipped, and the budget of the command."""
+
+    config: "ShipConfig"
+    budget: "Budget"
+
+
+def _shipping(result: "SearchResult", out: Path, final: bool, budget: "Budget") -> _Shipping | None:
+    """What to ship of a search that has ended; None where there is nothing, or it was interrupted."""
+    from tuner.release.ship import ShipConfig
+
+    if result.best is None or result.interrupted:
+        return None
+    return _Shipping(ShipConfig(result.run.path, out, final), budget)
+
+
+def _finish(result: "SearchResult", console: Console, shipping: _Shipping | None = None) -> None:
+    """Tell how a search ended and what to type next, write the model if one is asked for; exits with its status."""
     from tuner.cli.ending import ending
 
-    for line in ending(result):
+    for line in ending(result, ships=shipping is not None):
         console.print(line, soft_wrap=True)
+    if shipping is not None:
+        from tuner.console.reporter import Reporter
+        from tuner.release.ship import ship
+
+        done = ship(shipping.config, shipping.budget, Reporter(console))
+        console.print(f"the model is in {done.folder}", soft_wrap=True)
+        console.print(f"next: tuner predict {done.folder} IMAGES...", soft_wrap=True)
     sys.exit(result.exit_status)

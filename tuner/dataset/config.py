@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.config import PRECISIONS
+from trainables.config import FITS, PRECISIONS
 from trainables.errors import InvalidValue, UnknownName
 from trainables.ranges import check_fields
 
@@ -20,8 +20,9 @@ class DataConfig:
     `folder` None means the sample pictures that tuner draws. `labels` is a table of path and label in place of class
     folders, `groups` one of path and group, `without` one of images to leave out. `split` holds the shares of
     training, validation and test. `image_size` is the side in pixels, None for one that suits the space or the data.
-    `backbones`, `weights`, `weights_dir`, `precision` and `feature_cache_bytes` say how features are computed. Raises
-    InvalidValue or UnknownName for what can be refused without looking anywhere.
+    `fit` is how a picture that is not square becomes one: crop, squash or pad. `backbones`, `weights`, `weights_dir`,
+    `precision` and `feature_cache_bytes` say how features are computed. Raises InvalidValue or UnknownName for what can
+    be refused without looking anywhere.
 
     >>> DataConfig(Path("potato"), split="0.6,0.2,0.2").side()
     224
@@ -37,6 +38,7 @@ class DataConfig:
     positive: str | None = None
     seed: int = 0
     image_size: int | None = None
+    fit: str = "crop"
     backbones: str = "auto"
     weights: str = "auto"
     weights_dir: Path | None = None
@@ -62,6 +64,8 @@ class DataConfig:
             raise InvalidValue(
                 f"--weights-dir says where weights lie; with --weights {self.weights} it has no use"
             )
+        if self.fit not in FITS:
+            raise UnknownName.of("fit", self.fit, FITS)
         if self.precision not in PRECISIONS:
             raise UnknownName.of("precision", self.precision, PRECISIONS)
         check_fields(self)

@@ -73,7 +73,8 @@ def image_features(
 
     hashed = [image.pixels for image in scan.images]
     with reporter.progress("preparing images") as progress:
-        cache = ImageCache.open(build_cache(scan.folder, paths, hashed, config.side(), progress=progress))
+        built = build_cache(scan.folder, paths, hashed, config.side(), fit=config.fit, progress=progress)
+    cache = ImageCache.open(built)
     classifier, features = _opened(config, backbone, cache)
     rows = cache.rows(paths)
     parts = []
@@ -104,7 +105,7 @@ def foretell(config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None)
 
     from trainables.data.decode import quiet_decoding, read_rgb
     from trainables.data.parallel import in_threads, num_workers
-    from trainables.data.preprocessing import cache_side, centre_crop, fit
+    from trainables.data.preprocessing import cache_side, picture
     from trainables.worker import as_worker
 
     chosen = np.unique(np.linspace(0, len(scan.images) - 1, min(TIMED, len(scan.images))).astype(int))
@@ -114,9 +115,11 @@ def foretell(config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None)
         classifier, compute = _classifier(config, backbone)
         _forward(classifier, compute, np.zeros((1, size, size, 3), np.uint8))
         started = time.perf_counter()
-        read = in_threads(lambda path: fit(read_rgb(path, scan.scale), cache_side(size)), paths, workers)
-        pictures = list(read)
-        _forward(classifier, compute, centre_crop(pictures, size))
+        side = cache_side(size, config.fit)
+        seen = in_threads(
+            lambda path: picture(read_rgb(path, scan.scale), size, side, config.fit), paths, workers
+        )
+        _forward(classifier, compute, np.stack(list(seen)))
         taken = time.perf_counter() - started
     return taken / len(paths) * len(scan.images)
 

@@ -90,14 +90,20 @@ def _check_positive(config: DataConfig, scan: "Scan") -> None:
 
 
 def build_run_cache(
-    folder: Path, split: "pd.DataFrame", hashes: Mapping[str, str], image_size: int, reporter: Reporter
+    folder: Path,
+    split: "pd.DataFrame",
+    hashes: Mapping[str, str],
+    image_size: int,
+    fit: str,
+    reporter: Reporter,
 ) -> Path:
     """The memory-mapped images of training and validation; the test images are not read."""
     from trainables.data.cache import build_cache
 
     paths = split.loc[split["split"] != "test", "path"].tolist()
     with reporter.progress("preparing images") as progress:
-        return build_cache(folder, paths, [hashes[path] for path in paths], image_size, progress=progress)
+        known = [hashes[path] for path in paths]
+        return build_cache(folder, paths, known, image_size, fit=fit, progress=progress)
 
 
 def warn_of_full_disk(feature_cache_bytes: int, reporter: Reporter) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from trainables import models, strategies
-from trainables.config import FIELDS, TrialConfig
+from trainables.config import CROP, FIELDS, TrialConfig
 from trainables.data.preprocessing import cache_side
 from tuner.console.reporter import clock
 from tuner.planning.timing import Cost
@@ -60,21 +60,23 @@ def disk_bytes(
     image_size: int,
     train_images: int,
     feature_cache_limit: int,
+    fit: str = CROP,
 ) -> dict[str, int]:
     """Bytes by what they are: kept weights, resume state, image cache, feature cache.
 
-    Photographs are taken as 4 : 3 where their shape is not known.
+    Photographs are taken as 4 : 3 where their shape is not known; of squash and pad it is a square.
     """
     largest = max(cost.weights_bytes for cost in costs.values())
     alive = max(cost.weights_bytes + (1 + ADAM_STATES) * cost.trained_bytes for cost in costs.values())
     combinations = len({config.combination for config in pool[:samples]})
     depth = _frozen_depth(pool)
     width = {cost.model: cost.feature_width for cost in costs.values()}
+    aspect = 4 / 3 if fit == CROP else 1.0
     feature_cache = sum(epochs * train_images * width[model] * 4 for (model, _), epochs in depth.items())
     return {
         "kept weights": min(combinations + keep, samples) * largest,
         "resume state": concurrent * alive,
-        "image cache": round(images * cache_side(image_size) ** 2 * 3 * 4 / 3),
+        "image cache": round(images * cache_side(image_size, fit) ** 2 * 3 * aspect),
         "frozen features": min(feature_cache, feature_cache_limit),
     }
 
@@ -82,11 +84,12 @@ def disk_bytes(
 def _frozen_depth(pool: Sequence[TrialConfig]) -> dict[tuple[str, str], int]:
     """For how many epochs some trial of `pool` keeps the whole backbone frozen, by model and augmentation.
 
-    Each augmentation has features of its own.
+    Each augmentation has features of its own, and so have the pictures without one that linear probes read.
     """
     depth: dict[tuple[str, str], int] = {}
     for config in pool:
-        key = (config.model, config.augmentation)
+        plain = strategies.is_linear_probe(config.strategy)
+        key = (config.model, "" if plain else config.augmentation)
         frozen = strategies.frozen_epochs(config, models.num_stages(config.model))
         depth[key] = max(depth.get(key, 0), frozen)
     return depth

@@ -15,6 +15,7 @@ from trainables import models, strategies
 from trainables.config import TrialConfig
 from tuner.cluster.session import mps_as_gpu, trial_resources
 from tuner.console.reporter import Reporter
+from tuner.dataset.config import DataConfig
 from tuner.dataset.features import foretell, usable_backbone
 from tuner.dataset.loading import Examined, load_data
 from tuner.planning.advice import disk_bytes, out_of_time, unexplored
@@ -111,7 +112,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         samples=settings.samples,
         concurrent=concurrent,
         epochs=epochs,
-        whole_epochs=settings.samples * settings.max_epochs,
+        whole_epochs=round(settings.samples * np.mean([strategies.max_epochs(one) for one in configs])),
         seconds=(before + low * FASTER, before + middle, before + high * SLOWER),
         similar_s=before if similar else None,
         trials=trials,
@@ -124,6 +125,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             concurrent=concurrent,
             images=sum(images),
             image_size=settings.data.side(),
+            fit=settings.data.fit,
             train_images=images[0],
             feature_cache_limit=config.data.feature_cache_bytes,
         ),
@@ -158,8 +160,10 @@ class EpochClock:
         whole = (cost.first_s + (cost.full_s - cost.first_s) * grown) * train + cost.eval_s * val
         if now > 0:
             return whole
-        known = (config.model, epoch) in self.computed
-        self.computed.add((config.model, epoch))
+        # Of all linear probes and of all epochs alike: the pictures are not augmented.
+        pictures = 0 if strategies.is_linear_probe(config.strategy) else epoch
+        known = (config.model, pictures) in self.computed
+        self.computed.add((config.model, pictures))
         cached = train * cost.feature_width * 4 <= self._limit
         return whole * CACHED if known and cached else whole
 
@@ -202,7 +206,7 @@ def _measure(
         tempfile.TemporaryDirectory() as folder,
         reporter.progress("timing steps") as progress,
     ):
-        data = _few_images(found, settings.data.side(), max(c.batch_size for c in chosen), Path(folder))
+        data = _few_images(found, settings.data, max(c.batch_size for c in chosen), Path(folder))
         for done, one in enumerate(chosen, start=1):
             costs[one.model, one.strategy] = measure(one, data, compute)
             if progress:
@@ -210,7 +214,7 @@ def _measure(
     return costs
 
 
-def _few_images(found: Examined, image_size: int, batch: int, folder: Path) -> "TrialData":
+def _few_images(found: Examined, data: DataConfig, batch: int, folder: Path) -> "TrialData":
     """Enough images for the timed steps, decoded into `folder`."""
     from trainables.data.cache import ImageCache, build_cache
     from trainables.trial_data import load_trial_data
@@ -225,9 +229,8 @@ def _few_images(found: Examined, image_size: int, batch: int, folder: Path) -> "
     rows = [row for part in few for row in zip(part["path"], part["label"], part["split"], strict=True)]
     pixels = {image.path: image.pixels for image in found.scan.images}
     paths = [path for path, _, _ in rows]
-    cache = build_cache(
-        found.scan.folder, paths, [pixels[path] for path in paths], image_size, cache_dir=folder
-    )
+    hashes = [pixels[path] for path in paths]
+    cache = build_cache(found.scan.folder, paths, hashes, data.side(), fit=data.fit, cache_dir=folder)
     return load_trial_data(ImageCache.open(cache), rows, found.scan.classes)
 
 

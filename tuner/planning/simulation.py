@@ -105,7 +105,7 @@ class _Trial:
         improved = loss < self._reference - self.config.min_delta
         self._reference = loss if improved else self._reference
         self._waited = 0 if improved or not full else self._waited + 1
-        if self.epoch >= self.config.max_epochs:
+        if self.epoch >= strategies.max_epochs(self.config):
             return "completed"
         if self.config.patience and self._waited >= self.config.patience:
             return "patience"

@@ -1,7 +1,8 @@
-"""The linear probe of one backbone: its frozen features, a penalty chosen in the training images, scores of validation.
+"""The linear probe of one backbone: its frozen features, answers out of fold, and the heads that are solved on them.
 
-Runs in the process that asks, or on a GPU in one of its own. What it found is kept for the next probe of the images; a
-candidate that fails is no reason to fail.
+Every image of training and validation judges: it is answered by a head that was solved without its group. Runs in the
+process that asks, or on a GPU in one of its own. What it found is kept for the next probe of the images; a candidate
+that fails is no reason to fail.
 """
 
 import dataclasses
@@ -9,8 +10,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,23 +34,54 @@ if TYPE_CHECKING:
     from trainables.models.classifier import Classifier
     from trainables.setting import ComputeConfig
 
-__all__ = ["ProbeImages", "ProbeJob", "Probed", "probe_images_of", "probe_one"]
+__all__ = [
+    "Floats",
+    "ProbeImages",
+    "ProbeJob",
+    "Probed",
+    "Solved",
+    "probe_images_of",
+    "probe_one",
+    "save_solved",
+]
 
-VERSION = 4
+VERSION = 5
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 TIMED_IMAGES = 5
 GPU_BATCH = 64
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The heads of a backbone and what they answer, in float32; rows are in the order of `ProbeImages`.
+
+    `out_of_fold` [n, classes] are logits by heads that have not seen the image's group, NaN for images that no fold
+    holds out. The layer `weights` [classes, d], `biases` [classes] is solved on all n images; that of the names
+    `train_weights`, `train_biases` on the training images alone, and `validation` [validation images, classes] is what
+    it answers the others; its own loss in nats and its accuracy on the training images are
+    `train_scores` [2]. All have the penalty that `out_of_fold` was best at.
+    """
+
+    out_of_fold: Floats
+    weights: Floats
+    biases: Floats
+    train_weights: Floats
+    train_biases: Floats
+    validation: Floats
+    train_scores: Floats
 
 
 @dataclass(frozen=True)
 class Probed:
     """What a linear probe on one backbone showed.
 
-    `log_loss`, in nats per image, and the accuracies are of the validation images; `low` and `high` hold the loss with
-    95 % confidence, whole groups being what varies. `milliseconds` are those of one image on one thread of this
-    machine's processor, the backbone alone; `gpu_milliseconds` those of one image in a batch of GPU_BATCH on the GPU,
-    None without one (run on an NVIDIA H200). `seconds` is what the probe took. `losses` [n] are those of the single
-    validation images, in the order of the split.
+    `log_loss`, in nats per image, and the accuracies are of the training and validation images, each answered out of
+    fold; `low` and `high` hold the loss with 95 % confidence, whole groups being what varies. `milliseconds` are those
+    of one image on one thread of this machine's processor, the backbone alone, at `image_size`; `gpu_milliseconds`
+    those of one image in a batch of GPU_BATCH on the GPU, None without one (run on an NVIDIA H200). `seconds` is what
+    the probe took. `losses` [n] are those of the single images that a fold holds out, in the order of the split.
     """
 
     model: str
@@ -68,10 +100,16 @@ class Probed:
     balanced_accuracy: float
     seconds: float
     losses: tuple[float, ...]
+    image_size: int = 0
+    solved: Solved | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
-        """The fields without the single losses."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "losses"}
+        """The fields in plain values, without the single losses and the heads."""
+        return {
+            one.name: getattr(self, one.name)
+            for one in dataclasses.fields(self)
+            if one.name not in ("losses", "solved")
+        }
 
 
 def ms(on_processor: float, on_gpu: float | None) -> str:
@@ -85,17 +123,22 @@ def ms(on_processor: float, on_gpu: float | None) -> str:
 
 @dataclass(frozen=True)
 class ProbeImages:
-    """The images of a probe: rows of the cache, class numbers and groups of training and validation."""
+    """The images of a probe, those of training and validation: rows of the cache, class numbers, groups [n].
+
+    `is_validation` [n] says which are of validation.
+    """
 
     cache: "ImageCache"
     classes: tuple[str, ...]
-    train_rows: npt.NDArray[np.int64]
-    train_labels: npt.NDArray[np.int64]
-    train_groups: Sequence[str]
-    val_rows: npt.NDArray[np.int64]
-    val_labels: npt.NDArray[np.int64]
-    val_groups: Sequence[str]
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    groups: tuple[str, ...]
+    is_validation: npt.NDArray[np.bool_]
     seed: int
+
+    def folds(self) -> npt.NDArray[np.int64]:
+        """The fold [n] that holds an image out; below 0 for one that is in every training part."""
+        return grouped_folds(self.labels, self.groups, self.seed)
 
 
 def probe_images_of(split: "pd.DataFrame", cache: Path, classes: tuple[str, ...], seed: int) -> ProbeImages:
@@ -103,13 +146,17 @@ def probe_images_of(split: "pd.DataFrame", cache: Path, classes: tuple[str, ...]
     from trainables.data.cache import ImageCache
     from trainables.data.split import Split
 
-    opened, every = ImageCache.open(cache), Split.of(split, classes)
-
-    def part(name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
-        own = every.part(name)
-        return opened.rows(own.paths), own.numbers, list(own.groups)
-
-    return ProbeImages(opened, classes, *part("train"), *part("val"), seed)
+    opened = ImageCache.open(cache)
+    own = Split.of(split, classes).part("train", "val")
+    return ProbeImages(
+        cache=opened,
+        classes=classes,
+        rows=opened.rows(own.paths),
+        labels=own.numbers,
+        groups=tuple(own.groups),
+        is_validation=np.asarray([part == "val" for part in own.parts], dtype=np.bool_),
+        seed=seed,
+    )
 
 
 @dataclass(frozen=True)
@@ -181,43 +228,51 @@ def _kept_or_probed(
         return cache_home() / "probes" / f"{digest}.json"
 
     try:
-        kept = json.loads(place().read_text(encoding="utf-8"))
-        return Probed(**{**kept, "losses": tuple(kept["losses"])}), True
-    except (OSError, ValueError, TypeError, KeyError):
+        return _read(place()), True
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
         row = _probe(name, images, compute, features)
     _keep(place(), row)
     return row, False
+
+
+def _read(file: Path) -> Probed:
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
+        solved = Solved(**{one.name: arrays[one.name] for one in dataclasses.fields(Solved)})
+    return Probed(**{**kept, "losses": tuple(kept["losses"]), "solved": solved})
 
 
 def _keep(file: Path, row: Probed) -> None:
     """Write `row` for the next probe; a disk without room costs that one time, and nothing else."""
     from tuner.runs.directory import write_atomically
 
-    text = json.dumps(dataclasses.asdict(row))
+    text = json.dumps({**row.row(), "losses": row.losses})
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file.with_suffix(".npz"), lambda path: save_solved(path, row))
         write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
     except OSError as error:
         if not is_disk_full(error):
             raise
 
 
+def save_solved(path: Path, row: Probed) -> None:
+    """Write the arrays of what `row` solved to `path`."""
+    with path.open("wb") as file:
+        np.savez(file, **vars(row.solved))
+
+
 def _split_of(images: ProbeImages) -> tuple[str, ...]:
     """A digest of which images train and validate, with their labels and groups."""
-    parts = (
-        *(images.train_rows, images.train_labels, images.train_groups),
-        *(images.val_rows, images.val_labels, images.val_groups),
-    )
+    parts = (images.rows, images.labels, images.groups, images.is_validation)
     return tuple(hashlib.sha256(repr(list(part)).encode()).hexdigest() for part in parts)
 
 
 def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: Any) -> Probed:
     """The probe itself; raises Diverged where features or loss are not finite."""
     import torch
-    from torch.nn import functional as F
 
     from trainables.inference import placed, score_logits
-    from trainables.linear_probe import choose_l2, solve
 
     started = time.perf_counter()
     classifier = models.create(
@@ -226,19 +281,17 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     milliseconds = _milliseconds(classifier, compute)
     classifier = placed(classifier, compute.device).eval()
     on_gpu = _gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
-    train, val = (features.validation(classifier, rows) for rows in (images.train_rows, images.val_rows))
-    odd = sum(int((~part.isfinite().all(1)).sum()) for part in (train, val))
-    if odd:
+    pool = features.validation(classifier, images.rows)
+    if odd := int((~pool.isfinite().all(1)).sum()):
         raise Diverged(f"its features of {odd} images are not finite in {compute.precision}")
-    labels, truth = torch.from_numpy(images.train_labels), torch.from_numpy(images.val_labels)
-    folds = torch.from_numpy(grouped_folds(images.train_labels, images.train_groups, images.seed))
-    l2, _ = choose_l2(train, labels, len(images.classes), folds)
-    logits = F.linear(val, *solve(train, labels, len(images.classes), l2=l2))
+    l2, solved = _solve(pool, images)
+    held = images.folds() >= 0
+    logits, truth = torch.from_numpy(solved.out_of_fold[held]), torch.from_numpy(images.labels[held])
     scores = score_logits(logits, truth)
     if not math.isfinite(scores["val_loss"]):
         raise Diverged("its log loss is not finite")
-    losses = log_losses(logits.numpy(), images.val_labels)
-    half = half_width(losses, images.val_groups)
+    losses = log_losses(logits.numpy(), images.labels[held])
+    half = half_width(losses, np.asarray(images.groups)[held])
     known = find(name)
     parameters = sum(p.numel() for p in classifier.backbone.parameters())
     return Probed(
@@ -258,7 +311,28 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
         balanced_accuracy=scores["val_balanced_accuracy"],
         seconds=time.perf_counter() - started,
         losses=tuple(map(float, losses)),
+        image_size=compute.image_size,
+        solved=solved,
     )
+
+
+def _solve(features: "torch.Tensor", images: ProbeImages) -> tuple[float, Solved]:
+    """The penalty, and the heads with it, of `features` [n, d] of all images."""
+    import torch
+    from torch.nn import functional as F
+
+    from trainables.linear_probe import out_of_fold, solve
+
+    labels, count = torch.from_numpy(images.labels), len(images.classes)
+    found = out_of_fold(features, labels, count, torch.from_numpy(images.folds()))
+    train = torch.from_numpy(~images.is_validation)
+    weights, biases = solve(features, labels, count, l2=found.l2)
+    own = solve(features[train], labels[train], count, l2=found.l2)
+    answers, fitted = F.linear(features[~train], *own), F.linear(features[train], *own)
+    right = (fitted.argmax(1) == labels[train]).float().mean()
+    scores = torch.stack([F.cross_entropy(fitted, labels[train]), right])
+    arrays = (found.logits, weights, biases, *own, answers, scores)
+    return found.l2, Solved(*(np.asarray(one.float().numpy()) for one in arrays))
 
 
 def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:

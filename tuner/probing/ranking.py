@@ -1,13 +1,13 @@
 """Which pretrained backbone suits the images: a linear probe on the frozen features of each candidate.
 
 The images go through the cache once and the features into the feature cache, where frozen trials of a later search find
-those of the validation images. The penalty is chosen by grouped cross-validation inside the training images; the score
-is that of the validation images. The test images are not read.
+them. Each image of training and validation is answered by a head that was solved without its group; the test images are
+not read. Where no size of the images was asked for, the best two are probed at several (see `sizes`).
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,18 @@ from tuner.cluster.isolated import results_apart
 from tuner.console.reporter import Reporter, clock
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, build_run_cache, scan_and_split
-from tuner.probing.linear import Probed, ProbeJob, probe_images_of, probe_one
+from tuner.probing.linear import Probed, ProbeImages, ProbeJob, probe_images_of, probe_one
+from tuner.probing.sizes import FIRST, LARGER, SMALLER, Plan, affords, at_side, choose_size
 from tuner.statistics.means import half_width
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PROBE_SHARE = 0.2
+"""Of the time that is left for a search, what the probe may take of it to look at larger sides."""
+
+FROZEN_SHARE = 0.5
+"""The same where no trial will be trained. Solving the heads on all images and writing the model come after."""
 
 __all__ = ["Probe", "Probed", "SplitImages", "advised", "probe", "probe_images", "tied"]
 
@@ -49,7 +56,9 @@ class SplitImages:
 class Probe:
     """The candidates that were probed, best first, and why others were not.
 
-    `groups` [n] are those of the validation images. `again` counts those whose result was kept from an earlier probe.
+    `image_size` is the side that was asked for or chosen, for which `size_reason` says why. Candidates that were not
+    probed at it come last, with what they showed at another. `sizes` are all results where several sides were looked
+    at. `groups` [n] are those of the images of the losses. `again` counts results that were kept from an earlier probe.
     """
 
     rows: tuple[Probed, ...]
@@ -60,16 +69,22 @@ class Probe:
     precision: str
     seconds: float
     again: int
+    size_reason: str | None = None
+    sizes: tuple[Probed, ...] = field(default=(), repr=False)
+    fit: str = "crop"
 
     def document(self) -> dict[str, Any]:
         """All of it in plain values, as `--json` prints and a run's directory keeps it."""
         alike = tied(self)
         return {
             "backbones": [{**one.row(), "tied_with_best": one.model in alike} for one in self.rows],
+            "sizes": [one.row() for one in self.sizes],
+            "size_reason": self.size_reason,
             "advised": list(advised(self)),
             "passed_over": [{"model": name, "reason": reason} for name, reason in self.passed_over.items()],
             "images": dict(self.images),
             "image_size": self.image_size,
+            "fit": self.fit,
             "precision": self.precision,
             "seconds": self.seconds,
         }
@@ -89,7 +104,10 @@ def probe(config: DataConfig, backbones: str = "auto", reporter: Reporter | None
     for note in origins.notes:
         reporter.warn(note)
     found = scan_and_split(config, reporter)
-    return probe_images(config, SplitImages.of(found), origins, reporter)
+    plan = None
+    if config.image_size is None and config.folder is not None:
+        plan = Plan(images=int((found.split["split"] == "train").sum()))
+    return probe_images(config, SplitImages.of(found), origins, reporter, plan)
 
 
 def probe_images(
@@ -97,51 +115,126 @@ def probe_images(
     found: SplitImages,
     origins: Origins,
     reporter: Reporter,
+    plan: Plan | None = None,
 ) -> Probe:
     """Probe the models that `origins` has weights of on images that are split already.
 
-    One that can't be probed is passed over with the reason; raises InvalidValue if none can. What computes on a GPU is
+    With a `plan` of what is to be trained, the side of the images is chosen; else it is that of `config`. A candidate
+    that can't be probed is passed over with the reason; raises InvalidValue if none can. What computes on a GPU is
     a process of its own, and over when the search begins.
     """
-    from trainables.inference import best_device
-
     started = time.perf_counter()
-    image_size = config.side()
-    cache_path = build_run_cache(found.folder, found.split, found.hashes, image_size, reporter)
-    images = probe_images_of(found.split, cache_path, found.classes, config.seed)
-    weights, limit = origins.weights, config.feature_cache_bytes
-    jobs = [
-        ProbeJob(name, images, origin, image_size, config.precision, limit)
-        for name, origin in weights.items()
-    ]
-    results = map(probe_one, jobs) if best_device().type == "cpu" else results_apart(probe_one, jobs)
-    rows, failed, again, precision = [], {}, 0, config.precision
-    with reporter.progress("probing backbones") as progress:
-        for number, (name, (shown, kept, used)) in enumerate(zip(weights, results, strict=True)):
-            again, precision = again + kept, used
-            if isinstance(shown, Probed):
-                rows.append(shown)
-                reporter.line(
-                    f"{name}: log loss {shown.log_loss:.4f}, {shown.milliseconds:.1f} ms an image"
-                    + (", kept from an earlier probe" if kept else f", probed in {clock(shown.seconds)}")
-                )
-            else:
-                failed[name] = shown
-                reporter.warn(f"{name} is passed over: {shown}")
-            if progress is not None:
-                progress(number + 1, len(weights))
+    prober = _Prober(config, found, origins, reporter)
+    first = config.side() if plan is None else FIRST
+    rows = prober.at(first, list(origins.weights))
     if not rows:
-        raise none_can(failed)
+        raise none_can(prober.failed)
+    images = prober.images(first)
+    groups = tuple(np.asarray(images.groups)[images.folds() >= 0].tolist())
+    size, reason, others = first, None, []
+    if plan is not None:
+        others = _other_sizes(prober, rows, plan, started)
+        chosen = choose_size([*rows, *others], groups, plan)
+        size, reason = chosen.image_size, chosen.reason
+        reporter.line(reason)
+    every = sorted([*rows, *others], key=lambda one: (one.image_size != size, one.log_loss))
+    single = {one.model: one for one in reversed(every)}
     return Probe(
-        rows=tuple(sorted(rows, key=lambda one: one.log_loss)),
-        passed_over={**origins.passed_over, **failed},
-        groups=tuple(images.val_groups),
+        rows=tuple(one for one in every if single[one.model] is one),
+        passed_over={**origins.passed_over, **prober.failed},
+        groups=groups,
         images={part: int((found.split["split"] == part).sum()) for part in ("train", "val")},
-        image_size=image_size,
-        precision=precision,
+        image_size=size,
+        precision=prober.precision,
         seconds=time.perf_counter() - started,
-        again=again,
+        again=prober.again,
+        size_reason=reason,
+        sizes=tuple(every) if others else (),
+        fit=config.fit,
     )
+
+
+def _other_sizes(prober: "_Prober", rows: Sequence[Probed], plan: Plan, started: float) -> list[Probed]:
+    """The best two of `rows` at other sides: larger ones while they gain and time is left, else the smaller one.
+
+    Where no side leaves time to fine-tune, frozen features are all that there will be, and the probe has more time.
+    """
+    best = [row.model for row in sorted(rows, key=lambda one: one.log_loss)[:2]]
+    mine = [row for row in rows if row.model in best]
+    trains = any(affords(row, plan) for row in mine)
+    trains_small = any(affords(at_side(row, SMALLER), plan) for row in mine)
+    share = PROBE_SHARE if trains or trains_small else FROZEN_SHARE
+    found: list[Probed] = []
+    before = min(row.log_loss for row in mine)
+    for size in LARGER:
+        # Features take as long as there are pixels; a probe is to take no more than a part of the time.
+        expected = sum(row.seconds for row in mine) * (size / mine[0].image_size) ** 2
+        spent = time.perf_counter() - started
+        if plan.seconds is not None and spent + expected > share * plan.seconds:
+            break
+        larger = prober.at(size, best)
+        found += larger
+        now = min((row.log_loss for row in larger), default=before)
+        if now >= before:
+            break
+        before = now
+    if trains_small and not trains:
+        found += prober.at(SMALLER, best)
+    return found
+
+
+class _Prober:
+    """Probes models at a side; `failed` says why some can't be, `again` counts what was kept from before."""
+
+    def __init__(self, config: DataConfig, found: SplitImages, origins: Origins, reporter: Reporter) -> None:
+        self.config, self.found, self.origins, self.reporter = config, found, origins, reporter
+        self.failed: dict[str, str] = {}
+        self.again, self.precision = 0, config.precision
+        self._images: dict[int, ProbeImages] = {}
+
+    def images(self, image_size: int) -> ProbeImages:
+        """The images at a side, decoded into the cache once."""
+        if image_size not in self._images:
+            found = self.found
+            cache = build_run_cache(
+                found.folder, found.split, found.hashes, image_size, self.config.fit, self.reporter
+            )
+            self._images[image_size] = probe_images_of(found.split, cache, found.classes, self.config.seed)
+        return self._images[image_size]
+
+    def at(self, image_size: int, names: Sequence[str]) -> list[Probed]:
+        """What the models `names` showed, in their order; those that can't be probed are noted and left out."""
+        rows = []
+        with self.reporter.progress(f"probing backbones at {image_size} px") as progress:
+            for number, (name, (shown, kept, used)) in enumerate(self._results(image_size, names)):
+                self.again, self.precision = self.again + kept, used
+                if isinstance(shown, Probed):
+                    rows.append(shown)
+                    self.reporter.line(_said(shown, kept=kept))
+                else:
+                    self.failed[name] = shown
+                    self.reporter.warn(f"{name} is passed over: {shown}")
+                if progress is not None:
+                    progress(number + 1, len(names))
+        return rows
+
+    def _results(
+        self, image_size: int, names: Sequence[str]
+    ) -> "Iterable[tuple[str, tuple[Probed | str, bool, str]]]":
+        from trainables.inference import best_device
+
+        images, limit = self.images(image_size), self.config.feature_cache_bytes
+        jobs = [
+            ProbeJob(name, images, self.origins.weights[name], image_size, self.config.precision, limit)
+            for name in names
+        ]
+        probed = map(probe_one, jobs) if best_device().type == "cpu" else results_apart(probe_one, jobs)
+        return zip(names, probed, strict=True)
+
+
+def _said(row: Probed, *, kept: bool) -> str:
+    how = ", kept from an earlier probe" if kept else f", probed in {clock(row.seconds)}"
+    return f"{row.model}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image{how}"
 
 
 def tied(found: Probe) -> tuple[str, ...]:
@@ -152,6 +245,8 @@ def tied(found: Probe) -> tuple[str, ...]:
     best = found.rows[0]
     alike = [best.model]
     for one in found.rows[1:]:
+        if one.image_size != best.image_size:
+            continue
         difference = np.asarray(one.losses) - np.asarray(best.losses)
         half = half_width(difference, found.groups)
         if half is None or abs(difference.mean()) <= half:

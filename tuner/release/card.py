@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainables.data.deep import in_words
+from trainables.data.preprocessing import cache_side, square_in_words
 from trainables.wording import some
 from tuner.evaluation.report.uncertainty import percent, points, sure_sentences
 from tuner.html.escaping import for_markdown, markdown_code
@@ -14,7 +15,7 @@ from tuner.release.ood import strangers_section, strangers_sentence
 from tuner.statistics.scores import one_answer
 
 if TYPE_CHECKING:
-    from tuner.release.job import RetrainPlan
+    from tuner.release.job import ModelPlan
 
 __all__ = ["card", "sentences"]
 
@@ -23,7 +24,8 @@ def sentences(metrics: Mapping[str, Any]) -> list[str]:
     """What was exported, its scores, and how sure its answers are, in words, with their uncertainty."""
     lines = [f"exported: {metrics['exported']}", *score_sentences(metrics), *sure_sentences(metrics)]
     strange = [strangers_sentence(metrics["strangers"])] if metrics.get("strangers") else []
-    return [*lines, *strange, _running(metrics["running_cost"])]
+    running = [_running(metrics["running_cost"])] if metrics["running_cost"] else []
+    return [*lines, *strange, *running]
 
 
 def _running(cost: Mapping[str, Any]) -> str:
@@ -40,7 +42,7 @@ def score_sentences(metrics: Mapping[str, Any]) -> list[str]:
     """The scores on the test images in words."""
     test = metrics["test"]
     if test is None:
-        return ["no score: the test images were trained on as well"]
+        return [f"no score: {metrics['why_no_test']}"]
     exported, over = test["exported"], test["over_seeds"]["accuracy"]
     unit = f"{test['images']} test images" + (f" of {test['groups']} groups" if metrics["grouped"] else "")
     lines = _one_answer(exported)
@@ -69,7 +71,7 @@ def _one_answer(exported: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
+def card(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
     """The text of MODEL_CARD.md."""
     best, images = plan.best, plan.images
     sections = [
@@ -81,20 +83,25 @@ def card(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
         "## Scores\n\n" + _scores(metrics),
         "## How sure\n\n" + how_sure(metrics),
         "## Strangers\n\n" + strangers_section(metrics["strangers"]),
-        "## Running it\n\n" + f"- {for_markdown(_running(metrics['running_cost']))}",
+        *_running_section(metrics["running_cost"]),
         "## Limits\n\n" + _limits(plan, metrics),
-        "## Files\n\n" + _files(),
+        "## Files\n\n" + _files(plan.formats),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _what(plan: "RetrainPlan") -> str:
+def _running_section(cost: Mapping[str, Any] | None) -> list[str]:
+    """What running it takes; nothing where the file that would be timed was not asked for."""
+    return [] if cost is None else ["## Running it\n\n" + f"- {for_markdown(_running(cost))}"]
+
+
+def _what(plan: "ModelPlan") -> str:
     if len(plan.members) == 1:
         return for_markdown(plan.best.config.model)
     return f"An ensemble of {len(plan.members)} models"
 
 
-def _use(plan: "RetrainPlan") -> str:
+def _use(plan: "ModelPlan") -> str:
     names = some(map(markdown_code, plan.images.classes))
     return (
         f"Tells which of {names} a photograph shows, for photographs like those it was trained on. It always"
@@ -102,7 +109,7 @@ def _use(plan: "RetrainPlan") -> str:
     )
 
 
-def _data(plan: "RetrainPlan") -> str:
+def _data(plan: "ModelPlan") -> str:
     images = plan.images
     lines = ["| class | images |", "|---|---|"]
     lines += [f"| {for_markdown(name)} | {count} |" for name, count in images.data.images.items()]
@@ -120,14 +127,16 @@ def _data(plan: "RetrainPlan") -> str:
     return "\n".join(lines)
 
 
-def _training(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
+def _training(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
     best = plan.best
     start = "random weights" if best.weights == "none" else f"weights {markdown_code(best.weights)}"
     configs = [member.job.config for member in plan.members]
     trained = ", ".join(f"{for_markdown(one.model)} (strategy {one.strategy})" for one in configs)
+    seen = square_in_words(best.image_size, cache_side(best.image_size, best.fit), best.fit)
     lines = [
         f"{trained} from {start}, {best.image_size} px,"
         f" trained on {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
+        f"Pictures become squares by {seen}.",
         f"{metrics['epochs_rule'][:1].upper()}{metrics['epochs_rule'][1:]}.",
         f"Seeds {', '.join(map(str, metrics['seeds']))}. Exported: {metrics['exported']}.",
         "Every setting is in `best.yaml`, every epoch in `training.csv`.",
@@ -153,14 +162,21 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _limits(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
+def _limits(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
     lines = [
         "- Scores hold for images that are taken as these were; other cameras, places or seasons may differ."
     ]
     if not metrics["grouped"]:
         lines.append("- Split by image: if several photographs show one object, the scores are too good.")
-    if metrics["test"] is None:
+    if "test" in metrics["trained_on"]:
         lines.append("- Trained on the test images too: nothing is known about this model's own score.")
+    elif plan.kept:
+        lines.append(
+            "- Released from a search without training: it saw the training part only, and it was chosen on the"
+            " validation images, whose score flatters it. `tuner retrain best.yaml` trains it on these as well."
+        )
+        if metrics["test"] is None:
+            lines.append("- The test images were not read, so this model's own score is not known.")
     if not plan.images.same_split:
         lines.append("- The configuration was found on other images or another split of them.")
     if min(plan.images.data.images.values()) < 50:
@@ -169,15 +185,17 @@ def _limits(plan: "RetrainPlan", metrics: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _files() -> str:
+def _files(formats: Sequence[str]) -> str:
+    graphs = {"onnx": f"`{ONNX}`", "pt2": f"`{PT2}` (torch.export)"}
     return "\n".join(
         [
-            f"- `{ONNX}`, `{PT2}` (torch.export): uint8 RGB [batch, size, size, 3] `images` in,"
-            " `probabilities` out (of the second a mapping of names); normalisation and temperature are inside, class"
+            f"- {', '.join(graphs[name] for name in formats)}: uint8 RGB [batch, size, size, 3] `images` in,"
+            " `probabilities` out (of torch.export a mapping of names); normalisation and temperature are inside, class"
             " names, sizes, scores of the sets and costs in the metadata",
             f"- `{WEIGHTS}`: the weights, without the temperature (of an ensemble each member's number stands before"
             f" their names); `{LABELS}`: class names and preprocessing",
-            "- `metrics.json`, `probabilities.parquet` (test images), `training.csv`, `figures/`",
+            "- `metrics.json`, `training.csv`; if the test images were answered `probabilities.parquet`; `figures/`, if"
+            " there is a curve or a table to draw",
             "- `best.yaml`, `best.split.parquet`: train it again with `tuner retrain best.yaml`",
             "- `manifest.json`: size and SHA-256 of every file",
         ]

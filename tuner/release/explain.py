@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from trainables.data.batches import normalise
 from trainables.data.decode import read_rgb
-from trainables.data.preprocessing import picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.inference import load_classifier
 from trainables.models.classifier import Classifier, channels_first
@@ -61,7 +60,7 @@ def explain(folder: Path, spec: ModelSpec, answers: Sequence[Prediction], out: P
             if answer.probabilities is None:
                 continue
             pixels = read_rgb(Path(answer.path), spec.scale)
-            seen = picture(pixels, spec.image_size, spec.short_side)
+            seen = spec.picture(pixels)
             best_class = answer.number
             heat = cam(_tensor(seen, spec), targets=[ClassifierOutputTarget(best_class)])[0]
             drawn = show_cam_on_image(

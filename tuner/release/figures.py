@@ -14,7 +14,7 @@ from tuner.html.escaping import for_picture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tuner.retraining.seeds import SeedResult
+    from tuner.retraining.seed_job import SeedResult
 
 __all__ = ["draw"]
 
@@ -22,7 +22,12 @@ __all__ = ["draw"]
 def draw(
     folder: Path, results: "Sequence[SeedResult]", metrics: Mapping[str, Any], classes: Sequence[str]
 ) -> None:
-    """Write learning_curves.png and, if the model was tested, confusion_matrix.png and answered.png into `folder`."""
+    """Write learning_curves.png and, if the model was tested, confusion_matrix.png and answered.png into `folder`.
+
+    A single epoch makes no curve. Without any picture there is no folder.
+    """
+    if metrics["test"] is None and not _has_curves(results):
+        return
     folder.mkdir()
     # It tells of every font face that it passes over.
     fonts = logging.getLogger("matplotlib.font_manager")
@@ -37,7 +42,8 @@ def draw(
 def _draw(
     folder: Path, results: "Sequence[SeedResult]", metrics: Mapping[str, Any], classes: Sequence[str]
 ) -> None:
-    _paint(folder, "learning_curves", (8.0, 3.6), lambda figure: _curves(figure, results), ())
+    if _has_curves(results):
+        _paint(folder, "learning_curves", (8.0, 3.6), lambda figure: _curves(figure, results), ())
     if metrics["test"] is None:
         return
     _paint(folder, "answered", (5.6, 3.6), lambda figure: _answered(figure, metrics["answered"]), ())
@@ -51,6 +57,10 @@ def _draw(
         lambda figure: _confusion(figure, counts, names.drawn),
         names.families,
     )
+
+
+def _has_curves(results: "Sequence[SeedResult]") -> bool:
+    return any(len(result.history) > 1 for result in results)
 
 
 def _paint(

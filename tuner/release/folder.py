@@ -10,17 +10,21 @@ model.int8.onnx  int8.json     the same in eight bits and what that costs, if `t
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainables.config import CROP, FITS
+from trainables.data.decode import Pixels
 from trainables.data.deep import Scale, scale_from, scale_record
-from trainables.errors import RunProblem
+from trainables.data.preprocessing import picture, square_in_words
+from trainables.errors import InvalidValue, RunProblem, UnknownName
 from tuner.runs.directory import write_atomically
 
 __all__ = [
+    "FORMATS",
     "INT8",
     "INT8_RECORD",
     "LABELS",
@@ -30,12 +34,16 @@ __all__ = [
     "PT2",
     "WEIGHTS",
     "ModelSpec",
+    "check_formats",
     "verify",
     "write_json",
     "write_manifest",
 ]
 
 ONNX, PT2, WEIGHTS = "model.onnx", "model.pt2", "model.safetensors"
+FORMATS = ("onnx", "pt2")
+"""The formats of the graph, by the suffix of their file; the weights alone are written in any case."""
+
 INT8, INT8_RECORD = "model.int8.onnx", "int8.json"
 AGAIN = (INT8, INT8_RECORD)
 """Files that `tuner export --int8` makes, as often as it is asked to."""
@@ -49,9 +57,10 @@ _CHUNK = 2**20
 class ModelSpec:
     """What a picture has to go through, and what the numbers that come out mean.
 
-    The short side is scaled to `short_side` pixels (bilinear, antialiased), the middle `image_size` square is
-    cut out, uint8 RGB; (value / 255 - mean) / std happens inside the exported graphs. `classes` name the
-    columns of the output. Of an ensemble of `members`, `mean` and `std` are those of the first.
+    An upright picture becomes an `image_size` square by `fit` (see `trainables.data.preprocessing`), uint8 RGB: crop
+    scales the short side to `short_side` pixels (bilinear, antialiased) and cuts the middle out; squash and pad, whose
+    `short_side` is `image_size`, cut nothing. (value / 255 - mean) / std happens inside the exported graphs. `classes`
+    name the columns of the output. Of an ensemble of `members`, `mean` and `std` are those of the first.
 
     The probabilities are those of the logits divided by `temperature`. `scores` are what sets of classes are made
     from, see `tuner.statistics.conformal`, and `costs` what an answer costs by true class and named class; both are
@@ -72,10 +81,16 @@ class ModelSpec:
     costs: tuple[tuple[float, ...], ...] = ()
     strange_at_95: float | None = None
     scale: Scale = field(default_factory=dict)
+    fit: str = CROP
+
+    def picture(self, pixels: Pixels) -> Pixels:
+        """What the model sees of an upright picture uint8 [h, w, 3]: uint8 [image_size, image_size, 3]."""
+        return picture(pixels, self.image_size, self.short_side, self.fit)
 
     def to_json(self) -> str:
-        """The same as a text, class names in their own script."""
+        """The same as a text, class names in their own script; `preprocessing` says in words what `picture` does."""
         content = {"format": FORMAT, **asdict(self), "scale": scale_record(self.scale)}
+        content["preprocessing"] = square_in_words(self.image_size, self.short_side, self.fit)
         return json.dumps(content, ensure_ascii=False, indent=2)
 
     @classmethod
@@ -85,6 +100,9 @@ class ModelSpec:
             content: dict[str, Any] = json.loads(text)
             if content.pop("format") != FORMAT:
                 raise RunProblem(f"{where} is of another version of tuner; retrain the model with this one")
+            content.pop("preprocessing", None)
+            if content.get("fit", CROP) not in FITS:
+                raise ValueError(f"its fit is {content['fit']!r}, which is none of {', '.join(FITS)}")
             mean, std = (tuple(map(float, content.pop(name))) for name in ("mean", "std"))
             classes = tuple(map(str, content.pop("classes")))
             scores, costs = (_table(content.pop(name, ()), len(classes)) for name in ("scores", "costs"))
@@ -100,6 +118,15 @@ class ModelSpec:
             raise RunProblem(
                 f"{where} does not say what tuner's models say of themselves ({error})"
             ) from error
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise UnknownName for a format that is none of `FORMATS`, InvalidValue if there is none at all."""
+    for name in formats:
+        if name not in FORMATS:
+            raise UnknownName.of("format", name, FORMATS)
+    if not formats:
+        raise InvalidValue(f"a model folder needs at least one of the formats {', '.join(FORMATS)}")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -143,7 +170,10 @@ def _listed(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = content["files"]
-        if all({"bytes", "sha256"} <= entry.keys() for entry in files.values()) and ONNX in files:
+        if all({"bytes", "sha256"} <= entry.keys() for entry in files.values()) and files.keys() & {
+            ONNX,
+            WEIGHTS,
+        }:
             return files
     except FileNotFoundError:
         raise RunProblem(

@@ -187,7 +187,7 @@ def _batches(pictures: Pixels) -> Iterator[Pixels]:
 def _pictures(images: Images, paths: Sequence[str], spec: ModelSpec) -> Pixels:
     """The images as the model sees them: uint8 [n, size, size, 3]."""
     hashes = [images.hashes[path] for path in paths]
-    cache = ImageCache.open(build_cache(images.folder, paths, hashes, spec.image_size))
+    cache = ImageCache.open(build_cache(images.folder, paths, hashes, spec.image_size, fit=spec.fit))
     return centre_crop([cache[int(row)] for row in cache.rows(paths)], spec.image_size)
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from trainables.data.cache import ImageCache
+from tuner.release.folder import FORMATS
 from tuner.retraining.images import Images
 from tuner.retraining.seed_job import SeedJob, SeedResult
 from tuner.runs.best import Best
 from tuner.statistics.intervals import FloatArray
 
 __all__ = [
+    "ModelPlan",
     "PlannedMember",
     "RetrainConfig",
-    "RetrainPlan",
     "Retrained",
     "Trained",
     "sample_pictures",
@@ -27,7 +28,7 @@ class RetrainConfig:
     """What `tuner retrain` is told; None is a default that suits best.yaml or the machine.
 
     `seeds` are 5 by default, and 1 of an ensemble. `calibration` is whether a temperature and the sets' thresholds are
-    found; `costs` is a CSV file of what answers cost.
+    found; `costs` is a CSV file of what answers cost; `formats` are those of the graph, see `tuner.release.formats`.
     """
 
     best: Path
@@ -43,6 +44,7 @@ class RetrainConfig:
     calibration: bool = True
     costs: Path | None = None
     out: Path | None = None
+    formats: tuple[str, ...] = FORMATS
     concurrent: int | None = None
     cpus_per_trial: float | None = None
     gpus_per_trial: float | None = None
@@ -83,20 +85,31 @@ class PlannedMember:
 
 
 @dataclass(frozen=True)
-class RetrainPlan:
-    """A retraining that can start: what is trained on what, for how long, and why.
+class ModelPlan:
+    """What becomes a model folder: of which configuration, trained on which images, for how long, and why.
 
-    `costs` [true class, named class] is what answers cost.
+    `members` are trained from `seeds` each. `average` is whether averages of the models are looked at, `calibrated`
+    whether a temperature and sets are wanted; `costs` [true class, named class] is what answers cost. The folder will
+    stand at `folder` and hold `formats`. `kept` says that the search kept the weights: nothing is trained.
     """
 
-    config: RetrainConfig
     best: Best
     images: Images
     trained_parts: tuple[str, ...]
     members: tuple[PlannedMember, ...]
     seeds: tuple[int, ...]
     epochs_rule: str
+    folder: Path
+    formats: tuple[str, ...] = FORMATS
     costs: FloatArray | None = None
+    average: bool = False
+    calibrated: bool = True
+    kept: bool = False
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the validation images are new to what is exported."""
+        return "val" not in self.trained_parts
 
     @property
     def job(self) -> SeedJob:
@@ -114,13 +127,17 @@ class RetrainPlan:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a plan: for each seed the results of its members, and those of the members' calibration models.
+    """What came of a plan: for each seed the results of its members, and who answered the validation images unseen.
 
-    `calibration` is None where nobody asked for it, where validation is held out, or if one diverged.
+    `calibration` are the members' calibration models, or of kept weights their own answers. None where nobody asked
+    for it, where the exported average is yet to answer, or if one diverged. `out_of_fold` [training and validation
+    images, classes] are logits by models that have not seen the image's group, NaN where there are none; they take the
+    calibration models' place.
     """
 
     models: tuple[tuple[SeedResult, ...], ...]
     calibration: tuple[SeedResult, ...] | None
+    out_of_fold: FloatArray | None = None
 
     @property
     def results(self) -> list[SeedResult]:

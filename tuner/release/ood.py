@@ -7,6 +7,7 @@ exported model's features of images that it was trained on, which may lie too cl
 then called strange.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tuner.dataset.ood import StrangerScore
-    from tuner.release.job import RetrainPlan, Trained
+    from tuner.release.job import ModelPlan, Trained
     from tuner.retraining.seeds import SeedJob
 
 __all__ = ["FoundStrangers", "find_strangers", "strangers_section", "strangers_sentence"]
@@ -42,13 +43,14 @@ class FoundStrangers:
     document: dict[str, Any]
 
 
-def find_strangers(plan: "RetrainPlan", trained: "Trained", weights: Path) -> FoundStrangers:
+def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> FoundStrangers:
     """Fit the measure for the exported weights in the file `weights`; what it is, and how often it errs."""
     from tuner.dataset.ood import fit_measure, fit_strangers, strangeness
 
     member = plan.members[0]
-    train, labels = _part(plan, member.job, weights, "train")
-    if plan.config.average:
+    part = _parts_of(plan, member.job, weights)
+    train, labels = part("train")
+    if plan.held_out:
         held_out, source = None, "validation images that the model was not trained on"
     elif trained.calibration is not None and member.calibration is not None:
         held_out = (member.calibration, Path(trained.calibration[0].weights[-1]))
@@ -58,9 +60,9 @@ def find_strangers(plan: "RetrainPlan", trained: "Trained", weights: Path) -> Fo
             None,
             "validation images that the model was trained on, which makes it call too much strange",
         )
-    job, file = held_out or (member.job, weights)
-    own = (train, labels) if held_out is None else _part(plan, job, file, "train")
-    found = fit_strangers(*own, *_part(plan, job, file, "val"), plan.job.classes)
+    other = part if held_out is None else _parts_of(plan, *held_out)
+    own = (train, labels) if held_out is None else other("train")
+    found = fit_strangers(*own, *other("val"), plan.job.classes)
     score = found.score
     if held_out is not None:
         score = fit_measure(found.measure, train, labels)
@@ -74,7 +76,7 @@ def find_strangers(plan: "RetrainPlan", trained: "Trained", weights: Path) -> Fo
         "false_alarms": None,
     }
     if plan.job.test_cache is not None and "test" not in plan.trained_parts:
-        values = strangeness(score, _part(plan, member.job, weights, "test")[0]).numpy()
+        values = strangeness(score, part("test")[0]).numpy()
         document["false_alarms"] = {
             "test_images": len(values),
             "above_95": float((values > found.at_95).mean()),
@@ -87,7 +89,7 @@ def strangers_sentence(found: dict[str, Any]) -> str:
     """How often the images of the test set are called strange, in words."""
     alarms = found["false_alarms"]
     if alarms is None:
-        return "strangeness: 1 is the limit that 99 % of validation stay below; no test image was left to check it on"
+        return "strangeness: 1 is the limit that 99 % of validation stay below; it was not checked on test images"
     return (
         f"strangeness: above 1, the limit of 99 % of validation, are {percent(alarms['above_99'])} of the test images;"
         f" above {found['at_95']:.2f}, that of 95 %, {percent(alarms['above_95'])}"
@@ -125,23 +127,27 @@ _MEASURES = {
 }
 
 
-def _part(
-    plan: "RetrainPlan", job: "SeedJob", weights: Path, part: str
-) -> "tuple[Tensor, npt.NDArray[np.int64]]":
-    """Features and class numbers of the images of `part`, or of `MOST` of them, by the weights in a file."""
+def _parts_of(
+    plan: "ModelPlan", job: "SeedJob", weights: Path
+) -> "Callable[[str], tuple[Tensor, npt.NDArray[np.int64]]]":
+    """By part of the split, features and class numbers of its images, or of `MOST` of them, by a file of weights."""
     from trainables.data.cache import ImageCache
     from trainables.inference import best_device, load_classifier
     from trainables.worker import as_worker
     from tuner.dataset.ood import compute_means
 
-    own = plan.images.part(part)
-    chosen = np.isin(np.arange(len(own)), np.random.default_rng(0).permutation(len(own))[:MOST])
-    own = own.where(chosen)
-    paths, labels = own.paths, own.numbers
-    # The images that a network trains on and those that it is judged by lie in caches of their own.
-    trained = ImageCache.open(plan.job.cache)
-    cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
     classifier = load_classifier(job.config, len(job.classes), weights)
-    with as_worker(job.num_threads):
-        features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
-    return features, labels
+
+    def part(name: str) -> "tuple[Tensor, npt.NDArray[np.int64]]":
+        own = plan.images.part(name)
+        chosen = np.isin(np.arange(len(own)), np.random.default_rng(0).permutation(len(own))[:MOST])
+        own = own.where(chosen)
+        paths, labels = own.paths, own.numbers
+        # The images that a network trains on and those that it is judged by lie in caches of their own.
+        trained = ImageCache.open(plan.job.cache)
+        cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
+        with as_worker(job.num_threads):
+            features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
+        return features, labels
+
+    return part

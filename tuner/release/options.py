@@ -1,5 +1,6 @@
 """What `tuner.retrain` takes by name."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from tuner.tuning.options import AnyPath
@@ -22,6 +23,7 @@ class RetrainOptions(TypedDict, total=False):
     calibration: bool
     costs: AnyPath | None
     out: AnyPath | None
+    formats: Sequence[str]
     concurrent: int | None
     cpus_per_trial: float | None
     gpus_per_trial: float | None

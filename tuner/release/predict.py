@@ -14,7 +14,6 @@ import numpy.typing as npt
 from trainables.data.decode import SUFFIXES, Pixels, UnreadableImage, quiet_decoding, read_picture, read_rgb
 from trainables.data.deep import KINDS
 from trainables.data.parallel import in_threads, num_workers
-from trainables.data.preprocessing import picture
 from trainables.errors import InvalidValue, RunProblem
 from trainables.wording import printable
 from tuner.console.reporter import Reporter
@@ -56,6 +55,8 @@ def load_model(path: Path) -> Model:
     if path.is_dir() or not path.exists():
         verify(path)
         path = path / ONNX
+        if not path.exists():
+            raise RunProblem(f"{path} is not there: the model was written with --formats that leave it out")
     try:
         import onnxruntime
     except ImportError as error:
@@ -162,7 +163,7 @@ def _look(path: Path, spec: ModelSpec, unscaled: list[str]) -> Pixels | str:
             pixels = read_rgb(path)
         else:
             pixels = found.rgb(None if found.kind is None else spec.scale[found.kind])
-        return picture(pixels, spec.image_size, spec.short_side)
+        return spec.picture(pixels)
     except UnreadableImage as error:
         return str(error).removeprefix(f"{printable(path)} ")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainables import strategies
 from trainables.errors import InvalidValue, RunProblem
 from trainables.image_size import require_size
 from trainables.ranges import check_fields
@@ -13,7 +14,8 @@ from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.costs import read_costs
-from tuner.release.job import PlannedMember, RetrainConfig, Retrained, RetrainPlan, Trained
+from tuner.release.folder import check_formats
+from tuner.release.job import ModelPlan, PlannedMember, RetrainConfig, Retrained, Trained
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.images import Images, find_images
 from tuner.retraining.jobs import make_job
@@ -52,23 +54,25 @@ def retrain(config: RetrainConfig, reporter: Reporter | None = None) -> Retraine
         plan = prepare_plan(config, best, work / SEEDS, reporter)
         with kept_at_the_end(plan, work, reporter):
             note_room(plan, work, reporter)
-            return _retrain(plan, work, signals, reporter)
+            return _retrain(config, plan, work, signals, reporter)
 
 
-def _retrain(plan: RetrainPlan, work: Path, signals: Signals, reporter: Reporter) -> Retrained:
+def _retrain(
+    config: RetrainConfig, plan: ModelPlan, work: Path, signals: Signals, reporter: Reporter
+) -> Retrained:
     from tuner.cluster.session import ray_session
     from tuner.release.writing import finish
 
-    with ray_session(plan.config, signals) as session:
+    with ray_session(config, signals) as session:
         trained = _train(plan, session, reporter)
     with room_for_export(trained, work) as model:
         done = finish(plan, trained, model)
-        model.replace(plan.config.folder)
+        model.replace(plan.folder)
     shutil.rmtree(work)
     return done
 
 
-def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trained:
+def _train(plan: ModelPlan, session: "RaySession", reporter: Reporter) -> Trained:
     """Every member from every seed, and the calibration models from the first seed; all at once as far as they fit."""
     results = train_jobs(plan.trainings, session, reporter)
     count = len(plan.members)
@@ -85,6 +89,7 @@ def _train(plan: RetrainPlan, session: "RaySession", reporter: Reporter) -> Trai
 def check_config(config: RetrainConfig) -> None:
     """Refuse what can be refused without reading anything; raises InvalidValue or RunProblem."""
     check_fields(config)
+    check_formats(config.formats)
     if config.final and config.average:
         raise InvalidValue(
             "--final trains on every image, which leaves none for --average to judge by; choose one of them"
@@ -98,8 +103,11 @@ def check_config(config: RetrainConfig) -> None:
     try_target(config.folder, "--out")
 
 
-def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Reporter) -> RetrainPlan:
-    """What is to be trained, its images cached; says so on `reporter`."""
+def prepare_plan(
+    config: RetrainConfig, best: Best, folder: Path, reporter: Reporter, *, test: bool = True
+) -> ModelPlan:
+    """What is to be trained, its images cached; says so on `reporter`. Without `test` no test image is scored."""
+    test = test and not config.final
     members = chosen_members(config, best)
     wanted = {one.config.model for one in members}
     require_size(wanted, best.image_size)
@@ -123,7 +131,7 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
     for member in members:
         own = _as_best(best, member)
         epochs, rule = epochs_rule(own, images, parts, config.epochs)
-        validate, test = config.average, not config.final
+        validate = config.average
         job = make_job(own, images, parts, epochs, folder, reporter, validate=validate, test=test)
         calibration = _calibration_job(job, images) if config.calibration and not config.average else None
         job = located(_with_weights(job, config, best))
@@ -133,18 +141,21 @@ def prepare_plan(config: RetrainConfig, best: Best, folder: Path, reporter: Repo
             )
         )
         rules.append(rule if len(members) == 1 else f"{member.trial}: {rule}")
-    plan = RetrainPlan(
-        config=config,
+    plan = ModelPlan(
         best=best,
         images=images,
         trained_parts=parts,
         members=tuple(planned),
         seeds=tuple(draw_seeds(best.config.seed, config.num_seeds)),
         epochs_rule="; ".join(rules),
+        folder=config.folder,
+        formats=config.formats,
         costs=costs,
+        average=config.average,
+        calibrated=config.calibration,
     )
     _tell(plan, rules, reporter)
-    if not config.final and images.same_split:
+    if test and images.same_split:
         _note_scoring(best, [member.trial for member in members], reporter)
     return plan
 
@@ -187,14 +198,13 @@ def _calibration_job(job: SeedJob, images: Images) -> SeedJob:
     )
 
 
-def _tell(plan: RetrainPlan, rules: Sequence[str], reporter: Reporter) -> None:
-    config = plan.config
+def _tell(plan: ModelPlan, rules: Sequence[str], reporter: Reporter) -> None:
     reporter.line(
-        f"{plan.images.words}; trains on {' + '.join(plan.trained_parts)}; seeds: {config.num_seeds}"
+        f"{plan.images.words}; trains on {' + '.join(plan.trained_parts)}; seeds: {len(plan.seeds)}"
     )
-    if config.average:
+    if plan.average:
         reporter.line("validation is not trained on: it judges whether an average is better")
-    elif config.calibration:
+    elif plan.calibrated:
         one = "one more model" if len(plan.members) == 1 else "one more model of each member"
         reporter.line(
             f"{one} trains on the training images only and answers the validation images: the temperature and the"
@@ -208,8 +218,10 @@ def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int |
     """How many epochs, and the sentence that says why.
 
     As many as the search's best trial had at its best: then rates and unfreezes fall where they were found, and
-    the optimizer's steps grow with the images.
+    the optimizer's steps grow with the images. A linear probe has one, however many are asked.
     """
+    if strategies.is_linear_probe(best.config.strategy):
+        return 1, f"1 epoch, in which strategy {best.config.strategy} solves the head"
     size = best.config.batch_size
     now = -(-sum(len(images.paths(part)) for part in parts) // size)
     then = -(-best.split.images["train"] // size)

@@ -16,7 +16,7 @@ from pathlib import Path
 from trainables.errors import Interrupted, RunProblem, UserMistake
 from trainables.locks import LockHeld, locked
 from tuner.console.reporter import Reporter
-from tuner.release.job import RetrainPlan, Trained
+from tuner.release.job import ModelPlan, Trained
 from tuner.retraining.kept import num_kept
 from tuner.retraining.room import bytes_of, free_bytes, megabytes, model_bytes
 from tuner.retraining.seed_job import SEEDS
@@ -55,7 +55,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def kept_at_the_end(plan: RetrainPlan, work: Path, reporter: Reporter) -> Iterator[None]:
+def kept_at_the_end(plan: ModelPlan, work: Path, reporter: Reporter) -> Iterator[None]:
     """While entered, an end before the model is written says what is kept; raises Interrupted after a signal."""
     _note_others(plan, work, reporter)
     try:
@@ -68,7 +68,7 @@ def kept_at_the_end(plan: RetrainPlan, work: Path, reporter: Reporter) -> Iterat
         raise
 
 
-def note_room(plan: RetrainPlan, work: Path, reporter: Reporter) -> None:
+def note_room(plan: ModelPlan, work: Path, reporter: Reporter) -> None:
     """Say so if the disk has no room for all that is to be trained and written.
 
     Seeds are trained as far as there is room for their weights, so that nobody has to wait for the answer.
@@ -124,13 +124,13 @@ def _is_full(error: BaseException, folder: Path) -> bool:
     return isinstance(error, Exception) and free_bytes(folder) < 2**16
 
 
-def _kept(plan: RetrainPlan, work: Path) -> str | None:
+def _kept(plan: ModelPlan, work: Path) -> str | None:
     """What is kept, in a sentence; None for nothing."""
     count, wanted = num_kept(plan.trainings), sum(len(seeds) for _, seeds in plan.trainings)
     return f"{count} of {wanted} trained models are kept in {work}; {AGAIN}" if count else None
 
 
-def _note_others(plan: RetrainPlan, work: Path, reporter: Reporter) -> None:
+def _note_others(plan: ModelPlan, work: Path, reporter: Reporter) -> None:
     """Say that earlier seeds are not those of this plan."""
     own = {Path(job.folder) for job, _ in plan.trainings}
     others = [file for file in _files(work / SEEDS) if file.suffix == ".npz" and file.parent not in own]

@@ -12,7 +12,8 @@ from trainables.metrics import METRICS
 from tuner.evaluation.comparison.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
 from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.ood import FoundStrangers, find_strangers
-from tuner.retraining.seeds import SeedResult, score_weights
+from tuner.retraining.scoring import score_weights
+from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import save_best
 from tuner.runs.directory import write_atomically
 from tuner.statistics.calibration import mean_logits
@@ -20,7 +21,7 @@ from tuner.statistics.intervals import FloatArray
 from tuner.statistics.scores import TestScores, score, score_intervals, softmax, why_no_interval
 
 if TYPE_CHECKING:
-    from tuner.release.job import Retrained, RetrainPlan, Trained
+    from tuner.release.job import ModelPlan, Retrained, Trained
     from tuner.release.portable import Portable
 
 __all__ = ["Chosen", "finish"]
@@ -29,6 +30,15 @@ SCORES = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "calibration_erro
 INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 FIRST = "the first seed's model; which one is exported was settled before the test images were looked at"
+KEPT = (
+    "the weights that the search kept, those after epoch {epoch}: trained on the training images only, chosen on the"
+    " validation images"
+)
+
+OUT_OF_FOLD = "by models of the same configuration that have not seen the image's group"
+
+NO_TEST = {True: "the test images were trained on as well", False: "the test images were not read"}
+"""Why there is no score, by whether the test images were trained on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Chosen:
     averaging: Mapping[str, Any] | None = None
 
 
-def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained":
+def finish(plan: "ModelPlan", trained: "Trained", folder: Path) -> "Retrained":
     """Write every file of the model folder into `folder`; what it holds."""
     from tuner.release.card import card, sentences
     from tuner.release.figures import draw
@@ -58,11 +68,11 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
     strangers = find_strangers(plan, trained, chosen.weights[0])
     portable, spec = _portable(plan, chosen, calibration, strangers)
     (folder / LABELS).write_text(spec.to_json() + "\n", encoding="utf-8")
-    differences = write_formats(portable, spec, folder, sample_pictures(job))
+    differences = write_formats(portable, spec, folder, sample_pictures(job), plan.formats)
     metrics = _metrics(plan, trained.models, chosen, calibration)
     metrics["largest_difference_of_exports"] = dict(differences)
     metrics["strangers"] = strangers.document
-    metrics["running_cost"] = _running_cost(portable, folder)
+    metrics["running_cost"] = _running_cost(portable, folder) if "onnx" in plan.formats else None
     write_json(folder / METRICS_FILE, metrics)
     _write_tables(plan, trained.models, chosen, spec.temperature, folder)
     draw(folder / "figures", trained.results, metrics, job.classes)
@@ -71,11 +81,11 @@ def finish(plan: "RetrainPlan", trained: "Trained", folder: Path) -> "Retrained"
     save_best(again, folder / "best.yaml", images.split)
     (folder / "MODEL_CARD.md").write_text(card(plan, metrics), encoding="utf-8")
     write_manifest(folder)
-    return Retrained(plan.config.folder, metrics, tuple(sentences(metrics)))
+    return Retrained(plan.folder, metrics, tuple(sentences(metrics)))
 
 
 def _portable(
-    plan: "RetrainPlan", chosen: Chosen, calibration: Calibration | None, strangers: FoundStrangers
+    plan: "ModelPlan", chosen: Chosen, calibration: Calibration | None, strangers: FoundStrangers
 ) -> "tuple[Portable, ModelSpec]":
     """The module that is exported, and what it says of itself."""
     from trainables.data.preprocessing import cache_side
@@ -92,7 +102,7 @@ def _portable(
         model=" + ".join(dict.fromkeys(member.job.config.model for member in plan.members)),
         classes=job.classes,
         image_size=job.image_size,
-        short_side=cache_side(job.image_size),
+        short_side=cache_side(job.image_size, plan.best.fit),
         mean=classifiers[0].mean,
         std=classifiers[0].std,
         members=len(classifiers),
@@ -101,6 +111,7 @@ def _portable(
         costs=() if plan.costs is None else tuple(map(tuple, plan.costs.tolist())),
         strange_at_95=strangers.at_95,
         scale=plan.images.data.scale,
+        fit=plan.best.fit,
     )
     portable = Portable(*classifiers, counts=counts, temperature=temperature, strangers=strangers.score)
     return portable, spec
@@ -115,27 +126,25 @@ def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:
     return {**asdict(cost), "processor": hardware()["processor"]}
 
 
-def _choose(plan: "RetrainPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:
+def _choose(plan: "ModelPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:
     first = models[0]
-    if plan.config.average:
+    if plan.average:
         return _averaged(plan, [result for (result,) in models])
     files = tuple(Path(result.weights[-1]) for result in first)
-    rule = (
-        FIRST
-        if len(first) == 1
-        else f"an ensemble of {_members(plan)}, their probabilities averaged; {FIRST}"
-    )
+    rule = KEPT.format(epoch=plan.job.epochs) if plan.kept else FIRST
+    if len(first) > 1:
+        rule = f"an ensemble of {_members(plan)}, their probabilities averaged; {rule}"
     return Chosen(files, rule, (first[0].seed,), _logits(plan, first))
 
 
-def _members(plan: "RetrainPlan") -> str:
+def _members(plan: "ModelPlan") -> str:
     return ", ".join(
         member.trial if member.count == 1 else f"{member.trial} ({member.count} times)"
         for member in plan.members
     )
 
 
-def _logits(plan: "RetrainPlan", model: Sequence[SeedResult]) -> FloatArray | None:
+def _logits(plan: "ModelPlan", model: Sequence[SeedResult]) -> FloatArray | None:
     """What a model answers the test images (its calibration models the validation images); of an ensemble the mean."""
     answers = [result.test_logits for result in model if result.test_logits is not None]
     if len(answers) < len(model):
@@ -144,23 +153,32 @@ def _logits(plan: "RetrainPlan", model: Sequence[SeedResult]) -> FloatArray | No
     return answers[0] if len(answers) == 1 else mean_logits(answers, counts)
 
 
-def _calibration(plan: "RetrainPlan", trained: "Trained", chosen: Chosen) -> Calibration | None:
-    """The temperature and the scores of sets, from answers to validation images that were not trained on."""
-    if plan.config.calibration and plan.config.average:
-        logits: FloatArray | None = score_weights(plan.job, str(chosen.weights[0]), "val")
+def _calibration(plan: "ModelPlan", trained: "Trained", chosen: Chosen) -> Calibration | None:
+    """The temperature and the scores of sets, from answers to images that were not trained on."""
+    if trained.out_of_fold is not None:
+        own = plan.images.part("train", "val")
+        there = np.asarray(~np.isnan(trained.out_of_fold).any(axis=1), dtype=np.bool_)
+        own = own.where(there)
+        return calibrate(Answers(trained.out_of_fold[there], own.numbers, own.groups), OUT_OF_FOLD)
+    logits: FloatArray | None = None
+    if trained.calibration is not None:
+        logits = _logits(plan, trained.calibration)
+    elif plan.calibrated and plan.held_out:
+        logits = score_weights(plan.job, str(chosen.weights[0]), "val")
+    if plan.held_out:
         held_out = "by this model, which was not trained on them"
+        held_out += ", but chosen by them" if plan.kept else ""
     else:
-        logits = None if trained.calibration is None else _logits(plan, trained.calibration)
         held_out = "by another model of the same seed, trained on the training images only"
     return None if logits is None else calibrate(_answers(plan, "val", logits), held_out)
 
 
-def _answers(plan: "RetrainPlan", part: str, logits: FloatArray) -> Answers:
+def _answers(plan: "ModelPlan", part: str, logits: FloatArray) -> Answers:
     own = plan.images.part(part)
     return Answers(logits, own.numbers, own.groups)
 
 
-def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
+def _averaged(plan: "ModelPlan", results: Sequence[SeedResult]) -> Chosen:
     """The greedy soup of the seeds' models, or of one seed's late epochs, if validation prefers it."""
     from safetensors.torch import load_file, save_file
 
@@ -202,7 +220,7 @@ def _averaged(plan: "RetrainPlan", results: Sequence[SeedResult]) -> Chosen:
 
 
 def _metrics(
-    plan: "RetrainPlan",
+    plan: "ModelPlan",
     models: Sequence[Sequence[SeedResult]],
     chosen: Chosen,
     calibration: Calibration | None,
@@ -237,14 +255,14 @@ def _metrics(
     test = None if chosen.test_logits is None else _answers(plan, "test", chosen.test_logits)
     metrics |= uncertainty(plan.job.classes, calibration, test, plan.costs)
     if test is None:
-        return {**metrics, "test": None, "why_no_test": "--final: the test images were trained on"}
+        return {**metrics, "test": None, "why_no_test": NO_TEST["test" in plan.trained_parts]}
     by_seed = [score(test.labels, logits) for model in models if (logits := _logits(plan, model)) is not None]
     temperature = 1.0 if calibration is None else calibration.temperature
     return {**metrics, "test": _test(plan, test.labels, test.logits / temperature, by_seed)}
 
 
 def _test(
-    plan: "RetrainPlan", labels: Any, logits: FloatArray, by_seed: Sequence[TestScores]
+    plan: "ModelPlan", labels: Any, logits: FloatArray, by_seed: Sequence[TestScores]
 ) -> dict[str, Any]:
     groups = plan.images.part("test").groups
     found = score(labels, logits)
@@ -277,7 +295,7 @@ def _spread(values: Sequence[float]) -> dict[str, float | int | None]:
 
 
 def _write_tables(
-    plan: "RetrainPlan",
+    plan: "ModelPlan",
     models: Sequence[Sequence[SeedResult]],
     chosen: Chosen,
     temperature: float,

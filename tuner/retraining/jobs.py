@@ -5,8 +5,9 @@ from pathlib import Path
 from trainables.data.cache import build_cache
 from tuner.console.reporter import Reporter
 from tuner.retraining.images import Images
-from tuner.retraining.seeds import SeedJob
+from tuner.retraining.seed_job import SeedJob
 from tuner.runs.best import Best
+from tuner.runs.hardware import usable_cores
 
 __all__ = ["make_job"]
 
@@ -24,7 +25,7 @@ def make_job(
 ) -> SeedJob:
     """What seeds have to do to train on `parts` and, if so told, to validate and to answer the test images.
 
-    Their results are kept in `folder`, without weights.
+    Their results are kept in `folder`, without weights. Whoever trains several at once gives each its own threads.
     """
     names = {**dict.fromkeys(parts, "train"), **({"val": "val"} if validate else {})}
     chosen = images.split[images.split["split"].isin(list(names))]
@@ -37,9 +38,9 @@ def make_job(
     return SeedJob(
         config=best.config,
         classes=images.classes,
-        cache=_cache(images, paths, best.image_size, reporter),
+        cache=_cache(images, paths, best, reporter),
         rows=rows,
-        test_cache=_cache(images, tested, best.image_size, reporter) if test else None,
+        test_cache=_cache(images, tested, best, reporter) if test else None,
         test_paths=tested,
         image_size=best.image_size,
         weights=best.weights,
@@ -49,11 +50,13 @@ def make_job(
         reduced_after=best.plateau_reduced_after,
         late=0,
         folder=str(folder),
+        num_threads=usable_cores(),
         kept=True,
     )
 
 
-def _cache(images: Images, paths: list[str], image_size: int, reporter: Reporter) -> str:
+def _cache(images: Images, paths: list[str], best: Best, reporter: Reporter) -> str:
+    hashes = [images.hashes[path] for path in paths]
     with reporter.progress("preparing images") as progress:
-        hashes = [images.hashes[path] for path in paths]
-        return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
+        built = build_cache(images.folder, paths, hashes, best.image_size, fit=best.fit, progress=progress)
+    return str(built)

@@ -93,7 +93,7 @@ def _identity(job: SeedJob) -> str:
         for field in fields(job)
         if field.name not in (*WITHOUT_EFFECT, *BY_CONTENT)
     }
-    # The name of a cache is a digest of its images' paths, pixels and size.
+    # The name of a cache is a digest of its images' paths, pixels, size and fit.
     caches = [None if cache is None else Path(cache).name for cache in (job.cache, job.test_cache)]
     weights = fingerprints(job.weights, [job.config.model]) or job.weights
     said = repr((sorted(plain.items()), caches, weights, sorted(versions().items())))

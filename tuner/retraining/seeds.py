@@ -19,7 +19,7 @@ from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.setting import ComputeConfig
 from trainables.training import TrainingRun, with_seed
 from trainables.trial_data import load_trial_data
-from trainables.worker import as_worker, prepare_worker
+from trainables.worker import prepare_worker
 from tuner.cluster.session import RaySession
 from tuner.console.reporter import Reporter
 from tuner.retraining import kept
@@ -27,7 +27,10 @@ from tuner.retraining.room import lack_of_room
 from tuner.retraining.seed_job import SeedJob, SeedResult
 from tuner.statistics.intervals import FloatArray
 
-__all__ = ["SeedJob", "SeedResult", "draw_seeds", "score_weights", "train_jobs"]
+__all__ = ["SeedJob", "SeedResult", "draw_seeds", "train_jobs"]
+
+LOOK_S = 0.5
+"""So often whoever may stop the trainings is asked."""
 
 RETRIES = 2
 """So often a seed whose process dies is trained again."""
@@ -43,17 +46,23 @@ def train_jobs(
     session: RaySession,
     reporter: Reporter,
     on_result: Callable[[int, SeedResult], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    title: str = "training seeds",
 ) -> list[list[SeedResult]]:
     """For each job the results of its seeds, in their order; all jobs' seeds share the places of the Ray session.
 
     `on_result` hears of each at once: the job's place and the result. A seed that fails costs no other seed. Where its
     process dies again and again, all others are trained and RunProblem is raised. Where it raises an error, those that
     train are waited for and the error is raised; so too, as a RunProblem, where the disk has no room for the weights of
-    the next model.
+    the next model. Once `stop` says so what trains is ended, and the lists lack what had not ended.
     """
-    training = _Training(jobs, session, reporter, on_result)
-    training.run()
-    return [[training.results[place, seed] for seed in seeds] for place, (_, seeds) in enumerate(jobs)]
+    training = _Training(jobs, session, reporter, on_result, stop)
+    training.run(title)
+    found = training.results
+    return [
+        [found[place, seed] for seed in seeds if (place, seed) in found]
+        for place, (_, seeds) in enumerate(jobs)
+    ]
 
 
 class _Training:
@@ -65,8 +74,9 @@ class _Training:
         session: RaySession,
         reporter: Reporter,
         on_result: Callable[[int, SeedResult], None] | None,
+        stop: Callable[[], bool] | None,
     ) -> None:
-        self.session, self.reporter, self.on_result = session, reporter, on_result
+        self.session, self.reporter, self.on_result, self.stop = session, reporter, on_result, stop
         num_threads = max(1, int(session.resources["cpu"]))
         self.jobs = [replace(kept.located(job), num_threads=num_threads) for job, _ in jobs]
         wanted = [(place, seed) for place, (_, seeds) in enumerate(jobs) for seed in seeds]
@@ -81,8 +91,8 @@ class _Training:
         self.failed: BaseException | None = None
         self.died: list[str] = []
 
-    def run(self) -> None:
-        """Train whatever is not kept from before; raises what kept a seed from being trained."""
+    def run(self, title: str) -> None:
+        """Train whatever is not kept from before, shown as `title`; raises what kept a seed from being trained."""
         if self.results:
             self.reporter.line(
                 f"{len(self.results)} of {self.count} trained models are kept from before;"
@@ -90,11 +100,24 @@ class _Training:
             )
         remote = ray.remote(**self._options())(train_seed)
         shared = {place: ray.put(self.jobs[place]) for place in sorted({place for place, _ in self.waiting})}
-        with self.reporter.progress("training seeds") as progress:
+        with self.reporter.progress(title) as progress:
             while self._start(remote, shared):
-                done, _ = ray.wait(list(self.running), num_returns=1)
-                self._end(done[0], progress)
+                for task in self._ended():
+                    self._end(task, progress)
+                if self.stop is not None and self.stop():
+                    for task in self.running:
+                        ray.cancel(task, force=True)
+                    return
         self._raise()
+
+    def _ended(self) -> list[Any]:
+        """A task that has ended, when there is one; or none for now, where somebody may stop the trainings."""
+        running = list(self.running)
+        if self.stop is None:
+            done, _ = ray.wait(running, num_returns=1)
+        else:
+            done, _ = ray.wait(running, num_returns=1, timeout=LOOK_S)
+        return list(done)
 
     def _options(self) -> dict[str, Any]:
         gpus = self.session.resources.get("gpu", 0.0)
@@ -198,22 +221,6 @@ def _try_seed(job: SeedJob, seed: int, parts: int) -> SeedResult | int:
     weights = tuple(name for name in kept if name is not None)
     history = tuple(metrics.row() for metrics in run.history)
     return SeedResult(seed, history, weights, _test_logits(job, run))
-
-
-def score_weights(job: SeedJob, weights: str, part: str) -> FloatArray:
-    """Logits float64 [n, classes] that the file `weights` gives, in fp32, to the "val" or "test" images."""
-    from trainables.inference import load_classifier
-
-    classifier = load_classifier(job.config, len(job.classes), Path(weights))
-    if part == "val":
-        cache = ImageCache.open(job.cache)
-        rows = load_trial_data(cache, job.rows, job.classes).val_rows
-    else:
-        cache = ImageCache.open(str(job.test_cache))
-        rows = cache.rows(job.test_paths)
-    with as_worker(job.num_threads):
-        logits = compute_logits(classifier, cache, rows, job.image_size, "fp32", best_device())
-    return np.asarray(logits.double().numpy())
 
 
 def _start(job: SeedJob, seed: int) -> TrainingRun:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables import models, strategies
-from trainables.config import FIELDS, PRECISIONS, TrialConfig, plain_type
+from trainables.config import CROP, FIELDS, FITS, PRECISIONS, TrialConfig, plain_type
 from trainables.data.deep import KINDS, Scale, scale_from, scale_record
 from trainables.errors import InvalidValue, RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS
@@ -91,7 +91,8 @@ class Best:
     `plateau_reduced_after` are the epochs after which a plateau schedule lowered the head's rate. `mean` and
     `std` are what images are normalised with, for values in [0, 1]. `run_seed` gave the augmentation. `ensemble`
     are the members of the ensemble that validation chose, if one was looked for. `weights_files` are the files of
-    pretrained weights that the run began with.
+    pretrained weights that the run began with. `fit` is how pictures become squares, see
+    `trainables.data.preprocessing`.
     """
 
     trial: str
@@ -111,6 +112,7 @@ class Best:
     plateau_reduced_after: tuple[int, ...] = ()
     ensemble: tuple[Member, ...] = ()
     weights_files: WeightsFiles = field(default_factory=dict)
+    fit: str = "crop"
 
 
 def save_best(best: Best, path: Path, split: "pd.DataFrame | None" = None) -> None:
@@ -137,6 +139,7 @@ def to_record(best: Best) -> dict[str, Any]:
         "expected": {**expected, "scores": dict(best.expected.scores)},
         "config": config,
         "image_size": best.image_size,
+        "fit": best.fit,
         "weights": best.weights,
         "precision": best.precision,
         "run_seed": best.run_seed,
@@ -161,8 +164,8 @@ def to_record(best: Best) -> dict[str, Any]:
 
 
 TOP = (
-    *("format", "trial", "run", "expected", "config", "image_size", "weights", "precision", "run_seed"),
-    *("normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
+    *("format", "trial", "run", "expected", "config", "image_size", "fit", "weights", "precision"),
+    *("run_seed", "normalisation", "classes", "data", "split", "versions", "plateau_reduced_after"),
     *("ensemble", "weights_files"),
 )
 
@@ -199,6 +202,10 @@ def read_best(path: Path) -> Best:
         plateau_reduced_after=tuple(reduced),
         ensemble=members_of(top, _config),
         weights_files=_weights_files(top) if "weights_files" in top.content else {},
+        # A best.yaml of an earlier version knows crop only.
+        fit=top.take("fit", lambda value: value in FITS, f"one of {', '.join(FITS)}")
+        if "fit" in top.content
+        else CROP,
     )
 
 

@@ -1,14 +1,15 @@
 """A trial of a run as a Best: what best.yaml says of it, and how sure its score is from its epochs alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import TrialConfig
 from trainables.data.deep import scale_from
 from trainables.errors import RunProblem
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
-from tuner.runs.directory import Run, trial_config
+from tuner.runs.directory import Run, fit_of, trial_config
 from tuner.runs.ensemble import Member
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ NEIGHBOURS = 2
 """Epochs on either side of the best one whose scores tell how much an epoch more or less matters."""
 
 
-def write_best(run: Run, row: Mapping[str, Any]) -> None:
-    """Write `best.yaml` of a run for the trial of `row` of `trials.parquet`."""
-    save_best(best_of(run, row), run.path / "best.yaml")
+def write_best(run: Run, row: Mapping[str, Any], members: Sequence[Member] = ()) -> None:
+    """Write `best.yaml` of a run for the trial of `row` of `trials.parquet`, and the `members` of a better ensemble."""
+    save_best(replace(best_of(run, row), ensemble=tuple(members)), run.path / "best.yaml")
 
 
 def best_of(
@@ -47,7 +48,7 @@ def best_of(
     record = run.record
     config = trial_config(row)
     epochs = run.epochs(str(row["trial_id"]))
-    expected = _expected(row, record, epochs, spread)
+    expected = _expected(run, row, record, epochs, spread)
     origin = source(config.model)
     data = record["data"]
     low, middle, high = data["fractions"]
@@ -57,6 +58,7 @@ def best_of(
         config=config,
         expected=expected,
         image_size=int(record["image_size"]),
+        fit=fit_of(record),
         weights=str(record["weights"]),
         weights_files=record.get("weights_files") or {},
         precision=str(record["precision"]),
@@ -97,13 +99,34 @@ def part_counts(split: "pd.DataFrame") -> dict[str, int]:
     return {part: int((split["split"] == part).sum()) for part in ("train", "val", "test")}
 
 
+def _judged(run: Run, trial_id: str, epoch: Any) -> tuple[float, tuple[float | None, str]] | None:
+    """What is to be expected of a trial by all images that judged it, its error, and what that is of."""
+    table = run.judged()
+    if table is None:
+        return None
+    own = table[(table["trial_id"] == trial_id) & (table["epoch"] == epoch)]
+    if not len(own):
+        return None
+    found = own.iloc[0]
+    error = float(found["error"]) if found["error"] is not None and found["error"] == found["error"] else None
+    words = (
+        f"standard error over {int(found['groups'])} groups of {int(found['images'])} images, each answered by a model"
+        " that has not seen its group"
+    )
+    return float(found["expected"]), (error, words)
+
+
 def _expected(
+    run: Run,
     row: Mapping[str, Any],
     record: Mapping[str, Any],
     epochs: "pd.DataFrame",
     spread: tuple[float | None, str] | None,
 ) -> Expected:
     value, epoch = row["value"], row["best_epoch"]
+    judged = None if spread else _judged(run, str(row["trial_id"]), epoch)
+    if judged is not None:
+        value, spread = judged
     if value is None or value != value or epoch is None or epoch != epoch:
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
     metric = str(record["metric"])

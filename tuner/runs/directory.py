@@ -4,12 +4,15 @@
     split.parquet            path, label, group, split (train, val, test)
     images.parquet           path, pixels: hash of every image's pixels, by which a changed image is noticed
     probe.json               what a probe of backbones showed, if there was one
+    probe/<model>@<px>.npz   its heads, and their answers to the images that they have not seen
     similar-groups.csv       path, group: groups that were proposed from similar pictures, if these were asked for
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
     losses/<trial>.npy       the loss of each validation image, one row an epoch; with 4,096 such images at most
     trials.parquet           one row a trial
     weights/<trial>.safetensors    best weights of the kept trials only
+    judged.parquet           what all images say of the best trials, each answered by a model that has not seen it
+    out_of_fold/<trial>.<epoch>.npy    these answers
     alive/<trial>/           resume state of trials that are not finished
     failures/<trial>.txt     traceback of a failed trial
     best.yaml  report/       the best configuration, the final comparison
@@ -26,7 +29,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainables.config import EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
+from trainables.config import CROP, EPOCH_COLUMNS, FIELDS, MEASURED, TrialConfig, plain_type
 from trainables.data.split import Split
 from trainables.errors import RunProblem
 from trainables.locks import LockHeld, is_locked, locked
@@ -94,6 +97,11 @@ class TrialRow:
     applied_step: str | None = None
     retries: int = 0
     source: str | None = None
+
+
+def fit_of(record: Mapping[str, Any]) -> str:
+    """How a run or a probe makes squares of pictures, by its record; those from before there was a choice cropped."""
+    return str(record.get("fit", CROP))
 
 
 def epochs_schema() -> "pa.Schema":
@@ -205,6 +213,21 @@ class Run:
     def weights(self, trial_id: str) -> Path:
         """Where the best weights of a kept trial are."""
         return self.path / "weights" / f"{trial_id}.safetensors"
+
+    @property
+    def judged_file(self) -> Path:
+        """Where the judgement of all images is, if there was one."""
+        return self.path / "judged.parquet"
+
+    def judged(self) -> "pd.DataFrame | None":
+        """One row a trial that all images, or many, have judged, the chosen one first; None where there was no such."""
+        import pandas as pd
+
+        return pd.read_parquet(self.judged_file) if self.judged_file.exists() else None
+
+    def head(self, model: str, image_size: int) -> Path:
+        """Where the heads that the probe solved for a backbone at a side are."""
+        return self.path / "probe" / f"{model.replace(':', '_').replace('/', '_')}@{image_size}.npz"
 
     def alive(self, trial_id: str) -> Path:
         """Folder of a living trial's resume state and of its best weights so far."""

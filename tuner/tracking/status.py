@@ -11,6 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trainables import strategies
+from trainables.config import TrialConfig
 from trainables.errors import RunProblem, UnknownName
 from trainables.wording import TRIALS_NAMED
 from tuner.console.reporter import clock, leaderboard_table
@@ -114,7 +116,7 @@ def _trials(run: Run) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, An
         name, row = str(trial.user_attrs["trial_id"]), trial.user_attrs.get("row")
         if not trial.state.is_finished():
             live[name] = rows_of(run.epochs(name))
-            limits[name] = int(trial.user_attrs["config"]["max_epochs"])
+            limits[name] = strategies.max_epochs(TrialConfig(**trial.user_attrs["config"]))
             row = None
         row = row or table.get(name)
         if row is not None:

@@ -14,7 +14,7 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue, UserMistake
 from tuner.runs.directory import Run
 from tuner.runs.trial import LiveTrial
-from tuner.tuning.prior import ENQUEUED
+from tuner.tuning.prior import ENQUEUED, PROBE
 from tuner.tuning.proposals import REDRAWS, Proposals, Proposer
 from tuner.tuning.told import Told
 
@@ -24,9 +24,10 @@ __all__ = ["Asker"]
 class Asker:
     """Proposes trials that the journal gets at once; no configuration twice.
 
-    `asked` is how many trials there are, and the next one's number. An enqueued trial takes no place of a first trial:
-    the sampler and its seed go by the number without these. `exhausted` says that nothing is left that was not tried;
-    `trouble` why the space can't be asked any more. `note` is told what is passed over.
+    `asked` is how many trials there are, and the next one's number. An enqueued trial takes no place of a first trial,
+    nor does what the probe found: the sampler and its seed go by the number without these. `entered` counts those that
+    nobody proposed. `exhausted` says that nothing is left that was not tried; `trouble` why the space can't be asked
+    any more. `note` is told what is passed over.
     """
 
     def __init__(self, run: Run, proposals: Proposals, told: Told, note: Callable[[str], None]) -> None:
@@ -34,6 +35,7 @@ class Asker:
         self._proposer = Proposer(proposals)
         self._seen: set[tuple[Any, ...]] = set()
         self._taken_up = 0
+        self.entered = 0
         self.asked = max(told.own, default=-1) + 1
         self.exhausted = False
         self.trouble: str | None = None
@@ -41,7 +43,8 @@ class Asker:
     def know(self, config: TrialConfig, source: str | None) -> None:
         """Note a configuration of the run, so that it is not proposed again."""
         self._seen.add(_signature(config))
-        self._taken_up += source == ENQUEUED
+        self._taken_up += source in (ENQUEUED, PROBE)
+        self.entered += source == PROBE
 
     def ask(self) -> LiveTrial | None:
         """A new trial: an enqueued one where there is any that fits the space, else what the sampler proposes."""
@@ -67,6 +70,11 @@ class Asker:
             self._told.drop(asked)
         self.exhausted = True
         return None
+
+    def enter(self, config: TrialConfig, source: str) -> LiveTrial:
+        """A trial that nobody proposed, `config` being all there is to say of it."""
+        name = _name(config, self.asked)
+        return self._accept(self._told.enter(name, config, source), config, source)
 
     def _take_up(self, waiting: FrozenTrial, given: Mapping[str, Any]) -> LiveTrial:
         """Begin a trial that another program enqueued; raises a UserMistake that says why it can't be."""

@@ -1,5 +1,6 @@
 """The backbones of a search whose space leaves them to a probe."""
 
+import time
 from dataclasses import dataclass, replace
 
 from search_spaces import Space
@@ -9,6 +10,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
 from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
+from tuner.probing.sizes import Plan, epochs_in_time
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
 __all__ = ["Narrowed", "check_backbones", "narrow"]
@@ -50,6 +52,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, settings)
     from trainables.inference import best_device
 
+    chooses_size = _chooses_size(config, settings)
     # A probe at another size than the search's would judge other features, where the space has a size of its own.
     config = replace(config, data=settings.data)
     names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
@@ -71,11 +74,37 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     for note in origins.notes:
         reporter.warn(note)
     found = scan_and_split(config.data, reporter)
-    probe = probe_images(config.data, SplitImages.of(found), origins, reporter)
+    started = time.perf_counter()
+    plan = Plan(int((found.split["split"] == "train").sum()), config.time_budget_s)
+    probe = probe_images(
+        config.data, SplitImages.of(found), origins, reporter, plan if chooses_size else None
+    )
     chosen = advised(probe)
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
-    config = replace(config, models=chosen)
+    config = replace(config, models=chosen, data=replace(config.data, image_size=probe.image_size))
+    config = _with_epochs_in_time(config, settings, probe, plan, time.perf_counter() - started, reporter)
     return Narrowed(config, resolve(config), found, probe)
+
+
+def _chooses_size(config: SearchConfig, settings: SpaceSettings) -> bool:
+    """Whether the probe is to choose the side: nobody named one, neither the space, and the pictures are not drawn."""
+    data = config.data
+    return data.image_size is None and "image_size" not in settings.space.defaults and data.folder is not None
+
+
+def _with_epochs_in_time(
+    config: SearchConfig, settings: SpaceSettings, probe: Probe, plan: Plan, spent: float, reporter: Reporter
+) -> SearchConfig:
+    """The same with fewer epochs a trial where the time budget is short and nobody said how many."""
+    if config.max_epochs is not None or plan.seconds is None:
+        return config
+    epochs = epochs_in_time(probe.rows[0], plan, spent, settings.max_epochs)
+    if epochs == settings.max_epochs:
+        return config
+    reporter.line(
+        f"trials of {epochs} epochs, not {settings.max_epochs}: more would not fit into the time budget"
+    )
+    return replace(config, max_epochs=epochs)
 
 
 def _known_to_space(names: tuple[str, ...], config: SearchConfig, settings: SpaceSettings) -> tuple[str, ...]:

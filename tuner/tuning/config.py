@@ -54,6 +54,7 @@ class SearchConfig:
     prior: bool = True
     start_from: tuple[Path, ...] = ()
     until_settled: bool = False
+    folds: int | None = None
     keep: int = 5
     max_failures: int = 2
     log: tuple[str, ...] = ()

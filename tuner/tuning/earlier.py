@@ -12,6 +12,7 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue, UserMistake
 from trainables.metrics import METRICS
 from tuner.runs.directory import Run, rows_of, trial_config
+from tuner.tuning.prior import PROBE
 
 __all__ = ["EACH", "Earlier", "find_earlier"]
 
@@ -94,10 +95,12 @@ class _ByField(Mapping[str, Any]):
 
 
 def _best_first(run: Run) -> list[dict[str, Any]]:
-    """The rows of trials that have a value and did not fail."""
+    """The rows of trials that have a value and did not fail, but for what a probe found, which no space proposes."""
     metric = METRICS[run.record["metric"]]
     rows = [
-        row for row in rows_of(run.trials()) if row["status"] != "failed" and row["value"] == row["value"]
+        row
+        for row in rows_of(run.trials())
+        if row["status"] != "failed" and row["value"] == row["value"] and row["source"] != PROBE
     ]
     return sorted(
         (row for row in rows if row["value"] is not None), key=lambda row: metric.cost(float(row["value"]))

@@ -5,7 +5,7 @@ import functools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,17 @@ from trainables.errors import RunProblem
 from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import INTERRUPTED, Signals
-from tuner.console.reporter import Reporter
+from tuner.console.reporter import Reporter, clock
+from tuner.probing.sizes import FEWEST, epoch_seconds
 from tuner.runs.directory import Run
+from tuner.runs.ensemble import Member
 from tuner.runs.journal import quiet_optuna
+from tuner.tuning.budget import Budget
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.convergence import Settling
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
-from tuner.tuning.rungs import Steps, ladder_of
+from tuner.tuning.rungs import Steps, ladder_of, relative_costs
 from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
     from tuner.tracking.events import Observer
     from tuner.tuning.progress import Progress
     from tuner.tuning.searcher import OptunaSearcher
+
+
+RAY_S = 10.0
+"""What Ray and its workers take until the first epoch begins."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,19 @@ class SearchResult:
 
 
 def search(
-    config: SearchConfig, reporter: Reporter | None = None, observers: "Sequence[Observer]" = ()
+    config: SearchConfig,
+    reporter: Reporter | None = None,
+    observers: "Sequence[Observer]" = (),
+    *,
+    started: float | None = None,
+    ships: bool = False,
 ) -> SearchResult:
     """Search as `config` says and return the result; `reporter` displays progress, `observers` hear of each epoch.
 
-    Raises UserMistake for whatever a person can mend, before any trial starts.
+    The time budget runs from `started`, by `time.monotonic()`, by default from now; with `ships` it leaves time for a
+    model folder. Raises UserMistake for whatever a person can mend, before any trial starts.
     """
+    since = time.monotonic() if started is None else started
     with ray_environment(config.address):
         if config.address is not None:
             from tuner.cluster.session import require_answer
@@ -80,7 +94,12 @@ def search(
         prepared = prepare(config, reporter)
         try:
             with prepared.run.owned():
-                return execute(prepared, reporter, observers=observers)
+                _enter_first_model(prepared, reporter or Reporter())
+                budget = Budget.of(prepared.time_budget_s, since, ships=ships)
+                if _is_too_short(prepared, budget, reporter or Reporter()):
+                    with quiet_optuna():
+                        return _close_without_trials(prepared, reporter or Reporter())
+                return execute(prepared, reporter, observers=observers, budget=budget)
         except BaseException:
             if not prepared.run.journal.exists():
                 # No Ray, no lock, a signal: nothing is lost, and the same command shall find its place free.
@@ -88,18 +107,69 @@ def search(
             raise
 
 
+def _is_too_short(prepared: Prepared, budget: Budget, reporter: Reporter) -> bool:
+    """Whether the time that is left lets no trial train for `FEWEST` epochs, so that what the probe found is all."""
+    if not prepared.first_models or budget.deadline is None:
+        return False
+    epoch = _epoch_seconds(prepared.run).get(prepared.first_models[0].model, 0.0)
+    if budget.left() > RAY_S + FEWEST * epoch:
+        return False
+    reporter.line(
+        f"an epoch takes about {clock(epoch)}, too long for the time that is left: the probe's model is the result"
+    )
+    return True
+
+
+def _close_without_trials(prepared: Prepared, reporter: Reporter) -> SearchResult:
+    """The end of a search that had no time for a trial: all images judge what the probe found."""
+    from tuner.tuning.folds import Stage, judge_on_folds
+
+    store = open_store(prepared)
+    folds = _num_folds(prepared)
+    if folds > 0:
+        stage = Stage(prepared.run, prepared.context, None, reporter, lambda: False, None, folds)
+        judge_on_folds(stage, store.best_first())
+    return close(prepared.run, store, interrupted=False, over_budget=True)
+
+
+def _epoch_seconds(run: Run) -> dict[str, float]:
+    """How long an epoch of each backbone takes, by what the probe measured at the run's side; none without a probe."""
+    document = run.probe()
+    if document is None:
+        return {}
+    images = run.images_and_parts().count("train")
+    return {
+        row["model"]: epoch_seconds(row.get("gpu_milliseconds") or row["milliseconds"], images)
+        for row in document["backbones"]
+        if row.get("image_size") == document["image_size"]
+    }
+
+
+def _enter_first_model(prepared: Prepared, reporter: Reporter) -> None:
+    """Before Ray starts: from here on the run holds a model."""
+    if not prepared.first_models:
+        return
+    from tuner.tuning.first_model import enter_first_models
+
+    with quiet_optuna():
+        enter_first_models(open_store(prepared), prepared.first_models, prepared.context, reporter)
+
+
 def execute(
     prepared: Prepared,
     reporter: Reporter | None = None,
     trainable: type[Any] | None = None,
     observers: "Sequence[Observer]" = (),
+    budget: Budget | None = None,
 ) -> SearchResult:
-    """Run the trials of a prepared (new or reopened) run until none is left.
+    """Run the trials of a prepared (new or reopened) run until none is left, then let folds judge the best.
 
-    `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images.
+    `trainable` replaces TrialTrainable: a Ray trainable of the same kind that needs no images. `budget` is by default
+    the run's, from now.
     """
+    budget = budget or Budget.of(prepared.time_budget_s)
     with ray_environment(prepared.address), quiet_optuna():
-        return _execute(prepared, reporter or Reporter(), trainable, observers)
+        return _execute(prepared, reporter or Reporter(), trainable, observers, budget)
 
 
 def _execute(
@@ -107,6 +177,7 @@ def _execute(
     reporter: Reporter,
     trainable: type[Any] | None,
     observers: "Sequence[Observer]",
+    budget: Budget,
 ) -> SearchResult:
     from tuner.cluster.session import ray_session
     from tuner.tuning.packing import pack_trials
@@ -117,7 +188,7 @@ def _execute(
         Signals() as signals,
         ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard) as session,
     ):
-        return _fit(prepared, session, reporter, signals, trainable, observers)
+        return _fit(prepared, session, reporter, signals, trainable, observers, budget)
 
 
 def _fit(
@@ -127,6 +198,7 @@ def _fit(
     signals: Signals,
     trainable: type[Any] | None,
     observers: "Sequence[Observer]",
+    budget: Budget,
 ) -> SearchResult:
     from tuner.tuning.operation import operated
     from tuner.tuning.progress import Progress
@@ -135,11 +207,21 @@ def _fit(
 
     store = open_store(prepared, reporter.warn)
     store.storage.share()
-    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0)
+    relative = relative_costs(prepared.run.probe())
+    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0, relative=relative)
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
-    deadline = _deadline(prepared.time_budget_s, session.packing_s)
-    scheduler = FairASHA(prepared.context.metric, rungs, deadline, prepared.run.path / "stop", costs)
+    folds = _num_folds(prepared)
+    left = _time_left(budget, store, folds, session)
+    expected = _epoch_seconds(prepared.run)
+    scheduler = FairASHA(
+        prepared.context.metric,
+        rungs,
+        left,
+        prepared.run.path / "stop",
+        costs,
+        lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
+    )
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)
     tuner = _ray_tuner(prepared, session, searcher, progress, trainable)
@@ -159,12 +241,62 @@ def _fit(
         )
     store.storage.keep_only(store.live)
     over = not searcher.interrupted and searcher.over_budget()
-    return close(prepared.run, store, interrupted=searcher.interrupted, over_budget=over)
+    if over:
+        store.cut_off_all()
+    if not searcher.interrupted and trainable is None and folds > 0:
+        _judge_on_folds(prepared, store, session, reporter, signals, budget, folds)
+    return close(prepared.run, store, interrupted=searcher.interrupted or signals.asked, over_budget=over)
 
 
-def _deadline(time_budget_s: float | None, packing_s: float) -> float | None:
-    """When the search ends, by `time.monotonic()`: measuring how trials share a GPU counts into its budget."""
-    return None if time_budget_s is None else time.monotonic() + time_budget_s - packing_s
+def _time_left(
+    budget: Budget, store: TrialStore, folds: int, session: "RaySession"
+) -> Callable[[], float] | None:
+    """Seconds that trials may still take, of a budget that has a limit: what comes after them is kept back."""
+    if budget.deadline is None:
+        return None
+    from tuner.tuning.folds import final_seconds, folds_seconds
+
+    total = budget.left()
+
+    def left() -> float:
+        rows = store.best_first()
+        judging = folds_seconds(rows, folds, session.slots()) if folds else (0.0, 0.0)
+        final = final_seconds(rows, store.run) if budget.ships else 0.0
+        return budget.left() - budget.reserve(total, judging, final)
+
+    return left
+
+
+def _num_folds(prepared: Prepared) -> int:
+    """How many folds judge: as asked, else some where the validation images are too few to choose alone.
+
+    A fixed list of configurations is what it is, whoever of them is best.
+    """
+    from tuner.tuning.folds import FEW_GROUPS, FOLDS
+
+    if prepared.folds is not None or prepared.space.grid:
+        return prepared.folds or 0
+    few = len(set(prepared.run.images_and_parts().part("val").groups)) < FEW_GROUPS
+    return FOLDS if few else 0
+
+
+def _judge_on_folds(
+    prepared: Prepared,
+    store: TrialStore,
+    session: "RaySession",
+    reporter: Reporter,
+    signals: Signals,
+    budget: Budget,
+    folds: int,
+) -> None:
+    """Let other folds judge the best trials, as far as time reaches."""
+    from tuner.tuning.folds import Stage, final_seconds, judge_on_folds
+
+    rows = store.best_first()
+    deadline = budget.folds_end(final_seconds(rows, prepared.run))
+    context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
+    stage = Stage(prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds)
+    judge_on_folds(stage, rows)
 
 
 def _ray_tuner(
@@ -229,7 +361,11 @@ def open_store(prepared: Prepared, note: Callable[[str], None] = lambda text: No
     )
     storage = open_storage(prepared.run.path, prepared.context.storage)
     ladder = ladder_of(prepared.max_epochs, prepared.grace_period, prepared.reduction_factor)
-    steps = Steps(None if prepared.space.grid else ladder, cached=prepared.context.feature_cache_bytes > 0)
+    steps = Steps(
+        None if prepared.space.grid else ladder,
+        cached=prepared.context.feature_cache_bytes > 0,
+        relative=relative_costs(prepared.run.probe()),
+    )
     store = TrialStore(
         prepared.run,
         proposals,
@@ -253,13 +389,39 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
     if over_budget:
         store.cut_off_all()
     store.write_table()
-    best = store.best()
+    best = chosen(run, store)
     if best is not None:
-        write_best(run, best)
+        write_best(run, best, judged_members(run, store.scored()))
     if not interrupted and (over_budget or not store.live) and store.trouble is None:
         run.update_record(finished=_now())
     cut = len(store.live) if over_budget else 0
     return SearchResult(run, best, interrupted, store.trouble, cut)
+
+
+def judged_members(run: Run, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Member, ...]:
+    """The members of the ensemble that all images found better than the chosen trial; none where there is none."""
+    from tuner.runs.best_trial import best_of, member_of
+
+    table = run.judged()
+    if table is None:
+        return ()
+    voted = table[(table["votes"] > 0) & table["trial_id"].isin(list(rows))]
+    return tuple(
+        member_of(best_of(run, rows[name]), int(votes))
+        for name, votes in zip(voted["trial_id"], voted["votes"], strict=True)
+    )
+
+
+def chosen(run: Run, store: TrialStore) -> dict[str, Any] | None:
+    """The row of the trial that is chosen: by what all images say where they judged, else by validation."""
+    judged = run.judged()
+    if judged is not None:
+        rows = store.scored()
+        first = judged[judged["chosen"]]
+        for trial_id, epoch in zip(first["trial_id"], first["epoch"], strict=True):
+            if trial_id in rows and rows[trial_id]["best_epoch"] == epoch:
+                return rows[str(trial_id)]
+    return store.best()
 
 
 @contextlib.contextmanager

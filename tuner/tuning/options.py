@@ -27,6 +27,7 @@ class SearchOptions(TypedDict, total=False):
     cpus_per_trial: float | None
     gpus_per_trial: float | Literal["auto"] | None
     image_size: int | None
+    fit: str
     batch_size: int | None
     weights: str
     weights_dir: Path | str | None
@@ -45,6 +46,7 @@ class SearchOptions(TypedDict, total=False):
     prior: bool
     start_from: AnyPath | Sequence[AnyPath]
     until_settled: bool
+    folds: int | None
     keep: int
     feature_cache_bytes: int
     max_failures: int

@@ -1,11 +1,12 @@
 """From what a person typed to a run that can start: space checked, data split and cached, run directory made."""
 
 import dataclasses
+import functools
 import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,8 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split
 from tuner.dataset.loading import Examined, build_run_cache, load_data, warn_of_full_disk
 from tuner.dataset.near_duplicates import Similar, near_copies, write_groups
-from tuner.runs.directory import Run
+from tuner.probing.linear import Probed, save_solved
+from tuner.runs.directory import Run, fit_of, write_atomically
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import fingerprints
@@ -35,7 +37,12 @@ from tuner.tuning.earlier import Earlier
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuner.probing.ranking import Probe
+
 PASSED_OVER_SHOWN = 5
+
+FIRST_MODELS = 3
+"""Heads of the probe that become trials of the run: the best, and others that an ensemble may take."""
 
 SIMILAR = "similar-groups.csv"
 """The groups that were proposed and used, in the run directory."""
@@ -43,7 +50,10 @@ SIMILAR = "similar-groups.csv"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start or go on; every value is settled. `context` is what all trials get."""
+    """A run that can start or go on; every value is settled. `context` is what all trials get.
+
+    `first_models` are the best that a probe found at the run's side, where the run is new.
+    """
 
     run: Run
     space: Space
@@ -68,6 +78,8 @@ class Prepared:
     prior: bool = False
     earlier: Sequence[Mapping[str, Any]] = ()
     until_settled: bool = False
+    folds: int | None = 0
+    first_models: tuple[Probed, ...] = field(default=(), compare=False, repr=False)
 
 
 def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
@@ -86,18 +98,17 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
     names = sorted(models_of(settings))
     found = load_data(config.data, names, settings.data.side(), reporter, narrowed.found)
     weights_files = _weights_files(found.weights, settings, reporter)
-    cache = build_run_cache(found.scan.folder, found.split, found.hashes, settings.data.side(), reporter)
+    size, fit = settings.data.side(), settings.data.fit
+    cache = build_run_cache(found.scan.folder, found.split, found.hashes, size, fit, reporter)
     warn_of_full_disk(config.data.feature_cache_bytes, reporter)
     if found.sample and config.time_budget_s is None:
         config = dataclasses.replace(config, time_budget_s=SAMPLE_TIME_BUDGET_S)
-    if probe is not None and config.time_budget_s is not None:
-        # The probe's time is the search's time.
-        config = dataclasses.replace(config, time_budget_s=max(1.0, config.time_budget_s - probe.seconds))
     record = _record(config, settings, with_groups_file(found, path), storage, weights_files)
     run = Run.create(path, record)
     try:
         if probe is not None:
             run.write_probe(probe.document())
+            _write_heads(run, probe)
         if found.similar is not None:
             write_groups(found.similar, path / SIMILAR)
         run.write_split(found.split)
@@ -107,7 +118,18 @@ def prepare(config: SearchConfig, reporter: Reporter | None = None) -> Prepared:
         shutil.rmtree(path, ignore_errors=True)
         raise
     reporter.line(f"run {run.path}")
-    return prepared_from(run, settings.space, cache)
+    prepared = prepared_from(run, settings.space, cache)
+    first = () if probe is None else tuple(row for row in probe.rows if row.image_size == probe.image_size)
+    return dataclasses.replace(prepared, first_models=first[:FIRST_MODELS])
+
+
+def _write_heads(run: Run, probe: "Probe") -> None:
+    """Keep what the probe solved: answers out of fold and heads, a file for each backbone and side."""
+    for row in probe.sizes or probe.rows:
+        if row.solved is not None:
+            path = run.head(row.model, row.image_size)
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, functools.partial(save_solved, row=row))
 
 
 def with_groups_file(found: Examined, path: Path) -> Examined:
@@ -157,6 +179,7 @@ def _context(run: Run, cache: Path) -> RunContext:
         data=str(record["data"].get("folder", "")),
         storage=settings.get("storage", ""),
         positive=None if positive is None else classes.index(positive),
+        fit=fit_of(record),
     )
 
 
@@ -177,6 +200,7 @@ def _record(
         "positive": config.data.positive,
         "seed": config.data.seed,
         "image_size": settings.data.side(),
+        "fit": settings.data.fit,
         "weights": found.weights,
         "weights_files": weights_files,
         "precision": config.data.precision,
@@ -207,6 +231,7 @@ def _settings_record(config: SearchConfig, settings: SpaceSettings) -> dict[str,
         "sampler",
         "prior",
         "until_settled",
+        "folds",
         "keep",
         "max_failures",
         "concurrent",

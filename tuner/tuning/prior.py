@@ -28,6 +28,7 @@ __all__ = [
     "PRIOR",
     "PRIOR_EVERY",
     "PRIOR_PROPOSALS",
+    "PROBE",
     "PriorSampler",
     "source_of",
 ]
@@ -36,6 +37,8 @@ EARLIER = "earlier run"
 FIRST = "first"
 ENQUEUED = "enqueued"
 PRIOR = "prior"
+PROBE = "probe"
+"""The backbone and the head that the probe found best: nobody proposed it, and it takes no sample's place."""
 
 PRIOR_PROPOSALS = 20
 """Proposals after the first trials among which the prior has its share: by then a model has trials to learn from, and

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainables import strategies
 from tuner.console.reporter import Reporter, clock, leaderboard_table
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Progress(Callback):  # type: ignore[misc]
         for trial in list(self.store.live.values()) if self.store else []:
             last = max(trial.epochs, default=0)
             value = f"{trial.epochs[last][metric]:.4f}" if last else "-"
-            table.add_row(trial.trial_id, f"{last}/{trial.config.max_epochs}", value)
+            table.add_row(trial.trial_id, f"{last}/{strategies.max_epochs(trial.config)}", value)
         return table
 
     def _tell_ends(self) -> None:

@@ -43,6 +43,10 @@ class Ranking:
         """The best trial."""
         return self._ordered[0][2] if self._ordered else None
 
+    def ordered(self) -> list[str]:
+        """All trials, the best first."""
+        return [trial_id for _, _, trial_id in self._ordered]
+
     def kept(self, top: int) -> set[str]:
         """Trials whose weights stay: the best of every combination, and the `top` best of all."""
         first: dict[str, str] = {}

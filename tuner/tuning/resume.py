@@ -13,11 +13,12 @@ from trainables.ranges import check
 from trainables.storage import address_below, try_out
 from tuner.console.reporter import Reporter
 from tuner.dataset.loading import build_run_cache, warn_of_full_disk
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.hardware import PACKAGES, versions
 from tuner.runs.journal import repair
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import changed_files
+from tuner.tuning.budget import Budget
 from tuner.tuning.config import space_fingerprint
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import Prepared, prepared_from
@@ -32,12 +33,15 @@ def resume(
     time_budget_s: float | None = None,
     reporter: Reporter | None = None,
     observers: "Sequence[Observer]" = (),
+    *,
+    started: float | None = None,
+    ships: bool = False,
 ) -> SearchResult:
     """Finish the run at `path`; with `samples`, add that many trials to it.
 
-    `time_budget_s` counts from now; None goes on without one. `observers` hear of each epoch. Raises RunProblem
-    if the run is in use or if images, space, weights or versions have changed since it began, WeightsUnavailable if
-    its files of weights are gone.
+    `time_budget_s` counts from `started`, as in `search`; None goes on without one. `observers` hear of each epoch.
+    Raises RunProblem if the run is in use or if images, space, weights or versions have changed since it began,
+    WeightsUnavailable if its files of weights are gone.
     """
     reporter = reporter or Reporter()
     samples, time_budget_s = check("samples", samples), check("time_budget_s", time_budget_s)
@@ -46,7 +50,8 @@ def resume(
     with run.owned():
         run.sweep()
         prepared = _reopen(run, samples, time_budget_s, reporter)
-        return execute(prepared, reporter, observers=observers)
+        budget = Budget.of(time_budget_s, started, ships=ships)
+        return execute(prepared, reporter, observers=observers, budget=budget)
 
 
 def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter: Reporter) -> Prepared:
@@ -71,7 +76,7 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     shutil.rmtree(run.path / "alive" / "ray", ignore_errors=True)
     if samples is not None:
         _extend(run, space, samples)
-    cache = build_run_cache(folder, split, hashes, record["image_size"], reporter)
+    cache = build_run_cache(folder, split, hashes, record["image_size"], fit_of(record), reporter)
     warn_of_full_disk(record["settings"]["feature_cache_bytes"], reporter)
     # Whoever interrupts it now finds a search that has not ended, though a time budget may have ended it before.
     run.update_record(finished=None)

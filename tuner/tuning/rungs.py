@@ -6,14 +6,14 @@ would rank it above every trial that was stopped at a lower step with a better v
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainables import epoch_cost
 from trainables.config import TrialConfig
 from trainables.metrics import METRICS
 
-__all__ = ["ROUNDING", "Ladder", "Steps", "ladder_of"]
+__all__ = ["ROUNDING", "Ladder", "Steps", "ladder_of", "relative_costs"]
 
 ROUNDING = 1e-6
 """Sums of thirds miss whole numbers by less."""
@@ -47,15 +47,34 @@ def ladder_of(max_epochs: int, grace_period: int, reduction_factor: float) -> La
     return Ladder(tuple(sorted(rungs)), grace_period)
 
 
+def relative_costs(probe: Mapping[str, Any] | None) -> dict[str, float]:
+    """What a full epoch of each backbone costs, in full epochs of the first one that the document `probe` advises.
+
+    That is the seconds that an image took in the probe, at the side that the run has. Empty without a probe, and for
+    one of an earlier version: then a full epoch costs 1 whatever the backbone.
+    """
+    if probe is None or not probe["advised"]:
+        return {}
+    seconds = {
+        row["model"]: float(row.get("gpu_milliseconds") or row["milliseconds"])
+        for row in probe["backbones"]
+        if row.get("image_size") == probe["image_size"]
+    }
+    reference = seconds.get(probe["advised"][0], 0.0)
+    return {name: own / reference for name, own in seconds.items()} if reference > 0 else {}
+
+
 @dataclass(frozen=True)
 class Steps:
     """Turns the epochs of a trial into the intermediate values that Optuna is told.
 
-    Without a `ladder` nobody is stopped early, and every epoch is a step. `cached` as `trainables.epoch_cost` asks.
+    Without a `ladder` nobody is stopped early, and every epoch is a step. `cached` as `trainables.epoch_cost` asks;
+    `relative` as `relative_costs` gives it.
     """
 
     ladder: Ladder | None = None
     cached: bool = True
+    relative: Mapping[str, float] = field(default_factory=dict)
 
     def of(
         self, config: TrialConfig, epochs: Mapping[int, Mapping[str, Any]], metric: str
@@ -68,7 +87,7 @@ class Steps:
         before = 0.0
         for epoch in sorted(epochs):
             values.append(float(epochs[epoch][metric]))
-            total = epoch_cost.spent(config, epoch, cached=self.cached)
+            total = epoch_cost.spent(config, epoch, cached=self.cached) * self.relative.get(config.model, 1.0)
             rung = self.ladder.reached(before, total, int(epochs[epoch]["full_epochs"]))
             if rung is not None:
                 told[rung] = METRICS[metric].best(values)

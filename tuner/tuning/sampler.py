@@ -174,10 +174,14 @@ class InMemoryStudy:
         self._study.origin[trial.number] = number
 
     def report(self, number: int, step: int, value: float) -> None:
-        """An intermediate value of trial `number`."""
+        """An intermediate value of trial `number`; nothing where the copy does not show it."""
+        if number not in self._trials:
+            return
         trial = self._memory.get_trial_id_from_study_id_trial_number(self._identity, self._trials[number])
         self._memory.set_trial_intermediate_value(trial, step, value)
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
-        """The end of trial `number`."""
-        self._study.tell(self._trials[number], value if state is TrialState.COMPLETE else None, state=state)
+        """The end of trial `number`; nothing where the copy does not show it."""
+        if number in self._trials:
+            told = value if state is TrialState.COMPLETE else None
+            self._study.tell(self._trials[number], told, state=state)

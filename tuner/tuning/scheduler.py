@@ -2,12 +2,13 @@
 
 Rungs stand at grace_period * reduction_factor ** k, as in Li et al. 2020 (A System for Massively Parallel
 Hyperparameter Tuning) and Ray's ASHAScheduler, but what is counted is cost, not epochs: one is an epoch that trains the
-whole network of the trial, a large network's as a small one's (see `trainables.epoch_cost`). A trial is judged in the
+whole of the reference network, and one of another network costs as much more as it takes more seconds in the probe (see
+`trainables.epoch_cost` and `relative_costs`). A trial is judged in the
 first epoch by which it has spent that much, and stopped when its best value so far is outside the best
 1 / reduction_factor of those judged there before. A trial that stays frozen spends next to nothing and reaches no rung.
 """
 
-import time
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,15 +34,20 @@ Spent = Callable[[str, int], float]
 class Costs:
     """What the trials of a run have spent, from their configurations; `cached` as `trainables.epoch_cost` asks.
 
+    `relative` is what a full epoch of each model costs; 1 for those that are not there.
+
     `configs` may grow as trials begin.
     """
 
-    def __init__(self, configs: Mapping[str, TrialConfig], *, cached: bool) -> None:
-        self.configs, self.cached = configs, cached
+    def __init__(
+        self, configs: Mapping[str, TrialConfig], *, cached: bool, relative: Mapping[str, float] | None = None
+    ) -> None:
+        self.configs, self.cached, self.relative = configs, cached, relative or {}
 
     def __call__(self, trial_id: str, epoch: int) -> float:
         """The cost of the trial up to and with `epoch`, in full epochs."""
-        return epoch_cost.spent(self.configs[trial_id], epoch, cached=self.cached)
+        config = self.configs[trial_id]
+        return epoch_cost.spent(config, epoch, cached=self.cached) * self.relative.get(config.model, 1.0)
 
 
 def _one_each(trial_id: str, epoch: int) -> float:
@@ -104,24 +110,32 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     """Ray's view of `Rungs`: stops a trial at a rung, at the end of the time budget, or when told to by hand.
 
     Why a trial was stopped stands in `verdicts` by tuner's trial id, which is in the trial's config. `rungs` None
-    stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `deadline` is in
-    seconds of `time.monotonic()`, which nobody can set. A file `<stop_folder>/<trial id>` stops that trial after its
-    epoch.
+    stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `time_left` says
+    how many seconds trials may still take, None is no limit; a trial ends before an epoch that would last longer, as
+    its longest did or, before all of it has trained, as `epoch_seconds` expects of the trial of an id. A file
+    `<stop_folder>/<trial id>` stops that trial after its epoch.
     """
 
     def __init__(
         self,
         metric: str,
         rungs: Rungs | None,
-        deadline: float | None = None,
+        time_left: Callable[[], float] | None = None,
         stop_folder: Path | None = None,
         spent: Spent | None = None,
+        epoch_seconds: Callable[[str], float] | None = None,
     ) -> None:
         super().__init__()
+        self.epoch_seconds = epoch_seconds
         self.spent = spent or _one_each
-        self.value_name, self.rungs, self.deadline, self.stop_folder = metric, rungs, deadline, stop_folder
+        self.value_name, self.rungs, self.time_left, self.stop_folder = metric, rungs, time_left, stop_folder
         self.verdicts: dict[str, str] = {}
+        self.longest: dict[str, float] = {}
         self.errors: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what asks the driver: Ray writes the scheduler into its snapshots."""
+        return {**vars(self), "time_left": None, "epoch_seconds": None}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Ray's call; metric and direction are known already."""
@@ -157,9 +171,21 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
             )
         if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
             return STOPPED_BY_HAND
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            return BUDGET_OVER
-        return None
+        self.longest[trial_id] = max(
+            self.longest.get(trial_id, 0.0), float(result.get("epoch_seconds") or 0.0)
+        )
+        following = self.longest[trial_id]
+        if result["full_epochs"] < 1 and self.epoch_seconds is not None:
+            following = max(following, self.epoch_seconds(trial_id))
+        return BUDGET_OVER if self.left() <= following else None
+
+    def left(self) -> float:
+        """Seconds that trials may still take; infinity without a limit."""
+        return math.inf if self.time_left is None else self.time_left()
+
+    def usual_epoch(self) -> float:
+        """The median of the trials' longest epochs, in seconds; 0 before the first."""
+        return float(np.median(list(self.longest.values()))) if self.longest else 0.0
 
     def _enter(self, trial_id: str, result: Mapping[str, Any]) -> float | None:
         if self.rungs is None:

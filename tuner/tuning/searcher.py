@@ -6,7 +6,6 @@ by the time budget -> RUNNING still, for a resume. All state is in the run direc
 snapshots carry none of it.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +68,8 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         started = len(self.store.live) - len(self.store.unfinished)
         if started >= self.slots():
             return None
+        if self._is_too_late():
+            return None if self.store.live else str(Searcher.FINISHED)
         config = self.store.next()
         if config is None:
             return None if self.store.live else str(Searcher.FINISHED)
@@ -152,8 +153,11 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
 
     def over_budget(self) -> bool:
         """Whether the time budget is over."""
-        deadline = self.scheduler.deadline if self.scheduler else None
-        return deadline is not None and time.monotonic() >= deadline
+        return self.scheduler is not None and self.scheduler.left() <= 0
+
+    def _is_too_late(self) -> bool:
+        """Whether a trial that is begun now would not end an epoch in time."""
+        return self.scheduler is not None and self.scheduler.left() <= self.scheduler.usual_epoch()
 
 
 class Halt(tune.Stopper):  # type: ignore[misc]

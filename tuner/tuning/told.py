@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -21,6 +22,7 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue
 from tuner.runs.journal import MARK, create_study, mark_of, own_trials
 from tuner.runs.trial import LiveTrial
+from tuner.tuning.prior import PROBE
 from tuner.tuning.sampler import InMemoryStudy
 
 __all__ = ["Told"]
@@ -44,8 +46,15 @@ class Told:
         self._waiting: deque[FrozenTrial] = deque()
 
     def open_in_memory(self, values: Mapping[int, Mapping[int, float]]) -> None:
-        """Make the copy, with the intermediate `values` of each of our trials by its number and their steps."""
-        seen = {number: _as_told(trial, values.get(number)) for number, trial in self.own.items()}
+        """Make the copy, with the intermediate `values` of each of our trials by its number and their steps.
+
+        What the probe found has no parameters that a sampler could learn from.
+        """
+        seen = {
+            number: _as_told(trial, values.get(number))
+            for number, trial in self.own.items()
+            if trial.user_attrs.get("source") != PROBE
+        }
         self._in_memory = InMemoryStudy(self.study, seen)
 
     def ask(self, sampler: BaseSampler) -> optuna.Trial:
@@ -58,16 +67,31 @@ class Told:
 
     def begin(self, asked: optuna.Trial, number: int, trial_id: str, config: TrialConfig, source: str) -> int:
         """Write the proposal into the journal as our trial `number`, all at once; its identity there."""
+        identity = self._write_new(trial_id, config, source, asked.params, asked.distributions)
+        self._in_memory.accept(asked, number)
+        return identity
+
+    def enter(self, trial_id: str, config: TrialConfig, source: str) -> int:
+        """Write a trial that nobody proposed into the journal; its identity there. The copy does not show it."""
+        return self._write_new(trial_id, config, source, {}, {})
+
+    def _write_new(
+        self,
+        trial_id: str,
+        config: TrialConfig,
+        source: str,
+        params: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+    ) -> int:
         frozen = create_trial(
             state=TrialState.RUNNING,
-            params=asked.params,
-            distributions=asked.distributions,
+            params=dict(params),
+            distributions=dict(distributions),
             user_attrs={"trial_id": trial_id, "config": asdict(config), "source": source},
             system_attrs={MARK: self._mark},
         )
         identity = int(self._journal.create_new_trial(self._study, frozen))
         self._known.add(self._journal.get_trial_number_from_id(identity))
-        self._in_memory.accept(asked, number)
         return identity
 
     def take_up(

@@ -10,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from trainables.checkpoint import SPLIT, read_batch_parts, write_batch_parts
-from trainables.config import EPOCH_COLUMNS, TrialConfig
-from trainables.image_losses import LOSSES
+from trainables.checkpoint import SPLIT, best_name, read_batch_parts, write_batch_parts
+from trainables.config import EPOCH_COLUMNS, EpochMetrics, TrialConfig
+from trainables.image_losses import LOSSES, Losses
 from trainables.metrics import METRICS
 from trainables.storage import RunFolder
 from tuner.runs.directory import BUDGET_OVER, ENDED_ELSEWHERE, Run, TrialRow, flat_row
@@ -140,6 +141,26 @@ class TrialStore:
             observer.started(trial)
         return {"trial_id": trial.trial_id, **asdict(trial.config)}
 
+    def enter(
+        self,
+        config: TrialConfig,
+        source: str,
+        epoch: EpochMetrics,
+        write: Callable[[Path], None],
+        losses: Losses | None = None,
+    ) -> None:
+        """Take in a trial that has been trained already, in one epoch; `write` makes the file of its weights.
+
+        `losses` [images] are those of the validation images, where there are few enough of them.
+        """
+        trial = self._asker.enter(config, source)
+        self.configs[trial.trial_id], self.live[trial.trial_id] = config, trial
+        folder = self.run.alive(trial.trial_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / best_name(epoch.epoch))
+        self.report(trial.trial_id, {**epoch.row(), LOSSES: losses})
+        self.finish(trial.trial_id, "completed", "completed")
+
     def report(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Take in one epoch's result; False if it brought nothing new.
 
@@ -257,6 +278,11 @@ class TrialStore:
         trial_id = self._estimates.choose(rows.values()) or self._standing().best()
         return None if trial_id is None else rows[trial_id]
 
+    def best_first(self) -> list[dict[str, Any]]:
+        """The rows of trials that have a value and did not fail, the best first."""
+        rows = self.scored()
+        return [rows[trial_id] for trial_id in self._standing().ordered()]
+
     @property
     def exhausted(self) -> bool:
         """Whether the space has no configuration left that was not tried."""
@@ -268,7 +294,11 @@ class TrialStore:
         return self._asker.trouble
 
     def _may_propose(self) -> bool:
-        if self._asker.asked >= self.num_samples or self.exhausted or self.trouble is not None:
+        if (
+            self._asker.asked - self._asker.entered >= self.num_samples
+            or self.exhausted
+            or self.trouble is not None
+        ):
             return False
         return self.settling is None or not self.settling.reached(self.rows.values())
 

@@ -1,3 +1,4 @@
+import ast
 import pickle
 import threading
 from collections.abc import Callable
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainables.data.cache import CacheDamaged, ImageCache, build_cache
-from trainables.data.preprocessing import cache_side, fit
+from trainables.config import FITS
+from trainables.data.cache import CacheDamaged, ImageCache, _key, build_cache
+from trainables.data.preprocessing import cache_side, fitted
 from trainables.errors import DataProblem
 from tuner.dataset.reading.scan import UnreadableImage, scan
 
@@ -46,16 +48,16 @@ def test_images_come_back_in_order_with_their_shape_and_without_a_copy(
 def test_shrinking_averages_and_does_not_skip() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert np.abs(fit(stripes, 8).astype(int) - 127).max() < 12
+    assert np.abs(fitted(stripes, 8).astype(int) - 127).max() < 12
 
 
 def test_one_pixel_is_an_image_and_a_strip_loses_its_ends() -> None:
-    assert fit(np.full((1, 1, 3), 7, np.uint8), 24).tolist() == np.full((24, 24, 3), 7).tolist()
+    assert fitted(np.full((1, 1, 3), 7, np.uint8), 24).tolist() == np.full((24, 24, 3), 7).tolist()
     strip = np.zeros((10, 100, 3), np.uint8)
     strip[:, 30:70] = 200
-    assert fit(strip, 24).shape == (24, 96, 3)
-    assert fit(strip, 24).min() == 200
-    assert fit(np.zeros((1000, 1, 3), np.uint8), 24).shape == (96, 24, 3)
+    assert fitted(strip, 24).shape == (24, 96, 3)
+    assert fitted(strip, 24).min() == 200
+    assert fitted(np.zeros((1000, 1, 3), np.uint8), 24).shape == (96, 24, 3)
 
 
 def test_a_second_call_reads_no_image(two_classes: Path) -> None:
@@ -82,6 +84,28 @@ def test_a_changed_image_or_size_means_another_file(two_classes: Path, paint: Pa
     assert build(two_classes, image_size=28) != path
     paint(two_classes / "cat" / "00.png", seed=5000, size=(14, 10))
     assert build(two_classes) != path
+
+
+def test_each_fit_has_a_file_of_its_own_and_crops_is_the_one_that_it_was(two_classes: Path) -> None:
+    files = [build(two_classes, fit=fit) for fit in FITS]
+    assert len(set(files)) == len(FITS)
+    assert files[0] == build(two_classes)
+    # as the version before there was a choice named it
+    assert _key(["a.png", "b.png"], ["h1", "h2"], 224, "crop") == "81bdeedae807d6358490daa5"
+    for file, fit in zip(files[1:], FITS[1:], strict=True):
+        assert (ImageCache.open(file).shapes == 21).all(), fit
+
+
+def test_nobody_who_builds_a_cache_forgets_how_its_pictures_become_squares() -> None:
+    calls = [
+        (file.name, call)
+        for package in ("trainables", "tuner")
+        for file in (Path(__file__).parents[3] / package).rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "build_cache"
+    ]
+    assert len(calls) >= 7
+    assert [name for name, call in calls if "fit" not in {word.arg for word in call.keywords}] == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "header", "index", "pixels"])

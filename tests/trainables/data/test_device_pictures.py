@@ -7,7 +7,7 @@ import pytest
 import torch
 from pictures import trial_data, write_pictures
 
-from trainables.config import TrialConfig
+from trainables.config import CROP, FITS, TrialConfig
 from trainables.data import batches, device_pictures
 from trainables.data.batches import eval_batches, train_batches
 from trainables.data.cache import ImageCache, build_cache
@@ -25,6 +25,10 @@ LABELS = np.array([0, 1, 1, 0, 1, 0, 1])
 @pytest.fixture
 def cache(tmp_path: Path) -> ImageCache:
     """Pictures of several shapes."""
+    return cached(tmp_path)
+
+
+def cached(tmp_path: Path, fit: str = CROP) -> ImageCache:
     tall = write_pictures(tmp_path / "pictures", {"tall": 5}, side=40)
     paths = [*tall, *write_pictures(tmp_path / "pictures", {"small": 5}, side=36)]
     import cv2
@@ -32,7 +36,7 @@ def cache(tmp_path: Path) -> ImageCache:
     for number, path in enumerate(tall):
         picture = cv2.imread(str(tmp_path / "pictures" / path))
         cv2.imwrite(str(tmp_path / "pictures" / path), picture[: 20 + 5 * number])
-    return ImageCache.open(build_cache(tmp_path / "pictures", paths, paths, 28, cache_dir=tmp_path))
+    return ImageCache.open(build_cache(tmp_path / "pictures", paths, paths, 28, fit=fit, cache_dir=tmp_path))
 
 
 @pytest.fixture(params=["all of them there", "a batch at a time"])
@@ -52,7 +56,11 @@ def epoch(cache, **changed):
     return list(train_batches(cache, ROWS, LABELS, **settings))
 
 
-def test_an_epoch_shows_what_the_processor_would_within_interpolation_error(cache, device, monkeypatch):
+@pytest.mark.parametrize("fit", FITS)
+def test_an_epoch_shows_what_the_processor_would_within_interpolation_error(
+    tmp_path, fit, device, monkeypatch
+):
+    cache = cached(tmp_path, fit)
     there = epoch(cache)
     with monkeypatch.context() as usual:
         usual.setattr(batches, "draws_itself", lambda device: False)
@@ -79,8 +87,11 @@ def test_both_ways_draw_the_very_same_pictures(cache, monkeypatch):
     assert (found[0] == found[1]).all()
 
 
+@pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("again", [True, False])
-def test_the_middle_of_every_picture_is_exactly_the_processors(cache, device, again):
+def test_the_middle_of_every_picture_is_exactly_the_processors(tmp_path, fit, device, again):
+    cache = cached(tmp_path, fit)
+
     def crops():
         return torch.cat(
             list(eval_batches(cache, ROWS, batch_size=3, image_size=28, device=CPU, again=again))

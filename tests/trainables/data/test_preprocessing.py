@@ -1,5 +1,6 @@
 """Whoever shows an image to a model shows it the same pixels, however odd the file is."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,22 @@ import pytest
 import torch
 from PIL import Image
 
+from trainables.config import FITS
 from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
-from trainables.data.preprocessing import cache_side, centre_crop, fit, picture
-from trainables.errors import InvalidValue
+from trainables.data.preprocessing import (
+    MEAN_COLOUR,
+    cache_side,
+    centre_crop,
+    fitted,
+    picture,
+    square_in_words,
+)
+from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
+from tuner.dataset.reading.sample import sample_data
+from tuner.dataset.reading.scan import scan
 from tuner.release.folder import ModelSpec
 from tuner.release.portable import Portable
 
@@ -67,12 +78,13 @@ def odd(tmp_path: Path) -> Path:
 
 @pytest.mark.filterwarnings("ignore:.*'mode' parameter is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")
-def test_training_and_prediction_see_the_same_pixels_of_odd_images(odd: Path) -> None:
-    names = sorted(ODD)
-    cache = ImageCache.open(build_cache(odd, names, names, SIZE, cache_dir=odd / "cache"))
+@pytest.mark.parametrize("fit", FITS)
+def test_training_and_prediction_see_the_same_pixels_of_odd_images(odd: Path, fit: str) -> None:
+    names, side = sorted(ODD), cache_side(SIZE, fit)
+    cache = ImageCache.open(build_cache(odd, names, names, SIZE, fit=fit, cache_dir=odd / "cache"))
     batches = eval_batches(cache, cache.rows(names), batch_size=5, image_size=SIZE, device="cpu")
     trained = torch.cat(list(batches)).permute(0, 2, 3, 1).numpy()
-    predicted = np.stack([picture(read_rgb(odd / name), SIZE, SIDE) for name in names])
+    predicted = np.stack([picture(read_rgb(odd / name), SIZE, side, fit) for name in names])
     for name, one, other in zip(names, trained, predicted, strict=True):
         assert (one == other).all(), name
     assert len(np.unique(trained.reshape(len(names), -1), axis=0)) == len(names)
@@ -100,6 +112,120 @@ def test_the_centre_crop_takes_the_middle_and_refuses_less() -> None:
 
 
 def test_what_is_cut_out_is_the_middle_of_what_is_stored() -> None:
-    stored = fit(noise(50, 61), SIDE)
+    stored = fitted(noise(50, 61), SIDE)
     assert stored.shape[0] == SIDE
     assert (picture(noise(50, 61), SIZE, SIDE) == centre_crop([stored], SIZE)[0]).all()
+
+
+RED, GREEN, BLUE = (200, 10, 10), (10, 200, 10), (10, 10, 200)
+
+
+def flag(height: int, width: int) -> np.ndarray:
+    """Red, green and blue thirds along the longer side; of a square from left to right."""
+    long = np.repeat(np.array([RED, GREEN, BLUE], np.uint8), max(height, width) // 3, axis=0)
+    across = np.repeat(long[None], min(height, width), axis=0)
+    return across.transpose(1, 0, 2) if height > width else across
+
+
+def upright(pixels: np.ndarray, tall: bool) -> np.ndarray:
+    return pixels.transpose(1, 0, 2) if tall else pixels
+
+
+def seen(pixels: np.ndarray, fit: str) -> np.ndarray:
+    return picture(pixels, 48, cache_side(48, fit), fit)
+
+
+def colours(line: np.ndarray) -> list[tuple[int, ...]]:
+    """The colours of a line of pixels in their order, without those that two of them mix to."""
+    plain = [tuple(pixel) for pixel in line.tolist() if tuple(pixel) in {RED, GREEN, BLUE, MEAN_COLOUR}]
+    return [one for one, before in zip(plain, [None, *plain], strict=False) if one != before]
+
+
+@pytest.mark.parametrize("tall", [False, True])
+def test_of_a_long_picture_crop_sees_the_middle_squash_the_whole_and_pad_the_whole_with_bars(
+    tall: bool,
+) -> None:
+    shown = upright(flag(96, 288), False) if not tall else flag(288, 96)
+    crop, squash, pad = (upright(seen(shown, fit), tall) for fit in FITS)
+    assert crop.shape == squash.shape == pad.shape == (48, 48, 3)
+    assert (crop == GREEN).all()
+    assert colours(squash[24]) == [RED, GREEN, BLUE]
+    assert (squash == squash[0]).all()
+    assert colours(pad[24]) == [RED, GREEN, BLUE]
+    assert (pad[16:32] == pad[24]).all()
+    assert (np.concatenate([pad[:16], pad[32:]]) == MEAN_COLOUR).all()
+
+
+def test_of_a_square_squash_and_pad_see_all_and_crop_loses_the_border() -> None:
+    framed = np.full((96, 96, 3), 200, np.uint8)
+    framed[3:-3, 3:-3] = 10
+    crop, squash, pad = (seen(framed, fit) for fit in FITS)
+    assert (squash == pad).all()
+    assert crop.max() == 10
+    assert squash[0].min() > 150
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1000), (1000, 1), (47, 48), (48, 48), (55, 55), (9, 7)])
+def test_every_shape_becomes_a_square(fit: str, shape: tuple[int, int]) -> None:
+    pixels = np.full((*shape, 3), 77, np.uint8)
+    found = seen(pixels, fit)
+    assert found.shape == (48, 48, 3)
+    assert (found == 77).all(2).any()
+    if fit != "pad":
+        assert (found == 77).all()
+
+
+def test_a_picture_of_the_models_own_size_is_left_as_it_is_where_nothing_is_cut() -> None:
+    own = noise(48, 48)
+    assert (seen(own, "squash") == own).all()
+    assert (seen(own, "pad") == own).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_what_is_stored_is_what_is_cut_from(fit: str) -> None:
+    side = cache_side(SIZE, fit)
+    stored = fitted(noise(50, 61), side, fit)
+    assert stored.shape == ((SIDE, 45, 3) if fit == "crop" else (SIZE, SIZE, 3))
+    assert (picture(noise(50, 61), SIZE, side, fit) == centre_crop([stored], SIZE)[0]).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_a_model_says_in_numbers_and_words_how_it_makes_squares(fit: str) -> None:
+    side = cache_side(224, fit)
+    spec = ModelSpec("resnet18", ("a", "b"), 224, side, (0.5,) * 3, (0.5,) * 3, fit=fit)
+    again = ModelSpec.from_json(spec.to_json(), "labels.json")
+    assert again == spec
+    assert (again.picture(noise(50, 61)) == picture(noise(50, 61), 224, side, fit)).all()
+    words = json.loads(spec.to_json())["preprocessing"]
+    assert words == square_in_words(224, side, fit)
+    assert words.startswith(f"{fit}: ")
+    assert str(side) in words
+
+
+def test_a_model_from_before_there_was_a_choice_crops() -> None:
+    spec = ModelSpec("resnet18", ("a", "b"), SIZE, SIDE, (0.5,) * 3, (0.5,) * 3)
+    old = {name: value for name, value in json.loads(spec.to_json()).items() if name not in NEW}
+    assert ModelSpec.from_json(json.dumps(old), "labels.json") == spec
+    assert spec.fit == "crop"
+    with pytest.raises(
+        RunProblem, match=r"labels.json .* fit is 'sqash', which is none of crop, squash, pad"
+    ):
+        ModelSpec.from_json(json.dumps({**old, "fit": "sqash"}), "labels.json")
+
+
+NEW = ("fit", "preprocessing")
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_the_drawn_sample_pictures_are_seen_alike_in_training_and_prediction(
+    fit: str, tmp_path: Path
+) -> None:
+    folder, _ = sample_data()
+    images = scan(folder).images[::40]
+    paths = [image.path for image in images]
+    built = build_cache(folder, paths, [image.pixels for image in images], 48, fit=fit, cache_dir=tmp_path)
+    cache = ImageCache.open(built)
+    trained = centre_crop([cache[row] for row in range(len(cache))], 48)
+    predicted = np.stack([seen(read_rgb(folder / path), fit) for path in paths])
+    assert (trained == predicted).all()

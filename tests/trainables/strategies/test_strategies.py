@@ -59,6 +59,7 @@ def moving_prefixes(config: TrialConfig, classifier: Classifier, epoch: int) -> 
         "layerwise": len(stages),
         "probe_then_full": len(stages) if epoch > 1 else 0,
         "feature_extractor": 0,
+        "linear_probe": 0,
         "gradual_unfreeze": len(stages) if epoch > wait else 0,
         "study_unfreeze": len(stages) if epoch > wait else 0,
         "staged_unfreeze": min(len(stages), (epoch - 1) // wait) if wait else 0,
@@ -223,3 +224,13 @@ def test_a_timm_model_follows_every_strategy_but_full_aux():
             assert strategies.last_unfreeze(config, models.num_stages(config.model)) >= max(
                 group.from_epoch or 1 for group in groups
             )
+
+
+def test_a_linear_probe_has_one_epoch_whatever_is_asked_and_no_backbone_rate_that_another_setting_made():
+    config = config_of("resnet18", "linear_probe", max_epochs=12)
+    assert config.probe_l2 == 0.01
+    assert config.backbone_rate == config.learning_rate
+    assert strategies.max_epochs(config) == 1
+    assert strategies.frozen_epochs(config, models.num_stages("resnet18")) == 1
+    assert strategies.max_epochs(config_of("resnet18", "full", max_epochs=12)) == 12
+    assert [name for name in strategies.names() if strategies.is_linear_probe(name)] == ["linear_probe"]

@@ -37,6 +37,8 @@ WORDS = [
     (["predict", "m", "pictures", "--out", "file/p.csv"], "--out"),
     (["predict", "m", "pictures", "--out", "nowhere/p.csv"], "--out"),
     (["predict", "m", "pictures", "--explain", "--explain-dir", "file/below"], "--explain-dir"),
+    (["release", "run", "--out", "file/below"], "--out"),
+    (["release", "run", "--out", LONG], "--out"),
     (["retrain", "best.yaml", "--out", "file/below"], "--out"),
     (["retrain", "best.yaml", "--out", LONG], "--out"),
 ]

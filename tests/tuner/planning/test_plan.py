@@ -196,6 +196,25 @@ def test_the_feature_cache_s_bytes_follow_from_what_a_strategy_freezes(new_strat
         assert disk_bytes(costs, [config], **sizes)["frozen features"] == frozen * 10 * 512 * 4
 
 
+def test_linear_probes_take_one_epoch_whose_features_all_of_them_read():
+    probe = replace(FULL, strategy="linear_probe", probe_l2=0.01)
+    found = search([probe] * 5, Rungs("min", 9, 2, 3))
+    assert (sum(found.epochs.values()), found.stopped) == (5, 0)
+    costs = {("resnet18", "linear_probe"): cost_of(probe, 1.0, 1.0)}
+    computed, read = seconds_of(replace(probe, augmentation="light"), costs, max_epochs=1)
+    assert (computed, read) == ([12.0], pytest.approx([12.0 * CACHED]))
+
+
+@pytest.mark.parametrize(
+    ("fit", "pixels"), [("crop", 37 * 37 * 4 / 3), ("squash", 32 * 32), ("pad", 32 * 32)]
+)
+def test_the_image_cache_s_bytes_follow_from_how_pictures_become_squares(fit, pixels):
+    sizes = {"samples": 4, "keep": 1, "concurrent": 1, "images": 14, "image_size": 32, "train_images": 10}
+    costs = {("resnet18", FULL.strategy): cost_of(FULL, 1.0, 2.0)}
+    found = disk_bytes(costs, [FULL], **sizes, feature_cache_limit=0, fit=fit)
+    assert found["image cache"] == round(14 * 3 * pixels)
+
+
 def test_the_command_takes_the_options_of_run_and_prints_the_plan(tmp_path):
     write_pictures(tmp_path / "pictures", {"blue": 12, "green": 12, "red": 12})
     space = write_space(tmp_path)

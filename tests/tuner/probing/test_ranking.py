@@ -8,18 +8,20 @@ import pytest
 import torch
 from library_weights import SMALL as SMALL_LIBRARY
 from library_weights import put_weights, use_own_libraries
-from pictures import write_pictures
+from pictures import stretch, write_pictures
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
 import tuner
 from trainables import inference, models
+from trainables.config import FITS
 from trainables.data.cache import ImageCache
 from trainables.errors import InvalidValue, UnknownName, WeightsUnavailable
 from trainables.linear_probe import PENALTIES, choose_l2, solve
 from trainables.models.candidates import CANDIDATES
 from trainables.models.selection import backbones_of
+from tuner.cli.probe import render
 from tuner.dataset.config import DataConfig
 from tuner.probing.ranking import Probe, Probed, advised, probe, tied
 from tuner.statistics.groups import grouped_folds
@@ -106,6 +108,17 @@ def test_another_split_is_another_probe_and_a_broken_file_is_measured_anew(image
     for file in (tmp_path / "cache" / "probes").iterdir():
         file.write_text(json.dumps({"model": "half"}), encoding="utf-8")
     assert probe(config_of(images), "timm:test_resnet").again == 0
+
+
+def test_each_fit_is_another_probe_and_the_document_says_which(images):
+    stretch(images)
+    found = [probe(config_of(images, fit=fit), "timm:test_resnet") for fit in (*FITS, "pad")]
+    assert [one.again for one in found] == [0, 0, 0, 1]
+    assert [one.document()["fit"] for one in found] == [*FITS, "pad"]
+    assert len({one.rows[0].losses for one in found}) == len(FITS)
+    assert "images of training and validation, fit pad, each answered" in str(render(found[-1])[1])
+    asked = {"weights": "none", "image_size": 32, "fit": "pad"}
+    assert tuner.probe(images, backbones="timm:test_resnet", **asked).again == 1
 
 
 def test_a_kept_probe_is_that_of_the_weights_that_it_saw(images, tmp_path, monkeypatch):

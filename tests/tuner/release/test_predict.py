@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
-from pictures import write_pictures
+from pictures import stretch, write_pictures
 from PIL import Image
 from rich.console import Console
 
+from trainables.config import FITS
 from trainables.data.batches import normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.decode import read_rgb
@@ -170,6 +171,22 @@ def test_predictions_equal_the_pytorch_model_on_images_as_training_saw_them(
     found = np.array([answer.probabilities for answer in answers])
     assert np.abs(found - truth.numpy()).max() < 1e-4
     assert np.ptp(found, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_of_long_pictures_a_model_sees_what_training_saw_however_they_become_squares(
+    folder, classifier, fit, tmp_path
+):
+    names = write_pictures(tmp_path / "long", {"blue": 2, "green": 2}, side=50)
+    stretch(tmp_path / "long")
+    cache = ImageCache.open(build_cache(tmp_path / "long", names, names, SIZE, fit=fit, cache_dir=tmp_path))
+    seen = torch.from_numpy(centre_crop([cache[row] for row in range(len(cache))], SIZE))
+    with torch.inference_mode():
+        truth = classifier(normalise(seen.permute(0, 3, 1, 2), classifier.mean, classifier.std)).softmax(1)
+    model = load_model(folder)
+    model = replace(model, spec=replace(model.spec, fit=fit, short_side=cache_side(SIZE, fit)))
+    answers = predict(model, [tmp_path / "long" / name for name in names])
+    assert np.abs(np.array([one.probabilities for one in answers]) - truth.numpy()).max() < 1e-4
 
 
 def test_the_onnx_file_alone_says_its_classes_and_sizes(folder, tmp_path):
@@ -457,6 +474,10 @@ def test_explain_shows_where_the_model_looked(folder, pictures, tmp_path, classi
     seen = picture(read_rgb(pictures / "green" / "001.png"), SIZE, 37)
     assert (drawn[:, :SIZE] == seen).all()
     assert (drawn[:, SIZE:] != seen).any()
+    squashing = replace(model.spec, fit="squash", short_side=SIZE)
+    [other] = explain(tmp_path, squashing, answers[1:], tmp_path / "squashed")
+    seen = picture(read_rgb(pictures / "green" / "001.png"), SIZE, SIZE, "squash")
+    assert (np.asarray(Image.open(other))[:, :SIZE] == seen).all()
 
 
 @pytest.mark.parametrize("name", ["timm:test_mambaout", "timm:test_resnet"])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pictures import write_pictures
+from pictures import stretch, write_pictures
 from PIL import Image
 from rich.console import Console
 
@@ -29,7 +29,8 @@ from tuner.release.job import RetrainConfig
 from tuner.release.retrain import check_config, epochs_rule, prepare_plan, retrain
 from tuner.retraining import seeds
 from tuner.retraining.images import find_images
-from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, score_weights, train_jobs, train_seed
+from tuner.retraining.scoring import score_weights
+from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs, train_seed
 from tuner.runs.best import Best, Data, Expected, SplitSource, read_best, save_best
 from tuner.runs.best_trial import part_counts
 from tuner.runs.weights_files import fingerprints
@@ -322,6 +323,17 @@ def deep_best(folder):
     return best
 
 
+def long_best(folder, fit):
+    """The same of long ones, which become squares by `fit`."""
+    best = deep_best(folder)
+    stretch(folder / "pictures")
+    found = scan(folder / "pictures")
+    assert found.scale == best.data.scale
+    best = replace(best, fit=fit, data=replace(best.data, fingerprint=found.fingerprint))
+    save_best(best, folder / "best.yaml")
+    return best
+
+
 def test_the_scale_of_a_search_is_in_best_yaml_and_kept_by_a_retraining(tmp_path):
     best = deep_best(tmp_path)
     assert best.data.scale == {"int16": Levels(0.0, 4095.0)}
@@ -373,6 +385,15 @@ def test_the_number_of_epochs_is_that_of_the_search_and_the_steps_grow(best, tmp
     epochs, rule = epochs_rule(best, images, ("train",), 7)
     assert epochs == 7
     assert "as asked (the search's best was 3)" in rule
+
+
+def test_a_linear_probe_is_retrained_for_one_epoch_however_many_are_asked(tmp_path):
+    config = TrialConfig.resolve({"model": "resnet18", "strategy": "linear_probe"})
+    best = make_best(tmp_path, config=config)
+    images = find_images(best, tmp_path / "best.yaml", Reporter())
+    for asked in (None, 7):
+        epochs, rule = epochs_rule(best, images, ("train", "val"), asked)
+        assert (epochs, rule) == (1, "1 epoch, in which strategy linear_probe solves the head")
 
 
 def test_the_rule_names_the_epochs_after_which_a_plateau_was_lowered(tmp_path):

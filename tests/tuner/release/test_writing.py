@@ -10,17 +10,20 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
-from pictures import write_pictures
-from test_retrain import deep_best, make_best
+from pictures import stretch, write_pictures
+from safetensors import safe_open
+from test_retrain import long_best, make_best
 
 from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
+from trainables.data.decode import read_rgb
 from trainables.data.deep import Levels
-from trainables.data.preprocessing import centre_crop
+from trainables.data.preprocessing import centre_crop, square_in_words
 from trainables.errors import InvalidValue, RunProblem, UserMistake
 from tuner.cli.models import export
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.costs import decide
+from tuner.release import int8
 from tuner.release import retrain as retraining
 from tuner.release.folder import ModelSpec, verify
 from tuner.release.int8 import quantise, sentences
@@ -83,6 +86,14 @@ def ensemble(home):
     return retrained(home, ensemble=True, costs=home / "costs.csv")
 
 
+@pytest.fixture(scope="module")
+def padded(tmp_path_factory):
+    """Of a search on long pictures of 12 bits that become squares by pad."""
+    folder = tmp_path_factory.mktemp("padded")
+    long_best(folder, "pad")
+    return retrained(folder, seeds=1, calibration=False)
+
+
 def test_the_limits_of_strangeness_come_from_a_calibration_model_and_stand_in_card_and_metrics(single):
     found = single.metrics["strangers"]
     assert found["measure"] in ("nearest", "gaussian")
@@ -101,9 +112,8 @@ def test_the_limits_of_strangeness_come_from_a_calibration_model_and_stand_in_ca
     assert any(line.startswith("strangeness: above 1") for line in single.said)
 
 
-def test_the_folder_of_a_model_of_deep_pictures_holds_their_scale_and_answers_by_it(tmp_path):
-    deep_best(tmp_path)
-    model = retrained(tmp_path, seeds=1, calibration=False)
+def test_the_folder_of_a_model_of_deep_pictures_holds_their_scale_and_answers_by_it(padded):
+    model = padded
     scale = {"int16": Levels(0.0, 4095.0)}
     loaded = load_model(model.folder)
     assert loaded.spec.scale == scale == read_best(model.folder / "best.yaml").data.scale
@@ -113,6 +123,36 @@ def test_the_folder_of_a_model_of_deep_pictures_holds_their_scale_and_answers_by
     found = predict(loaded, [images.folder / path for path in images.paths("test")])
     written = pd.read_parquet(model.folder / "probabilities.parquet")[list(loaded.spec.classes)].to_numpy()
     assert np.abs(np.array([one.probabilities for one in found]) - written).max() < 1e-4
+
+
+def test_a_model_makes_squares_as_its_search_did_in_every_format_of_its_folder(padded):
+    model = padded
+    loaded = load_model(model.folder)
+    assert (loaded.spec.fit, loaded.spec.image_size, loaded.spec.short_side) == ("pad", 32, 32)
+    assert read_best(model.folder / "best.yaml").fit == "pad"
+    assert all(ModelSpec.from_json(text, "") == loaded.spec for text in specs(model.folder))
+    words = square_in_words(32, 32, "pad")
+    assert f"Pictures become squares by {words}." in (model.folder / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_eight_bits_are_found_and_compared_on_the_squares_that_the_model_sees(tmp_path):
+    paths = write_pictures(tmp_path / "long", {"blue": 3})
+    stretch(tmp_path / "long")
+    images = SimpleNamespace(folder=tmp_path / "long", hashes=dict(zip(paths, paths, strict=True)))
+    for fit, side in (("crop", 37), ("squash", 32), ("pad", 32)):
+        spec = ModelSpec("resnet18", ("blue", "red"), 32, side, (0.5,) * 3, (0.5,) * 3, fit=fit)
+        seen = np.stack([spec.picture(read_rgb(images.folder / path)) for path in paths])
+        assert (int8._pictures(images, paths, spec) == seen).all()
+
+
+def specs(folder):
+    """What labels.json, the weights and both graphs say of preprocessing."""
+    extra = {"labels.json": ""}
+    torch.export.load(folder / "model.pt2", extra_files=extra)
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        inside = weights.metadata()["tuner"]
+    onnx = onnxruntime.InferenceSession(str(folder / "model.onnx")).get_modelmeta().custom_metadata_map
+    return (folder / "labels.json").read_text("utf-8"), extra["labels.json"], inside, onnx["tuner"]
 
 
 def test_of_an_ensemble_the_first_member_tells_strangers(ensemble):

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from fake_run import make_run
 
+from trainables.config import FITS
 from trainables.errors import RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS, Answers
 from tuner.release.export import export
@@ -40,6 +41,25 @@ def test_labels_and_what_was_left_out_go_from_the_record_through_the_file(tmp_pa
     save_best(made, tmp_path / "best.yaml")
     assert read_best(tmp_path / "best.yaml").data == made.data
     assert (made.data.labels, made.data.left_out) == ("labels.csv", ("a.png", "b.png"))
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_how_pictures_become_squares_goes_from_the_record_through_the_file(tmp_path, fit):
+    run = make_run(tmp_path / "run", samples=4)
+    run.update_record(fit=fit)
+    made = best_of(run, scored(run)[0])
+    save_best(made, tmp_path / "best.yaml")
+    assert read_best(tmp_path / "best.yaml").fit == made.fit == fit
+
+
+def test_runs_and_files_from_before_there_was_a_choice_crop(run, tmp_path):
+    assert "fit" not in run.record
+    made = best_of(run, scored(run)[0])
+    record = to_record(made)
+    del record["fit"]
+    (tmp_path / "best.yaml").write_text(yaml.safe_dump(record), encoding="utf-8")
+    assert read_best(tmp_path / "best.yaml") == made
+    assert made.fit == "crop"
 
 
 def test_the_file_of_a_run_says_all_that_a_retraining_needs(run):
@@ -82,6 +102,7 @@ EDITS = [
     (("config", "unfreeze_at"), 3, ["unfreeze_at=3", "no meaning"]),
     (("image_size",), "large", ["image_size='large'", "whole number from 16"]),
     (("image_size",), 8, ["image_size=8"]),
+    (("fit",), "sqash", ["fit='sqash'", "one of crop, squash, pad"]),
     (("imagesize",), 96, ["imagesize", "did you mean 'image_size'"]),
     (("precision",), "int8", ["precision='int8'", "auto, fp32"]),
     (("format",), 7, ["format=7", "1"]),

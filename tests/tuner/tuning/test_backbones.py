@@ -60,12 +60,12 @@ def test_the_default_space_is_auto_and_its_models_are_the_candidates():
     assert not search_spaces.load("all_models").probe
 
 
-def test_the_model_that_the_probe_names_first_is_tried_with_every_strategy_before_the_next():
+def test_the_best_strategy_is_tried_with_every_model_in_the_probe_s_order_before_the_next():
     space = search_spaces.load("auto")
     chosen = ("resnet50", "timm:convnext_nano.in12k_ft_in1k")
     for models_in_order in (chosen, chosen[::-1]):
         first = search_spaces.first_trials(space, 12, {"model": models_in_order})
-        assert [row["model"] for row in first] == [name for name in models_in_order for _ in range(3)]
+        assert [row["model"] for row in first] == [*models_in_order] * 2
 
 
 def test_each_model_has_its_first_trials_and_its_familys_rate():
@@ -76,7 +76,6 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
         assert [row[f"strategy@{stages}-stages"] for row in first] == [
             "probe_then_full",
             "full",
-            "feature_extractor",
         ]
         kind = "low-rate" if "convnext" in name else "convolutional"
         assert first[0][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
@@ -91,11 +90,11 @@ def test_models_that_are_no_candidates_can_be_proposed_and_have_first_trials_at_
     allowed = {"model": (OUTSIDERS[1], "resnet18", OUTSIDERS[0])}
     search_spaces.check(space, {"max_epochs": 12}, allowed, 2)
     first = search_spaces.first_trials(space, 12, allowed)
-    assert [row["model"] for row in first] == [name for name in allowed["model"] for _ in range(3)]
+    assert [row["model"] for row in first] == [*allowed["model"]] * 2
     drawn = {config.model for config in sample_configs(space, {"max_epochs": 12}, allowed)}
     assert drawn == set(allowed["model"])
     assert first[0]["backbone_learning_rate@low-rate"] == auto.RATES["low-rate"]
-    assert first[-3]["backbone_learning_rate@convolutional"] == auto.RATES["convolutional"]
+    assert first[-1]["backbone_learning_rate@convolutional"] == auto.RATES["convolutional"]
 
 
 def test_the_kind_that_a_name_tells_is_that_of_the_family():
@@ -164,8 +163,7 @@ def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(fo
     document = Run.open(folder / "run").probe()
     assert set(document["advised"]) == set(TWO) == set(prepared.allowed["model"])
     assert [row["model"] for row in document["passed_over"]] == ["vgg16"]
-    assert prepared.time_budget_s == pytest.approx(1000 - document["seconds"])
-    assert prepared.time_budget_s < 1000
+    assert prepared.time_budget_s == 1000
     assert f"to fine-tune, by the probe: {', '.join(document['advised'])}" in said.getvalue()
     assert prepared.context.weights == str(folder / "weights")
 

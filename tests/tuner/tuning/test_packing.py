@@ -11,7 +11,7 @@ from tuner.cli import app as cli
 from tuner.cluster.session import ray_session, trial_resources
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
-from tuner.tuning import loop, packing
+from tuner.tuning import packing
 from tuner.tuning.config import search_config
 from tuner.tuning.packing import (
     Packing,
@@ -169,10 +169,3 @@ def test_packed_trials_share_fake_gpus_at_once(tmp_path):
     assert taken >= 0.2
     assert (resources, slots) == ({"cpu": 2.0, "gpu": 0.5}, 4)
     assert sorted(int(device) for ids in used for device in ids) == [0, 0, 1, 1]
-
-
-def test_measuring_how_trials_share_a_gpu_counts_into_the_time_budget(monkeypatch):
-    monkeypatch.setattr(loop.time, "monotonic", lambda: 1000.0)
-    assert loop._deadline(60.0, 0.0) == 1060
-    assert loop._deadline(60.0, 25.0) == 1035
-    assert loop._deadline(None, 25.0) is None

@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 from optuna.samplers._tpe.sampler import _get_pruned_trial_score
@@ -8,7 +9,7 @@ from tiny import epoch, store, write_space
 
 from trainables.config import TrialConfig
 from tuner.runs.journal import load_study
-from tuner.tuning.rungs import Steps, ladder_of
+from tuner.tuning.rungs import Steps, ladder_of, relative_costs
 
 STEPS = Steps(ladder_of(8, 1, 2.0), cached=True)
 
@@ -132,3 +133,27 @@ def test_the_journal_of_an_earlier_version_that_told_epochs_opens_and_is_ranked_
     shown = again._told._in_memory._study.trials
     reached = {max(trial.intermediate_values) for trial in itertools.islice(shown, 12)}
     assert reached == ({1} if steps is STEPS else {1, 5})
+
+
+def row_of(model, milliseconds, *, gpu=None, size=160):
+    return {"model": model, "milliseconds": milliseconds, "gpu_milliseconds": gpu, "image_size": size}
+
+
+def test_a_full_epoch_costs_the_seconds_that_the_probe_measured_in_units_of_the_first_backbone():
+    probe = {
+        "advised": ["b"],
+        "image_size": 160,
+        "backbones": [row_of("a", 40.0), row_of("b", 10.0), row_of("c", 5.0, size=224)],
+    }
+    assert relative_costs(probe) == {"a": 4.0, "b": 1.0}
+    on_gpu = [row_of("a", 40.0, gpu=0.2), row_of("b", 10.0, gpu=0.1)]
+    assert relative_costs({**probe, "backbones": on_gpu}) == {"a": 2.0, "b": 1.0}
+    earlier = [{"model": "b", "milliseconds": 10.0}]
+    assert relative_costs({**probe, "backbones": earlier}) == relative_costs(None) == {}
+
+
+def test_a_dear_backbone_reaches_its_rungs_in_fewer_epochs():
+    values = curve([0.9, 0.8, 0.7, 0.6])
+    dear = replace(STEPS, relative={"mobilenet_v2": 4.0})
+    assert STEPS.of(config_of("full"), values, "val_loss") == {1: 0.9, 2: 0.8, 4: 0.6}
+    assert dear.of(config_of("full"), values, "val_loss") == {4: 0.9}

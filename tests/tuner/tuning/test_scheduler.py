@@ -1,3 +1,6 @@
+import math
+import pickle
+import threading
 import time
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from trainables import epoch_cost, models, strategies
 from trainables.config import TrialConfig
 from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
+from tuner.tuning.budget import Budget
 from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came
 
 
@@ -154,17 +158,27 @@ def test_a_trial_that_ends_by_itself_leaves_its_score():
 
 
 def test_the_time_budget_stops_a_trial_after_its_epoch():
-    scheduler = FairASHA("val_loss", None, deadline=time.monotonic() - 1)
+    scheduler = FairASHA("val_loss", None, time_left=lambda: -1.0)
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     assert scheduler.verdict("a", result) == BUDGET_OVER
-    assert FairASHA("val_loss", None, deadline=time.monotonic() + 60).verdict("a", result) is None
+    assert FairASHA("val_loss", None, time_left=lambda: 60.0).verdict("a", result) is None
+
+
+def test_a_trial_ends_before_an_epoch_that_would_last_beyond_the_budget():
+    scheduler = FairASHA("val_loss", None, time_left=lambda: 60.0)
+    long = {"epoch": 2, "full_epochs": 1, "val_loss": 0.3, "epoch_seconds": 70.0}
+    short = {"epoch": 1, "full_epochs": 0, "val_loss": 0.3, "epoch_seconds": 1.0}
+    assert scheduler.verdict("a", short) is None
+    assert scheduler.verdict("a", long) == BUDGET_OVER
+    # Its next epoch is as long as its longest, whatever the last one was.
+    assert scheduler.verdict("a", {**short, "epoch": 3}) == BUDGET_OVER
+    assert scheduler.usual_epoch() == 70.0
 
 
 def test_a_clock_that_is_set_moves_neither_the_time_budget_nor_the_time_that_is_shown(monkeypatch):
-    from tuner.tuning.loop import _deadline
-
-    scheduler = FairASHA("val_loss", None, deadline=_deadline(60.0, 0.0))
-    over = FairASHA("val_loss", None, deadline=_deadline(60.0, 61.0))
+    now = time.monotonic()
+    scheduler = FairASHA("val_loss", None, time_left=Budget.of(60.0, now).left)
+    over = FairASHA("val_loss", None, time_left=Budget.of(60.0, now - 61).left)
     result = {"epoch": 1, "full_epochs": 1, "val_loss": 0.3}
     for moved in (-7200.0, 7200.0):
         now = time.time() + moved
@@ -250,3 +264,22 @@ def test_the_scheduler_says_at_which_cost_it_stopped_a_trial():
         for trial_id, epoch, full, value in epochs_of(name, values):
             said = scheduler.verdict(trial_id, {"epoch": epoch, "full_epochs": full, "val_loss": value})
     assert said == "ASHA, epoch 7, at a cost of 2 full epochs: val_loss behind 0.1"
+
+
+def test_before_all_has_trained_the_next_epoch_is_as_long_as_the_probe_expects():
+    first = {"epoch": 1, "full_epochs": 0, "val_loss": 0.3, "epoch_seconds": 1.0}
+    scheduler = FairASHA("val_loss", None, lambda: 60.0, epoch_seconds={"a": 70.0, "b": 50.0}.get)
+    assert scheduler.verdict("a", first) == BUDGET_OVER
+    assert scheduler.verdict("b", first) is None
+    assert scheduler.verdict("a", {**first, "epoch": 2, "full_epochs": 1, "epoch_seconds": 40.0}) is None
+
+
+def test_ray_s_snapshot_of_the_scheduler_lacks_what_asks_the_driver():
+    lock = threading.Lock()
+
+    def left():
+        with lock:
+            return 60.0
+
+    again = pickle.loads(pickle.dumps(FairASHA("val_loss", None, time_left=left)))
+    assert again.left() == math.inf

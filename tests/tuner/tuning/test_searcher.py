@@ -54,7 +54,7 @@ def test_a_trial_whose_worker_dies_after_the_time_budget_can_go_on(book, epochs,
     config = searcher.suggest("a")
     for number in range(1, epochs + 1):
         book.report(config["trial_id"], epoch(number, 0.5))
-    searcher.scheduler.deadline = 0.0
+    searcher.scheduler.time_left = lambda: 0.0
     searcher.on_trial_complete("a", error=True)
     assert searcher.suggest("b") == Searcher.FINISHED
     assert list(book.live) == [config["trial_id"]]
@@ -67,7 +67,7 @@ def test_a_trial_that_the_time_budget_cut_stays_running_and_counts_with_what_it_
     config = searcher.suggest("a")
     first = epoch(1, 0.5)
     SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), first)
-    searcher.scheduler.deadline = 0.0
+    searcher.scheduler.time_left = lambda: 0.0
     searcher.scheduler.on_trial_result(None, SimpleNamespace(config=config), first)
     searcher.on_trial_complete("a", result=first)
     [told] = load_study(book.run.journal).trials
@@ -82,7 +82,7 @@ def test_a_trial_that_is_through_when_the_time_budget_is_over_has_ended(book):
     config = searcher.suggest("a")
     last = epoch(1, 0.5, done=True, reason="completed")
     SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), last)
-    searcher.scheduler.deadline = 0.0
+    searcher.scheduler.time_left = lambda: 0.0
     searcher.on_trial_complete("a", result=last)
     assert book.rows[config["trial_id"]]["status"] == "completed"
     assert not book.live

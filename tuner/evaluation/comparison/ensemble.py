@@ -4,25 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from trainables.metrics import METRICS, Answers, Metric
+from trainables.metrics import METRICS, Answers
 from tuner.evaluation.comparison.finalists import Finalist, Scorer, images_of, kept_trials
 from tuner.runs.best import read_best, save_best
 from tuner.runs.best_trial import best_of, member_of
 from tuner.runs.directory import Run
 from tuner.runs.ensemble import Member
 from tuner.statistics.calibration import mean_logits
+from tuner.statistics.ensembles import select_members
 from tuner.statistics.intervals import FloatArray
 
-__all__ = ["KEY", "Ensemble", "choose_ensemble", "ensemble_finalist", "ensemble_logits", "record", "select"]
+__all__ = ["KEY", "Ensemble", "choose_ensemble", "ensemble_finalist", "ensemble_logits", "record"]
 
 KEY = "ensemble"
 """What the ensemble is called among finalists."""
-
-VOTES = 20
-"""How often members are added at most; one that is taken twice counts twice."""
-
 
 OFFERED = 20
 """Kept trials from which it is chosen, the best on validation."""
@@ -49,7 +45,7 @@ def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble 
     logits = {key: np.asarray(scorer(one.run, one.row, paths), dtype=np.float64) for key, one in kept.items()}
     metric, positive = METRICS[str(record["metric"])], record.get("positive")
     number = None if positive is None else [*record["data"]["classes"]].index(positive)
-    counts = select(logits, labels, metric, most, number)
+    counts = select_members(logits, labels, metric, most, number)
     if len(counts) < 2:
         return None
     value = metric.compute(Answers(labels, ensemble_logits(counts, logits), number))
@@ -79,36 +75,6 @@ def record(run: Run, ensemble: Ensemble | None) -> str | None:
         "the ensemble's members are of several runs, so it stands in no best.yaml and tuner retrain --ensemble can't"
         " train it; compare one run alone for one that it can"
     )
-
-
-def select(
-    logits: Mapping[str, FloatArray],
-    labels: npt.NDArray[np.int64],
-    metric: Metric,
-    most: int,
-    positive: int | None = None,
-) -> dict[str, int]:
-    """How often each model is taken into the mean, by key; greedy selection with replacement (Caruana et al. 2004).
-
-    `logits` [n, classes] are the models' answers to the validation images of class numbers `labels` [n]. It begins with
-    the best single model, and adds the one whose vote betters `metric` most, until none does. At most `most` models
-    take part.
-    """
-
-    def cost(counts: Mapping[str, int]) -> float:
-        mixed = mean_logits([logits[key] for key in counts], list(counts.values()))
-        return metric.cost(metric.compute(Answers(labels, mixed, positive)))
-
-    best = min(logits, key=lambda key: (cost({key: 1}), key))
-    counts, lowest = {best: 1}, cost({best: 1})
-    for _ in range(VOTES - 1):
-        offers = [key for key in logits if key in counts or len(counts) < most]
-        costs = {key: cost({**counts, key: counts.get(key, 0) + 1}) for key in offers}
-        key = min(costs, key=lambda name: (costs[name], name))
-        if not costs[key] < lowest:
-            break
-        counts[key], lowest = counts.get(key, 0) + 1, costs[key]
-    return counts
 
 
 def ensemble_logits(members: Mapping[str, int], logits: Mapping[str, FloatArray]) -> FloatArray:

@@ -13,7 +13,7 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from trainables.metrics import METRICS
 from trainables.wording import some
-from tuner.runs.directory import Run, read_yaml, rows_of, trial_config
+from tuner.runs.directory import Run, fit_of, read_yaml, rows_of, trial_config
 from tuner.statistics.intervals import FloatArray
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
         int(record["image_size"]),
         str(record["precision"]),
         num_workers(None),
+        fit_of(record),
     )
 
 

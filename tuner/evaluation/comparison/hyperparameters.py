@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import field_of
+from trainables import strategies
 from trainables.metrics import METRICS
 from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
 from tuner.runs.journal import completed_trials, load_study, quiet_optuna
@@ -119,11 +120,11 @@ def edge_warnings(run: Run) -> list[str]:
 
 
 def savings(run: Run) -> Savings:
-    """What stopping early saved in `run`, against every trial going on to its `max_epochs`."""
+    """What stopping early saved in `run`, against every trial going on to its last epoch."""
     spent = full = scheduler = patience = failure = cut = 0
     hours = 0.0
-    for row in run.trials().to_dict("records"):
-        epochs, longest = int(row["epochs"]), int(row["max_epochs"])
+    for row in rows_of(run.trials()):
+        epochs, longest = int(row["epochs"]), strategies.max_epochs(trial_config(row))
         left = max(0, longest - epochs)
         spent, full = spent + epochs, full + epochs + left
         if row["status"] == "stopped":

@@ -7,7 +7,7 @@ import numpy as np
 from trainables.config import TrialConfig
 from trainables.errors import UserMistake
 from trainables.metrics import METRICS, Answers
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.hardware import usable_cores
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.metric_errors import standard_error
@@ -50,4 +50,5 @@ def _logits(run: Run, trial_id: str, config: TrialConfig, paths: list[str]) -> F
         int(record["image_size"]),
         str(record["precision"]),
         usable_cores(),
+        fit_of(record),
     )

@@ -8,7 +8,7 @@ from trainables.wording import some
 from tuner.html.escaping import for_html
 from tuner.html.page import figure, section, table
 from tuner.probing.linear import ms
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 
 if TYPE_CHECKING:
     from tuner.evaluation.plots import Picture
@@ -37,7 +37,8 @@ def backbones_section(runs: Sequence[Run], pictures: "Sequence[Picture]") -> lis
             continue
         images = document["images"]
         caption = (
-            f"Linear probes on frozen features of {images['train']:,} training images of {document['image_size']} px,"
+            f"Linear probes on frozen features of {images['train']:,} training images of {document['image_size']} px"
+            f" (fit {fit_of(document)}),"
             f" scored on {images['val']:,} validation images; 95 % over groups; one image on one thread"
         )
         tried = Counter(str(name) for name in run.trials()["model"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainables.config import CROP
 from trainables.data.cache import build_cache
 from trainables.errors import RunProblem
 from trainables.file_digest import file_digest
@@ -50,6 +51,11 @@ class _Part:
     images: Images
     fold: int
     file: Path
+
+    @property
+    def seen(self) -> tuple[int, str]:
+        """The side of its pictures, and how they become squares."""
+        return self.best.image_size, self.best.fit
 
 
 def check_folds(run: Run, count: int) -> None:
@@ -172,7 +178,9 @@ def _part(
     ]
     start = _weights_content(best)
     training = (best.config, best.expected.epoch, best.plateau_reduced_after, best.image_size, start)
-    said = repr((rows, images.classes, *training, best.precision, best.run_seed))
+    # crop is not said: answers from before there was anything else stay valid
+    fit = () if best.fit == CROP else (best.fit,)
+    said = repr((rows, images.classes, *training, best.precision, best.run_seed, *fit))
     digest = hashlib.sha256(said.encode("utf-8")).hexdigest()[:12]
     return _Part(
         key, best, images, number, stem.with_name(f"{stem.name}.{number + 1}of{fold.max() + 1}.{digest}.npy")
@@ -198,15 +206,11 @@ def _train(
         return
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        caches: dict[int, str] = {}
+        caches: dict[tuple[int, str], str] = {}
         for part in missing:
-            size = part.best.image_size
-            if size not in caches:
-                caches[size] = _cache(part.images, size, reporter)
-        jobs = [
-            (_job(part, fold, caches[part.best.image_size], folder), [part.best.config.seed])
-            for part in missing
-        ]
+            if part.seen not in caches:
+                caches[part.seen] = _cache(part.images, *part.seen, reporter)
+        jobs = [(_job(part, fold, caches[part.seen], folder), [part.best.config.seed]) for part in missing]
 
         def keep(place: int, result: SeedResult) -> None:
             part = missing[place]
@@ -225,11 +229,11 @@ def _save(path: Path, answers: "npt.NDArray[np.float64]") -> None:
         np.save(file, answers)
 
 
-def _cache(images: Images, image_size: int, reporter: Reporter) -> str:
+def _cache(images: Images, image_size: int, fit: str, reporter: Reporter) -> str:
     paths = [str(path) for path in images.split["path"]]
     with reporter.progress("preparing images") as progress:
         hashes = [images.hashes[path] for path in paths]
-        return str(build_cache(images.folder, paths, hashes, image_size, progress=progress))
+        return str(build_cache(images.folder, paths, hashes, image_size, fit=fit, progress=progress))
 
 
 def _job(part: _Part, fold: "npt.NDArray[np.int64]", cache: str, folder: Path) -> SeedJob:

@@ -21,7 +21,7 @@ from tuner.evaluation.retrained.folds import FOLDER, assign_folds, groups_of
 from tuner.evaluation.retrained.nested_probe import candidates_of, narrowed, probe_inside
 from tuner.runs.best import Best
 from tuner.runs.best_trial import best_of
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.tuning.estimates import best_row
 from tuner.tuning.loop import SearchResult, execute
 from tuner.tuning.prepare import prepared_from
@@ -86,6 +86,7 @@ def _comparable(record: Mapping[str, Any], probe: Mapping[str, Any] | None) -> d
         allowed.pop("model", None)
     return {
         **{name: record.get(name) for name in names},
+        "fit": fit_of(record),
         **{name: record["settings"].get(name) for name in settings},
         "probe_of_backbones": None if probe is None else candidates_of(probe),
         "choice_of_models_or_strategies": allowed,
@@ -96,9 +97,8 @@ def _comparable(record: Mapping[str, Any], probe: Mapping[str, Any] | None) -> d
 def _search(run: Run, path: Path, split: "pd.DataFrame", reporter: Reporter) -> SearchResult:
     inner = _made(run, path, split, reporter)
     record = inner.record
-    cache = build_run_cache(
-        Path(record["data"]["folder"]), split, inner.images(), record["image_size"], reporter
-    )
+    folder, size = Path(record["data"]["folder"]), record["image_size"]
+    cache = build_run_cache(folder, split, inner.images(), size, fit_of(record), reporter)
     prepared = prepared_from(inner, search_spaces.load(record["space"]), cache)
     with inner.owned():
         return execute(prepared, reporter)

@@ -14,7 +14,7 @@ from trainables.models.selection import WITHOUT, with_weights
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.weights_files import fingerprints
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
     config = DataConfig(
         folder=Path(record["data"]["folder"]),
         image_size=record["image_size"],
+        fit=fit_of(record),
         weights=weights if named else "auto",
         weights_dir=None if named else Path(weights),
         precision=record["precision"],
@@ -66,11 +67,10 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
 def narrowed(record: Mapping[str, Any], outer: Mapping[str, Any], probe: Probe) -> dict[str, Any]:
     """The `record` of a search inside a fold with the models that its own `probe` advises.
 
-    Its time budget is that of the run, whose own probe took a part of it, less what this probe took.
+    Its time budget is that of the run, less what this probe took.
     """
     chosen, settings = advised(probe), dict(record["settings"])
     settings["allowed"] = {**settings["allowed"], "model": list(chosen)}
     if settings["time_budget_s"] is not None:
-        left = settings["time_budget_s"] + outer["seconds"] - probe.seconds
-        settings["time_budget_s"] = max(1.0, left)
+        settings["time_budget_s"] = max(1.0, settings["time_budget_s"] - probe.seconds)
     return {**record, "weights_files": fingerprints(str(record["weights"]), chosen), "settings": settings}

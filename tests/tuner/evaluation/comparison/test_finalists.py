@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fake_run import make_run
 from PIL import Image
 
+from trainables import inference
 from trainables.errors import RunProblem
 from tuner.dataset.reading.scan import scan
-from tuner.evaluation.comparison.finalists import check_judges
-from tuner.runs.directory import Run
+from tuner.evaluation.comparison.finalists import check_judges, score_with_weights
+from tuner.evaluation.comparison.standard_error import validation_error
+from tuner.runs.directory import Run, trial_config
 
 
 @pytest.fixture(params=["uint8", "uint16"])
@@ -50,3 +53,34 @@ def test_test_images_that_changed_places_may_not_judge(run: Run, tmp_path: Path)
         RunProblem, match=r"2 of 6 test and validation images .* changed since .*first: a/2\.tif"
     ):
         check_judges(run)
+
+
+class Asked(Exception):
+    """A cache was asked for."""
+
+
+@pytest.mark.parametrize("fit", [None, "crop", "pad"])
+def test_weights_are_scored_on_the_squares_that_their_search_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str | None
+) -> None:
+    run = make_run(tmp_path / "run", samples=2)
+    if fit is not None:
+        run.update_record(fit=fit)
+    asked = []
+
+    def build(*_: object, fit: str) -> None:
+        asked.append(fit)
+        raise Asked
+
+    monkeypatch.setattr(inference, "build_cache", build)
+    row, paths = run.trials().to_dict("records")[0], list(run.split()["path"])
+    run.write_images(dict.fromkeys(paths, "a hash"))
+    run.weights(str(row["trial_id"])).parent.mkdir(exist_ok=True)
+    run.weights(str(row["trial_id"])).touch()
+    for score in (
+        lambda: score_with_weights(run, row, paths),
+        lambda: validation_error(run, str(row["trial_id"]), trial_config(row), "val_loss"),
+    ):
+        with pytest.raises(Asked):
+            score()
+    assert asked == [fit or "crop"] * 2

@@ -98,6 +98,18 @@ def test_answers_of_models_that_began_with_other_weights_are_not_taken_for_these
         assert len(trained) == jobs
 
 
+def test_answers_to_pictures_that_became_squares_otherwise_are_not_taken_for_these(run, trained, monkeypatch):
+    built = []
+    monkeypatch.setattr(module, "build_cache", lambda *_, fit, **__: built.append(fit) or f"cache of {fit}")
+    for change, jobs in (({}, 3), ({"fit": "crop"}, 3), ({"fit": "pad"}, 6), ({"fit": "crop"}, 6)):
+        run.update_record(**change)
+        finalists, _ = choose_finalists([run], 1)
+        fold_answers(finalists[:1], 3, session=None)
+        assert len(trained) == jobs
+    assert built == ["crop", "pad"]
+    assert [job.cache for job, _ in trained] == ["cache of crop"] * 3 + ["cache of pad"] * 3
+
+
 def test_answers_to_other_folds_or_other_pictures_are_not_taken_for_these(run, trained):
     """Two runs that share a given split may have different seeds, and so fold the same images differently."""
     finalists, _ = choose_finalists([run], 1)
@@ -303,13 +315,22 @@ def test_searches_inside_folds_are_found_again_and_get_the_trials_that_the_run_g
     assert inner[2:] == [("search-1of2", 32), ("search-2of2", 32)]
 
 
-def test_a_search_inside_a_fold_with_other_settings_is_refused(run, inner):
+@pytest.mark.parametrize(("name", "value"), [("image_size", 48), ("fit", "squash")])
+def test_a_search_inside_a_fold_with_other_settings_is_refused(run, inner, name, value):
     nested.nested_searches(run, 2, Reporter())
-    run.update_record(image_size=48)
+    run.update_record(**{name: value})
+    words = name.replace("_", " ")
     with pytest.raises(
-        RunProblem, match=r"search-1of2 is a search with another image size .* remove that folder"
+        RunProblem, match=rf"search-1of2 is a search with another {words} .* remove that folder"
     ):
         nested.nested_searches(run, 2, Reporter())
+
+
+def test_a_search_inside_a_fold_from_before_there_was_a_choice_of_fit_is_found_again(run, inner):
+    nested.nested_searches(run, 2, Reporter())
+    run.update_record(fit="crop")
+    nested.nested_searches(run, 2, Reporter())
+    assert inner == ["search-1of2", "search-2of2"]
 
 
 def test_nested_asks_for_one_run_and_for_five_folds_unless_told(run, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,6 +13,7 @@ from pictures import write_pictures
 from rich.console import Console
 
 from trainables import models
+from trainables.data.cache import ImageCache
 from trainables.errors import RunProblem, WeightsUnavailable
 from tuner.console.reporter import Reporter
 from tuner.evaluation.compare import compare
@@ -39,6 +41,7 @@ def prepared_once(tmp_path_factory):
         backbones=CANDIDATES,
         weights_dir=folder / "weights",
         image_size=32,
+        fit="squash",
         samples=9,
         time_budget_s=1000,
         runs_dir=folder,
@@ -77,6 +80,7 @@ def test_each_fold_probes_the_same_candidates_on_the_other_folds_images(run, sea
     probe_images = nested_probe.probe_images
 
     def probed(config, images, origins, reporter):
+        assert config.fit == "squash"
         read.append((images.split, sorted(origins.weights)))
         return probe_images(config, images, origins, reporter)
 
@@ -90,6 +94,8 @@ def test_each_fold_probes_the_same_candidates_on_the_other_folds_images(run, sea
         shown = own.probe()
         assert shown["images"] == {part: int((split["split"] == part).sum()) for part in ("train", "val")}
         assert prepared.allowed["model"] == chosen
+        assert (prepared.context.fit, own.record["fit"], shown["fit"]) == ("squash",) * 3
+        assert (ImageCache.open(Path(prepared.context.cache)).shapes == 32).all()
         assert prepared.time_budget_s == pytest.approx(1000 - shown["seconds"])
         assert set(own.record["weights_files"]) == {*chosen}
         assert f"to fine-tune, by the probe inside this fold: {', '.join(chosen)}" in said.getvalue()

@@ -1,0 +1,90 @@
+"""Which side images are searched at."""
+
+import numpy as np
+import pytest
+
+from tuner.probing.linear import Probed
+from tuner.probing.sizes import Plan, affords, at_side, choose_size, epochs_in_time, gain
+
+GROUPS = tuple(map(str, range(40)))
+
+
+def row(size, loss, *, milliseconds=10.0, noise=0.01, model="a"):
+    losses = loss + noise * np.sin(np.arange(40) * size)
+    return Probed(
+        model=model,
+        family=None,
+        licence=None,
+        parameters=10,
+        megabytes=0.1,
+        features=4,
+        milliseconds=milliseconds,
+        gpu_milliseconds=None,
+        l2=0.1,
+        log_loss=float(losses.mean()),
+        low=None,
+        high=None,
+        accuracy=0.5,
+        balanced_accuracy=0.5,
+        seconds=1.0,
+        losses=tuple(map(float, losses)),
+        image_size=size,
+    )
+
+
+def plan(seconds=None, images=1000):
+    return Plan(images=images, seconds=seconds)
+
+
+def test_a_larger_side_is_taken_for_a_gain_beyond_its_error_and_for_no_other():
+    better, alike = row(224, 0.3), row(224, 0.4995)
+    assert choose_size([row(160, 0.5), better], GROUPS, plan()).image_size == 224
+    chosen = choose_size([row(160, 0.5), alike], GROUPS, plan())
+    assert chosen.image_size == 160
+    assert "can't be told from nothing" in chosen.reason
+    more, half = gain(row(160, 0.5), better, GROUPS)
+    assert more == pytest.approx(0.2, abs=0.01)
+    assert 0 < half < 0.02
+
+
+def test_a_side_that_leaves_no_time_to_fine_tune_is_taken_only_where_its_features_alone_are_much_better():
+    # An epoch of 1,000 images takes 35 s and 70 s.
+    fits, too_long = row(160, 0.5, milliseconds=10.0), row(224, 0.4, milliseconds=20.0)
+    limit = plan(seconds=300.0)
+    assert affords(fits, limit)
+    assert not affords(too_long, limit)
+    chosen = choose_size([fits, too_long], GROUPS, limit)
+    assert (chosen.image_size, "leaves no time" in chosen.reason) == (160, True)
+    assert choose_size([fits, row(224, 0.2, milliseconds=20.0)], GROUPS, limit).image_size == 224
+    assert choose_size([fits, too_long], GROUPS, plan()).image_size == 224
+
+
+def test_where_no_side_leaves_time_the_features_alone_decide():
+    rows = [row(160, 0.5, milliseconds=100.0), row(224, 0.4, milliseconds=200.0)]
+    assert choose_size(rows, GROUPS, plan(seconds=60.0)).image_size == 224
+
+
+def test_the_best_backbone_of_a_side_speaks_for_it_and_a_single_side_is_what_it_is():
+    rows = [row(160, 0.5), row(160, 0.2, model="b"), row(224, 0.3)]
+    assert choose_size(rows, GROUPS, plan()).image_size == 160
+    assert choose_size([row(160, 0.5)], GROUPS, plan()).image_size == 160
+
+
+def test_of_a_single_group_no_gain_is_known():
+    one = ("same",) * 40
+    assert gain(row(160, 0.5), row(224, 0.1), one)[1] == np.inf
+    assert choose_size([row(160, 0.5), row(224, 0.1)], one, plan()).image_size == 160
+
+
+def test_where_time_is_short_trials_are_planned_shorter_and_never_longer():
+    # An epoch takes 35 s.
+    fits = row(160, 0.5, milliseconds=10.0)
+    assert epochs_in_time(fits, plan(), 100.0, 12) == 12
+    assert epochs_in_time(fits, plan(seconds=10_000.0), 100.0, 12) == 12
+    assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 12) == 5
+    assert epochs_in_time(fits, plan(seconds=110.0), 100.0, 12) == 3
+    assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 2) == 2
+
+
+def test_the_time_at_another_side_goes_with_the_pixels():
+    assert at_side(row(160, 0.5, milliseconds=16.0), 80).milliseconds == pytest.approx(4.0)

@@ -1,0 +1,134 @@
+"""Which side images are searched at: the one whose gain, as frozen features show it, is worth its cost.
+
+The candidates are probed at `FIRST`, the two best of them at larger sides, and at a smaller one where fine-tuning at
+the first would take too long. Two sides are compared by the paired losses of their best backbones, whole groups being
+what varies.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tuner.probing.linear import Probed
+from tuner.statistics.means import half_width
+
+__all__ = [
+    "FEWEST",
+    "FIRST",
+    "LARGER",
+    "SMALLER",
+    "Chosen",
+    "Plan",
+    "affords",
+    "at_side",
+    "choose_size",
+    "epoch_seconds",
+    "epochs_in_time",
+    "gain",
+]
+
+FIRST, LARGER, SMALLER = 160, (224, 288), 96
+"""Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
+
+BACKWARD = 2.5
+"""A training step takes about this much more than the forward pass that the probe times."""
+
+AFFORDABLE = 1 / 8
+"""Of the time budget, what an epoch may take at most at a side to fine-tune at: four epochs of a trial, and four of the
+model that is shipped, take all of it then."""
+
+TRIAL_SHARE = 0.5
+"""Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
+
+FEWEST = 3
+"""Epochs below which a trial is not worth to be begun."""
+
+WORTH = 0.6
+"""A side at which there is no time to fine-tune is taken if the frozen features' loss there is this share, or less, of
+that at the largest side at which there is."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search would train: how many images, in how many seconds; None without a limit."""
+
+    images: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A side in pixels and the sentence that says why."""
+
+    image_size: int
+    reason: str
+
+
+def epoch_seconds(milliseconds: float, images: int) -> float:
+    """How long an epoch over `images` takes on what a forward pass of one takes so long on."""
+    return images * milliseconds / 1e3 * (1 + BACKWARD)
+
+
+def affords(row: Probed, plan: Plan) -> bool:
+    """Whether the time is enough to fine-tune the backbone of `row` at its side."""
+    return plan.seconds is None or _epoch(row, plan.images) <= AFFORDABLE * plan.seconds
+
+
+def epochs_in_time(row: Probed, plan: Plan, spent: float, most: int) -> int:
+    """How many epochs a trial of the backbone of `row` may have, `most` at most, when `spent` seconds have passed.
+
+    A schedule that is cut is not the schedule: where time is short, trials are planned shorter.
+    """
+    if plan.seconds is None:
+        return most
+    fitting = int(TRIAL_SHARE * max(0.0, plan.seconds - spent) / max(_epoch(row, plan.images), 1e-9))
+    return min(most, max(FEWEST, fitting))
+
+
+def _epoch(row: Probed, images: int) -> float:
+    return epoch_seconds(row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds, images)
+
+
+def at_side(row: Probed, image_size: int) -> Probed:
+    """What is expected of the time that the backbone of `row` takes at another side: it goes with the pixels."""
+    more = (image_size / row.image_size) ** 2
+    on_gpu = None if row.gpu_milliseconds is None else row.gpu_milliseconds * more
+    return replace(row, image_size=image_size, milliseconds=row.milliseconds * more, gpu_milliseconds=on_gpu)
+
+
+def gain(small: Probed, large: Probed, groups: Sequence[str]) -> tuple[float, float]:
+    """By how many nats per image `large` is better than `small` on the same images, and half its 95 % interval.
+
+    Infinity where there are too few groups to tell.
+    """
+    difference = np.asarray(small.losses) - np.asarray(large.losses)
+    half = half_width(difference, groups)
+    return float(difference.mean()), np.inf if half is None else half
+
+
+def choose_size(rows: Sequence[Probed], groups: Sequence[str], plan: Plan) -> Chosen:
+    """The side to search at, of those that `rows` were probed at; `groups` [n] are those of the images of `losses`.
+
+    From the smallest side up, a larger one takes over if its gain is more than its standard error and it leaves time to
+    fine-tune, or if its frozen features alone do much better than those of the side before.
+    """
+    best = {row.image_size: row for row in sorted(rows, key=lambda one: -one.log_loss)}
+    sizes = sorted(best)
+    chosen, said = sizes[0], []
+    for size in sizes[1:]:
+        more, half = gain(best[chosen], best[size], groups)
+        by = f"{size} px gains {more:.3f} nats (± {half:.3f}) on {chosen} px"
+        if not more > half / 2:
+            said.append(f"{by}, which can't be told from nothing")
+        elif affords(best[size], plan) or not affords(best[chosen], plan):
+            said.append(by)
+            chosen = size
+        elif best[size].log_loss <= WORTH * best[chosen].log_loss:
+            said.append(f"{by}, more than fine-tuning at {chosen} px is likely to")
+            chosen = size
+        else:
+            said.append(f"{by}, but leaves no time to fine-tune")
+    if len(sizes) == 1:
+        said.append("the only side that was probed")
+    return Chosen(chosen, f"images of {chosen} px: {'; '.join(said)}")

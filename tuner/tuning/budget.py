@@ -1,0 +1,58 @@
+"""The time budget of a whole command: what of it the search may take, what the folds, what the model that is shipped.
+
+All times are those of `time.monotonic()`, which nobody can set.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+__all__ = ["Budget"]
+
+ENDING_S = 4.0
+"""Between the last epoch and the end of the command: the tables, and Ray's end."""
+
+SHIPPING_S = 20.0
+"""The same where a model folder is written: its formats, and how long the model takes an image."""
+
+FOLDS_SHARE, FINAL_SHARE = 0.4, 0.45
+"""Of the time that is left when trials begin, at most: for the other folds, and for training what is shipped on all
+images. Where they need more they are left out, and the search has that time, too."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When the command has to have ended, None for no limit; `ships`: a model folder is written at the end."""
+
+    deadline: float | None = None
+    ships: bool = False
+
+    @classmethod
+    def of(cls, seconds: float | None, started: float | None = None, *, ships: bool = False) -> "Budget":
+        """So many seconds from `started`, by default from now; None is no limit."""
+        since = time.monotonic() if started is None else started
+        return cls(None if seconds is None else since + seconds, ships)
+
+    def left(self) -> float:
+        """Seconds that are left for all but the ending; infinity without a limit."""
+        if self.deadline is None:
+            return math.inf
+        return self.deadline - (SHIPPING_S if self.ships else ENDING_S) - time.monotonic()
+
+    def reserve(self, total: float, folds: tuple[float, float], final: float) -> float:
+        """Seconds to keep for what comes after the trials, of `total` that were left when they began.
+
+        `folds` is how long the other folds take of the best trial alone, and of all that may be judged; `final` how
+        long training on all images takes.
+        """
+        least, most = folds
+        limit = FOLDS_SHARE * total
+        judging = 0.0 if least > limit else min(most, limit)
+        shipping = final if self.ships and final <= FINAL_SHARE * total else 0.0
+        return judging + shipping
+
+    def folds_end(self, final_s: float) -> float | None:
+        """When the folds have to have ended; what is shipped trains for `final_s` seconds after them."""
+        if self.deadline is None:
+            return None
+        return time.monotonic() + self.left() - (final_s if self.ships else 0.0)
