@@ -131,10 +131,9 @@ def _expected(
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
     metric = str(record["metric"])
     estimate = row.get("estimate")
+    error, how = spread or _epoch_spread(epochs, metric, int(epoch))
     if estimate is not None and estimate == estimate:
         value, error, how = estimate, float(row["estimate_error"]), ESTIMATED
-    else:
-        error, how = spread or _epoch_spread(epochs, metric, int(epoch))
     measured = {name: row[name] for name in row if name.startswith("val_") and row[name] is not None}
     scores = {name: float(value) for name, value in measured.items() if value == value}
     return Expected(metric, float(value), int(epoch), error, how, scores, record.get("positive"))

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.image_losses import image_losses
 from tuner.console.reporter import Reporter
@@ -46,7 +48,7 @@ def enter_first_models(
             PROBE,
             _epoch(one, one.solved, store, context),
             partial(_write, one.solved, config, context),
-            image_losses(labels, one.solved.validation),
+            image_losses(labels, one.solved.validation.astype(np.float64)),
         )
     store.write_table()
     first = next(row for row in store.rows.values() if row["model"] == best[0].model)
