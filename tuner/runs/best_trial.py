@@ -132,7 +132,8 @@ def _expected(
     metric = str(record["metric"])
     estimate = row.get("estimate")
     error, how = spread or _epoch_spread(epochs, metric, int(epoch))
-    if estimate is not None and estimate == estimate:
+    # What folds judged counts on more images.
+    if judged is None and estimate is not None and estimate == estimate:
         value, error, how = estimate, float(row["estimate_error"]), ESTIMATED
     measured = {name: row[name] for name in row if name.startswith("val_") and row[name] is not None}
     scores = {name: float(value) for name, value in measured.items() if value == value}
