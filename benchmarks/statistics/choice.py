@@ -15,6 +15,7 @@ import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def measure(name: str, answers: Answers, splits: int) -> dict[str, list[Judged]]
     """By way to choose what each of so many splits showed."""
     means = answers.losses.mean(axis=2)
     fixed = np.unravel_index(np.nanargmin(means), means.shape)
-    random, found = np.random.default_rng(0), {}
+    random = np.random.default_rng(0)
+    found: dict[str, list[Judged]] = {}
     for number in range(splits):
         part = parts(answers.groups, random)
         for way, choose in ways().items():
@@ -103,13 +105,11 @@ def ways() -> Mapping[str, Callable[[FloatArray, npt.NDArray[np.int64]], Chosen]
     found: dict[str, Callable[[FloatArray, npt.NDArray[np.int64]], Chosen]] = {}
     for images in ("one tenth", "every image"):
         found[f"{FIRST}, {images}"] = lowest
-        found[f"by variances, {images}"] = lambda losses, groups: by_estimate(losses, groups, moments=True)
+        found[f"by variances, {images}"] = partial(by_estimate, moments=True)
         found[f"{ESTIMATE}, {images}"] = by_estimate
     for errors in CHOICES:
         if errors != STANDARD_ERRORS:
-            found[f"{errors:g} standard errors"] = lambda losses, groups, e=errors: by_estimate(
-                losses, groups, e
-            )
+            found[f"{errors:g} standard errors"] = partial(by_estimate, standard_errors=errors)
     return found
 
 

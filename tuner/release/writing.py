@@ -9,7 +9,14 @@ import numpy as np
 
 from trainables import metrics
 from trainables.metrics import METRICS
-from tuner.evaluation.comparison.uncertainty import Answers, Calibration, calibrate, ends, uncertainty
+from tuner.evaluation.comparison.uncertainty import (
+    OUT_OF_FOLD,
+    Answers,
+    Calibration,
+    calibrate,
+    ends,
+    uncertainty,
+)
 from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.ood import FoundStrangers, find_strangers
 from tuner.retraining.scoring import score_weights
@@ -34,8 +41,6 @@ KEPT = (
     "the weights that the search kept, those after epoch {epoch}: trained on the training images only, chosen on the"
     " validation images"
 )
-
-OUT_OF_FOLD = "by models of the same configuration that have not seen the image's group"
 
 NO_TEST = {True: "the test images were trained on as well", False: "the test images were not read"}
 """Why there is no score, by whether the test images were trained on."""

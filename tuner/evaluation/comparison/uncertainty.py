@@ -22,6 +22,7 @@ from tuner.statistics.scores import softmax
 
 __all__ = [
     "ALPHA",
+    "OUT_OF_FOLD",
     "Answers",
     "Calibration",
     "answered",
@@ -32,6 +33,9 @@ __all__ = [
     "sets_of",
     "uncertainty",
 ]
+
+OUT_OF_FOLD = "by models of the same configuration that have not seen the image's group"
+"""Who answered the images of a calibration, where these are not the validation images alone."""
 
 ALPHA = 0.1
 """Of which sets the card tells."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainables.wording import some
-from tuner.evaluation.comparison.uncertainty import Answers, calibrate, uncertainty
+from tuner.evaluation.comparison.uncertainty import OUT_OF_FOLD, Answers, calibrate, uncertainty
 from tuner.html.escaping import for_html
 from tuner.html.page import bullets, section
 from tuner.html.page import table as html_table
@@ -66,9 +66,12 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
     loss, error = (found[part][name] for name in ("loss", "calibration_error"))
     square, fitted = error["square"], found["validation"]
     groups = f" of {fitted['groups']} groups" if grouped else ""
+    unseen = found["held_out"] == OUT_OF_FOLD
+    part = "out-of-fold" if unseen and part == "validation" else part
+    images = f"{fitted['images']} {'images' if unseen else 'validation images'}{groups}"
     return [
-        f"temperature {found['temperature']:.3f}, from {fitted['images']} validation images{groups}, answered"
-        f" {found['held_out']}; the class named stays the same",
+        f"temperature {found['temperature']:.3f}, from {images}, answered {found['held_out']}; the class named stays the"
+        " same",
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
         f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",
