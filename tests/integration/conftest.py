@@ -1,23 +1,21 @@
 import pytest
 import ray
 from pictures import write_pictures
-from searches import WITH_PRIOR, config, shared_ray
-from tiny import write_space
-
-from tuner.tuning.loop import execute
-from tuner.tuning.prepare import prepare
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_cores():
-    """A real Ray with two cores, which the tests that ask for it one after the other share."""
-    shared_ray()
-
-
-def pytest_runtest_teardown(item, nextitem):
-    """End the shared Ray as soon as the next test does not share it: the files with such tests stand together."""
-    if "two_cores" in item.fixturenames and "two_cores" not in getattr(nextitem, "fixturenames", ()):
-        ray.shutdown()
+    """A real Ray with two cores that the searches of these tests share."""
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        _node_ip_address="127.0.0.1",
+    )
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -26,18 +24,3 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "pictures"
     write_pictures(folder, {"blue": 24, "green": 24, "red": 20})
     return folder
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """An undisturbed search whose test images were gone or unreadable before its first trial."""
-    folder = tmp_path_factory.mktemp("finished")
-    images = folder / "pictures"
-    write_pictures(images, {"blue": 24, "green": 24, "red": 20})
-    prepared = prepare(config(folder, images, write_space(folder, WITH_PRIOR)))
-    split = prepared.run.split()
-    for number, path in enumerate(split.loc[split["split"] == "test", "path"]):
-        (images / path).unlink() if number % 2 else (images / path).write_bytes(b"poison")
-    shared_ray()
-    with prepared.run.owned():
-        return execute(prepared)

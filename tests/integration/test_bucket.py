@@ -1,19 +1,15 @@
 """A search whose trials write to an S3 bucket, of a real server on this machine; interrupted, then resumed."""
 
 import signal
+import time
 
 import pytest
-import ray
-from click.testing import CliRunner
+from command import tuner
 from pictures import write_pictures
 from pyarrow.fs import FileSelector, S3FileSystem
-from searches import shared_ray
 from tiny import write_space
 
-import tuner
-from trainables.errors import UserMistake
 from trainables.storage import Bucket
-from tuner.cli.app import commands
 from tuner.release.export import export
 from tuner.runs.directory import Run
 from tuner.runs.journal import load_study
@@ -41,14 +37,6 @@ def bucket(monkeypatch):
     server.stop()
 
 
-@pytest.fixture
-def own_ray(bucket):
-    """A Ray whose workers find the keys."""
-    shared_ray()
-    yield
-    ray.shutdown()
-
-
 def objects(files):
     return [
         one.path
@@ -57,34 +45,21 @@ def objects(files):
     ]
 
 
-@pytest.mark.usefixtures("own_ray")
 def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bucket, tmp_path):
     files, address = bucket
     write_pictures(tmp_path / "pictures", {"blue": 12, "red": 12})
     run = Run(tmp_path / "r")
-
-    asked = []
-
-    def interrupt(trial_id, metrics):
-        if not asked and any(name.endswith("state.pt") for name in objects(files)):
-            asked.append(trial_id)
-            signal.raise_signal(signal.SIGINT)
-
-    stopped = tuner.search(
-        write_space(tmp_path),
-        data=tmp_path / "pictures",
-        weights="none",
-        image_size=32,
-        samples=2,
-        max_epochs=25,
-        grace_period=25,
-        runs_dir=tmp_path,
-        name="r",
-        strategies="feature_extractor",
-        storage=address,
-        on_epoch=interrupt,
-    )
-    assert stopped.interrupted
+    options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 2]
+    options += ["--max-epochs", 25, "--grace-period", 25, "--runs-dir", tmp_path]
+    options += ["--name", "r", "--strategies", "feature_extractor", "--no-dashboard"]
+    search = tuner("run", "--space", write_space(tmp_path), "--storage", address, *options)
+    deadline = time.monotonic() + 120
+    while not any(name.endswith("state.pt") for name in objects(files)):
+        assert search.poll() is None, search.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    search.send_signal(signal.SIGINT)
+    search.communicate(timeout=90)
     live = [t.user_attrs["trial_id"] for t in load_study(run.journal).trials if not t.state.is_finished()]
     assert live
     there = {name.split("/")[4] for name in objects(files) if "/alive/" in name}
@@ -93,7 +68,9 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
     assert not any((run.path / "alive").glob("*/state.pt"))
 
     done = {trial_id: len(run.epochs(trial_id)) for trial_id in live}
-    assert tuner.resume(run.path).exit_status == 0
+    again = tuner("resume", run.path)
+    said = again.communicate(timeout=300)[0]
+    assert again.returncode == 0, said
     trials = run.trials()
     assert trials["status"].tolist() == ["completed"] * 2
     assert all((trials.set_index("trial_id")["epochs"] >= done[trial_id]).loc[trial_id] for trial_id in live)
@@ -108,7 +85,19 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
 def test_a_bucket_that_does_not_answer_is_one_line(tmp_path):
     write_pictures(tmp_path / "pictures", {"blue": 4, "red": 4})
     address = "s3://shelf/runs?endpoint_override=127.0.0.1%3A9&scheme=http&region=us-east-1"
-    words = ["run", "--space", "googlenet_grid", "--data", tmp_path / "pictures", "--storage", address]
-    with pytest.raises(UserMistake, match="--storage") as caught:
-        CliRunner().invoke(commands, [*map(str, words), "--runs-dir", str(tmp_path)], catch_exceptions=False)
-    assert "\n" not in str(caught.value)
+    process = tuner(
+        "run",
+        "--space",
+        "googlenet_grid",
+        "--data",
+        tmp_path / "pictures",
+        "--storage",
+        address,
+        "--runs-dir",
+        tmp_path,
+    )
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 2
+    assert said.count("\n") == 1
+    assert "--storage" in said
+    assert "Traceback" not in said

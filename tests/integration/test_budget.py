@@ -18,7 +18,7 @@ from tuner.tuning.scheduler import FairASHA
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
-SPACE = '''"""One kind of trial, of three epochs."""
+SPACE = '''"""One kind of trial, of four epochs."""
 
 
 def space(trial):
@@ -57,18 +57,16 @@ def test_a_trial_that_the_time_budget_cut_counts_and_goes_on_from_its_last_epoch
             data=pictures,
             weights="none",
             image_size=32,
-            samples=2,
-            max_epochs=3,
-            grace_period=3,
+            samples=1,
+            max_epochs=4,
+            grace_period=4,
             runs_dir=tmp_path,
             name="run",
             concurrent=1,
             precision="fp32",
-            time_budget_s=600.0,
         )
         result = search(config)
     run = result.run
-    # The second trial was not begun.
     [cut] = result.trials.to_dict("records")
     assert (cut["status"], cut["reason"], cut["epochs"]) == ("stopped", BUDGET_OVER, 2)
     assert (result.exit_status, result.cut) == (0, 1)
@@ -86,12 +84,10 @@ def test_a_trial_that_the_time_budget_cut_counts_and_goes_on_from_its_last_epoch
 
     before = run.epochs()
     again = resume(run.path, time_budget_s=600.0)
-    ended, other = again.trials.to_dict("records")
-    assert (ended["trial_id"], ended["status"], ended["epochs"]) == (cut["trial_id"], "completed", 3)
-    assert (other["status"], other["epochs"]) == ("completed", 3)
+    [ended] = again.trials.to_dict("records")
+    assert (ended["trial_id"], ended["status"], ended["epochs"]) == (cut["trial_id"], "completed", 4)
     # Its first epochs are those that were trained before, at the times of then.
     assert run.epochs().head(2).equals(before)
-    assert [trial.state for trial in load_study(run.journal).trials] == [TrialState.COMPLETE] * 2
+    assert load_study(run.journal).trials[0].state is TrialState.COMPLETE
     assert (again.exit_status, again.cut, list((run.path / "alive").iterdir())) == (0, 0, [])
-    weights = {file.stem for file in (run.path / "weights").iterdir()}
-    assert weights == {cut["trial_id"], other["trial_id"]}
+    assert [file.stem for file in (run.path / "weights").iterdir()] == [cut["trial_id"]]

@@ -145,42 +145,54 @@ def test_onnx_and_exported_program_answer_as_the_pytorch_model(run, model):
     assert np.abs(written.to_numpy() - truth).max() < 1e-4
 
 
-@pytest.fixture(scope="module")
-def predicted(model, tmp_path_factory):
-    """What the command writes of every image, by path, sets of classes included."""
-    folder, _ = model
-    out = tmp_path_factory.mktemp("predicted") / "out.parquet"
-    call(
-        predict,
-        str(folder),
-        read_best(folder / "best.yaml").data.folder,
-        "--out",
-        str(out),
-        "--alpha",
-        "0.1",
-    )
-    return pd.read_parquet(out).set_index("path")
-
-
-def test_predict_gives_the_same_answers_from_the_image_files(model, predicted):
+def test_predict_gives_the_same_answers_from_the_image_files(model, tmp_path):
     folder, _ = model
     best = read_best(folder / "best.yaml")
+    call(predict, str(folder), best.data.folder, "--out", str(tmp_path / "out.parquet"))
+    found = pd.read_parquet(tmp_path / "out.parquet").set_index("path")
     truth = pd.read_parquet(folder / "probabilities.parquet")
     paths = [str(Path(best.data.folder) / path) for path in truth["path"]]
     classes = list(best.classes)
-    assert np.abs(predicted.loc[paths, classes].to_numpy() - truth[classes].to_numpy()).max() < 1e-4
-    assert predicted["error"].isna().all()
+    assert np.abs(found.loc[paths, classes].to_numpy() - truth[classes].to_numpy()).max() < 1e-4
+    assert found["error"].isna().all()
 
 
-def test_the_sets_of_predict_hold_what_the_metrics_say(run, model, predicted):
+def test_the_sets_of_predict_hold_what_the_metrics_say(run, model, tmp_path):
     folder, _ = model
     best = read_best(folder / "best.yaml")
+    call(predict, str(folder), best.data.folder, "--out", str(tmp_path / "out.parquet"), "--alpha", "0.1")
+    found = pd.read_parquet(tmp_path / "out.parquet").set_index("path")
     test = run.split().query("split == 'test'")
-    sets = predicted.loc[[str(Path(best.data.folder) / path) for path in test["path"]], "set"]
+    sets = found.loc[[str(Path(best.data.folder) / path) for path in test["path"]], "set"]
     held = [label in chosen for label, chosen in zip(test["label"], sets, strict=True)]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     assert np.mean(held) == pytest.approx(metrics["sets"]["test"]["coverage"])
     assert np.mean([len(chosen) for chosen in sets]) == pytest.approx(metrics["sets"]["test"]["mean_size"])
+
+
+def test_final_trains_on_every_image_and_reports_no_score(exported, run):
+    said = call(
+        retrain, str(exported), "--seeds", "1", "--epochs", "1", "--final", "--out", str(run.path / "final")
+    )
+    metrics = json.loads((run.path / "final" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["trained_images"] == len(run.split())
+    assert metrics["test"] is None
+    assert not (run.path / "final" / "probabilities.parquet").exists()
+    assert "no score" in said
+    assert "accuracy" not in said
+
+
+def test_average_holds_validation_out_and_says_what_became_of_it(exported, run, tmp_path):
+    out = tmp_path / "average"
+    said = call(retrain, str(exported), "--seeds", "1", "--epochs", "3", "--average", "--out", str(out))
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["trained_on"] == ["train"]
+    averaging = metrics["averaging"]
+    assert averaging["offered"] == 3
+    best = min(averaging["val_loss_of_singles"])
+    assert averaging["val_loss"] < best if averaging["kept"] else averaging["val_loss"] == best
+    assert "judges whether an average is better" in said
+    assert pd.read_csv(out / "training.csv")["val_loss"].notna().all()
 
 
 def test_the_run_knows_that_its_test_images_were_looked_at(run, model):

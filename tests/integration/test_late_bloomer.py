@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 # Ray's workers can't import this module: pytest alone knows where it is.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-MAX_EPOCHS, GRACE, REDUCTION, SAMPLES = 10, 2, 3, 10
+MAX_EPOCHS, GRACE, REDUCTION, SAMPLES = 10, 2, 3, 18
 
 SPACE = '''"""Whole from the start, or unfreezing late."""
 

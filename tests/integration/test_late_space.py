@@ -2,7 +2,7 @@
 
 import pytest
 from rich.console import Console
-from searches import config
+from test_search import config
 from tiny import write_space
 
 from search_spaces._checking import SAMPLES

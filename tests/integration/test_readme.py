@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_run import paint_only
 from pictures import write_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +18,6 @@ def block(page, start):
 
 
 def test_the_readme_s_python_example_runs_with_the_documented_space(tmp_path, monkeypatch, capsys):
-    paint_only(monkeypatch)
     monkeypatch.chdir(tmp_path)
     paths = write_pictures(tmp_path / "potato", {"early": 24, "healthy": 24, "late": 24})
     groups = [path[:-6] + str(int(path[-7:-4]) // 2) for path in paths]

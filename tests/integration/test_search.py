@@ -1,15 +1,12 @@
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from click.testing import CliRunner
 from optuna.trial import TrialState
 from safetensors.torch import load_file
-from searches import EPOCHS, SAMPLES, check_whole, config
 from tiny import write_space
 from torch.nn import functional as F
 
@@ -17,35 +14,61 @@ import trainables
 from trainables.data.cache import ImageCache, build_cache
 from trainables.errors import RunProblem
 from trainables.inference import compute_logits, load_classifier
-from tuner.cli.app import commands
-from tuner.runs.directory import Run, trial_config
-from tuner.runs.heartbeat import POLL_S
+from tuner.runs.directory import trial_config
 from tuner.runs.journal import load_study
-from tuner.tracking.status import read_status
-from tuner.tuning.loop import search
+from tuner.tuning.config import search_config
+from tuner.tuning.loop import execute, search
+from tuner.tuning.prepare import prepare
 from tuner.tuning.resume import resume
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
-FAILING = '''"""One trial diverges, one raises, one is sound.
-
-VGG16 has no BatchNorm to hold it at such a rate; BatchNorm can't train on one picture of 32 pixels at a time.
-"""
+DIVERGING = '''"""A third of the trials diverges: VGG16 has no BatchNorm to hold it at such a rate."""
 
 
 def space(trial):
     model = trial.suggest_categorical("model", ["vgg16", "mobilenet_v2"])
-    batch_size = trial.suggest_categorical("batch_size", [16, 1])
+    trial.suggest_float("dropout", 0.0, 0.5)
     rate = 10.0 if model == "vgg16" else 1e-3
-    return {"learning_rate": rate, "strategy": "full", "weight_decay": 0.0}
+    return {"learning_rate": rate, "strategy": "full", "batch_size": 16}
 
 
-first_trials = [
-    {"model": "vgg16", "batch_size": 16},
-    {"model": "mobilenet_v2", "batch_size": 1},
-    {"model": "mobilenet_v2", "batch_size": 16},
-]
+first_trials = [{"model": "vgg16" if number % 3 == 0 else "mobilenet_v2"} for number in range(6)]
 '''
+
+RAISING = '''"""BatchNorm can't train on one picture of 32 pixels at a time."""
+
+
+def space(trial):
+    trial.suggest_categorical("batch_size", [8, 1])
+    return {"model": "resnet18", "strategy": "full", "weight_decay": 0.0}
+
+
+first_trials = [{"batch_size": 8}, {"batch_size": 1}]
+'''
+
+
+def config(folder, pictures, space, **changes):
+    values = {
+        "space": str(space),
+        "data": pictures,
+        "weights": "none",
+        "image_size": 32,
+        "samples": 4,
+        "max_epochs": 3,
+        "runs_dir": folder,
+        "name": "run",
+        "concurrent": 1,
+        "split": "0.6,0.2,0.2",
+        "precision": "fp32",
+    }
+    return search_config(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, two_cores, pictures):
+    folder = tmp_path_factory.mktemp("finished")
+    return search(config(folder, pictures, write_space(folder)))
 
 
 def test_a_search_ends_with_a_best_trial_and_a_complete_directory(finished):
@@ -60,7 +83,7 @@ def test_a_search_ends_with_a_best_trial_and_a_complete_directory(finished):
         "weights",
         "best.yaml",
     }
-    assert len(finished.run.trials()) == SAMPLES
+    assert len(finished.run.trials()) == 4
     assert list((finished.run.path / "alive").iterdir()) == []
 
 
@@ -86,7 +109,7 @@ def test_the_journal_agrees_with_the_table_and_the_epochs(finished):
     for told, (_, row) in zip(study.trials, table.iterrows(), strict=True):
         part = epochs[epochs["trial_id"] == row["trial_id"]]
         assert told.state is states[row["status"]]
-        # Of four epochs' trials the rungs stand at 1 and 2; a frozen one spends nothing, and reaches none.
+        # At rungs of 1 and 2 full epochs; a frozen trial of these spends nothing, and reaches none.
         best = dict(zip(part["epoch"], part["val_loss"].cummin(), strict=True))
         frozen = row["strategy"] == "feature_extractor"
         assert told.intermediate_values == {e: best[e] for e in (1, 2) if e in best and not frozen}
@@ -104,49 +127,40 @@ def test_every_row_says_what_was_really_applied(finished):
         assert row["trainable_first"] == (3843 if frozen else 2227715)
 
 
-def test_trials_that_diverge_or_raise_are_failed_rows_and_the_search_goes_on(tmp_path, pictures):
-    result = search(config(tmp_path, pictures, write_space(tmp_path, FAILING), samples=3, max_epochs=1))
+def test_the_same_seed_gives_the_same_tables(finished, tmp_path, pictures):
+    again = search(config(tmp_path, pictures, write_space(tmp_path)))
+    pd.testing.assert_frame_equal(
+        again.run.trials().drop(columns="seconds"), finished.run.trials().drop(columns="seconds")
+    )
+    times = ["epoch_seconds", "time"]
+    pd.testing.assert_frame_equal(
+        again.run.epochs().drop(columns=times), finished.run.epochs().drop(columns=times)
+    )
+
+
+def test_diverged_trials_are_failed_rows_within_one_epoch_and_the_search_goes_on(tmp_path, pictures):
+    space = write_space(tmp_path, DIVERGING)
+    result = search(config(tmp_path, pictures, space, samples=6, max_epochs=2))
+    table = result.run.trials()
+    assert len(table) == 6
     assert result.exit_status == 0
-    diverged, raised, sound = result.run.trials().to_dict("records")
-    assert (diverged["status"], diverged["reason"], diverged["epochs"]) == ("failed", "diverged", 0)
-    assert diverged["learning_rate"] == 10.0
-    assert (raised["status"], raised["reason"]) == ("failed", "error")
-    assert "Traceback" in raised["error"]
+    diverged = table[table["reason"] == "diverged"]
+    assert len(diverged) == 2
+    told = {trial.user_attrs["trial_id"]: trial.state for trial in load_study(result.run.journal).trials}
+    for _, row in diverged.iterrows():
+        assert row["learning_rate"] == 10.0
+        assert (row["status"], row["epochs"]) == ("failed", 0)
+        assert told[row["trial_id"]] is TrialState.FAIL
+
+
+def test_a_trial_that_raises_is_a_failed_row_with_its_traceback_and_the_others_go_on(tmp_path, pictures):
+    space = write_space(tmp_path, RAISING)
+    result = search(config(tmp_path, pictures, space, samples=2, max_epochs=1))
+    table = result.run.trials().set_index("batch_size")
+    assert table.loc[8, "status"] == "completed"
+    assert (table.loc[1, "status"], table.loc[1, "reason"]) == ("failed", "error")
+    assert "Traceback" in table.loc[1, "error"]
     assert list((result.run.path / "failures").iterdir()) != []
-    assert sound["status"] == "completed"
-    told = [trial.state for trial in load_study(result.run.journal).trials]
-    assert told == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
-
-
-class Stopping:
-    """Asks the search to stop when its first epoch is done, and gives it time to notice after each."""
-
-    def __init__(self, run):
-        self.run, self.said = run, None
-
-    def started(self, trial):
-        pass
-
-    def epoch(self, trial, event):
-        if self.said is None:
-            self.said = CliRunner().invoke(commands, ["stop", str(self.run.path)]).output
-        time.sleep(2 * POLL_S)
-
-    def ended(self, trial, event):
-        pass
-
-
-def test_a_stop_request_in_the_run_directory_ends_it_like_a_signal(tmp_path, pictures):
-    run = Run(tmp_path / "run")
-    asking = Stopping(run)
-    found = search(config(tmp_path, pictures, write_space(tmp_path), samples=1), observers=[asking])
-    assert "tuner resume" in asking.said
-    assert found.exit_status == 130
-    assert read_status(run.path).state == "interrupted"
-    [trial] = load_study(run.journal).trials
-    assert trial.state is TrialState.RUNNING
-    assert len(run.epochs()) < EPOCHS
-    assert (run.alive(trial.user_attrs["trial_id"]) / "state.pt").exists()
 
 
 def test_kept_weights_fit_the_model_of_their_trial(finished):
@@ -167,12 +181,15 @@ def test_a_combination_is_a_ray_trainable_of_its_own_name():
     assert trainables.get("googlenet", "gradual_unfreeze").__name__ == "googlenet-gradual_unfreeze"
 
 
-def test_the_search_and_its_resume_read_no_test_image_and_trials_can_be_added(finished, tmp_path):
-    """Every other test image is gone, the others are no images."""
-    assert finished.exit_status == 0
-    run = Run(shutil.copytree(finished.run.path, tmp_path / "more"))
-    assert resume(run.path, samples=1).exit_status == 0
-    check_whole(run, SAMPLES + 1)
-    table = run.trials()
-    assert not table.duplicated(["strategy", "learning_rate"]).any()
-    pd.testing.assert_frame_equal(table.head(SAMPLES), finished.run.trials())
+def test_the_search_and_its_resume_read_no_test_image(tmp_path, pictures):
+    images = tmp_path / "pictures"
+    shutil.copytree(pictures, images)
+    prepared = prepare(config(tmp_path, images, write_space(tmp_path), samples=1, max_epochs=1))
+    split = prepared.run.split()
+    test = split.loc[split["split"] == "test", "path"]
+    for number, path in enumerate(test):
+        (images / path).unlink() if number % 2 else (images / path).write_bytes(b"poison")
+    with prepared.run.owned():
+        assert execute(prepared).exit_status == 0
+    assert resume(prepared.run.path, samples=1).exit_status == 0
+    assert len(prepared.run.trials()) == 2

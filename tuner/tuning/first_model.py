@@ -39,7 +39,6 @@ def enter_first_models(
     """
     from tuner.runs.best_trial import write_best
 
-    labels = store.run.images_and_parts().part("val").numbers
     for one in best:
         if one.solved is None:
             raise ValueError(f"the probe of {one.model} has no head")

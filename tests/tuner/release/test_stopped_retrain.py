@@ -12,7 +12,6 @@ import psutil
 import pytest
 from test_retrain import job, make_best
 
-from trainables.config import TrialConfig
 from trainables.errors import RunProblem
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.session import ray_session
@@ -36,7 +35,7 @@ class Retraining:
             "--seeds",
             "2",
             "--epochs",
-            "60",
+            "10",
             "--concurrent",
             "1",
             "--no-calibration",
@@ -73,9 +72,7 @@ def start(tmp_path):
 
 
 def test_a_retrain_that_is_stopped_keeps_its_seeds_and_the_same_command_goes_on(tmp_path, start):
-    # A network that is soon exported, in more epochs than a signal needs to come.
-    tiny = {"model": "timm:test_resnet", "strategy": "full", "batch_size": 4}
-    make_best(tmp_path, config=TrialConfig.resolve(tiny))
+    make_best(tmp_path)
     first = start()
     first.until("(1 of 2 done)")
     family = psutil.Process(first.process.pid).children(recursive=True)
@@ -102,7 +99,7 @@ class Deadly(str):
 
 
 def test_a_worker_that_is_killed_again_and_again_costs_its_own_seed_only(tmp_path, monkeypatch):
-    work = job(tmp_path, {"train": 4, "test": 2}, epochs=1, config={"model": "timm:test_resnet"})
+    work = replace(job(tmp_path, {"train": 4, "test": 2}), epochs=1)
     monkeypatch.chdir(tmp_path)
     heard = []
     with (

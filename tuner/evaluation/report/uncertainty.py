@@ -70,8 +70,8 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
     part = "out-of-fold" if unseen and part == "validation" else part
     images = f"{fitted['images']} {'images' if unseen else 'validation images'}{groups}"
     return [
-        f"temperature {found['temperature']:.3f}, from {images}, answered {found['held_out']}; the class named stays the"
-        " same",
+        f"temperature {found['temperature']:.3f}, from {images}, answered {found['held_out']}; the class named stays"
+        " the same",
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
         f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",
