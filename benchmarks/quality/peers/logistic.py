@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmarks.quality.peers.images import for_answering, read_pictures
 from benchmarks.quality.peers.network import outputs, pretrained, save
-from benchmarks.quality.peers.options import Options, parse
+from benchmarks.quality.peers.options import Options, read_options
 
 PENALTIES = np.logspace(-4, 0, 9)
 """Values of scikit-learn's C, on features of variance 1."""
@@ -69,4 +69,4 @@ def set_head(head: nn.Linear, solved: Pipeline) -> None:
 if __name__ == "__main__":
     # With few images a class may be missing in a fold; it then has probability 0 there, whatever the penalty.
     warnings.filterwarnings("ignore")
-    fit(parse(__doc__))
+    fit(read_options(__doc__))

@@ -23,7 +23,7 @@ class Options:
         return sorted(file.stem for file in self.weights_dir.glob("*.pt"))
 
 
-def parse(description: str | None) -> Options:
+def read_options(description: str | None) -> Options:
     """What the command line says."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

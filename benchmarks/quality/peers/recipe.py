@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.quality.peers.images import for_training, read_pictures
 from benchmarks.quality.peers.network import pretrained, save
-from benchmarks.quality.peers.options import Options, parse
+from benchmarks.quality.peers.options import Options, read_options
 from benchmarks.quality.peers.training import Settings, seed_all, train
 
 BACKBONE = "tf_efficientnet_lite2"
@@ -26,4 +26,4 @@ def fit(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    fit(parse(__doc__))
+    fit(read_options(__doc__))

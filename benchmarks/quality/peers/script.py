@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks.quality.peers.images import Pictures, for_answering, for_training, read_pictures
 from benchmarks.quality.peers.network import outputs, pretrained, save
-from benchmarks.quality.peers.options import Options, parse
+from benchmarks.quality.peers.options import Options, read_options
 from benchmarks.quality.peers.training import Settings, seed_all, train
 
 EPOCHS = 12
@@ -115,4 +115,4 @@ def fit(options: Options) -> None:
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    fit(parse(__doc__))
+    fit(read_options(__doc__))
