@@ -9,7 +9,7 @@ from trainables.metrics import METRICS
 from trainables.wording import TRIALS_NAMED
 from tuner.evaluation.comparison.standard_error import validation_error
 from tuner.runs.best import Best, read_best, save_best
-from tuner.runs.best_trial import best_of
+from tuner.runs.best_trial import best_of, is_estimate
 from tuner.runs.directory import Run, rows_of, trial_config
 from tuner.runs.ensemble import Member
 from tuner.runs.paths import is_taken, try_target
@@ -37,8 +37,10 @@ def export(run_dir: Path, trial: str | None = None, out: Path = Path("best.yaml"
             raise RunProblem(f"{path} exists already; choose another --out")
         try_target(path, "--out")
     metric = str(run.record["metric"])
-    spread = validation_error(run, str(row["trial_id"]), trial_config(row), metric)
-    best = best_of(run, row, split_file=beside.name, spread=spread)
+    best = best_of(run, row, split_file=beside.name)
+    if not is_estimate(best.expected.spread):
+        spread = validation_error(run, str(row["trial_id"]), trial_config(row), metric)
+        best = best_of(run, row, split_file=beside.name, spread=spread)
     best = replace(best, ensemble=_ensemble(run))
     save_best(best, out, run.split())
     return best

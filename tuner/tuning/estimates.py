@@ -19,7 +19,7 @@ from tuner.statistics.intervals import FloatArray
 from tuner.statistics.shrinkage import Shrunken, choose, group_sums, shrink_sums
 from tuner.tuning.ranking import counts
 
-__all__ = ["Estimates", "best_row"]
+__all__ = ["Estimates", "best_row", "chosen_on_folds"]
 
 Row = Mapping[str, Any]
 
@@ -121,12 +121,26 @@ class Estimates:
 
 
 def best_row(run: Run) -> dict[str, Any] | None:
-    """The row of `trials.parquet` of the best trial, chosen as a search chooses it; None if no trial has a score."""
+    """The row of `trials.parquet` of the best trial, chosen as a search chooses it; None if no trial has a score.
+
+    Where all images judged the best trials, it is the one that they chose.
+    """
     metric = str(run.record["metric"])
     rows = sorted(map(_plain, rows_of(run.trials())), key=METRICS[metric].place)
     rows = [row for row in rows if counts(row)]
-    chosen = Estimates(run, metric).choose(rows)
+    chosen = chosen_on_folds(run, {str(row["trial_id"]): row for row in rows})
+    chosen = chosen or Estimates(run, metric).choose(rows)
     return next((row for row in rows if chosen in (None, row["trial_id"])), None)
+
+
+def chosen_on_folds(run: Run, rows: Mapping[str, Row]) -> str | None:
+    """The trial that all images chose, if its row among `rows` is still what they judged; None where none did."""
+    table = run.judged()
+    for judged in [] if table is None else rows_of(table):
+        row = rows.get(str(judged["trial_id"]))
+        if judged["chosen"] and row is not None and row["best_epoch"] == judged["epoch"]:
+            return str(judged["trial_id"])
+    return None
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

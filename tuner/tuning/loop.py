@@ -22,6 +22,7 @@ from tuner.runs.journal import quiet_optuna
 from tuner.tuning.budget import Budget
 from tuner.tuning.config import SearchConfig
 from tuner.tuning.convergence import Settling
+from tuner.tuning.estimates import chosen_on_folds
 from tuner.tuning.prepare import Prepared, prepare
 from tuner.tuning.proposals import Proposals
 from tuner.tuning.rungs import Steps, ladder_of, relative_costs
@@ -414,14 +415,9 @@ def judged_members(run: Run, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Mem
 
 def chosen(run: Run, store: TrialStore) -> dict[str, Any] | None:
     """The row of the trial that is chosen: by what all images say where they judged, else by validation."""
-    judged = run.judged()
-    if judged is not None:
-        rows = store.scored()
-        first = judged[judged["chosen"]]
-        for trial_id, epoch in zip(first["trial_id"], first["epoch"], strict=True):
-            if trial_id in rows and rows[trial_id]["best_epoch"] == epoch:
-                return rows[str(trial_id)]
-    return store.best()
+    rows = store.judged()
+    name = chosen_on_folds(run, rows)
+    return store.best() if name is None else rows[name]
 
 
 @contextlib.contextmanager
