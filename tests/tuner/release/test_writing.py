@@ -352,7 +352,7 @@ def test_the_members_of_an_ensemble_are_read_as_they_were_written_and_mistakes_a
     save_best(best, tmp_path / "best.yaml")
     assert read_best(tmp_path / "best.yaml") == best
     for old, new, said in (
-        ("count: 2", "count: 0", r"ensemble\[0\]\.count=0 is wrong; it is a whole number from 1 up"),
+        ("count: 2", "count: 0", r"ensemble\[0\]\.count=0 is wrong; it must be a whole number from 1 up"),
         ("model: mobilenet_v2", "model: mobilnet", r"ensemble\[1\]\.config: .*mobilnet"),
         ("trial: mobilenet_v2-full-00001", "trial: resnet18-full-00000", "names trial .* twice; add up"),
     ):

@@ -65,7 +65,7 @@ def test_warnings_come_first():
     found = advise(odd, taken)
     assert [one.warning for one in found] == [True, True, False]
     assert "'well' 0.97 (camera 0.96)" in found[0].why
-    assert "2 images stand in two classes" in found[1].why
+    assert "2 images are in two classes" in found[1].why
 
 
 def test_copies_make_missing_groups_a_warning():
