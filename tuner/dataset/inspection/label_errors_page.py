@@ -73,8 +73,8 @@ def write_suspects_page(found: "Suspects", folder: Path, page: Path, scale: "Sca
             *(f"<p>{for_html(one)}.</p>" for one in sentences(found)),
             f"<p>Below are the first {len(places)} of {len(found.order):,}; {how}. Mark the images that a run shall"
             " leave out and save the list, or write <code>yes</code> into the column <code>leave_out</code> of"
-            " suspects.csv; then <code>tuner run --without marked.csv</code>. No file is deleted. To correct a label, move the image, or"
-            " edit your labels file.</p>",
+            " suspects.csv; then <code>tuner run --without marked.csv</code>. No file is deleted. To correct a label,"
+            " move the image, or edit your labels file.</p>",
         ),
         section(
             "Possible label errors",
