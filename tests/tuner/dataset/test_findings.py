@@ -13,7 +13,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split
 from tuner.dataset.inspection.inspect import inspect, render
 from tuner.dataset.loading import load_data
-from tuner.evaluation.comparison.conclusion import doubts
+from tuner.evaluation.comparison.doubts import doubts
 from tuner.evaluation.comparison.evidence import Evidence
 from tuner.runs.directory import Run
 from tuner.tuning.config import SearchConfig, models_of, resolve, search_config

@@ -131,8 +131,8 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     return (
         f"Repeated inside every fold, {included}the search itself reaches {reached}{of_own} and"
         f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to"
-        f" {percent(sure.accuracy.high)}): no image was used to choose the model that answered it. {best.label} minus that is"
-        f" {gap(metric, found.difference)}{unit} in {metric.title}{sure_of_it}."
+        f" {percent(sure.accuracy.high)}): no image was used to choose the model that answered it. {best.label} minus"
+        f" that is {gap(metric, found.difference)}{unit} in {metric.title}{sure_of_it}."
     )
 
 
