@@ -77,7 +77,7 @@ def test_copies_make_missing_groups_a_warning():
 def test_without_groups_a_class_that_seems_taken_otherwise_may_be_objects_seen_again():
     odd = replace(GOOD, grouped=False)
     found = advise(odd, [Photographed("well", 0.97, 0.93, {"size": 0.95})])
-    assert "objects that are seen again" in found[0].why
+    assert "several pictures of one object may add to this" in found[0].why
 
 
 def test_an_area_that_is_not_sure_is_no_warning():
