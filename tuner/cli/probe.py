@@ -166,7 +166,7 @@ def render(found: "Probe") -> list[RenderableType]:
     lines = [Text(said)]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
     if without:
-        lines.append(Text(f"note: passed over, without weights: {some(without)}", style="yellow"))
+        lines.append(Text(f"note: skipped, since they have no weights: {some(without)}", style="yellow"))
     lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
     return [table, *lines]
 

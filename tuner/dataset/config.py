@@ -57,12 +57,12 @@ class DataConfig:
                 )
         if self.folder is None and self.groups_from_similar:
             raise InvalidValue(
-                "--groups-from-similar looks through your images, and the drawn sample pictures have their groups;"
-                " say where yours are: --data FOLDER"
+                "--groups-from-similar searches your images for groups; the drawn sample pictures have theirs already;"
+                " say where your images are: --data FOLDER"
             )
         if self.weights_dir is not None and self.weights not in ("auto", "imagenet"):
             raise InvalidValue(
-                f"--weights-dir says where weights lie; with --weights {self.weights} it has no use"
+                f"--weights-dir says where weights are; with --weights {self.weights} it has no effect"
             )
         if self.fit not in FITS:
             raise UnknownName.of("fit", self.fit, FITS)

@@ -48,8 +48,8 @@ def usable_backbone(config: DataConfig, reporter: Reporter) -> tuple[str, str] |
         if not asked or config.weights_dir is not None:
             raise
         reporter.warn(
-            f"no small backbone has pretrained weights here and none can be downloaded: a {HASH} stands in, which finds"
-            " copies and not other angles; --weights-dir DIR names weights"
+            f"no small backbone has pretrained weights here and none can be downloaded: tuner uses a {HASH} instead,"
+            " which finds copies but no pictures from another angle; give weights with --weights-dir DIR"
         )
         return None
     return next(iter(found.items()))

@@ -66,7 +66,7 @@ def scan_and_tell(
         reporter.line(sentence)
     others = [path for path, reason in found.passed_over if not _is_image(path, reason)]
     if others:
-        reporter.line(f"passed over what is no image: {some(others)}")
+        reporter.line(f"skipped files that are no images: {some(others)}")
     return found
 
 
@@ -76,7 +76,7 @@ def scale_sentences(scan: "Scan") -> list[str]:
 
     total = len(scan.images)
     return [
-        f"{scan.deep[kind]:,} of {total:,} images hold more than 8 bits a sample, which are read at one scale;"
+        f"{scan.deep[kind]:,} of {total:,} images have more than 8 bits a sample and are read at one scale;"
         f" {in_words(kind, levels)}"
         for kind, levels in scan.scale.items()
     ]
@@ -90,7 +90,7 @@ def _clipped(scan: "Scan") -> str | None:
     if not other:
         return None
     used, own = ("; ".join(in_words(kind, of[kind]) for kind in other) for of in (scan.scale, scan.own_scale))
-    return f"the scale of the search is kept ({used}), though these pictures by themselves would get another ({own})"
+    return f"tuner keeps the scale of the search ({used}), although these pictures alone would get another one ({own})"
 
 
 def _several(scan: "Scan") -> str | None:
@@ -108,9 +108,9 @@ def _two_labels(scan: "Scan") -> str | None:
     torn = [list(paths.values()) for paths in same.values() if len(paths) > 1]
     if not torn:
         return None
-    count = "1 picture stands" if len(torn) == 1 else f"{len(torn):,} pictures stand"
+    count = "1 picture is" if len(torn) == 1 else f"{len(torn):,} pictures are"
     return (
-        f"{count} in more than one class, so labels contradict each other and scores can't be right; the first:"
+        f"{count} in more than one class, so some labels are wrong and scores can't be right; the first:"
         f" {torn[0][0]} is {torn[0][1]}"
     )
 

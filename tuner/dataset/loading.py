@@ -180,7 +180,7 @@ def groups_file(labels: Path | None, groups: Path | None, group_regex: str | Non
     if groups is not None or group_regex is not None:
         given = f"--groups {groups}" if groups is not None else f"--group-regex {group_regex!r}"
         raise InvalidValue(
-            f"--labels {labels} has a column group, and {given} says otherwise; choose one of them"
+            f"--labels {labels} has a column group, but {given} is given, too; choose one of the two"
         )
     return labels
 
@@ -194,7 +194,7 @@ def _data_source(config: DataConfig, reporter: Reporter) -> tuple[Path, Path | N
         if config.groups_from_similar and (groups is not None or config.group_regex is not None):
             given = f"in {groups}" if groups is not None else f"by --group-regex {config.group_regex!r}"
             raise InvalidValue(
-                f"--groups-from-similar proposes groups, which are given {given}; choose one of them"
+                f"--groups-from-similar proposes groups, but groups are given {given}; choose one of the two"
             )
         return folder.resolve(), groups, False
     from tuner.dataset.reading.sample import sample_data
@@ -224,8 +224,8 @@ def _split(
         groups = read_groups(scan, groups_csv, config.group_regex)
     else:
         reporter.warn(
-            "no --groups: the split is by image, so photographs of one object may stand on both sides"
-            " and make every score too good"
+            "no --groups: the split is by image, so photographs of one object may be on both sides of it,"
+            " which makes every score too good"
         )
     fractions = parse_fractions(config.split)
     if understood := given_split(scan, fractions):

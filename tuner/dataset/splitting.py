@@ -137,7 +137,7 @@ def _given_parts(scan: Scan, names: Mapping[str, str]) -> dict[str, str]:
         if other.part != image.part:
             why = "the same pixels" if other.pixels == image.pixels else f"the group {names[image.path]!r}"
             raise DataProblem(
-                f"{other.path!r} and {image.path!r} share {why}, but not their part of the split;"
+                f"{other.path!r} and {image.path!r} share {why}, but are in different parts of the split;"
                 " move whole groups into one part, or merge the parts and let tuner split"
             )
     return {name: str(image.part) for name, image in first.items()}

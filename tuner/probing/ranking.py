@@ -213,7 +213,7 @@ class _Prober:
                     self.reporter.line(_said(shown, kept=kept))
                 else:
                     self.failed[name] = shown
-                    self.reporter.warn(f"{name} is passed over: {shown}")
+                    self.reporter.warn(f"{name} is skipped: {shown}")
                 if progress is not None:
                     progress(number + 1, len(names))
         return rows

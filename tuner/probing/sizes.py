@@ -118,14 +118,14 @@ def choose_size(rows: Sequence[Probed], groups: Sequence[str], plan: Plan) -> Ch
     chosen, said = sizes[0], []
     for size in sizes[1:]:
         more, half = gain(best[chosen], best[size], groups)
-        by = f"{size} px gains {more:.3f} nats (± {half:.3f}) on {chosen} px"
+        by = f"{size} px gains {more:.3f} nats (± {half:.3f}) over {chosen} px"
         if not more > half / 2:
-            said.append(f"{by}, which can't be told from nothing")
+            said.append(f"{by}, which may be chance")
         elif affords(best[size], plan) or not affords(best[chosen], plan):
             said.append(by)
             chosen = size
         elif best[size].log_loss <= WORTH * best[chosen].log_loss:
-            said.append(f"{by}, more than fine-tuning at {chosen} px is likely to")
+            said.append(f"{by}, more than fine-tuning at {chosen} px is likely to gain")
             chosen = size
         else:
             said.append(f"{by}, but leaves no time to fine-tune")

@@ -85,7 +85,8 @@ def card(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
         "## Training\n\n" + _training(plan, metrics),
         "## Scores\n\n" + _scores(metrics),
         "## How sure\n\n" + how_sure(metrics),
-        "## Strangers\n\n" + strangers_section(metrics["strangers"]),
+        "## Pictures unlike the training images (out-of-distribution)\n\n"
+        + strangers_section(metrics["strangers"]),
         *_running_section(metrics["running_cost"]),
         "## Limits\n\n" + _limits(plan, metrics),
         "## Files\n\n" + _files(plan.formats),

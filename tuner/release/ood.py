@@ -91,8 +91,8 @@ def strangers_sentence(found: dict[str, Any]) -> str:
     if alarms is None:
         return "strangeness: 1 is the limit that 99 % of validation stay below; it was not checked on test images"
     return (
-        f"strangeness: above 1, the limit of 99 % of validation, are {percent(alarms['above_99'])} of the test images;"
-        f" above {found['at_95']:.2f}, that of 95 %, {percent(alarms['above_95'])}"
+        f"strangeness: {percent(alarms['above_99'])} of the test images are above 1, the limit of 99 % of validation;"
+        f" {percent(alarms['above_95'])} are above {found['at_95']:.2f}, the limit of 95 %"
     )
 
 
@@ -108,8 +108,8 @@ def strangers_section(found: dict[str, Any]) -> str:
     if found["validation_images"] < FEW:
         lines.append(f"- From {found['validation_images']} images the limit at 99 % is not known well.")
     lines.append(
-        "- What it can't see: a picture that looks like the training images in what the network attends to. A class"
-        " that nobody trained, such as another disease of the same leaf, may look quite usual."
+        "- What it can't see: a picture whose features are like those of the training images. A class that was"
+        " not trained, such as another disease of the same leaf, may look like them."
     )
     if own:
         areas = ", ".join(f"{for_markdown(name)} {area:.2f}" for name, area in own.items())

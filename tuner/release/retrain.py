@@ -245,13 +245,13 @@ def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int |
     if asked is not None:
         why = f"{epochs} epochs as asked (the search's best was {best.expected.epoch})"
     else:
-        why = f"{epochs} epochs, as many as the search found, so that rates and unfreezes fall where they did"
-    scaled = f"; the steps are scaled to the images, {now} an epoch instead of {then}"
+        why = f"{epochs} epochs, the same as in the search, with the same rates and unfreezing in each epoch"
+    scaled = f"; the number of images is another one, so the steps are, too: {now} an epoch instead of {then}"
     text = why + (scaled if now != then else f"; {now} steps an epoch as in the search")
     if best.config.schedule != "plateau" or "val" not in parts:
         return epochs, text
     after = ", ".join(str(epoch) for epoch in best.plateau_reduced_after) or "none"
-    return epochs, f"{text}; the rate is lowered after the epochs it was lowered after in the search: {after}"
+    return epochs, f"{text}; the rate is lowered after the same epochs as in the search: {after}"
 
 
 def _with_weights(job: SeedJob, config: RetrainConfig, best: Best) -> SeedJob:

@@ -93,5 +93,5 @@ def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, .
         return ()
     return (
         f"--alpha {alpha:g} needs {needed} calibration groups a class, and {some(few)} had fewer: for these"
-        " the sets may miss the truth more often",
+        " the sets may miss the true class more often",
     )

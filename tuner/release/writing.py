@@ -36,7 +36,7 @@ __all__ = ["Chosen", "finish"]
 SCORES = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
 INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")
 
-FIRST = "the first seed's model; which one is exported was settled before the test images were looked at"
+FIRST = "the first seed's model; this was decided before the test images were read"
 KEPT = (
     "the weights that the search kept, those after epoch {epoch}: trained on the training images only, chosen on the"
     " validation images"

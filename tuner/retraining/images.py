@@ -135,7 +135,7 @@ def _newly_split(
     )
     if not known:
         reporter.warn(
-            "no --groups: photographs of one object may stand on both sides and make the scores too good"
+            "no --groups: photographs of one object may be on both sides of the split, which makes the scores too good"
         )
     source = SplitSource(
         fingerprint=fingerprint(split),

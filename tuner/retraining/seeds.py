@@ -167,7 +167,7 @@ class _Training:
             return
         self._give_up(cause if isinstance(cause, UserMistake) else error)
         if self.running:
-            self.reporter.warn(f"{who} failed ({_first_line(cause)}); those that train now are waited for")
+            self.reporter.warn(f"{who} failed ({_first_line(cause)}); tuner waits for those that train now")
 
     def _give_up(self, error: BaseException) -> None:
         """Start nothing more; what runs may end."""

@@ -29,8 +29,8 @@ SCALE = f"black and white by kind of samples ({', '.join(KINDS)}), as int16: [0,
 
 _HEADER = """\
 # The best configuration of a tuner search; train it with: tuner retrain {name}
-# expected.value is what new images are expected to show if spread says so; else it is the best of many tries on the
-# validation images, so expect a little less on new ones. expected.scores are those of the validation images.
+# expected.value is an estimate for new images if spread says so. Otherwise it is the best of many trials on the
+# validation images, so expect a slightly worse one on new images. expected.scores are those of the validation images.
 """
 
 
@@ -257,7 +257,9 @@ def _normalisation(
         words = f"{list(right)}, which belongs to {model}"
         found = section.numbers(key, 3, words, lambda value: True)
         if not all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(found, right, strict=True)):
-            raise InvalidValue(f"{section.path}: normalisation.{key}={list(found)} is wrong; it is {words}")
+            raise InvalidValue(
+                f"{section.path}: normalisation.{key}={list(found)} is wrong; it must be {words}"
+            )
     return origin.mean, origin.std
 
 
@@ -313,7 +315,7 @@ def _split(section: Section) -> SplitSource:
     right = "three positive shares of train, val and test that sum to 1"
     shares = section.numbers("fractions", 3, right, lambda value: value > 0)
     if abs(sum(shares) - 1) > 1e-6:
-        raise InvalidValue(f"{section.path}: split.fractions={list(shares)} is wrong; it is {right}")
+        raise InvalidValue(f"{section.path}: split.fractions={list(shares)} is wrong; it must be {right}")
     counts = section.section("images")
     return SplitSource(
         fingerprint=section.text("fingerprint"),

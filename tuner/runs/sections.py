@@ -25,10 +25,10 @@ class Section:
     def take(self, key: str, good: Check, right: str) -> Any:
         """The value of `key` if it is `good`; `right` says in words what would be."""
         if key not in self.content:
-            raise InvalidValue(f"{self.path}: {self._full(key)} is missing; it is {right}")
+            raise InvalidValue(f"{self.path}: {self._full(key)} is missing; it must be {right}")
         value = self.content[key]
         if not good(value):
-            raise InvalidValue(f"{self.path}: {self._full(key)}={value!r} is wrong; it is {right}")
+            raise InvalidValue(f"{self.path}: {self._full(key)}={value!r} is wrong; it must be {right}")
         return value
 
     def section(self, key: str) -> "Section":

@@ -50,9 +50,7 @@ def changed_files(
         return []
     place = Path(weights).expanduser()
     if weights != LIBRARY and not place.exists():
-        raise WeightsUnavailable(
-            f"{place}, from which models start, is not there any more; put it back where it was"
-        )
+        raise WeightsUnavailable(f"{place} is gone, but models start from it; put it back where it was")
     wanted = {name: before[name] for name in (before if names is None else names) if name in before}
     said = (_changed(name, weights, known, fetch) for name, known in wanted.items())
     return [sentence for sentence in said if sentence is not None]
@@ -63,7 +61,7 @@ def _changed(name: str, weights: str, known: Mapping[str, str], fetch: bool) -> 
     ours = known.get("origin") != LIBRARY
     if ours and models.weights_origin(name, weights) in (LIBRARY, "none"):
         raise WeightsUnavailable(
-            f"{weights} has no {known['file']} any more, from which {name} starts; put it back where it was"
+            f"{known['file']} in {weights} is gone, but {name} starts from it; put it back where it was"
         )
     if not ours and not fetch and weights_path(name, weights) is None:
         return None

@@ -41,7 +41,9 @@ def remarks(record: dict[str, Any]) -> list[str]:
     if record["data"]["groups"] is None and record["data"]["group_regex"] is None:
         found.append("split by image, without groups: scores are too good if several images show one object")
     if record["data"].get("groups_from_similar"):
-        found.append("groups were proposed by likeness (--groups-from-similar), not given by a person")
+        found.append(
+            "tuner proposed the groups from similar pictures (--groups-from-similar); no person gave them"
+        )
     if left_out := record["data"].get("left_out"):
         found.append(f"{len(left_out)} images are left out, as {record['data']['without']} says")
     return found

@@ -79,7 +79,7 @@ def stop_run(path: Path) -> str:
     run = Run.open(path)
     _require_running(run)
     request_stop(run, STOP_RUN)
-    return f"asked; it ends within an epoch. Go on later with: tuner resume {run.path}"
+    return f"asked the search to end; it ends within an epoch. Go on later with: tuner resume {run.path}"
 
 
 def stop_trial(path: Path, trial_id: str) -> str:
@@ -90,7 +90,9 @@ def stop_trial(path: Path, trial_id: str) -> str:
     if trial_id not in live:
         raise UnknownName.of("running trial", trial_id, live, TRIALS_NAMED)
     request_stop(run, trial_id)
-    return f"asked; {trial_id} ends after its epoch for good and counts as stopped; the search goes on with others"
+    return (
+        f"asked {trial_id} to end; it ends for good after its epoch and counts as stopped; the search goes on"
+    )
 
 
 def _require_running(run: Run) -> None:

@@ -52,7 +52,7 @@ class Asker:
             try:
                 return self._take_up(*found)
             except UserMistake as error:
-                self._note(f"passed over: {error}")
+                self._note(f"skipped: {error}")
         number, place = self.asked, self.asked - self._taken_up
         for draw in range(REDRAWS):
             sampler, source = self._proposer.sampler(place, draw)
@@ -87,7 +87,7 @@ class Asker:
             config = self._configure(checked, number)  # type: ignore[arg-type]
             checked.check_all_asked()
             if _signature(config) in self._seen:
-                raise InvalidValue(f"{what}: this configuration has been tried")
+                raise InvalidValue(f"{what}: this configuration has been tried already")
             identity = self._told.take_up(waiting, asked, number, _name(config, number), config, ENQUEUED)
         except UserMistake:
             self._told.drop(asked)

@@ -66,7 +66,9 @@ class SearchConfig:
         """Refuse what can be refused without looking anywhere; raises InvalidValue or UnknownName."""
         object.__setattr__(self, "metric", metrics.canonical(self.metric))
         if METRICS[self.metric].needs_positive and self.data.positive is None:
-            raise InvalidValue(f"--metric {self.metric} is of one class; say which by --positive CLASS")
+            raise InvalidValue(
+                f"--metric {self.metric} is the metric of one class; say which one with --positive CLASS"
+            )
         check_fields(self, except_for=("gpus_per_trial",) if self.gpus_per_trial == "auto" else ())
         if self.name is not None:
             check_name(self.name)

@@ -40,7 +40,7 @@ class Settling:
 
 
 def reason(values: Sequence[float], metric: str, images: int) -> str | None:
-    """Why a search with these `values` of ended trials, in their order, is settled, in words; None if it is not."""
+    """Why a search with these `values` of ended trials, in their order, has converged, in words; None if it has not."""
     if len(values) < LEAST:
         return None
     costs = [METRICS[metric].cost(value) for value in values]
@@ -49,8 +49,8 @@ def reason(values: Sequence[float], metric: str, images: int) -> str | None:
     if gain >= floor:
         return None
     return (
-        f"settled after {len(values)} trials: {MORE} more are expected to better {metric} by less than {gain:.2g},"
-        f" its standard error over {images} validation images is {floor:.2g}"
+        f"converged after {len(values)} trials: {MORE} more trials are expected to improve {metric} by {gain:.2g},"
+        f" which is less than its standard error over {images} validation images, {floor:.2g}"
     )
 
 

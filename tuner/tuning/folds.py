@@ -278,7 +278,7 @@ def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
         except Exception as error:  # of a worker that died, of whatever a training raises
             # The search has ended well; what the others answered is kept and judges.
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            stage.reporter.warn(f"not every trial could answer its fold: {first}")
+            stage.reporter.warn(f"the training of a fold failed: {first}")
 
 
 def _job(one: Candidate, fold: int, stage: Stage) -> "SeedJob":
@@ -325,7 +325,9 @@ def _still_alive(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stag
     found = [one for one, own in zip(there, losses, strict=True) if not behind(own, best, groups.tolist())]
     for one in there:
         if one not in found:
-            stage.reporter.line(f"{one.trial_id} is clearly behind on {int(common.sum())} images")
+            stage.reporter.line(
+                f"{one.trial_id} gets no more folds: it is clearly worse on {int(common.sum())} images"
+            )
     return found
 
 

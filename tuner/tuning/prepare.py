@@ -142,10 +142,10 @@ def _tell_earlier(earlier: Earlier, reporter: Reporter) -> None:
     for one in earlier.taken:
         reporter.line(f"begins with {one['trial']} of {one['run']}")
     for text in earlier.passed_over[:PASSED_OVER_SHOWN]:
-        reporter.warn(f"passed over, since this search could not propose it: {text}")
+        reporter.warn(f"skipped a trial of an earlier run, since this search could not propose it: {text}")
     more = len(earlier.passed_over) - PASSED_OVER_SHOWN
     if more > 0:
-        reporter.warn(f"{more} more trials of earlier runs are passed over")
+        reporter.warn(f"skipped {more} more trials of earlier runs")
 
 
 def prepared_from(run: Run, space: Space, cache: Path) -> Prepared:

@@ -65,7 +65,7 @@ def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter
     changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
     if changed:
         raise RunProblem(
-            f"{run.path} can't go on, since its trials could not be compared: {'; '.join(changed)}"
+            f"{run.path} can't go on, since new trials could not be compared with the old ones: {'; '.join(changed)}"
         )
     if mended:
         _take_mended(run, space)

@@ -78,7 +78,7 @@ class Rungs:
         already changes nothing, so a resumed trial may report its past again; its latest one gets the same verdict
         again, since the driver may have died between the verdict and the stop. No score is left and no verdict made
         before everything that the strategy trains has trained for `grace_period` epochs: a frozen trial's score would
-        make the rung lenient for others. A rung that is reached before stays unused.
+        distort the comparison for others. A rung that is reached before stays unused.
         """
         known, best, before = self._known.get(trial_id, (0, value, 0.0))
         if epoch <= known:
@@ -167,7 +167,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
             cost = self.spent(trial_id, result["epoch"])
             return (
                 f"ASHA, epoch {result['epoch']}, at a cost of {cost:.3g} full epochs:"
-                f" {self.value_name} behind {cutoff:.4g}"
+                f" {self.value_name} worse than {cutoff:.4g}"
             )
         if self.stop_folder is not None and (self.stop_folder / trial_id).exists():
             return STOPPED_BY_HAND

@@ -152,7 +152,7 @@ class Told:
         if others:
             trials = f"trial{'s' if len(others) > 1 else ''} {', '.join(others)} of study.journal"
             self._note(
-                f"passed over: {trials}, made by another program; a configuration to be tried is given with Optuna's"
+                f"skipped: {trials}, made by another program; to have a configuration tried, use Optuna's"
                 " enqueue_trial"
             )
 

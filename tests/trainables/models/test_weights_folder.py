@@ -127,5 +127,5 @@ def test_of_many_files_that_belong_to_no_model_a_few_are_told(folder):
 def test_a_folder_that_is_none_or_has_no_use_is_refused(folder):
     with pytest.raises(DataProblem, match="does not exist; --weights-dir"):
         settle(folder / "nowhere", [RESNET])
-    with pytest.raises(InvalidValue, match="with --weights none it has no use"):
+    with pytest.raises(InvalidValue, match="with --weights none it has no effect"):
         settle(folder, [RESNET], weights="none")

@@ -13,7 +13,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split
 from tuner.dataset.inspection.inspect import inspect, render
 from tuner.dataset.loading import load_data
-from tuner.evaluation.comparison.conclusion import doubts
+from tuner.evaluation.comparison.doubts import doubts
 from tuner.evaluation.comparison.evidence import Evidence
 from tuner.runs.directory import Run
 from tuner.tuning.config import SearchConfig, models_of, resolve, search_config
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 WANTED = [
-    "1 picture stands in more than one class, so labels contradict each other and scores can't be right; the first:"
+    "1 picture is in more than one class, so some labels are wrong and scores can't be right; the first:"
     " a/000.png is b/copy.png",
     "1 image is left out, in no class folder or behind a broken link: stray.png",
     "1 image is left out: a/torn.png can't be read: it holds no image of a known format",
@@ -75,7 +75,7 @@ def test_run_plan_and_inspect_say_the_same(folder: Path, tmp_path: Path) -> None
     for sentence in WANTED:
         assert f"note: {sentence}\n" in said
         assert f"warning: {sentence}" in shown
-    assert "passed over what is no image: notes.txt\n" in said
+    assert "skipped files that are no images: notes.txt\n" in said
 
 
 def test_the_run_keeps_them_and_the_comparison_repeats_them(folder: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_scale_frames_and_doubtful_names_are_said_by_run_and_inspect_and_kept(tm
         "1 file holds several frames or pages, of which only the first is used: nan/pages.tif",
     ]
     scale = (
-        "40 of 61 images hold more than 8 bits a sample, which are read at one scale; 16-bit pictures: 0 is black, 4095"
+        "40 of 61 images have more than 8 bits a sample and are read at one scale; 16-bit pictures: 0 is black, 4095"
         " is white"
     )
     said = spoken(place, tmp_path)

@@ -43,7 +43,7 @@ def test_a_table_of_labels_brings_its_groups_along(tabled):
 
 
 def test_groups_from_two_places_are_refused(tabled):
-    with pytest.raises(InvalidValue, match="has a column group, and --group-regex 'x' says otherwise"):
+    with pytest.raises(InvalidValue, match="has a column group, but --group-regex 'x' is given, too"):
         scan_and_split(config_of(tabled, group_regex="x"), Reporter())
 
 

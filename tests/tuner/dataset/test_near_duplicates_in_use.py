@@ -125,7 +125,7 @@ def test_a_run_uses_the_proposal_only_when_asked_and_says_so(scenes, tmp_path):
     with (run.path / "similar-groups.csv").open() as file:
         written = {row["path"]: row["group"] for row in csv.DictReader(file)}
     assert written.keys() == set(split["path"])
-    assert any("proposed by likeness" in remark for remark in remarks(run.record))
+    assert any("tuner proposed the groups" in remark for remark in remarks(run.record))
     plain = prepare(run_config(folder, tmp_path, name="plain")).run
     assert plain.record["data"]["groups_from_similar"] is None
     assert plain.record["data"]["near_copies"]["test_images_near_training"] > 0
@@ -135,7 +135,7 @@ def test_a_run_uses_the_proposal_only_when_asked_and_says_so(scenes, tmp_path):
 def test_given_groups_and_proposed_ones_are_refused_together(scenes, tmp_path):
     folder, _ = scenes
     with pytest.raises(
-        InvalidValue, match=r"which are given by --group-regex '\(\.\*\)_'; choose one of them"
+        InvalidValue, match=r"but groups are given by --group-regex '\(\.\*\)_'; choose one of the two"
     ):
         prepare(run_config(folder, tmp_path, groups_from_similar=True, group_regex="(.*)_"))
     with pytest.raises(InvalidValue, match="say where yours are: --data FOLDER"):

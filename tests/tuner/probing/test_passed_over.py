@@ -112,7 +112,7 @@ def test_the_command_names_each_that_was_passed_over_with_its_reason(images):
     asked = ["probe", str(images), "--weights", "none", "--image-size", "16", "--backbones", names]
     result = CliRunner().invoke(commands, asked)
     assert result.exit_code == 0
-    assert f"note: {TOO_SMALL} is passed over: it fails at 16 px" in result.output
+    assert f"note: {TOO_SMALL} is skipped: it fails at 16 px" in result.output
     assert "without weights" not in result.output
 
 

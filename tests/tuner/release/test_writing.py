@@ -112,9 +112,9 @@ def test_the_limits_of_strangeness_come_from_a_calibration_model_and_stand_in_ca
     assert np.isfinite(values).all()
     assert found["false_alarms"]["above_99"] == pytest.approx((values > 1).mean())
     card = (single.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "## Strangers" in card
+    assert "## Pictures unlike the training images" in card
     assert "What it can't see" in card
-    assert any(line.startswith("strangeness: above 1") for line in single.said)
+    assert any(line.startswith("strangeness: ") for line in single.said)
 
 
 def test_the_folder_of_a_model_of_deep_pictures_holds_their_scale_and_answers_by_it(padded):
@@ -352,7 +352,7 @@ def test_the_members_of_an_ensemble_are_read_as_they_were_written_and_mistakes_a
     save_best(best, tmp_path / "best.yaml")
     assert read_best(tmp_path / "best.yaml") == best
     for old, new, said in (
-        ("count: 2", "count: 0", r"ensemble\[0\]\.count=0 is wrong; it is a whole number from 1 up"),
+        ("count: 2", "count: 0", r"ensemble\[0\]\.count=0 is wrong; it must be a whole number from 1 up"),
         ("model: mobilenet_v2", "model: mobilnet", r"ensemble\[1\]\.config: .*mobilnet"),
         ("trial: mobilenet_v2-full-00001", "trial: resnet18-full-00000", "names trial .* twice; add up"),
     ):

@@ -276,5 +276,5 @@ def test_the_report_has_the_probe_s_table_and_picture(tmp_path, monkeypatch):
     # What the search did with them is counted, not supposed.
     assert "<td>advised, not tried</td>" in page
     assert f"in {len(run.trials())} trials, tied with the best" in page
-    assert "Passed over (no weights): vgg16." in page
+    assert "Skipped (no weights): vgg16." in page
     assert (found.out / "figures" / "backbones.png").stat().st_size > 1000

@@ -24,7 +24,7 @@ def test_noise_falls_with_the_images_and_is_never_nothing_for_a_share():
 
 def test_a_search_whose_best_are_alike_is_settled_and_one_that_still_gains_is_not():
     alike = [0.200 + 0.001 * number for number in range(LEAST)]
-    assert "settled after 30 trials" in (reason(alike, "val_loss", 200) or "")
+    assert "converged after 30 trials" in (reason(alike, "val_loss", 200) or "")
     lone = [0.1, *[0.5] * (LEAST - 1)]
     assert reason(lone, "val_loss", 200) is None
     # Nothing is gained in the mean over all orders, but each has been better than those before.

@@ -148,7 +148,9 @@ def test_the_scheduler_stops_at_the_rung_and_says_why():
             result = {"epoch": epoch, "full_epochs": epoch, "val_loss": value}
             decision = scheduler.on_trial_result(None, trial, result)
     assert decision == "STOP"
-    assert scheduler.verdicts == {"t0.9": "ASHA, epoch 2, at a cost of 2 full epochs: val_loss behind 0.2"}
+    assert scheduler.verdicts == {
+        "t0.9": "ASHA, epoch 2, at a cost of 2 full epochs: val_loss worse than 0.2"
+    }
 
 
 def test_a_trial_that_ends_by_itself_leaves_its_score():
@@ -263,7 +265,7 @@ def test_the_scheduler_says_at_which_cost_it_stopped_a_trial():
     for name, values in (("full", [0.1, 0.1]), ("late", [3.0] * 7)):
         for trial_id, epoch, full, value in epochs_of(name, values):
             said = scheduler.verdict(trial_id, {"epoch": epoch, "full_epochs": full, "val_loss": value})
-    assert said == "ASHA, epoch 7, at a cost of 2 full epochs: val_loss behind 0.1"
+    assert said == "ASHA, epoch 7, at a cost of 2 full epochs: val_loss worse than 0.1"
 
 
 def test_before_all_has_trained_the_next_epoch_is_as_long_as_the_probe_expects():

@@ -82,7 +82,7 @@ def test_what_was_enqueued_while_nobody_searched_is_tried_by_a_resume_and_nothin
     # Optuna's ask took the enqueued trial, so the other program has it.
     config = again.next()
     assert config["trial_id"].endswith("-00002")
-    assert "passed over" in notes[0]
+    assert "skipped" in notes[0]
     assert "trials 2, 3 of study.journal" in notes[0]
     for trial_id, value in ((living, 0.25), (config["trial_id"], 0.75)):
         end(again, trial_id, value)
@@ -147,7 +147,7 @@ def test_a_configuration_that_was_tried_is_not_tried_again_because_it_is_enqueue
     another_program(book, ENQUEUE, ENQUEUE)
     assert book.next()["learning_rate"] == 0.05
     assert book.next()["learning_rate"] != 0.05
-    assert "this configuration has been tried" in notes[0]
+    assert "this configuration has been tried already" in notes[0]
 
 
 def test_an_enqueued_trial_is_taken_up_again_by_whoever_comes_after_a_death_in_between(

@@ -42,13 +42,13 @@ def _taken(taken: Sequence[Photographed], grouped: bool) -> list[Advice]:
         ),
         between="; ",
     )
-    doubt = "" if grouped else "; without groups, part of it may be objects that are seen again"
+    doubt = "" if grouped else "; no groups are given, so several pictures of one object may add to this"
     return [
         Advice(
-            "photograph all classes alike, cut the background away, or test on pictures that were taken otherwise",
-            "how the pictures were taken tells the class, whatever they show; area under the curve of a probe that sees"
-            f" only size, brightness, border, JPEG quality and camera, 0.5 being chance: {told}. A network can"
-            f" learn this in place of the object, and no score on such pictures would show it{doubt}",
+            "photograph all classes in the same way, cut the background away, or test on pictures taken in another way",
+            "the background or the camera alone reveals the class; area under the ROC curve of a classifier that sees"
+            f" only size, brightness, border, JPEG quality and camera (0.5 is chance): {told}. A network can"
+            f" learn this instead of the object, and no score on such pictures would show it{doubt}",
             warning=True,
         )
     ]
@@ -60,7 +60,7 @@ def _labels(found: Inspection) -> list[Advice]:
     return [
         Advice(
             "decide which label is right, and remove the other copy",
-            f"{found.duplicates_across.count} images stand in two classes, so one of the labels is wrong",
+            f"{found.duplicates_across.count} images are in two classes, so one of the labels is wrong",
             warning=True,
         )
     ]
@@ -135,8 +135,9 @@ def _imbalance(found: Inspection) -> list[Advice]:
             "judge by --metric val_balanced_accuracy or val_macro_f1 if the rare class matters, and let the search try"
             " class weights and the weighted sampler; compare them on your images with --space imbalance",
             f"{rare.label!r} is {found.imbalance:.1f} times rarer than the largest class. In the study that this space"
-            " repeats, sampler and weights together gained no accuracy (95.8 against 96.3 %): reweighting moves answers"
-            " towards rare classes and makes probabilities worse, so it pays only where a missed rare case costs more",
+            " repeats, sampler and weights together gained no accuracy (95.8 against 96.3 %): with reweighting a"
+            " model names rare classes more often and its probabilities are worse, so use it only where a missed rare"
+            " case costs more",
         )
     ]
 
@@ -149,7 +150,7 @@ def _resolutions(found: Inspection) -> list[Advice]:
     return [
         Advice(
             f"choose --image-size for the small ones, at most about {min(w, h)}, or leave those out",
-            f"sizes go from {w}x{h} to {width}x{height}: small pictures are enlarged and look blurred, which a network"
-            " sees; it matters if one class has more of them",
+            f"sizes go from {w}x{h} to {width}x{height}: small pictures are enlarged and look blurred. A network"
+            " can see this, which matters if one class has more small pictures",
         )
     ]

@@ -243,17 +243,18 @@ def _sentences(inspection: Inspection) -> list[str]:
     ):
         kind = "within" if where == "a class" else "across"
         lines.append(f"exact duplicates {kind} {where}: {found.count}")
-        lines += [f"  {second} is {first}" for first, second in found.examples]
+        lines += [f"  {second} is the same picture as {first}" for first, second in found.examples]
     near = inspection.near_copies
     lines.append(f"copies of another size, quality or light, by a perceptual hash: {near.count}")
     lines += [f"  {second} is like {first}" for first, second in near.examples]
-    lines += _listed("corrupt", inspection.corrupt) + _listed("passed over", inspection.passed_over)
+    lines += _listed("corrupt", inspection.corrupt) + _listed("skipped", inspection.passed_over)
     if inspection.images > MOST:
         lines.append(
-            f"how pictures were taken was judged on {MOST:,} of the {inspection.images:,} images, chosen at random"
+            f"shortcuts (background, camera) were searched for in {MOST:,} of the {inspection.images:,} images,"
+            " chosen at random"
         )
     if inspection.empty_classes:
-        lines.append(f"without an image, and left out: {some(inspection.empty_classes)}")
+        lines.append(f"classes without an image, which are left out: {some(inspection.empty_classes)}")
     lines.append(_leak_sentence(inspection))
     lines += [f"warning: {sentence}" for sentence in inspection.findings]
     if inspection.split_problem:
@@ -264,7 +265,7 @@ def _sentences(inspection: Inspection) -> list[str]:
 def _advice(inspection: Inspection) -> list[Text]:
     """What to do, each with its reason."""
     if not inspection.advice:
-        return [Text("advice: nothing to mend was found")]
+        return [Text("advice: none, nothing wrong was found")]
     lines = [Text("advice:", style="bold")]
     for one in inspection.advice:
         lines.append(
@@ -287,7 +288,7 @@ def _leak_sentence(inspection: Inspection) -> str:
         )
     share = inspection.expected_leaks / max(inspection.test_images, 1)
     return (
-        f"a random split by image would put another photograph of the same group into training for about"
-        f" {inspection.expected_leaks:.0f} of {inspection.test_images} test images ({share:.0%});"
-        " tuner splits by group: 0"
+        f"a random split by image would leak: about {inspection.expected_leaks:.0f} of {inspection.test_images} test"
+        f" images ({share:.0%}) would have another photograph of their group in training; with tuner's split by"
+        " group: 0"
     )

@@ -178,13 +178,14 @@ def sentences(found: Suspects) -> list[str]:
     told = found.document()
     judged, differ = told["judged"], told["likely_differs"]
     lines = [
-        f"labels, by a probe on {found.source} that has not seen the image: of {judged:,} images {differ:,} look more"
-        f" like another class ({differ / max(judged, 1):.1%}): wrong labels, and hard pictures"
+        f"possible label errors, by a probe on {found.source} that has not seen the image: {differ:,} of {judged:,}"
+        f" images ({differ / max(judged, 1):.1%}) look more like another class; these are wrong labels or difficult"
+        " pictures"
     ]
     if found.flagged is not None:
-        lines.append(f"cleanlab takes {told['flagged']:,} labels for wrong")
+        lines.append(f"cleanlab considers {told['flagged']:,} labels wrong")
     if left := len(found.paths) - judged:
-        lines.append(f"nothing can be said of {left:,} images, whose class has a single group")
+        lines.append(f"{left:,} images can't be judged, since their class has a single group")
     return lines
 
 

@@ -62,22 +62,22 @@ def write_suspects_page(found: "Suspects", folder: Path, page: Path, scale: "Sca
         )
     names = json.dumps([found.paths[place] for place in places]).replace("<", "\\u003c")
     how = (
-        "the rank is cleanlab's"
+        "cleanlab made the ranking"
         if found.flagged is not None
-        else "the rank is by the probability of the given label"
+        else "the image whose given label has the lowest probability comes first"
     )
     sections = [
         section(
             "What was found",
             STYLE,
             *(f"<p>{for_html(one)}.</p>" for one in sentences(found)),
-            f"<p>Below are the first {len(places)} of {len(found.order):,}; {how}. Mark what a run shall leave out and"
-            " save the list, or write <code>yes</code> into the column <code>leave_out</code> of suspects.csv; then"
-            " <code>tuner run --without marked.csv</code>. No file is deleted. To correct a label, move the image, or"
-            " edit your labels file.</p>",
+            f"<p>Below are the first {len(places)} of {len(found.order):,}; {how}. Mark the images that a run shall"
+            " leave out and save the list, or write <code>yes</code> into the column <code>leave_out</code> of"
+            " suspects.csv; then <code>tuner run --without marked.csv</code>. No file is deleted. To correct a label,"
+            " move the image, or edit your labels file.</p>",
         ),
         section(
-            "Doubtful labels",
+            "Possible label errors",
             f'<div class="gallery">{"".join(cards)}</div>',
             '<p><button id="save" type="button">Save what is marked</button></p>',
             f"<script>const names = {names};</script>",

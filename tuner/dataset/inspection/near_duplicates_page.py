@@ -70,14 +70,16 @@ def write_similar_page(
         *([] if against is None else [section("In two of your groups", _pairs(found, crossing, pictures))]),
         section(
             "At the threshold",
-            "<p>Just above it, so taken for pictures of one object:</p>",
+            "<p>Pairs just above the threshold; tuner takes them for pictures of one object:</p>",
             _pairs(found, above, pictures),
-            "<p>Just below it, so not taken for such:</p>",
+            "<p>Pairs just below the threshold; tuner takes them for different objects:</p>",
             _pairs(found, below, pictures),
         ),
     ]
     if across:
-        remark = "<p>Lookalikes of two classes, or one object with two labels: the most alike first.</p>"
+        remark = (
+            "<p>Different objects that look alike, or one object with two labels; the most similar first.</p>"
+        )
         sections.append(section("Different labels", remark, _pairs(found, across, pictures)))
     if against is None:
         sections.append(section("Proposed groups", _groups(found, members, shown, pictures)))
@@ -128,7 +130,7 @@ def _groups(
     pictures: dict[str, bytes | None],
 ) -> str:
     if not members:
-        return "<p>None: every image stands alone.</p>"
+        return "<p>No groups: no image looks like another one.</p>"
     parts = []
     if len(members) > len(shown):
         parts.append(f"<p>The {len(shown)} largest of {len(members):,}; all are in groups.csv.</p>")

@@ -127,5 +127,5 @@ def _cost(text: str, where: str) -> float:
     except ValueError:
         cost = math.nan
     if not 0 <= cost <= DEAREST:
-        raise InvalidValue(f"{where}: cost {text!r} is wrong; it is a number from 0 to {DEAREST:.0e}")
+        raise InvalidValue(f"{where}: cost {text!r} is wrong; it must be a number from 0 to {DEAREST:.0e}")
     return cost

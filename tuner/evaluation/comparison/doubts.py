@@ -53,8 +53,8 @@ def _near_training(data: Mapping[str, Any]) -> list[str]:
             notes.append(near_training(close, found["test_images"], found["features"]))
     if data.get("groups_from_similar"):
         notes.append(
-            "the groups were proposed by likeness and not given by a person: pictures of one object that look unlike"
-            " may stand on both sides of the split"
+            "tuner proposed the groups from similar pictures, no person gave them: pictures of one object that"
+            " look different may be on both sides of the split"
         )
     return notes
 

@@ -55,7 +55,7 @@ def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble 
 def record(run: Run, ensemble: Ensemble | None) -> str | None:
     """Write the members into the run's best.yaml, from which `retrain --ensemble` trains them.
 
-    What stood there before is taken out, also where the members are of several runs, of which no best.yaml can tell:
+    What stood there before is taken out, also where the members are of several runs, which no best.yaml can record:
     then the sentence that says so is returned.
     """
     path = run.path / "best.yaml"
@@ -72,8 +72,8 @@ def record(run: Run, ensemble: Ensemble | None) -> str | None:
     if not mixed:
         return None
     return (
-        "the ensemble's members are of several runs, so it stands in no best.yaml and tuner retrain --ensemble can't"
-        " train it; compare one run alone for one that it can"
+        "an ensemble across several runs cannot be exported: tuner retrain --ensemble trains the members of one run"
+        " only; compare one run alone for an ensemble that it can train"
     )
 
 

@@ -174,7 +174,7 @@ def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
     return (
         f"the test set of {run.path} is no longer fresh: {len(seen)} trials were scored on it from"
         f" {earlier[0]['when']} on, and {len(new)} others now ({some(new)}); scores"
-        " of trials chosen after such a look flatter"
+        " of trials that were chosen after that are too good"
     )
 
 

@@ -68,13 +68,13 @@ def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence,
         remarks.append(_flattery(own, answers.nested, seed))
     elif answers.nested_lost:
         remarks.append(
-            "The winner of a search inside a fold diverged when it was trained on all other folds, so how much the"
-            " choice flatters is not known."
+            "The winner of a search inside a fold diverged when it was trained on all other folds, so it is not known"
+            " by how much the finalists' scores are too good."
         )
     else:
         remarks.append(
-            "The finalists were chosen with a part of these images, which flatters a little: --nested measures by how"
-            " much."
+            "The finalists were chosen with a part of these images, so their scores are a little too good:"
+            " --nested measures by how much."
         )
     same_first = own.finalists[0].key == evidence.finalists[0].key
     among = "" if same_first else "Of the finalists that trained in every fold, "
@@ -131,8 +131,8 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     return (
         f"Repeated inside every fold, {included}the search itself reaches {reached}{of_own} and"
         f" gets {percent(right)} right (95 % interval {percent(sure.accuracy.low)} to"
-        f" {percent(sure.accuracy.high)}): no image had a part in choosing what answered it. {best.label} minus that is"
-        f" {gap(metric, found.difference)}{unit} in {metric.title}{sure_of_it}."
+        f" {percent(sure.accuracy.high)}): no image was used to choose the model that answered it. {best.label} minus"
+        f" that is {gap(metric, found.difference)}{unit} in {metric.title}{sure_of_it}."
     )
 
 

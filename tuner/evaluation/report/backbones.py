@@ -48,7 +48,7 @@ def backbones_section(runs: Sequence[Run], pictures: "Sequence[Picture]") -> lis
             reasons.setdefault(str(row["reason"]), []).append(str(row["model"]))
         for reason, over in reasons.items():
             parts.append(
-                f'<p class="note">{for_html(f"Passed over ({reason})")}: {for_html(some(over, most=10))}.</p>'
+                f'<p class="note">{for_html(f"Skipped ({reason})")}: {for_html(some(over, most=10))}.</p>'
             )
     if not parts:
         return []

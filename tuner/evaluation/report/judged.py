@@ -30,8 +30,8 @@ def judged_section(runs: Sequence[Run]) -> list[str]:
         return []
     note = (
         '<p class="note">The validation images alone are few, and the best of many trials on them is partly luck.'
-        " So the best trials were trained again on other folds until every image had judged. The expected value has the"
-        " luck of having been chosen taken off. The test images had no part.</p>"
+        " So the best trials were trained again on other folds until every image had judged. The expected value is"
+        " corrected for this luck. The test images had no part.</p>"
     )
     return [section("How many images judged", *parts, note)]
 

@@ -34,7 +34,8 @@ def sure_section(evidence: "Evidence") -> list[str]:
     found["grouped"] = evidence.grouped
     note = (
         f"Of {one.label}, treated as tuner retrain treats what it exports: logits divided by one temperature, sets that"
-        " are to hold the truth nine times in ten, silence below a confidence. An exported model finds its own numbers."
+        " are to hold the true class nine times in ten, no answer below a confidence. An exported model has its own"
+        " temperature and thresholds."
     )
     return [
         section(
@@ -95,13 +96,13 @@ def _sets(found: Mapping[str, Any]) -> list[str]:
     lines = []
     if test is not None:
         lines.append(
-            f"sets at --alpha {alpha:g} hold the truth of {percent(test['coverage'])} of the test images"
-            f"{_percents(test['coverage_95'])}; {test['mean_size']:.2f} classes on the average"
+            f"sets at --alpha {alpha:g} hold the true class of {percent(test['coverage'])} of the test images"
+            f"{_percents(test['coverage_95'])}; {test['mean_size']:.2f} classes on average"
         )
     if few:
         lines.append(
             f"fewer than {found['needed_groups']} calibration groups of {some(few)}: for these the sets may"
-            " miss the truth more often"
+            " miss the true class more often"
         )
     return lines
 

@@ -65,7 +65,7 @@ def test_warnings_come_first():
     found = advise(odd, taken)
     assert [one.warning for one in found] == [True, True, False]
     assert "'well' 0.97 (camera 0.96)" in found[0].why
-    assert "2 images stand in two classes" in found[1].why
+    assert "2 images are in two classes" in found[1].why
 
 
 def test_copies_make_missing_groups_a_warning():
@@ -77,7 +77,7 @@ def test_copies_make_missing_groups_a_warning():
 def test_without_groups_a_class_that_seems_taken_otherwise_may_be_objects_seen_again():
     odd = replace(GOOD, grouped=False)
     found = advise(odd, [Photographed("well", 0.97, 0.93, {"size": 0.95})])
-    assert "objects that are seen again" in found[0].why
+    assert "several pictures of one object may add to this" in found[0].why
 
 
 def test_an_area_that_is_not_sure_is_no_warning():

@@ -60,12 +60,12 @@ def test_duplicates_corrupt_and_odd_files_are_shown(folder: Path) -> None:
     for line in (
         "corrupt: 1",
         "red/bad.jpg",
-        "passed over: 1",
+        "skipped: 1",
         "red/notes.txt: not an image",
         "no groups given",
     ):
         assert line in shown
-    assert "without an image, and left out: green" in shown
+    assert "classes without an image, which are left out: green" in shown
 
 
 def test_what_a_table_marks_is_left_out_however_its_paths_are_written(folder: Path) -> None:
@@ -105,4 +105,4 @@ def test_of_many_images_a_random_choice_is_judged_by_how_it_was_taken_and_that_i
 ) -> None:
     assert "chosen at random" not in text(inspect(folder, None, None))
     monkeypatch.setattr("tuner.dataset.inspection.inspect.MOST", 10)
-    assert "judged on 10 of the 12 images, chosen at random" in text(inspect(folder, None, None))
+    assert "searched for in 10 of the 12 images, chosen at random" in text(inspect(folder, None, None))

@@ -70,7 +70,7 @@ def test_another_camera_for_one_class_is_warned_of_by_what_tells_it(tmp_path, ch
     inspection = inspect(folder, None, "(.*)")
     assert inspection.advice[0].warning
     assert kind in inspection.advice[0].why
-    assert "warning: photograph all classes alike" in shown(inspection)
+    assert "warning: photograph all classes in the same way" in shown(inspection)
 
 
 def test_classes_that_were_photographed_alike_are_not_warned_of(tmp_path):

@@ -34,7 +34,7 @@ def test_a_spreadsheet_s_semicolons_byte_order_mark_and_order_of_columns_are_rea
         (ROWS[:-1], "lacks the cost of naming 'late' where it is '건강'; every wrong pair"),
         (ROWS[:-2], "and 1 more"),
         ([*ROWS, "early,late,2"], "line 8: the cost of naming 'late' where it is 'early' stands twice"),
-        (["early,late,-1", *ROWS[1:]], "line 2: cost '-1' is wrong; it is a number from 0 to 1e+12"),
+        (["early,late,-1", *ROWS[1:]], "line 2: cost '-1' is wrong; it must be a number from 0 to 1e+12"),
         (["early,late,nan", *ROWS[1:]], "cost 'nan' is wrong"),
         (["early,late,1e308", *ROWS[1:]], "cost '1e308' is wrong"),
         ([f"early,late,{'1' * 200_000}", *ROWS[1:]], "is no CSV file"),

@@ -121,7 +121,7 @@ def test_of_members_of_several_runs_no_best_yaml_tells_and_that_is_said(run, tmp
 
     found = compare([run.path, other.path], scorer=of_both, ensemble=5, fresh_check=False)
     assert read_best(run.path / "best.yaml").ensemble == ()
-    assert "members are of several runs" in " ".join(found.warnings)
+    assert "across several runs cannot be exported" in " ".join(found.warnings)
 
 
 def test_without_being_asked_nothing_is_looked_for_and_best_yaml_is_left_alone(run, monkeypatch):

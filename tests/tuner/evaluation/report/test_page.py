@@ -133,6 +133,6 @@ def test_the_page_says_how_far_the_probabilities_can_be_believed(report):
         "calibration error: mean distance",
     ):
         assert words in section
-    assert "sets at --alpha 0.1 hold the truth of" in section.lower()
+    assert "sets at --alpha 0.1 hold the true class of" in section.lower()
     for caption in ("Sets at --alpha 0.1", "Sizes of the sets", "With --min-confidence"):
         assert caption in section

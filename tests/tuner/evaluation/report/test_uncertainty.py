@@ -43,11 +43,11 @@ def metrics(groups, sizes):
 def test_sets_of_every_class_are_not_praised_for_holding_the_truth(groups, sizes, said):
     found = metrics(groups, sizes)
     assert any(said in line for line in sure_sentences(found))
-    assert not any("hold the truth" in line for line in sure_sentences(found))
+    assert not any("hold the true class" in line for line in sure_sentences(found))
     assert sure_tables(found) == []
 
 
 def test_sets_that_say_something_are_told_as_before():
     found = metrics(9, [0.0, 0.5, 0.5])
-    assert any("hold the truth of 100.0 % of the test images" in line for line in sure_sentences(found))
+    assert any("hold the true class of 100.0 % of the test images" in line for line in sure_sentences(found))
     assert [caption for caption, _, _ in sure_tables(found)] == ["Sets at --alpha 0.1", "Sizes of the sets"]

@@ -164,4 +164,4 @@ def test_the_report_says_that_the_probe_was_repeated_too(tmp_path, monkeypatch, 
     said = " ".join(compare([found.path], scorer=fake_scorer, top=1).folds.remarks)
     included = "the probe of backbones included, " if probed else ""
     assert f"Repeated inside every fold, {included}the search itself reaches" in said
-    assert "no image had a part in choosing what answered it" in said
+    assert "no image was used to choose the model that answered it" in said
