@@ -33,6 +33,7 @@ def space(trial):
 FILES = {
     *("model.onnx", "model.pt2", "model.safetensors", "labels.json", "metrics.json", "probabilities.parquet"),
     *("training.csv", "MODEL_CARD.md", "best.yaml", "best.split.parquet", "manifest.json"),
+    *("predict.py", "requirements.txt"),
     *("figures/learning_curves.png", "figures/confusion_matrix.png", "figures/answered.png"),
 }
 
