@@ -95,7 +95,7 @@ def fit_all(texts: Sequence[str], width: int) -> list[str]:
     """`texts` in about `width` columns each, and in as many more as it takes that no two different ones look the same.
 
     >>> fit_all(["feature_extractor_a", "feature_extractor_b"], 9), fit_all(["layer.2.bias", "layer.3.bias"], 9)
-    (['feat…or_a', 'feat…or_b'], ['laye….bias', 'laye….bias'])
+    (['feat…or_a', 'feat…or_b'], ['layer.2.bias', 'layer.3.bias'])
     """
     different, longest = len(set(texts)), max(map(columns, texts), default=0)
     for columns_now in range(width, max(width, longest) + 1):
