@@ -152,7 +152,13 @@ def card_of(metrics):
     data = SimpleNamespace(images=dict.fromkeys(UGLY, 4), fingerprint="f", sample=False, scale={})
     source = SimpleNamespace(images={"train": 4, "val": 1, "test": 2})
     images = SimpleNamespace(
-        classes=UGLY, data=data, source=source, grouped=False, words="of <i>images</i>|", same_split=True
+        classes=UGLY,
+        data=data,
+        source=source,
+        grouped=False,
+        words="of <i>images</i>|",
+        same_split=True,
+        scan=None,
     )
     members = (SimpleNamespace(job=SimpleNamespace(config=config)),)
     plan = SimpleNamespace(best=best, images=images, members=members, kept=False, formats=FORMATS)

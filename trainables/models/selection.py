@@ -118,7 +118,7 @@ def _that_take(
     if len(failing) == len(weights):
         raise none_can(failing)
     fitting = {name: origin for name, origin in weights.items() if name not in failing}
-    said = tuple(f"{name} is passed over: {trouble}" for name, trouble in failing.items())
+    said = tuple(f"{name} is skipped: {trouble}" for name, trouble in failing.items())
     return Origins(fitting, {**passed_over, **failing}, (*notes, *said))
 
 

@@ -80,7 +80,7 @@ def test_inspect_reads_the_same_table(tabled):
     shown = CliRunner().invoke(commands, command)
     assert shown.exit_code == 0, shown.output
     assert "blue" in shown.output
-    assert "tuner splits by group: 0" in shown.output
+    assert "with tuner's split by group: 0" in shown.output
     (tabled.parent / "labels.csv").write_text("path,label\nmonday/blue/0.png,blue\nmonday/blue/0.png,green")
     refused = CliRunner().invoke(commands, command)
     assert "several labels: 'blue' and 'green'" in str(refused.exception or refused.output)

@@ -138,7 +138,7 @@ def test_given_groups_and_proposed_ones_are_refused_together(scenes, tmp_path):
         InvalidValue, match=r"but groups are given by --group-regex '\(\.\*\)_'; choose one of the two"
     ):
         prepare(run_config(folder, tmp_path, groups_from_similar=True, group_regex="(.*)_"))
-    with pytest.raises(InvalidValue, match="say where yours are: --data FOLDER"):
+    with pytest.raises(InvalidValue, match="say where your images are: --data FOLDER"):
         search_config(groups_from_similar=True)
 
 

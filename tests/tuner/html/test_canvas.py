@@ -24,6 +24,7 @@ EXPECTED = {
     "accuracy",
     "calibration",
     "confusion",
+    "confusion-shares",
     "groups",
     "importances",
     "learning-curves",

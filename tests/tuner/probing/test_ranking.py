@@ -237,7 +237,7 @@ def test_without_weights_a_candidate_is_passed_over_and_without_any_nothing_is_r
     folder = tmp_path / "weights"
     folder.mkdir()
     with pytest.raises(WeightsUnavailable, match=r"none of the 2 backbones .* --weights-dir DIR") as caught:
-        tuner.probe(tmp_path / "nowhere", backbones=SMALL, weights_dir=folder)
+        tuner.probe(images, backbones=SMALL, weights_dir=folder)
     assert "--weights none" in str(caught.value)
     assert "--weights FILE" not in str(caught.value)
     torch.save(models.create("resnet18", 2, seed=1).backbone.state_dict(), folder / "resnet18.pt")

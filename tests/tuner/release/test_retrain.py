@@ -345,7 +345,7 @@ def test_the_scale_of_a_search_is_in_best_yaml_and_kept_by_a_retraining(tmp_path
     images = find_images(best, tmp_path / "best.yaml", Reporter(console), data=tmp_path / "new")
     assert images.data.scale == best.data.scale
     assert all(pixels.endswith("@int16:0.0:4095.0") for pixels in images.hashes.values())
-    assert "the scale of the search is kept (16-bit pictures: 0 is black, 4095 is white)" in (
+    assert "tuner keeps the scale of the search (16-bit pictures: 0 is black, 4095 is white)" in (
         console.export_text()
     )
 
@@ -419,7 +419,7 @@ def test_weights_that_are_gone_are_said_before_anything_is_trained_and_others_ar
     prepare_plan(config, best, tmp_path / "work", Reporter(Console(file=said, width=300)))
     assert f"note: {file} has other content than when the run began" in said.getvalue()
     file.unlink()
-    with pytest.raises(WeightsUnavailable, match=r"has no resnet18\.pt any more"):
+    with pytest.raises(WeightsUnavailable, match=r"weights is gone, but resnet18 starts from it"):
         retrain(config)
     assert not config.folder.exists()
 

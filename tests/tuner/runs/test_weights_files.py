@@ -137,7 +137,7 @@ def test_a_run_goes_on_only_from_the_weights_that_it_began_with(begun):
     assert list(begun.record["weights_files"]) == ["resnet18"]
     file = begun.path.parent / "weights" / "resnet18.pt"
     file.rename(file.with_name("resnet50.pt"))
-    with pytest.raises(WeightsUnavailable, match=r"has no resnet18\.pt any more"):
+    with pytest.raises(WeightsUnavailable, match=r"weights is gone, but resnet18 starts from it"):
         resume(begun.path, samples=2)
     file.write_bytes(b"other")
     with pytest.raises(RunProblem, match=r"can't go on.*resnet18\.pt has other content"):
@@ -150,7 +150,7 @@ def test_finalists_are_not_trained_again_from_weights_that_are_gone(tmp_path):
     Run.open(run.path).update_record(weights=str(tmp_path / "nowhere"))
     for asked in (Retraining(seeds=2), Retraining(folds=3), Retraining(also_by_image=True)):
         with (
-            pytest.raises(WeightsUnavailable, match="nowhere, from which models start"),
+            pytest.raises(WeightsUnavailable, match="nowhere is gone, but models start from it"),
             retrained([run.path], asked, SeedDemands(), Reporter()),
         ):
             pytest.fail("started")

@@ -47,7 +47,7 @@ def test_a_settled_search_proposes_no_more_and_says_why(tmp_path):
         book.finish(trial["trial_id"], "completed", "completed")
         ended += 1
     assert ended == LEAST
-    assert f"{MORE} more are expected" in run.record["ended"]
+    assert f"{MORE} more trials are expected" in run.record["ended"]
     again = store(tmp_path, space, samples=200)
     again.settling = Settling(run, "val_loss", 200)
     assert again.next() is None
