@@ -53,6 +53,10 @@ FOLDS = 5
 MOST = 3
 """Trials that go on to the second fold."""
 
+TRIALS_EACH = 4
+"""Without a time budget one trial goes on for so many that were trained: the folds then take about as long as the
+search, and the best of two or three trials has little luck."""
+
 FEW_GROUPS = 300
 """With so many groups of validation images or more, these choose alone: a difference of a tenth of the losses' spread
 is then beyond its error."""
@@ -63,7 +67,7 @@ EFFICIENCY = 0.8
 
 @dataclass
 class Stage:
-    """What the folds are trained with: `count` of them, the validation images one.
+    """What the folds are trained with: `count` of them, the validation images one, and `most` trials.
 
     Without a `session` nothing is trained, and those judge that have answered.
     `stopped` says whether to end at once, `deadline` is in `time.monotonic()`.
@@ -76,6 +80,7 @@ class Stage:
     stopped: Callable[[], bool]
     deadline: float | None
     count: int = FOLDS
+    most: int = MOST
     pool: Split = field(init=False)
     folds: npt.NDArray[np.int64] = field(init=False)
 
@@ -143,7 +148,7 @@ def judge_on_folds(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Judg
     empty where there is nothing to judge.
     """
     candidates = _candidates(stage, rows)
-    alive = [one for one in candidates if one.row["source"] != PROBE]
+    alive = [one for one in candidates if one.row["source"] != PROBE][: stage.most]
     number = 1
     while alive and stage.slots() and number < stage.count:
         # A single trial answers as many folds at once as there are places.
@@ -186,6 +191,8 @@ def _candidates(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Candida
     kept = [row for row in rows if stage.run.weights(str(row["trial_id"])).exists()]
     probed = [row for row in kept if row["source"] == PROBE]
     trained = [row for row in kept if row["source"] != PROBE][:MOST]
+    if not probed and not stage.most:
+        return []
     found = []
     for row in (*probed, *trained):
         config = trial_config(row)

@@ -24,6 +24,7 @@ from tuner.tuning.config import SearchConfig
 from tuner.tuning.convergence import Settling
 from tuner.tuning.estimates import chosen_on_folds
 from tuner.tuning.prepare import Prepared, prepare
+from tuner.tuning.prior import PROBE
 from tuner.tuning.proposals import Proposals
 from tuner.tuning.rungs import Steps, ladder_of, relative_costs
 from tuner.tuning.trial_store import TrialStore
@@ -291,12 +292,15 @@ def _judge_on_folds(
     folds: int,
 ) -> None:
     """Let other folds judge the best trials, as far as time reaches."""
-    from tuner.tuning.folds import Stage, final_seconds, judge_on_folds
+    from tuner.tuning.folds import MOST, TRIALS_EACH, Stage, final_seconds, judge_on_folds
 
     rows = store.best_first()
     deadline = budget.folds_end(final_seconds(rows, prepared.run))
     context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
-    stage = Stage(prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds)
+    trained = sum(row["source"] != PROBE for row in rows)
+    unlimited = budget.deadline is None and prepared.folds is None
+    most = min(MOST, trained // TRIALS_EACH) if unlimited else MOST
+    stage = Stage(prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds, most)
     judge_on_folds(stage, rows)
 
 

@@ -244,3 +244,13 @@ def test_one_that_had_no_time_for_its_folds_is_chosen_only_where_it_is_clearly_b
     assert chosen(0.0) == first
     assert chosen(4.0) == second
     assert chosen(-4.0) == first
+
+
+def test_where_no_trial_goes_on_nothing_is_trained_and_without_a_probe_nothing_is_judged(stage):
+    made, rows, _, trained = stage
+    made.most = 0
+    assert judge_on_folds(made, rows) == []
+    assert trained == []
+    made.most = 1
+    judge_on_folds(made, rows)
+    assert {title.partition(",")[0] for title in trained} == {str(rows[0]["trial_id"])}
