@@ -128,8 +128,8 @@ def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
     if not record["hardware"]["gpus"]:
         cores = float(record["settings"].get("cpus_per_trial") or 1.0)
         more *= min(1.0, cores / num_workers(None) / EFFICIENCY)
-    each = [training_seconds(row) * more for row in rows[:MOST] if row["source"] != PROBE]
-    return max(each, default=0.0)
+    each = [training_seconds(row) * more for row in rows if row["source"] != PROBE]
+    return max(each[:MOST], default=0.0)
 
 
 def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:

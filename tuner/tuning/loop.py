@@ -258,13 +258,17 @@ def _time_left(
         return None
     from tuner.tuning.folds import final_seconds, folds_seconds
 
-    total = budget.left()
+    total, reserved = budget.left(), {0: 0.0}
 
     def left() -> float:
-        rows = store.best_first()
-        judging = folds_seconds(rows, folds, session.slots()) if folds else (0.0, 0.0)
-        final = final_seconds(rows, store.run) if budget.ships else 0.0
-        return budget.left() - budget.reserve(total, judging, final)
+        # Asked at every epoch; what is kept back changes when a trial ends.
+        ended = len(store.scored())
+        if ended not in reserved:
+            rows = store.best_first()
+            judging = folds_seconds(rows, folds, session.slots()) if folds else (0.0, 0.0)
+            final = final_seconds(rows, store.run) if budget.ships else 0.0
+            reserved[ended] = budget.reserve(total, judging, final)
+        return budget.left() - reserved[ended]
 
     return left
 

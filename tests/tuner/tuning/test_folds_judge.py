@@ -254,3 +254,11 @@ def test_where_no_trial_goes_on_nothing_is_trained_and_without_a_probe_nothing_i
     made.most = 1
     judge_on_folds(made, rows)
     assert {title.partition(",")[0] for title in trained} == {str(rows[0]["trial_id"])}
+
+
+def test_what_is_shipped_takes_as_long_as_the_dearest_trained_trial_however_many_heads_lead(stage):
+    made, rows, _, _ = stage
+    heads = [{**row, "source": "probe"} for row in rows[:3]]
+    trained = {**rows[3], "source": "first"}
+    assert folds.final_seconds([*heads, trained], made.run) == folds.final_seconds([trained], made.run) > 0
+    assert folds.final_seconds(heads, made.run) == 0.0
