@@ -28,7 +28,7 @@ __all__ = [
     "gain",
 ]
 
-FIRST, LARGER, SMALLER = 160, (224, 288), 96
+FIRST, LARGER, SMALLER = 160, (224,), 96
 """Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
 
 BACKWARD = 2.5
