@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 KILLS = int(os.environ.get("TUNER_KILLS", "3"))
 SAMPLES = 5
 TIMES = ["epoch_seconds", "time"]
+ESTIMATES = ["estimate", "estimate_error"]
 PRIOR = """
 
 prior = {"learning_rate": {"centre": 1e-3, "width": 0.5}, "strategy": {"full": 2, "feature_extractor": 1}}
@@ -186,8 +187,9 @@ def test_trials_can_be_added_to_a_finished_search(tmp_path, pictures, uninterrup
     check_whole(run, SAMPLES + 2)
     table = run.trials()
     assert not table.duplicated(["strategy", "learning_rate"]).any()
-    before = uninterrupted[0].trials()
-    pd.testing.assert_frame_equal(table.head(SAMPLES), before)
+    # What a trial may expect is estimated beside all trials, so more of them change it; what was measured stays.
+    before = uninterrupted[0].trials().drop(columns=ESTIMATES)
+    pd.testing.assert_frame_equal(table.head(SAMPLES).drop(columns=ESTIMATES), before)
 
 
 def test_a_resume_with_changed_images_is_refused(tmp_path, pictures, uninterrupted):
@@ -217,7 +219,7 @@ def test_a_resume_with_other_versions_is_refused(tmp_path, uninterrupted):
 
 def test_the_time_budget_ends_in_time_with_everything_written(tmp_path, pictures):
     run = Run(tmp_path / "budget")
-    process = tuner(*run_arguments(tmp_path, pictures, "budget", **{"samples": 500, "time-budget": "6s"}))
+    process = tuner(*run_arguments(tmp_path, pictures, "budget", **{"samples": 500, "time-budget": "30s"}))
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     table = run.trials()

@@ -10,7 +10,7 @@ from tuner.runs.directory import rows_of
 from tuner.tracking.leaderboard import cut_words, remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tuner.runs.directory import Run
     from tuner.tuning.loop import SearchResult
@@ -44,7 +44,8 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
         )
         lines += list(map(Text, judged_words(run)))
     elif not result.interrupted:
-        lines.append(Text("no trial finished"))
+        over = ": the time budget was over before" if _ran_out(result, rows) else ""
+        lines.append(Text(f"no trial finished{over}"))
     if record.get("ended"):
         lines.append(Text(record["ended"]))
     lines.append(Text(f"everything is in {run.path}"))
@@ -54,12 +55,19 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
     elif result.interrupted:
         lines.append(Text(f"stopped before the end; go on with: tuner resume {run.path}"))
     else:
+        again = f"tuner resume {run.path} --time-budget DURATION"
         if result.cut:
-            again = f"tuner resume {run.path} --time-budget DURATION"
             lines.append(Text(f"{cut_words(result.cut)}; go on with: {again}"))
-        if not ships:
+        elif _ran_out(result, rows):
+            lines.append(Text(f"give it more time with: {again}"))
+        if not ships and result.best is not None:
             lines.append(Text(f"next: tuner compare {run.path}"))
     return lines
+
+
+def _ran_out(result: "SearchResult", rows: "Sequence[Mapping[str, Any]]") -> bool:
+    """Whether a search ended without a trial that finished because its time was over."""
+    return result.best is None and result.trouble is None and (result.cut > 0 or not rows)
 
 
 def judged_words(run: "Run") -> list[str]:

@@ -229,14 +229,13 @@ def test_report_and_card_tell_of_temperature_sets_silence_and_costs(single):
         "temperature ",
         "test log loss",
         "test calibration error",
-        "sets at --alpha 0.1",
+        "--alpha 0.1 needs 9 calibration groups and the model has 4: every set holds every class",
         "cost of a test",
     ):
         assert words in said
         assert words in text
     assert "| 0.9 |" in text
     assert "| green | 50 | 0 |" in text
-    assert "fewer than 9 calibration groups of blue, green" in said
     assert (single.folder / "figures" / "answered.png").exists()
     verify(single.folder)
     assert not (single.folder / "seeds").exists()
