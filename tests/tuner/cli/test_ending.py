@@ -8,7 +8,6 @@ from rich.text import Text
 from tuner.cli.ending import ending
 from tuner.tuning.loop import SearchResult
 
-
 DATA = ("sample", "groups", "group_regex")
 
 
