@@ -10,6 +10,7 @@ NAMES = (
     "speed.epoch",
     "speed.frozen",
     "speed.depthwise",
+    "speed.folding",
     "speed.trials",
     "speed.memory",
     "speed.scale",

@@ -28,6 +28,7 @@ from trainables.data.cache import ImageCache
 from trainables.device_errors import in_smaller_batches
 from trainables.feature_file import FeatureFile, Gaps
 from trainables.feature_room import evict, make_room, require_no_room
+from trainables.folding import folded
 from trainables.inference import autocast
 from trainables.models.classifier import Classifier, flat
 from trainables.readback import read_back_each
@@ -41,6 +42,7 @@ BATCH = 128
 
 Floats = npt.NDArray[np.float32]
 Compute = Callable[[Rows], Iterator[Tensor]]
+Run = Callable[[Classifier, Tensor], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,12 @@ class FeatureCache:
             raise ValueError("no images to compute features of")
         return torch.from_numpy(found)
 
-    def validation(self, classifier: Classifier, rows: Rows) -> Tensor:
-        """Features [len(rows), d] of the cached images `rows` as validation sees them, on the host."""
+    def validation(self, classifier: Classifier, rows: Rows, run: Run | None = None) -> Tensor:
+        """Features [len(rows), d] of the cached images `rows` as validation sees them, on the host.
+
+        `run` is given a network with the answers of `classifier`, and images that are not in the cache yet, in their
+        order; it returns what the network's `features` does.
+        """
 
         def compute(missing: Rows) -> Iterator[Tensor]:
             batches = eval_batches(
@@ -169,7 +175,7 @@ class FeatureCache:
                 device=self.device,
                 again=True,
             )
-            return self._run(classifier, batches)
+            return self._run(classifier, batches, run=run)
 
         return torch.from_numpy(self._read("validation", rows, classifier.width, compute))
 
@@ -187,15 +193,20 @@ class FeatureCache:
         )
 
     def _run(
-        self, classifier: Classifier, pictures: Iterator[Tensor], aux_inputs: bool = False
+        self,
+        classifier: Classifier,
+        pictures: Iterator[Tensor],
+        aux_inputs: bool = False,
+        run: Run | None = None,
     ) -> Iterator[Tensor]:
         @torch.no_grad()
         def computed() -> Iterator[Tensor]:
-            for images in pictures:
+            network = None
+            for pixels in pictures:
+                images = normalise(pixels, classifier.mean, classifier.std)
+                network = network or folded(classifier, images[:1], self.key.precision)
                 with autocast(self.device, self.key.precision):
-                    features = classifier.features(
-                        normalise(images, classifier.mean, classifier.std), aux_inputs=aux_inputs
-                    )
+                    features = run(network, images) if run else network.features(images, aux_inputs)
                 yield flat(features).float()
 
         return read_back_each(computed())

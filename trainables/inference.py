@@ -15,6 +15,7 @@ from trainables.data.batches import eval_batches, normalise
 from trainables.data.cache import ImageCache, build_cache
 from trainables.device_errors import in_smaller_batches
 from trainables.errors import InvalidValue, RunProblem
+from trainables.folding import folded
 from trainables.metrics import Answers, measure
 from trainables.models import create
 from trainables.models.classifier import Classifier
@@ -136,34 +137,38 @@ def compute_logits(
     Where memory runs out it starts over with half the batch.
     """
 
-    def logits(images: Tensor) -> Tensor:
+    def logits(network: Classifier, images: Tensor) -> Tensor:
         with autocast(device, precision):
-            found: Tensor = classifier(images).float()
+            found: Tensor = network(images).float()
         return found
 
-    return over_images(classifier, logits, cache, rows, image_size, device, batch_size)
+    return over_images(classifier, logits, cache, rows, image_size, device, batch_size, precision)
 
 
 @torch.inference_mode()
 def over_images(
     classifier: Classifier,
-    answer: Callable[[Tensor], Tensor],
+    answer: Callable[[Classifier, Tensor], Tensor],
     cache: ImageCache,
     rows: np.ndarray,
     image_size: int,
     device: torch.device,
     batch_size: int = 64,
+    precision: str = "fp32",
 ) -> Tensor:
     """What `answer` makes of the cached images `rows`, normalised as `classifier` wants them, in their order.
 
-    The classifier is on `device` and evaluating; the answers are on the processor. Where memory runs out it starts over
-    with half the batch.
+    It is given a network with the answers of `classifier` in `precision`, on `device` and in eval mode; what it returns
+    is put on the processor. Where memory runs out it starts over with half the batch.
     """
     placed(classifier, device).eval()
 
     def compute(size: int) -> Tensor:
-        batches = eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device)
-        found = [answer(normalise(images, classifier.mean, classifier.std)) for images in batches]
+        network, found = None, []
+        for pixels in eval_batches(cache, rows, batch_size=size, image_size=image_size, device=device):
+            images = normalise(pixels, classifier.mean, classifier.std)
+            network = network or folded(classifier, images[:1], precision)
+            found.append(answer(network, images))
         return read_back(torch.cat(found))
 
     return in_smaller_batches(compute, batch_size)

@@ -38,12 +38,16 @@ __all__ = [
     "features_and_means",
     "fit_measure",
     "fit_strangers",
+    "sampled",
     "strangeness",
 ]
 
 MEASURES = ("nearest", "gaussian")
 COMPONENTS = 64
 NEIGHBOUR = 5
+MOST = 2000
+"""Images of a part whose features are computed, at most; a random choice of more."""
+
 BANK = 1000
 """Training images that `nearest` compares with, at most: a random choice of so many says nearly the same."""
 
@@ -54,6 +58,18 @@ RIDGE = 1e-3
 """Added to the variances, as a share of 1, so that a covariance from few images can be inverted."""
 
 Ints = npt.NDArray[np.int64]
+
+
+def sampled(count: int) -> npt.NDArray[np.bool_]:
+    """Which of `count` images of a part the measure is fitted to [count]: all, or `MOST` of them at random.
+
+    >>> sampled(3)
+    array([ True,  True,  True])
+    """
+    chosen: npt.NDArray[np.bool_] = np.isin(
+        np.arange(count), np.random.default_rng(0).permutation(count)[:MOST]
+    )
+    return chosen
 
 
 def features_and_means(classifier: Classifier, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -217,7 +233,7 @@ def compute_means(
     Where memory runs out it starts over with half the batch.
     """
 
-    def means(images: Tensor) -> Tensor:
-        return features_and_means(classifier, images)[1]
+    def means(network: Classifier, images: Tensor) -> Tensor:
+        return features_and_means(network, images)[1]
 
     return over_images(classifier, means, cache, rows, image_size, device, batch_size)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from trainables import models
 from trainables.errors import Diverged, TunerError, WeightsUnavailable, is_disk_full
 from trainables.models.candidates import find
+from tuner.probing.stage_means import NotedMeans
 from tuner.runs.hardware import hardware
 from tuner.statistics.groups import grouped_folds
 from tuner.statistics.log_loss import log_losses
@@ -42,10 +43,11 @@ __all__ = [
     "Solved",
     "probe_images_of",
     "probe_one",
+    "read_solved",
     "save_solved",
 ]
 
-VERSION = 5
+VERSION = 6
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 TIMED_IMAGES = 5
 GPU_BATCH = 64
@@ -62,6 +64,9 @@ class Solved:
     `train_weights`, `train_biases` on the training images alone, and `validation` [validation images, classes] is what
     it answers the others; its own loss in nats and its accuracy on the training images are
     `train_scores` [2]. All have the penalty that `out_of_fold` was best at.
+
+    `train_means` and `validation_means` [k, m] are what the stages put out for a sample of each part, see
+    `NotedMeans`; empty where they were not noted.
     """
 
     out_of_fold: Floats
@@ -71,6 +76,8 @@ class Solved:
     train_biases: Floats
     validation: Floats
     train_scores: Floats
+    train_means: Floats
+    validation_means: Floats
 
 
 @dataclass(frozen=True)
@@ -237,8 +244,7 @@ def _kept_or_probed(
 
 def _read(file: Path) -> Probed:
     kept = json.loads(file.read_text(encoding="utf-8"))
-    with np.load(file.with_suffix(".npz"), allow_pickle=False) as arrays:
-        solved = Solved(**{one.name: arrays[one.name] for one in dataclasses.fields(Solved)})
+    solved = read_solved(file.with_suffix(".npz"))
     return Probed(**{**kept, "losses": tuple(kept["losses"]), "solved": solved})
 
 
@@ -254,6 +260,12 @@ def _keep(file: Path, row: Probed) -> None:
     except OSError as error:
         if not is_disk_full(error):
             raise
+
+
+def read_solved(file: Path) -> Solved:
+    """The arrays that `save_solved` wrote; raises what a file that is missing or torn makes `numpy.load` raise."""
+    with np.load(file, allow_pickle=False) as arrays:
+        return Solved(**{one.name: arrays[one.name] for one in dataclasses.fields(Solved)})
 
 
 def save_solved(path: Path, row: Probed) -> None:
@@ -281,10 +293,11 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     milliseconds = _milliseconds(classifier, compute)
     classifier = placed(classifier, compute.device).eval()
     on_gpu = _gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
-    pool = features.validation(classifier, images.rows)
+    notes = _notes(images, compute)
+    pool = features.validation(classifier, images.rows, notes)
     if odd := int((~pool.isfinite().all(1)).sum()):
         raise Diverged(f"its features of {odd} images are not finite in {compute.precision}")
-    l2, solved = _solve(pool, images)
+    l2, solved = _solve(pool, images, notes)
     held = images.folds() >= 0
     logits, truth = torch.from_numpy(solved.out_of_fold[held]), torch.from_numpy(images.labels[held])
     scores = score_logits(logits, truth)
@@ -316,8 +329,14 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     )
 
 
-def _solve(features: "torch.Tensor", images: ProbeImages) -> tuple[float, Solved]:
-    """The penalty, and the heads with it, of `features` [n, d] of all images."""
+def _notes(images: ProbeImages, compute: "ComputeConfig") -> NotedMeans | None:
+    """What notes the stages' means, which are those of fp32; on a GPU they would hold up the pictures."""
+    quick = compute.device.type == "cpu" and compute.precision == "fp32"
+    return NotedMeans(images.is_validation) if quick else None
+
+
+def _solve(features: "torch.Tensor", images: ProbeImages, notes: NotedMeans | None) -> tuple[float, Solved]:
+    """The penalty, and the heads with it, of `features` [n, d] of all images; beside them what was noted."""
     import torch
     from torch.nn import functional as F
 
@@ -332,7 +351,9 @@ def _solve(features: "torch.Tensor", images: ProbeImages) -> tuple[float, Solved
     right = (fitted.argmax(1) == labels[train]).float().mean()
     scores = torch.stack([F.cross_entropy(fitted, labels[train]), right])
     arrays = (found.logits, weights, biases, *own, answers, scores)
-    return found.l2, Solved(*(np.asarray(one.float().numpy()) for one in arrays))
+    nothing = np.empty((0, 0), dtype=np.float32)
+    means = (nothing, nothing) if notes is None else notes.found()
+    return found.l2, Solved(*(np.asarray(one.float().numpy()) for one in arrays), *means)
 
 
 def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:

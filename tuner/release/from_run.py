@@ -1,10 +1,11 @@
 """A kept trial of a run -> a model folder, without training and without Ray: `tuner release`."""
 
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +30,12 @@ from tuner.runs.hardware import usable_cores
 from tuner.runs.paths import is_taken, try_target
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.metric_errors import standard_error
+from tuner.tuning.prior import PROBE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tuner.probing.linear import Solved
 
 __all__ = ["ReleaseConfig", "release_model"]
 
@@ -94,7 +101,10 @@ def _prepare(config: ReleaseConfig, run: Run, work: Path, reporter: Reporter) ->
     )
     job = replace(job, num_threads=usable_cores())
     _tell(config, run, best, reporter)
-    validation = score_weights(job, str(weights), "val")
+    solved = _solved(run, best, row)
+    validation = (
+        score_weights(job, str(weights), "val") if solved is None else solved.validation.astype(float)
+    )
     tested = score_weights(job, str(weights), "test") if config.test else None
     seed, history = best.config.seed, _history(run, best)
     plan = ModelPlan(
@@ -110,7 +120,28 @@ def _prepare(config: ReleaseConfig, run: Run, work: Path, reporter: Reporter) ->
         kept=True,
     )
     model = SeedResult(seed, history, (str(weights),), tested)
-    return plan, Trained(((model,),), (SeedResult(seed, test_logits=validation),))
+    return plan, Trained(((model,),), (SeedResult(seed, test_logits=validation),), means=_means(solved))
+
+
+def _solved(run: Run, best: Best, row: Mapping[str, Any]) -> "Solved | None":
+    """What the probe kept of the head that is released: its answers, so that no image is looked at again."""
+    from tuner.probing.linear import read_solved
+
+    if row.get("source") != PROBE:
+        return None
+    try:
+        return read_solved(run.head(best.config.model, best.image_size))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _means(solved: "Solved | None") -> "Mapping[str, Tensor] | None":
+    """What the stages of the network put out for a sample of each part, where the probe noted it."""
+    import torch
+
+    if solved is None or not len(solved.train_means):
+        return None
+    return {"train": torch.from_numpy(solved.train_means), "val": torch.from_numpy(solved.validation_means)}
 
 
 def _images(run: Run, best: Best, data: Path | None) -> Images:

@@ -1,8 +1,9 @@
 """What a retraining is asked, what it will do, and what it gives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from tuner.retraining.images import Images
 from tuner.retraining.seed_job import SeedJob, SeedResult
 from tuner.runs.best import Best
 from tuner.statistics.intervals import FloatArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "ModelPlan",
@@ -132,12 +136,14 @@ class Trained:
     `calibration` are the members' calibration models, or of kept weights their own answers. None where nobody asked
     for it, where the exported average is yet to answer, or if one diverged. `out_of_fold` [training and validation
     images, classes] are logits by models that have not seen the image's group, NaN where there are none; they take the
-    calibration models' place.
+    calibration models' place. `means` are the features, by part, that the measure of strangeness is fitted to, where
+    they exist already.
     """
 
     models: tuple[tuple[SeedResult, ...], ...]
     calibration: tuple[SeedResult, ...] | None
     out_of_fold: FloatArray | None = None
+    means: "Mapping[str, Tensor] | None" = None
 
     @property
     def results(self) -> list[SeedResult]:
@@ -145,7 +151,7 @@ class Trained:
         return [result for model in self.models for result in model]
 
 
-def sample_pictures(job: SeedJob, count: int = 16) -> Any:
+def sample_pictures(job: SeedJob, count: int = 8) -> Any:
     """At most `count` of the images, evenly spread, as a model sees them: uint8 [n, size, size, 3]."""
     from trainables.data.preprocessing import centre_crop
 

@@ -7,28 +7,27 @@ exported model's features of images that it was trained on, which may lie too cl
 then called strange.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from tuner.evaluation.report.uncertainty import percent
 from tuner.html.escaping import for_markdown
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from trainables.models.classifier import Classifier
     from tuner.dataset.ood import StrangerScore
     from tuner.release.job import ModelPlan, Trained
     from tuner.retraining.seeds import SeedJob
 
 __all__ = ["FoundStrangers", "find_strangers", "strangers_section", "strangers_sentence"]
-
-MOST = 2000
-"""Images of a part whose features are computed, at most; a random choice of more."""
 
 FEW = 100
 """Validation images below which the threshold at 99 % is hardly more than the strangest of them."""
@@ -48,7 +47,7 @@ def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> Foun
     from tuner.dataset.ood import fit_measure, fit_strangers, strangeness
 
     member = plan.members[0]
-    part = _parts_of(plan, member.job, weights)
+    part = _parts_of(plan, member.job, weights, trained.means)
     train, labels = part("train")
     if plan.held_out:
         held_out, source = None, "validation images that the model was not trained on"
@@ -128,26 +127,32 @@ _MEASURES = {
 
 
 def _parts_of(
-    plan: "ModelPlan", job: "SeedJob", weights: Path
+    plan: "ModelPlan", job: "SeedJob", weights: Path, means: "Mapping[str, Tensor] | None" = None
 ) -> "Callable[[str], tuple[Tensor, npt.NDArray[np.int64]]]":
-    """By part of the split, features and class numbers of its images, or of `MOST` of them, by a file of weights."""
+    """By part of the split, features and class numbers of a sample of its images, by a file of weights.
+
+    `means` are features that exist already, by part.
+    """
     from trainables.data.cache import ImageCache
     from trainables.inference import best_device, load_classifier
     from trainables.worker import as_worker
-    from tuner.dataset.ood import compute_means
+    from tuner.dataset.ood import compute_means, sampled
 
-    classifier = load_classifier(job.config, len(job.classes), weights)
+    @functools.cache
+    def classifier() -> "Classifier":
+        return load_classifier(job.config, len(job.classes), weights)
 
     def part(name: str) -> "tuple[Tensor, npt.NDArray[np.int64]]":
         own = plan.images.part(name)
-        chosen = np.isin(np.arange(len(own)), np.random.default_rng(0).permutation(len(own))[:MOST])
-        own = own.where(chosen)
+        own = own.where(sampled(len(own)))
         paths, labels = own.paths, own.numbers
+        if means is not None and name in means:
+            return means[name], labels
         # The images that a network trains on and those that it is judged by lie in caches of their own.
         trained = ImageCache.open(plan.job.cache)
         cache = trained if set(paths) <= set(trained.paths) else ImageCache.open(str(plan.job.test_cache))
         with as_worker(job.num_threads):
-            features = compute_means(classifier, cache, cache.rows(paths), job.image_size, best_device())
+            features = compute_means(classifier(), cache, cache.rows(paths), job.image_size, best_device())
         return features, labels
 
     return part

@@ -10,6 +10,7 @@ from trainables.data.cache import ImageCache
 from trainables.inference import best_device, compute_logits, load_classifier
 from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
+from tuner.release.from_run import ReleaseConfig, release_model
 from tuner.runs.best import read_best
 from tuner.runs.directory import rows_of, trial_config
 from tuner.runs.journal import load_study
@@ -89,3 +90,20 @@ def test_a_run_that_is_opened_again_knows_it(prepared):
     assert again.best()["source"] == "probe"
     assert prepared.run.weights(again.best()["trial_id"]).exists()
     assert again.next()["trial_id"].endswith("00002")
+
+
+def test_released_it_answers_and_calls_strange_what_its_weights_would_without_a_look_at_an_image(
+    prepared, tmp_path, monkeypatch
+):
+    run = prepared.run
+    for head in (run.path / "probe").iterdir():
+        head.rename(head.with_suffix(".gone"))
+    looked = release_model(ReleaseConfig(run.path, out=tmp_path / "looked")).metrics
+    for head in (run.path / "probe").iterdir():
+        head.rename(head.with_suffix(".npz"))
+    monkeypatch.setattr("tuner.release.from_run.score_weights", None)
+    monkeypatch.setattr("tuner.dataset.ood.compute_means", None)
+    kept = release_model(ReleaseConfig(run.path, out=tmp_path / "kept")).metrics
+    assert kept["calibration"]["temperature"] == pytest.approx(looked["calibration"]["temperature"], rel=1e-3)
+    assert kept["strangers"]["at_95"] == pytest.approx(looked["strangers"]["at_95"], rel=1e-2)
+    assert kept["strangers"]["measure"] == looked["strangers"]["measure"]
