@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from tuner.runs.best import Best
     from tuner.runs.directory import Run
     from tuner.tuning.config import SearchConfig
-    from tuner.tuning.loop import SearchResult
+    from tuner.tuning.result import SearchResult
 
 __all__ = [
     "Best",
@@ -111,7 +111,7 @@ _ELSEWHERE = {
     "Retrained": "tuner.release.job",
     "Run": "tuner.runs.directory",
     "SearchConfig": "tuner.tuning.config",
-    "SearchResult": "tuner.tuning.loop",
+    "SearchResult": "tuner.tuning.result",
     "Probe": "tuner.probing.ranking",
     "Probed": "tuner.probing.linear",
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tuner.runs.best import Best
     from tuner.runs.trial import LiveTrial
     from tuner.tuning.config import SearchConfig
-    from tuner.tuning.loop import SearchResult
+    from tuner.tuning.result import SearchResult
 
 __all__ = [
     "OnEpoch",

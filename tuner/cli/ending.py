@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tuner.runs.directory import Run
-    from tuner.tuning.loop import SearchResult
+    from tuner.tuning.result import SearchResult
 
 __all__ = ["ending"]
 

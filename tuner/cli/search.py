@@ -38,7 +38,7 @@ from tuner.console.terminal import open_console
 if TYPE_CHECKING:
     from tuner.release.ship import ShipConfig
     from tuner.tuning.budget import Budget
-    from tuner.tuning.loop import SearchResult
+    from tuner.tuning.result import SearchResult
 
 __all__ = ["leaderboard", "resume", "run"]
 

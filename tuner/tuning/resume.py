@@ -20,8 +20,9 @@ from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import changed_files
 from tuner.tuning.budget import Budget
 from tuner.tuning.config import space_fingerprint
-from tuner.tuning.loop import SearchResult, execute
+from tuner.tuning.loop import execute
 from tuner.tuning.prepare import Prepared, prepared_from
+from tuner.tuning.result import SearchResult
 
 if TYPE_CHECKING:
     from tuner.tracking.events import Observer

@@ -6,7 +6,7 @@ import pytest
 from rich.text import Text
 
 from tuner.cli.ending import ending
-from tuner.tuning.loop import SearchResult
+from tuner.tuning.result import SearchResult
 
 DATA = ("sample", "groups", "group_regex")
 

@@ -23,8 +23,9 @@ from tuner.runs.best import Best
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import Run, fit_of
 from tuner.tuning.estimates import best_row
-from tuner.tuning.loop import SearchResult, execute
+from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepared_from
+from tuner.tuning.result import SearchResult
 from tuner.tuning.resume import resume
 
 if TYPE_CHECKING:

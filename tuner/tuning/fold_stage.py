@@ -1,0 +1,56 @@
+"""Whether folds judge the best trials of a search, how many, and with what time."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tuner.cluster.signals import Signals
+from tuner.console.reporter import Reporter
+from tuner.tuning.budget import Budget
+from tuner.tuning.folds import (
+    FEW_GROUPS,
+    FOLDS,
+    MOST,
+    TRIALS_EACH,
+    Stage,
+    final_seconds,
+    judge_on_folds,
+)
+from tuner.tuning.prepare import Prepared
+from tuner.tuning.prior import PROBE
+from tuner.tuning.trial_store import TrialStore
+
+if TYPE_CHECKING:
+    from tuner.cluster.session import RaySession
+
+__all__ = ["judge_best", "num_folds"]
+
+
+def num_folds(prepared: Prepared) -> int:
+    """How many folds judge: as asked, else some where the validation images are too few to choose alone.
+
+    A fixed list of configurations is what it is, whoever of them is best.
+    """
+    if prepared.folds is not None or prepared.space.grid:
+        return prepared.folds or 0
+    few = len(set(prepared.run.images_and_parts().part("val").groups)) < FEW_GROUPS
+    return FOLDS if few else 0
+
+
+def judge_best(
+    prepared: Prepared,
+    store: TrialStore,
+    session: "RaySession",
+    reporter: Reporter,
+    signals: Signals,
+    budget: Budget,
+    folds: int,
+) -> None:
+    """Let other folds judge the best trials, as far as time reaches."""
+    rows = store.best_first()
+    deadline = budget.folds_end(final_seconds(rows, prepared.run))
+    context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
+    trained = sum(row["source"] != PROBE for row in rows)
+    unlimited = budget.deadline is None and prepared.folds is None
+    most = min(MOST, trained // TRIALS_EACH) if unlimited else MOST
+    stage = Stage(prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds, most)
+    judge_on_folds(stage, rows)
