@@ -42,6 +42,7 @@ MEANING = {
     "unfreeze_at": "epochs before the (next) thaw",
     "stage_decay": "each stage's rate over that of the one above it",
     "probe_l2": "penalty on the squared weights of the linear probe that the head is, or starts as",
+    "probe_views": "views of each image that the linear probe is solved on: 2 adds its mirror image",
     "mixup": "parameter of mixup's Beta distribution, 0 without; where the backbone trains",
     "cutmix": "the same of CutMix; with both, each in half of the batches",
     "augmentation": "how training pictures are changed",

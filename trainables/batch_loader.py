@@ -75,22 +75,26 @@ class BatchLoader:
         """
         return self._unaugmented(self.data.val_rows, epoch, batch_size)
 
-    def plain(self, epoch: int, batch_size: int = EVAL_BATCH) -> tuple[Iterator[Tensor], Tensor]:
-        """The training images as `validation` would show them, and their labels int64 [n] on the CPU.
+    def plain(
+        self, epoch: int, batch_size: int = EVAL_BATCH, *, mirrored: bool = False
+    ) -> tuple[Iterator[Tensor], Tensor]:
+        """The training images as `validation` would show them, or mirrored, and their labels int64 [n] on the CPU.
 
         The sampler says how often each comes; they come in their own order, whatever the trial's seed.
         """
         labels = self.data.train_labels
         order = np.sort(epoch_order(labels, self.config.sampler, self.config.seed, epoch))
-        batches = self._unaugmented(self.data.train_rows[order], epoch, batch_size)
+        batches = self._unaugmented(self.data.train_rows[order], epoch, batch_size, mirrored=mirrored)
         return batches, torch.from_numpy(labels[order].astype(np.int64))
 
-    def _unaugmented(self, rows: Rows, epoch: int, batch_size: int) -> Iterator[Tensor]:
+    def _unaugmented(
+        self, rows: Rows, epoch: int, batch_size: int, *, mirrored: bool = False
+    ) -> Iterator[Tensor]:
         """The middle of the picture of every row, in order, or its features while they stand in for the backbone."""
         feature_cache = self._feature_cache_for(epoch)
         if feature_cache is not None:
             different, place = np.unique(rows, return_inverse=True)
-            features = feature_cache.validation(self.classifier, different)[place]
+            features = feature_cache.validation(self.classifier, different, mirrored=mirrored)[place]
             for part in features.split(batch_size * _FEATURES):
                 yield send(part, self.compute.device)
             return
@@ -101,6 +105,7 @@ class BatchLoader:
             image_size=self.compute.image_size,
             device=self.compute.device,
             again=True,
+            mirrored=mirrored,
         )
 
     def _feature_cache_for(self, epoch: int) -> FeatureCache | None:

@@ -42,6 +42,7 @@ CONDITIONS: Mapping[str, Only] = {
     "backbone_learning_rate": Only("strategy", _FINE_TUNING, None),
     "stage_decay": Only("strategy", ("layerwise", "staged_unfreeze"), 0.5),
     "probe_l2": Only("strategy", ("linear_probe", "probe_then_full"), 0.01),
+    "probe_views": Only("strategy", ("linear_probe",), 1),
     "mixup": Only("strategy", _FINE_TUNING, 0.0),
     "cutmix": Only("strategy", _FINE_TUNING, 0.0),
     "auxiliary_weight": Only("strategy", ("full_aux",), AUXILIARY_WEIGHT),
@@ -71,6 +72,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "unfreeze_at": (1, 10_000),
     "stage_decay": (1e-3, 1.0),
     "probe_l2": (1e-9, 1e3),
+    "probe_views": (1, 2),
     "mixup": (0.0, 10.0),
     "cutmix": (0.0, 10.0),
     "step_size": (1, 10_000),
@@ -123,6 +125,7 @@ class TrialConfig:
     unfreeze_at: int | None = None
     stage_decay: float | None = None
     probe_l2: float | None = None
+    probe_views: int | None = None
     mixup: float | None = None
     cutmix: float | None = None
     ema_decay: float = 0.0

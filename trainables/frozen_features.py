@@ -159,8 +159,10 @@ class FeatureCache:
             raise ValueError("no images to compute features of")
         return torch.from_numpy(found)
 
-    def validation(self, classifier: Classifier, rows: Rows, run: Run | None = None) -> Tensor:
-        """Features [len(rows), d] of the cached images `rows` as validation sees them, on the host.
+    def validation(
+        self, classifier: Classifier, rows: Rows, run: Run | None = None, *, mirrored: bool = False
+    ) -> Tensor:
+        """Features [len(rows), d] of the cached images `rows` as validation sees them, or mirrored, on the host.
 
         `run` is given a network with the answers of `classifier`, and images that are not in the cache yet, in their
         order; it returns what the network's `features` does.
@@ -174,10 +176,12 @@ class FeatureCache:
                 image_size=self.key.image_size,
                 device=self.device,
                 again=True,
+                mirrored=mirrored,
             )
             return self._run(classifier, batches, run=run)
 
-        return torch.from_numpy(self._read("validation", rows, classifier.width, compute))
+        name = "mirrored" if mirrored else "validation"
+        return torch.from_numpy(self._read(name, rows, classifier.width, compute))
 
     def _pictures(self, rows: Rows, turns: Rows, epoch: int) -> Iterator[Tensor]:
         return picture_batches(

@@ -248,9 +248,7 @@ class TrainingRun:
         """Set the head to the linear probe of the epoch's pictures; its criterion and accuracy on them."""
         self.schedule.set_rates(epoch)
         if strategies.is_linear_probe(self.config.strategy):
-            pooled, labels = in_smaller_batches(
-                lambda size: self._plain_features(epoch, size), self.eval_batch
-            )
+            pooled, labels = in_smaller_batches(lambda size: self._views(epoch, size), self.eval_batch)
         else:
             pooled, labels = self._augmented_features(epoch)
         require_finite(float(pooled.sum()), epoch, "features of the frozen backbone")
@@ -279,9 +277,17 @@ class TrainingRun:
         pooled = torch.cat(list(read_back_each(features())))
         return pooled, read_back(torch.cat(labels))
 
-    def _plain_features(self, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
-        """The same of the training images as validation sees them, computed `batch_size` at a time."""
-        batches, labels = self.loader.plain(epoch, batch_size)
+    def _views(self, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
+        """The same of the training images as validation sees them, and perhaps of their mirror images."""
+        views = [self._plain_features(epoch, batch_size)]
+        if self.config.probe_views == 2:
+            views.append(self._plain_features(epoch, batch_size, mirrored=True))
+        return torch.cat([pooled for pooled, _ in views]), torch.cat([labels for _, labels in views])
+
+    def _plain_features(
+        self, epoch: int, batch_size: int, *, mirrored: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        batches, labels = self.loader.plain(epoch, batch_size, mirrored=mirrored)
         pooled = read_back_each(self._step.pooled(inputs).float() for inputs in batches)
         return torch.cat(list(pooled)), labels
 

@@ -110,12 +110,19 @@ def eval_batches(
     image_size: int,
     device: torch.device | str,
     again: bool = False,
+    mirrored: bool = False,
 ) -> Iterator[torch.Tensor]:
     """The middle of the picture of every row, in order: uint8 [b, 3, size, size] in channels_last layout.
 
-    `again` tells that pictures of `cache` will be asked for again, so that a GPU may keep them all.
+    `again` tells that pictures of `cache` will be asked for again, so that a GPU may keep them all. With `mirrored`
+    left and right are exchanged.
     """
     device = torch.device(device)
+    if mirrored:
+        plain = eval_batches(
+            cache, rows, batch_size=batch_size, image_size=image_size, device=device, again=again
+        )
+        return (pictures.flip(3) for pictures in plain)
     parts = [slice(start, start + batch_size) for start in range(0, len(rows), batch_size)]
     if again and draws_itself(device) and resident(cache, device) is not None:
         return overlapped(cropped(cache, rows, parts, image_size, device), device)

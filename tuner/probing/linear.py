@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from trainables.data.cache import ImageCache
+    from trainables.frozen_features import FeatureCache
     from trainables.models.classifier import Classifier
     from trainables.setting import ComputeConfig
 
@@ -47,7 +48,7 @@ __all__ = [
     "save_solved",
 ]
 
-VERSION = 6
+VERSION = 7
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 TIMED_IMAGES = 5
 GPU_BATCH = 64
@@ -88,7 +89,8 @@ class Probed:
     fold; `low` and `high` hold the loss with 95 % confidence, whole groups being what varies. `milliseconds` are those
     of one image on one thread of this machine's processor, the backbone alone, at `image_size`; `gpu_milliseconds`
     those of one image in a batch of GPU_BATCH on the GPU, None without one (run on an NVIDIA H200). `seconds` is what
-    the probe took. `losses` [n] are those of the single images that a fold holds out, in the order of the split.
+    the probe took. `losses` [n] are those of the single images that a fold holds out, in the order of the split. With 2
+    `views` the heads were solved on the mirror image of each image as well.
     """
 
     model: str
@@ -108,6 +110,7 @@ class Probed:
     seconds: float
     losses: tuple[float, ...]
     image_size: int = 0
+    views: int = 1
     solved: Solved | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def probe_images_of(split: "pd.DataFrame", cache: Path, classes: tuple[str, ...]
 
 @dataclass(frozen=True)
 class ProbeJob:
-    """One backbone to probe: its name, images, where its weights are from, and how it computes."""
+    """One backbone to probe: its name, images, where its weights are from, how it computes, and on how many views."""
 
     model: str
     images: ProbeImages
@@ -176,6 +179,7 @@ class ProbeJob:
     image_size: int
     precision: str
     limit_bytes: int
+    views: int = 1
 
 
 def probe_one(job: ProbeJob) -> tuple[Probed | str, bool, str]:
@@ -195,7 +199,7 @@ def probe_one(job: ProbeJob) -> tuple[Probed | str, bool, str]:
     compute = ComputeConfig(job.image_size, job.weights, precision, job.images.seed, device=device)
     with as_worker(torch.get_num_threads()):
         try:
-            return *_kept_or_probed(job.model, job.images, compute, job.limit_bytes), precision
+            return *_kept_or_probed(job, compute), precision
         except Exception as error:  # timm's networks raise kinds of their own
             reason = _reason(error, job.image_size)
             if reason is None:
@@ -216,18 +220,17 @@ def _reason(error: Exception, image_size: int) -> str | None:
     return f"it fails at {image_size} px ({type(error).__name__}: {first})"
 
 
-def _kept_or_probed(
-    name: str, images: ProbeImages, compute: "ComputeConfig", limit_bytes: int
-) -> tuple[Probed, bool]:
+def _kept_or_probed(job: ProbeJob, compute: "ComputeConfig") -> tuple[Probed, bool]:
     """What is kept of an equal probe on such a machine, or a new one; and whether it was kept."""
     from trainables.data import cache_home
     from trainables.frozen_features import FeatureCache
 
-    features = FeatureCache.shared(name, images.cache, compute, limit_bytes)
+    images = job.images
+    features = FeatureCache.shared(job.model, images.cache, compute, job.limit_bytes)
     here = hardware()
     # Times are those of a processor and a GPU, wherever the folder of caches is mounted.
     machine = (here["processor"], tuple(here["gpus"]))
-    rest = (VERSION, machine, images.classes, images.seed, *_split_of(images))
+    rest = (VERSION, job.views, machine, images.classes, images.seed, *_split_of(images))
 
     def place() -> Path:
         # The key follows from the weights as they are now.
@@ -237,7 +240,7 @@ def _kept_or_probed(
     try:
         return _read(place()), True
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
-        row = _probe(name, images, compute, features)
+        row = _probe(job, compute, features)
     _keep(place(), row)
     return row, False
 
@@ -280,13 +283,14 @@ def _split_of(images: ProbeImages) -> tuple[str, ...]:
     return tuple(hashlib.sha256(repr(list(part)).encode()).hexdigest() for part in parts)
 
 
-def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: Any) -> Probed:
+def _probe(job: ProbeJob, compute: "ComputeConfig", features: "FeatureCache") -> Probed:
     """The probe itself; raises Diverged where features or loss are not finite."""
     import torch
 
     from trainables.inference import placed, score_logits
 
     started = time.perf_counter()
+    name, images = job.model, job.images
     classifier = models.create(
         name, len(images.classes), weights=compute.weights, dropout=0.0, seed=compute.run_seed
     )
@@ -297,7 +301,8 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
     pool = features.validation(classifier, images.rows, notes)
     if odd := int((~pool.isfinite().all(1)).sum()):
         raise Diverged(f"its features of {odd} images are not finite in {compute.precision}")
-    l2, solved = _solve(pool, images, notes)
+    mirrored = features.validation(classifier, images.rows, mirrored=True) if job.views == 2 else None
+    l2, solved = _solve(pool, mirrored, images, notes)
     held = images.folds() >= 0
     logits, truth = torch.from_numpy(solved.out_of_fold[held]), torch.from_numpy(images.labels[held])
     scores = score_logits(logits, truth)
@@ -325,6 +330,7 @@ def _probe(name: str, images: ProbeImages, compute: "ComputeConfig", features: A
         seconds=time.perf_counter() - started,
         losses=tuple(map(float, losses)),
         image_size=compute.image_size,
+        views=job.views,
         solved=solved,
     )
 
@@ -335,22 +341,30 @@ def _notes(images: ProbeImages, compute: "ComputeConfig") -> NotedMeans | None:
     return NotedMeans(images.is_validation) if quick else None
 
 
-def _solve(features: "torch.Tensor", images: ProbeImages, notes: NotedMeans | None) -> tuple[float, Solved]:
-    """The penalty, and the heads with it, of `features` [n, d] of all images; beside them what was noted."""
+def _solve(
+    features: "torch.Tensor", mirrored: "torch.Tensor | None", images: ProbeImages, notes: NotedMeans | None
+) -> tuple[float, Solved]:
+    """The penalty, and the heads with it, of `features` [n, d] of all images; beside them what was noted.
+
+    The heads are solved on the features of the `mirrored` images as well; what they answer are the images alone.
+    """
     import torch
     from torch.nn import functional as F
 
     from trainables.linear_probe import out_of_fold, solve
 
     labels, count = torch.from_numpy(images.labels), len(images.classes)
-    found = out_of_fold(features, labels, count, torch.from_numpy(images.folds()))
+    views = [features] if mirrored is None else [features, mirrored]
+    every, of = torch.cat(views), labels.repeat(len(views))
+    found = out_of_fold(every, of, count, torch.from_numpy(images.folds()).repeat(len(views)))
     train = torch.from_numpy(~images.is_validation)
-    weights, biases = solve(features, labels, count, l2=found.l2)
-    own = solve(features[train], labels[train], count, l2=found.l2)
+    weights, biases = solve(every, of, count, l2=found.l2)
+    chosen = train.repeat(len(views))
+    own = solve(every[chosen], of[chosen], count, l2=found.l2)
     answers, fitted = F.linear(features[~train], *own), F.linear(features[train], *own)
     right = (fitted.argmax(1) == labels[train]).float().mean()
     scores = torch.stack([F.cross_entropy(fitted, labels[train]), right])
-    arrays = (found.logits, weights, biases, *own, answers, scores)
+    arrays = (found.logits[: len(features)], weights, biases, *own, answers, scores)
     nothing = np.empty((0, 0), dtype=np.float32)
     means = (nothing, nothing) if notes is None else notes.found()
     return found.l2, Solved(*(np.asarray(one.float().numpy()) for one in arrays), *means)

@@ -31,7 +31,7 @@ PROBE_SHARE = 0.2
 FROZEN_SHARE = 0.5
 """The same where no trial will be trained. Solving the heads on all images and writing the model come after."""
 
-__all__ = ["Probe", "Probed", "SplitImages", "advised", "probe", "probe_images", "tied"]
+__all__ = ["Probe", "Probed", "Prober", "SplitImages", "advised", "probe", "probe_images", "tied"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def probe_images(
     a process of its own, and over when the search begins.
     """
     started = time.perf_counter()
-    prober = _Prober(config, found, origins, reporter)
+    prober = Prober(config, found, origins, reporter)
     first = config.side() if plan is None else FIRST
     rows = prober.at(first, list(origins.weights))
     if not rows:
@@ -154,7 +154,7 @@ def probe_images(
     )
 
 
-def _other_sizes(prober: "_Prober", rows: Sequence[Probed], plan: Plan, started: float) -> list[Probed]:
+def _other_sizes(prober: "Prober", rows: Sequence[Probed], plan: Plan, started: float) -> list[Probed]:
     """The best two of `rows` at other sides: larger ones while they gain and time is left, else the smaller one.
 
     Where no side leaves time to fine-tune, frozen features are all that there will be, and the probe has more time.
@@ -183,7 +183,7 @@ def _other_sizes(prober: "_Prober", rows: Sequence[Probed], plan: Plan, started:
     return found
 
 
-class _Prober:
+class Prober:
     """Probes models at a side; `failed` says why some can't be, `again` counts what was kept from before."""
 
     def __init__(self, config: DataConfig, found: SplitImages, origins: Origins, reporter: Reporter) -> None:
@@ -202,11 +202,12 @@ class _Prober:
             self._images[image_size] = probe_images_of(found.split, cache, found.classes, self.config.seed)
         return self._images[image_size]
 
-    def at(self, image_size: int, names: Sequence[str]) -> list[Probed]:
+    def at(self, image_size: int, names: Sequence[str], views: int = 1) -> list[Probed]:
         """What the models `names` showed, in their order; those that can't be probed are noted and left out."""
         rows = []
-        with self.reporter.progress(f"probing backbones at {image_size} px") as progress:
-            for number, (name, (shown, kept, used)) in enumerate(self._results(image_size, names)):
+        what = "mirror images" if views == 2 else "backbones"
+        with self.reporter.progress(f"probing {what} at {image_size} px") as progress:
+            for number, (name, (shown, kept, used)) in enumerate(self._results(image_size, names, views)):
                 self.again, self.precision = self.again + kept, used
                 if isinstance(shown, Probed):
                     rows.append(shown)
@@ -219,13 +220,15 @@ class _Prober:
         return rows
 
     def _results(
-        self, image_size: int, names: Sequence[str]
+        self, image_size: int, names: Sequence[str], views: int
     ) -> "Iterable[tuple[str, tuple[Probed | str, bool, str]]]":
         from trainables.inference import best_device
 
         images, limit = self.images(image_size), self.config.feature_cache_bytes
         jobs = [
-            ProbeJob(name, images, self.origins.weights[name], image_size, self.config.precision, limit)
+            ProbeJob(
+                name, images, self.origins.weights[name], image_size, self.config.precision, limit, views
+            )
             for name in names
         ]
         probed = map(probe_one, jobs) if best_device().type == "cpu" else results_apart(probe_one, jobs)
@@ -234,7 +237,8 @@ class _Prober:
 
 def _said(row: Probed, *, kept: bool) -> str:
     how = ", kept from an earlier probe" if kept else f", probed in {clock(row.seconds)}"
-    return f"{row.model}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image{how}"
+    mirrored = ", solved on mirror images as well" if row.views == 2 else ""
+    return f"{row.model}{mirrored}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image{how}"
 
 
 def tied(found: Probe) -> tuple[str, ...]:

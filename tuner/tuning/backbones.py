@@ -9,11 +9,15 @@ from trainables.models.selection import NAMED_SETS, ONE_FILE, RANDOM_WEIGHTS, ba
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
+from tuner.probing.mirrored import with_mirror_images
 from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
 from tuner.probing.sizes import Plan, epochs_in_time
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
-__all__ = ["Narrowed", "check_backbones", "narrow"]
+__all__ = ["FIRST_MODELS", "Narrowed", "check_backbones", "narrow"]
+
+FIRST_MODELS = 3
+"""Heads of the probe that become trials of the run: the best, and others that an ensemble may take."""
 
 INSTEAD = "resnet18"
 """What the drawn sample pictures are searched with where no backbone has weights: small, and quick from random ones."""
@@ -76,9 +80,10 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     found = scan_and_split(config.data, reporter)
     started = time.perf_counter()
     plan = Plan(int((found.split["split"] == "train").sum()), config.time_budget_s)
-    probe = probe_images(
-        config.data, SplitImages.of(found), origins, reporter, plan if chooses_size else None
-    )
+    images = SplitImages.of(found)
+    probe = probe_images(config.data, images, origins, reporter, plan if chooses_size else None)
+    left = None if plan.seconds is None else plan.seconds - (time.perf_counter() - started)
+    probe = with_mirror_images(probe, config.data, images, origins, reporter, most=FIRST_MODELS, seconds=left)
     chosen = advised(probe)
     reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
     config = replace(config, models=chosen, data=replace(config.data, image_size=probe.image_size))

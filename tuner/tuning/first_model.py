@@ -60,6 +60,7 @@ def _config(probed: Probed, context: RunContext) -> TrialConfig:
             "model": probed.model,
             "strategy": STRATEGY,
             "probe_l2": probed.l2,
+            "probe_views": probed.views,
             "max_epochs": 1,
             "schedule": "cosine",
             "warmup_epochs": 0,

@@ -23,7 +23,7 @@ from tuner.runs.directory import Run, fit_of, write_atomically
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.paths import try_folder
 from tuner.runs.weights_files import fingerprints
-from tuner.tuning.backbones import check_backbones, narrow
+from tuner.tuning.backbones import FIRST_MODELS, check_backbones, narrow
 from tuner.tuning.config import (
     SAMPLE_TIME_BUDGET_S,
     SearchConfig,
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from tuner.probing.ranking import Probe
 
 PASSED_OVER_SHOWN = 5
-
-FIRST_MODELS = 3
-"""Heads of the probe that become trials of the run: the best, and others that an ensemble may take."""
 
 SIMILAR = "similar-groups.csv"
 """The groups that were proposed and used, in the run directory."""

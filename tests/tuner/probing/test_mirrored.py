@@ -1,0 +1,67 @@
+"""Heads that are solved on mirror images as well: taken where they are better, and trained again as they were."""
+
+import numpy as np
+import pytest
+from pictures import write_pictures
+
+from tuner.console.reporter import Reporter
+from tuner.probing import mirrored
+from tuner.runs.directory import rows_of, trial_config
+from tuner.tuning.config import search_config
+from tuner.tuning.folds import out_of_fold
+from tuner.tuning.loop import _enter_first_model
+from tuner.tuning.prepare import prepare
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """Prepares a search whose time budget is given, None for none."""
+    monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
+    write_pictures(tmp_path / "pictures", {"blue": 20, "green": 20, "red": 12})
+
+    def prepared(name, budget=None):
+        config = search_config(
+            data=tmp_path / "pictures",
+            backbones="timm:test_resnet",
+            weights="none",
+            image_size=32,
+            runs_dir=tmp_path,
+            name=name,
+            time_budget_s=budget,
+        )
+        found = prepare(config)
+        _enter_first_model(found, Reporter())
+        return found
+
+    return prepared
+
+
+def test_the_better_head_of_the_two_is_the_first_model_and_keeps_what_was_noted_of_the_images(
+    prepared, monkeypatch
+):
+    (plain,) = prepared("short", budget=1).first_models
+    assert plain.views == 1
+    monkeypatch.setattr(mirrored, "SHARE", 1e9)
+    found = prepared("long")
+    (row,) = found.first_models
+    (trial,) = rows_of(found.run.trials())
+    if row.views == 2:
+        assert row.log_loss < plain.log_loss
+    else:
+        assert row.log_loss == plain.log_loss
+    assert trial_config(trial).probe_views == row.views
+    assert len(row.solved.train_means) == (found.run.split()["split"] == "train").sum()
+    np.testing.assert_array_equal(row.solved.train_means, plain.solved.train_means)
+    answers = out_of_fold(found.run, trial)
+    np.testing.assert_allclose(answers, row.solved.out_of_fold, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [0.5, 2.0])
+def test_a_head_on_mirror_images_is_taken_only_if_its_loss_is_lower(prepared, monkeypatch, loss):
+    before = prepared("first").first_models[0]
+    from dataclasses import replace
+
+    plain = replace(before, views=1, log_loss=1.0)
+    other = replace(before, views=2, log_loss=loss)
+    assert mirrored._better(plain, other).views == (2 if loss < 1.0 else 1)
+    assert mirrored._better(plain, None) is plain

@@ -1,0 +1,59 @@
+"""The heads of the best backbones, solved on the mirror image of each image as well, where that is better.
+
+Better is seen out of fold, so that pictures whose mirror image is something else, such as letters, keep the head
+without.
+"""
+
+import time
+from dataclasses import replace
+
+from trainables.models.selection import Origins
+from tuner.console.reporter import Reporter
+from tuner.dataset.config import DataConfig
+from tuner.probing.linear import Probed
+from tuner.probing.ranking import Probe, Prober, SplitImages
+
+__all__ = ["with_mirror_images"]
+
+SHARE = 0.25
+"""Of the time that is left for a search, what the mirror images may take."""
+
+
+def with_mirror_images(
+    probe: Probe,
+    config: DataConfig,
+    found: SplitImages,
+    origins: Origins,
+    reporter: Reporter,
+    *,
+    most: int,
+    seconds: float | None,
+) -> Probe:
+    """`probe` with the better heads of its `most` best backbones; `seconds` are left, None for no limit.
+
+    Every row keeps its place: which backbone is better was asked without mirror images.
+    """
+    best = [row for row in probe.rows if row.image_size == probe.image_size][:most]
+    # A backbone takes about as long again.
+    if seconds is not None and sum(row.seconds for row in best) > SHARE * seconds:
+        return probe
+    started = time.perf_counter()
+    prober = Prober(config, found, origins, reporter)
+    shown = {row.model: row for row in prober.at(probe.image_size, [row.model for row in best], views=2)}
+    better = {row.model: _better(row, shown.get(row.model)) for row in best}
+
+    def chosen(rows: tuple[Probed, ...]) -> tuple[Probed, ...]:
+        return tuple(
+            better.get(row.model, row) if row.image_size == probe.image_size else row for row in rows
+        )
+
+    spent = probe.seconds + time.perf_counter() - started
+    return replace(probe, rows=chosen(probe.rows), sizes=chosen(probe.sizes), seconds=spent)
+
+
+def _better(row: Probed, mirrored: Probed | None) -> Probed:
+    """The row with the lower loss; what was noted of the images themselves stays."""
+    if mirrored is None or mirrored.log_loss >= row.log_loss or row.solved is None or mirrored.solved is None:
+        return row
+    means = {"train_means": row.solved.train_means, "validation_means": row.solved.validation_means}
+    return replace(mirrored, seconds=row.seconds + mirrored.seconds, solved=replace(mirrored.solved, **means))
