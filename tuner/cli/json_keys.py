@@ -267,6 +267,7 @@ _PROBE: Keys = {
     "backbones[].features": ("number", "that the probe reads"),
     "backbones[].milliseconds": ("number", "of one image on one thread of this machine's processor"),
     "backbones[].gpu_milliseconds": ("number?", "of one image in a batch on the GPU"),
+    "backbones[].views": ("number", "2 where the head was solved on mirror images as well, else 1"),
     "backbones[].l2": ("number", "the penalty that grouped cross-validation chose"),
     "backbones[].log_loss": (
         "number?",
