@@ -26,6 +26,8 @@ RUN_THERE = {
     "trainables/worker.py",
     "tuner/runs/hardware.py",
     "tuner/probing/linear.py",
+    "tuner/probing/probed.py",
+    "tuner/probing/timing.py",
 }
 """What `gpu.py`, the tests for a GPU and a probe went through on that machine."""
 

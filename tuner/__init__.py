@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     )
     from tuner.evaluation.comparison.evidence import Comparison
     from tuner.planning.plan import Plan
-    from tuner.probing.linear import Probed
+    from tuner.probing.probed import Probed
     from tuner.probing.ranking import Probe
     from tuner.release.answers import Predictions
     from tuner.release.int8 import Quantised
@@ -113,7 +113,7 @@ _ELSEWHERE = {
     "SearchConfig": "tuner.tuning.config",
     "SearchResult": "tuner.tuning.result",
     "Probe": "tuner.probing.ranking",
-    "Probed": "tuner.probing.linear",
+    "Probed": "tuner.probing.probed",
 }
 
 

@@ -124,7 +124,7 @@ def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
     from trainables.models.selection import WITHOUT
     from tuner.console.reporter import clock
-    from tuner.probing.linear import ms
+    from tuner.probing.probed import ms
     from tuner.probing.ranking import advised, tied
 
     alike = tied(found)

@@ -1,27 +1,27 @@
 """The linear probe of one backbone: its frozen features, answers out of fold, and the heads that are solved on them.
 
 Every image of training and validation judges: it is answered by a head that was solved without its group. Runs in the
-process that asks, or on a GPU in one of its own. What it found is kept for the next probe of the images; a candidate
-that fails is no reason to fail.
+process that asks, or on a GPU in one of its own (run on an NVIDIA H200). What it found is kept for the next probe of
+the images; a candidate that fails is no reason to fail.
 """
 
-import dataclasses
 import hashlib
-import json
 import math
 import time
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables import models
-from trainables.errors import Diverged, TunerError, WeightsUnavailable, is_disk_full
+from trainables.errors import Diverged, TunerError, WeightsUnavailable
 from trainables.models.candidates import find
+from tuner.probing.probed import Probed, Solved, keep, read_kept
 from tuner.probing.stage_means import NotedMeans
+from tuner.probing.timing import gpu_milliseconds, milliseconds
 from tuner.runs.hardware import hardware
 from tuner.statistics.groups import grouped_folds
 from tuner.statistics.log_loss import log_losses
@@ -33,102 +33,12 @@ if TYPE_CHECKING:
 
     from trainables.data.cache import ImageCache
     from trainables.frozen_features import FeatureCache
-    from trainables.models.classifier import Classifier
     from trainables.setting import ComputeConfig
 
-__all__ = [
-    "Floats",
-    "ProbeImages",
-    "ProbeJob",
-    "Probed",
-    "Solved",
-    "probe_images_of",
-    "probe_one",
-    "read_solved",
-    "save_solved",
-]
+__all__ = ["ProbeImages", "ProbeJob", "probe_images_of", "probe_one"]
 
 VERSION = 7
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
-TIMED_IMAGES = 5
-GPU_BATCH = 64
-
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Solved:
-    """The heads of a backbone and what they answer, in float32; rows are in the order of `ProbeImages`.
-
-    `out_of_fold` [n, classes] are logits by heads that have not seen the image's group, NaN for images that no fold
-    holds out. The layer `weights` [classes, d], `biases` [classes] is solved on all n images; that of the names
-    `train_weights`, `train_biases` on the training images alone, and `validation` [validation images, classes] is what
-    it answers the others; its own loss in nats and its accuracy on the training images are
-    `train_scores` [2]. All have the penalty that `out_of_fold` was best at.
-
-    `train_means` and `validation_means` [k, m] are what the stages put out for a sample of each part, see
-    `NotedMeans`; empty where they were not noted.
-    """
-
-    out_of_fold: Floats
-    weights: Floats
-    biases: Floats
-    train_weights: Floats
-    train_biases: Floats
-    validation: Floats
-    train_scores: Floats
-    train_means: Floats
-    validation_means: Floats
-
-
-@dataclass(frozen=True)
-class Probed:
-    """What a linear probe on one backbone showed.
-
-    `log_loss`, in nats per image, and the accuracies are of the training and validation images, each answered out of
-    fold; `low` and `high` hold the loss with 95 % confidence, whole groups being what varies. `milliseconds` are those
-    of one image on one thread of this machine's processor, the backbone alone, at `image_size`; `gpu_milliseconds`
-    those of one image in a batch of GPU_BATCH on the GPU, None without one (run on an NVIDIA H200). `seconds` is what
-    the probe took. `losses` [n] are those of the single images that a fold holds out, in the order of the split. With 2
-    `views` the heads were solved on the mirror image of each image as well.
-    """
-
-    model: str
-    family: str | None
-    licence: str | None
-    parameters: int
-    megabytes: float
-    features: int
-    milliseconds: float
-    gpu_milliseconds: float | None
-    l2: float
-    log_loss: float
-    low: float | None
-    high: float | None
-    accuracy: float
-    balanced_accuracy: float
-    seconds: float
-    losses: tuple[float, ...]
-    image_size: int = 0
-    views: int = 1
-    solved: Solved | None = field(default=None, compare=False, repr=False)
-
-    def row(self) -> dict[str, Any]:
-        """The fields in plain values, without the single losses and the heads."""
-        return {
-            one.name: getattr(self, one.name)
-            for one in dataclasses.fields(self)
-            if one.name not in ("losses", "solved")
-        }
-
-
-def ms(on_processor: float, on_gpu: float | None) -> str:
-    """The time of an image for a table: on a processor's thread, and on the GPU where there is one.
-
-    >>> ms(12.34, None), ms(12.34, 0.217)
-    ('12.3', '12.3, GPU 0.22')
-    """
-    return f"{on_processor:.1f}" + ("" if on_gpu is None else f", GPU {on_gpu:.2f}")
 
 
 @dataclass(frozen=True)
@@ -238,43 +148,11 @@ def _kept_or_probed(job: ProbeJob, compute: "ComputeConfig") -> tuple[Probed, bo
         return cache_home() / "probes" / f"{digest}.json"
 
     try:
-        return _read(place()), True
+        return read_kept(place()), True
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
         row = _probe(job, compute, features)
-    _keep(place(), row)
+    keep(place(), row)
     return row, False
-
-
-def _read(file: Path) -> Probed:
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    solved = read_solved(file.with_suffix(".npz"))
-    return Probed(**{**kept, "losses": tuple(kept["losses"]), "solved": solved})
-
-
-def _keep(file: Path, row: Probed) -> None:
-    """Write `row` for the next probe; a disk without room costs that one time, and nothing else."""
-    from tuner.runs.directory import write_atomically
-
-    text = json.dumps({**row.row(), "losses": row.losses})
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file.with_suffix(".npz"), lambda path: save_solved(path, row))
-        write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-
-
-def read_solved(file: Path) -> Solved:
-    """The arrays that `save_solved` wrote; raises what a file that is missing or torn makes `numpy.load` raise."""
-    with np.load(file, allow_pickle=False) as arrays:
-        return Solved(**{one.name: arrays[one.name] for one in dataclasses.fields(Solved)})
-
-
-def save_solved(path: Path, row: Probed) -> None:
-    """Write the arrays of what `row` solved to `path`."""
-    with path.open("wb") as file:
-        np.savez(file, **vars(row.solved))
 
 
 def _split_of(images: ProbeImages) -> tuple[str, ...]:
@@ -294,9 +172,9 @@ def _probe(job: ProbeJob, compute: "ComputeConfig", features: "FeatureCache") ->
     classifier = models.create(
         name, len(images.classes), weights=compute.weights, dropout=0.0, seed=compute.run_seed
     )
-    milliseconds = _milliseconds(classifier, compute)
+    on_processor = milliseconds(classifier, compute)
     classifier = placed(classifier, compute.device).eval()
-    on_gpu = _gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
+    on_gpu = gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
     notes = _notes(images, compute)
     pool = features.validation(classifier, images.rows, notes)
     if odd := int((~pool.isfinite().all(1)).sum()):
@@ -319,7 +197,7 @@ def _probe(job: ProbeJob, compute: "ComputeConfig", features: "FeatureCache") ->
         parameters=parameters,
         megabytes=sum(p.numel() * p.element_size() for p in classifier.backbone.parameters()) / 1e6,
         features=classifier.width,
-        milliseconds=milliseconds,
+        milliseconds=on_processor,
         gpu_milliseconds=on_gpu,
         l2=l2,
         log_loss=scores["val_loss"],
@@ -368,44 +246,3 @@ def _solve(
     nothing = np.empty((0, 0), dtype=np.float32)
     means = (nothing, nothing) if notes is None else notes.found()
     return found.l2, Solved(*(np.asarray(one.float().numpy()) for one in arrays), *means)
-
-
-def _milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
-    """Median time of one image through the backbone, on one thread of the processor."""
-    import torch
-
-    threads = torch.get_num_threads()
-    precision = compute.precision if compute.device.type == "cpu" else "fp32"
-    torch.set_num_threads(1)
-    try:
-        return _median_milliseconds(classifier, compute.image_size, torch.device("cpu"), precision, 1)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _gpu_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
-    """Median time of one image in a batch through the backbone on the trial's device; run on an NVIDIA H200."""
-    batch = _median_milliseconds(classifier, compute.image_size, compute.device, compute.precision, GPU_BATCH)
-    return batch / GPU_BATCH
-
-
-def _median_milliseconds(
-    classifier: "Classifier", image_size: int, device: "torch.device", precision: str, batch: int
-) -> float:
-    """Median time of a batch through the backbone; the first is not counted."""
-    import torch
-
-    from trainables.inference import autocast
-
-    images = torch.zeros(batch, 3, image_size, image_size, device=device).to(
-        memory_format=torch.channels_last
-    )
-    times = []
-    with torch.inference_mode(), autocast(device, precision):
-        for _ in range(TIMED_IMAGES + 1):
-            started = time.perf_counter()
-            classifier.eval().features(images)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - started)
-    return 1e3 * float(np.median(times[1:]))

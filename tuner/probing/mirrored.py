@@ -10,7 +10,7 @@ from dataclasses import replace
 from trainables.models.selection import Origins
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
-from tuner.probing.linear import Probed
+from tuner.probing.probed import Probed
 from tuner.probing.ranking import Probe, Prober, SplitImages
 
 __all__ = ["with_mirror_images"]

@@ -18,7 +18,8 @@ from tuner.cluster.isolated import results_apart
 from tuner.console.reporter import Reporter, clock
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, build_run_cache, scan_and_split
-from tuner.probing.linear import Probed, ProbeImages, ProbeJob, probe_images_of, probe_one
+from tuner.probing.linear import ProbeImages, ProbeJob, probe_images_of, probe_one
+from tuner.probing.probed import Probed
 from tuner.probing.sizes import FIRST, LARGER, SMALLER, Plan, affords, at_side, choose_size
 from tuner.statistics.means import half_width
 

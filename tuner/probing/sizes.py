@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tuner.probing.linear import Probed
+from tuner.probing.probed import Probed
 from tuner.statistics.means import half_width
 
 __all__ = [

@@ -35,7 +35,7 @@ from tuner.tuning.prior import PROBE
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tuner.probing.linear import Solved
+    from tuner.probing.probed import Solved
 
 __all__ = ["ReleaseConfig", "release_model"]
 
@@ -125,7 +125,7 @@ def _prepare(config: ReleaseConfig, run: Run, work: Path, reporter: Reporter) ->
 
 def _solved(run: Run, best: Best, row: Mapping[str, Any]) -> "Solved | None":
     """What the probe kept of the head that is released: its answers, so that no image is looked at again."""
-    from tuner.probing.linear import read_solved
+    from tuner.probing.probed import read_solved
 
     if row.get("source") != PROBE:
         return None

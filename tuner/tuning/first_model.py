@@ -17,7 +17,7 @@ from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.image_losses import Losses, image_losses
 from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
-from tuner.probing.linear import Floats, Probed, Solved
+from tuner.probing.probed import Floats, Probed, Solved
 from tuner.tuning.prior import PROBE
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.findings import findings, given_split
 from tuner.dataset.loading import Examined, build_run_cache, load_data, warn_of_full_disk
 from tuner.dataset.near_duplicates import Similar, near_copies, write_groups
-from tuner.probing.linear import Probed, save_solved
+from tuner.probing.probed import Probed, save_solved
 from tuner.runs.directory import Run, fit_of, write_atomically
 from tuner.runs.hardware import hardware, versions
 from tuner.runs.paths import try_folder

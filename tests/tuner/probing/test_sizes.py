@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tuner.probing.linear import Probed
+from tuner.probing.probed import Probed
 from tuner.probing.sizes import Plan, affords, at_side, choose_size, epochs_in_time, gain
 
 GROUPS = tuple(map(str, range(40)))

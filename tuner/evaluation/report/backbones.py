@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.wording import some
 from tuner.html.escaping import for_html
 from tuner.html.page import figure, section, table
-from tuner.probing.linear import ms
+from tuner.probing.probed import ms
 from tuner.runs.directory import Run, fit_of
 
 if TYPE_CHECKING:
