@@ -26,7 +26,8 @@ from tuner.runs.best import Best, read_best
 from tuner.runs.directory import Run, rows_of
 from tuner.statistics.calibration import mean_logits
 from tuner.tuning.budget import Budget
-from tuner.tuning.folds import final_seconds, out_of_fold
+from tuner.tuning.fold_answers import out_of_fold
+from tuner.tuning.fold_seconds import final_seconds
 
 __all__ = ["ShipConfig", "ship"]
 

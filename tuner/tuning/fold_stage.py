@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
 from tuner.tuning.budget import Budget
-from tuner.tuning.folds import (
-    FEW_GROUPS,
-    FOLDS,
-    MOST,
-    TRIALS_EACH,
-    Stage,
-    final_seconds,
-    judge_on_folds,
-)
+from tuner.tuning.fold_answers import FOLDS
+from tuner.tuning.fold_seconds import MOST, final_seconds
+from tuner.tuning.folds import FEW_GROUPS, TRIALS_EACH, Stage, judge_on_folds
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.prior import PROBE
 from tuner.tuning.trial_store import TrialStore

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +23,9 @@ from trainables.config import RunContext, TrialConfig
 from trainables.data.split import Split
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, trial_config, write_atomically
-from tuner.statistics.groups import grouped_folds
 from tuner.statistics.log_loss import log_losses
+from tuner.tuning.fold_answers import FOLDS, fold_numbers, keep_answers, out_of_fold
+from tuner.tuning.fold_seconds import MOST, training_seconds
 from tuner.tuning.judgement import Candidate, Floats, Judged, Judges, behind, judge
 from tuner.tuning.prior import PROBE
 
@@ -33,25 +33,7 @@ if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
     from tuner.retraining.seed_job import SeedJob
 
-__all__ = [
-    "FEW_GROUPS",
-    "FOLDS",
-    "MOST",
-    "Judged",
-    "Stage",
-    "behind",
-    "final_seconds",
-    "fold_numbers",
-    "folds_seconds",
-    "judge_on_folds",
-    "out_of_fold",
-]
-
-FOLDS = 5
-"""The validation images and four parts of the training images, where nobody says how many."""
-
-MOST = 3
-"""Trials that go on to the second fold."""
+__all__ = ["FEW_GROUPS", "Judged", "Stage", "behind", "judge_on_folds"]
 
 TRIALS_EACH = 4
 """Without a time budget one trial goes on for so many that were trained: the folds then take about as long as the
@@ -60,9 +42,6 @@ search, and the best of two or three trials has little luck."""
 FEW_GROUPS = 300
 """With so many groups of validation images or more, these choose alone: a difference of a tenth of the losses' spread
 is then beyond its error."""
-
-EFFICIENCY = 0.8
-"""Of cores beside the first one, when a single network trains on all of them."""
 
 
 @dataclass
@@ -103,44 +82,6 @@ class Stage:
         return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
 
-def fold_numbers(pool: Split, seed: int, count: int = FOLDS) -> npt.NDArray[np.int64]:
-    """The fold [n] of each image: 0 is validation, 1 to `count` - 1 are whole groups of training.
-
-    -1 for images that no model could answer without having seen their group: the only group of their class.
-    """
-    training = np.asarray([part == "train" for part in pool.parts], dtype=np.bool_)
-    found = np.zeros(len(pool), dtype=np.int64)
-    own = pool.where(training)
-    parts = grouped_folds(own.numbers, own.groups, seed, count - 1)
-    found[training] = np.where(parts < 0, -1, parts + 1)
-    return found
-
-
-def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
-    """How long the dearest of the best `MOST` trials of `rows` trains on all images, by the epochs that it measured.
-
-    It trains alone, on a processor with all its cores.
-    """
-    from trainables.data.parallel import num_workers
-
-    parts, record = run.images_and_parts(), run.record
-    more = len(parts) / max(1, parts.count("train"))
-    if not record["hardware"]["gpus"]:
-        cores = float(record["settings"].get("cpus_per_trial") or 1.0)
-        more *= min(1.0, cores / num_workers(None) / EFFICIENCY)
-    each = [training_seconds(row) * more for row in rows if row["source"] != PROBE]
-    return max(each[:MOST], default=0.0)
-
-
-def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:
-    """How long all other folds take of the best trial of `rows` alone, and of the best `MOST`; 0 without trials."""
-    each = [training_seconds(row) for row in rows if row["source"] != PROBE][:MOST]
-    if not each:
-        return 0.0, 0.0
-    turns = math.ceil((count - 1) / max(1, slots))
-    return each[0] * turns, max(each[0] * turns, sum(each) * (count - 1) / max(1, slots))
-
-
 def judge_on_folds(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Judged]:
     """Train the best of `rows`, the ended trials from the best on, on the folds, as far as time reaches.
 
@@ -176,17 +117,6 @@ def _in_time(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stage) -
     return found
 
 
-def out_of_fold(run: Run, row: Mapping[str, Any]) -> Floats | None:
-    """The logits [n, classes] of the trial of `row` for the training and validation images, in the order of the split.
-
-    They are by models that have not seen the image's group, NaN where there are none. None where nobody answered.
-    """
-    if row["source"] == PROBE:
-        return _of_probe(run, str(row["model"]), int(run.record["image_size"]))
-    file = _file(run, row)
-    return np.asarray(np.load(file, allow_pickle=False), dtype=np.float64) if file.exists() else None
-
-
 def _candidates(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Candidate]:
     kept = [row for row in rows if stage.run.weights(str(row["trial_id"])).exists()]
     probed = [row for row in kept if row["source"] == PROBE]
@@ -204,15 +134,6 @@ def _candidates(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Candida
     return found
 
 
-def _of_probe(run: Run, model: str, image_size: int) -> Floats | None:
-    """The answers out of fold by heads that the probe solved."""
-    file = run.head(model, image_size)
-    if not file.exists():
-        return None
-    with np.load(file, allow_pickle=False) as arrays:
-        return np.asarray(arrays["out_of_fold"], dtype=np.float64)
-
-
 def _first_fold(stage: Stage, row: Mapping[str, Any], config: TrialConfig) -> Floats:
     """The trial's answers to the validation images, by its kept weights; they are kept."""
     from trainables.data.cache import ImageCache
@@ -228,23 +149,8 @@ def _first_fold(stage: Stage, row: Mapping[str, Any], config: TrialConfig) -> Fl
     with as_worker(context.num_threads):
         found = compute_logits(classifier, cache, rows, context.image_size, "fp32", best_device())
     logits[own] = found.double().numpy()
-    _keep(_file(stage.run, row), logits)
+    keep_answers(stage.run, row, logits)
     return logits
-
-
-def _file(run: Run, row: Mapping[str, Any]) -> Path:
-    """Where the answers of a trial are kept; a trial that went on and got better answers anew."""
-    return run.path / "out_of_fold" / f"{row['trial_id']}.{int(row['best_epoch'])}.npy"
-
-
-def _keep(file: Path, logits: Floats) -> None:
-    file.parent.mkdir(exist_ok=True)
-
-    def write(path: Path) -> None:
-        with path.open("wb") as opened:
-            np.save(opened, logits)
-
-    write_atomically(file, write)
 
 
 def _cost(run: Run, model: str) -> float:
@@ -260,11 +166,6 @@ def _seconds(jobs: Sequence[Candidate], stage: Stage) -> float:
     return max(max(each), sum(each) / stage.slots())
 
 
-def training_seconds(row: Mapping[str, Any]) -> float:
-    """How long the trial of `row` trained until its best epoch."""
-    return int(row["best_epoch"]) * float(row["seconds"]) / int(row["epochs"])
-
-
 def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
     """Let each candidate answer its fold; who diverges has no answer."""
     from tuner.retraining.seeds import SeedResult, train_jobs
@@ -275,7 +176,7 @@ def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
             stage.reporter.warn(f"{one.trial_id} diverged in fold {fold + 1}: {result.error}")
             return
         one.logits[stage.folds == fold] = result.test_logits
-        _keep(_file(stage.run, one.row), one.logits)
+        keep_answers(stage.run, one.row, one.logits)
 
     if wanted and stage.session is not None:
         jobs = [(_job(one, fold, stage), [one.config.seed]) for one, fold in wanted]

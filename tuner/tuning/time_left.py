@@ -7,7 +7,7 @@ from tuner.console.reporter import Reporter, clock
 from tuner.probing.sizes import FEWEST, epoch_seconds
 from tuner.runs.directory import Run
 from tuner.tuning.budget import Budget
-from tuner.tuning.folds import final_seconds, folds_seconds
+from tuner.tuning.fold_seconds import final_seconds, folds_seconds
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.trial_store import TrialStore
 

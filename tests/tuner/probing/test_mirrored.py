@@ -8,7 +8,7 @@ from tuner.console.reporter import Reporter
 from tuner.probing import mirrored
 from tuner.runs.directory import rows_of, trial_config
 from tuner.tuning.config import search_config
-from tuner.tuning.folds import out_of_fold
+from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.loop import _enter_first_model
 from tuner.tuning.prepare import prepare
 

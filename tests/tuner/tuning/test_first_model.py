@@ -15,7 +15,7 @@ from tuner.runs.best import read_best
 from tuner.runs.directory import rows_of, trial_config
 from tuner.runs.journal import load_study
 from tuner.tuning.config import search_config
-from tuner.tuning.folds import out_of_fold
+from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.loop import _enter_first_model, open_store
 from tuner.tuning.prepare import prepare
 

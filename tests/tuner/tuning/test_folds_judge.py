@@ -14,7 +14,8 @@ from tuner.runs.best_trial import best_of, write_best
 from tuner.runs.directory import rows_of, trial_config
 from tuner.tuning import folds
 from tuner.tuning.closing import judged_members
-from tuner.tuning.folds import Stage, fold_numbers, judge_on_folds
+from tuner.tuning.fold_answers import fold_numbers
+from tuner.tuning.folds import Stage, judge_on_folds
 from tuner.tuning.judgement import ENSEMBLE, MEMBERS, Candidate, behind, judge
 
 

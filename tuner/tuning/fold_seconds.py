@@ -1,0 +1,46 @@
+"""How long the trainings after a search take, by the epochs that its trials measured."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.runs.directory import Run
+from tuner.tuning.prior import PROBE
+
+__all__ = ["MOST", "final_seconds", "folds_seconds", "training_seconds"]
+
+MOST = 3
+"""Trials that go on to the second fold."""
+
+EFFICIENCY = 0.8
+"""Of cores beside the first one, when a single network trains on all of them."""
+
+
+def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
+    """How long the dearest of the best `MOST` trials of `rows` trains on all images, by the epochs that it measured.
+
+    It trains alone, on a processor with all its cores.
+    """
+    from trainables.data.parallel import num_workers
+
+    parts, record = run.images_and_parts(), run.record
+    more = len(parts) / max(1, parts.count("train"))
+    if not record["hardware"]["gpus"]:
+        cores = float(record["settings"].get("cpus_per_trial") or 1.0)
+        more *= min(1.0, cores / num_workers(None) / EFFICIENCY)
+    each = [training_seconds(row) * more for row in rows if row["source"] != PROBE]
+    return max(each[:MOST], default=0.0)
+
+
+def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:
+    """How long all other folds take of the best trial of `rows` alone, and of the best `MOST`; 0 without trials."""
+    each = [training_seconds(row) for row in rows if row["source"] != PROBE][:MOST]
+    if not each:
+        return 0.0, 0.0
+    turns = math.ceil((count - 1) / max(1, slots))
+    return each[0] * turns, max(each[0] * turns, sum(each) * (count - 1) / max(1, slots))
+
+
+def training_seconds(row: Mapping[str, Any]) -> float:
+    """How long the trial of `row` trained until its best epoch."""
+    return int(row["best_epoch"]) * float(row["seconds"]) / int(row["epochs"])
