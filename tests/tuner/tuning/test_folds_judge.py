@@ -12,7 +12,7 @@ from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import read_best
 from tuner.runs.best_trial import best_of, write_best
 from tuner.runs.directory import rows_of, trial_config
-from tuner.tuning import folds
+from tuner.tuning import fold_answers, fold_seconds, folds
 from tuner.tuning.closing import judged_members
 from tuner.tuning.fold_answers import fold_numbers
 from tuner.tuning.folds import Stage, judge_on_folds
@@ -70,7 +70,7 @@ def stage(tmp_path, monkeypatch):
         logits = np.full((len(stage.pool), 3), np.nan)
         own = stage.pool.where(stage.folds == 0)
         logits[stage.folds == 0] = answers(str(row["trial_id"]), own.paths, own.numbers)
-        folds._keep(folds._file(stage.run, row), logits)
+        fold_answers.keep_answers(stage.run, row, logits)
         return logits
 
     def train_jobs(jobs, session, reporter, on_result, stop, title):
@@ -173,7 +173,7 @@ def test_best_yaml_says_what_all_images_expect(stage):
     assert expected.standard_error == pytest.approx(judged[0].error)
     assert f"{judged[0].images} images" in expected.spread
     other = {**row, "best_epoch": int(row["best_epoch"]) + 1}
-    assert folds._file(made.run, other) != folds._file(made.run, row)
+    assert fold_answers._file(made.run, other) != fold_answers._file(made.run, row)
 
 
 def test_models_that_err_elsewhere_are_better_together_and_best_yaml_names_them(stage):
@@ -261,5 +261,9 @@ def test_what_is_shipped_takes_as_long_as_the_dearest_trained_trial_however_many
     made, rows, _, _ = stage
     heads = [{**row, "source": "probe"} for row in rows[:3]]
     trained = {**rows[3], "source": "first"}
-    assert folds.final_seconds([*heads, trained], made.run) == folds.final_seconds([trained], made.run) > 0
-    assert folds.final_seconds(heads, made.run) == 0.0
+    assert (
+        fold_seconds.final_seconds([*heads, trained], made.run)
+        == fold_seconds.final_seconds([trained], made.run)
+        > 0
+    )
+    assert fold_seconds.final_seconds(heads, made.run) == 0.0
