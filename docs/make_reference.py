@@ -282,7 +282,7 @@ def prometheus() -> str:
 
 def columns() -> str:
     """The columns of `epochs/` and of `trials.parquet`."""
-    from tuner.runs.directory import epochs_schema, trials_schema
+    from tuner.runs.trial_table import epochs_schema, trials_schema
 
     lines = []
     for title, schema in (("epochs/", epochs_schema()), ("trials.parquet", trials_schema())):

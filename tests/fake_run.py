@@ -19,7 +19,8 @@ from optuna.trial import TrialState, create_trial
 
 from trainables.config import EpochMetrics, TrialConfig
 from tuner.retraining.images import Images
-from tuner.runs.directory import Run, TrialRow, flat_row
+from tuner.runs.directory import Run
+from tuner.runs.trial_table import TrialRow, flat_row
 
 CLASSES = {"Potato___Early_blight": 25, "Potato___Late_blight": 25, "Potato___healthy": 5}
 """Class names, each with its number of test leaves."""

@@ -8,8 +8,8 @@ from tiny import write_space
 from tuner.cli.ending import ending
 from tuner.evaluation.comparison.finalists import kept_trials
 from tuner.release.export import export
-from tuner.runs.directory import BUDGET_OVER
 from tuner.runs.journal import load_study
+from tuner.runs.trial_table import BUDGET_OVER
 from tuner.tracking.status import read_status, render
 from tuner.tuning.config import search_config
 from tuner.tuning.loop import search

@@ -14,8 +14,8 @@ import trainables
 from trainables.data.cache import ImageCache, build_cache
 from trainables.errors import RunProblem
 from trainables.inference import compute_logits, load_classifier
-from tuner.runs.directory import trial_config
 from tuner.runs.journal import load_study
+from tuner.runs.trial_table import trial_config
 from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute, search
 from tuner.tuning.prepare import prepare

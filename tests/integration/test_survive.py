@@ -13,8 +13,9 @@ from command import tuner
 from optuna.trial import TrialState
 from tiny import SPACE, write_space
 
-from tuner.runs.directory import BUDGET_OVER, Run
+from tuner.runs.directory import Run
 from tuner.runs.journal import load_study
+from tuner.runs.trial_table import BUDGET_OVER
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -169,7 +169,7 @@ def status(path: Path) -> dict[str, Any]:
     """`tuner status RUN`."""
     import pyarrow as pa
 
-    from tuner.runs.directory import STATUSES, trials_schema
+    from tuner.runs.trial_table import STATUSES, trials_schema
     from tuner.tracking.leaderboard import remarks
     from tuner.tracking.status import read_status
 
@@ -212,7 +212,8 @@ def leaderboard(path: Path, most: int) -> dict[str, Any]:
     """`tuner leaderboard RUN`."""
     import pyarrow as pa
 
-    from tuner.runs.directory import Run, trials_schema
+    from tuner.runs.directory import Run
+    from tuner.runs.trial_table import trials_schema
     from tuner.tracking.leaderboard import remarks
 
     run = Run.open(path)

@@ -10,9 +10,10 @@ from trainables.wording import TRIALS_NAMED
 from tuner.evaluation.comparison.standard_error import validation_error
 from tuner.runs.best import Best, read_best, save_best
 from tuner.runs.best_trial import best_of, is_estimate
-from tuner.runs.directory import Run, rows_of, trial_config
+from tuner.runs.directory import Run, rows_of
 from tuner.runs.ensemble import Member
 from tuner.runs.paths import is_taken, try_target
+from tuner.runs.trial_table import trial_config
 from tuner.tuning.estimates import best_row
 
 __all__ = ["export"]

@@ -10,8 +10,9 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem, UnknownName
 from trainables.metrics import METRICS
 from trainables.wording import TRIALS_NAMED, some
-from tuner.runs.directory import Run, flat_row, read_yaml, rows_of
+from tuner.runs.directory import Run, read_yaml, rows_of
 from tuner.runs.trial import LiveTrial
+from tuner.runs.trial_table import flat_row
 from tuner.tuning.trial_rows import row_of
 
 if TYPE_CHECKING:

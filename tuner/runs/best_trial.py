@@ -9,8 +9,9 @@ from trainables.config import TrialConfig
 from trainables.data.deep import scale_from
 from trainables.errors import RunProblem
 from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
-from tuner.runs.directory import Run, fit_of, trial_config
+from tuner.runs.directory import Run, fit_of
 from tuner.runs.ensemble import Member
+from tuner.runs.trial_table import trial_config
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -87,7 +87,8 @@ def events_of(run: Run) -> Iterator[Event]:
 
 def final_tests(run: Run, table: "pd.DataFrame") -> Iterator[Event]:
     """The test scores of those finalists in a comparison's `table` that are trials of `run`."""
-    from tuner.runs.directory import rows_of, trial_config
+    from tuner.runs.directory import rows_of
+    from tuner.runs.trial_table import trial_config
 
     finalists = {str(row["trial_id"]): row for row in rows_of(table[table["run"] == run.path.resolve().name])}
     for row in rows_of(run.trials()):

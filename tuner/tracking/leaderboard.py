@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tuner.console.reporter import leaderboard_table
-from tuner.runs.directory import BUDGET_OVER, Run, rows_of
+from tuner.runs.directory import Run, rows_of
+from tuner.runs.trial_table import BUDGET_OVER
 
 if TYPE_CHECKING:
     pass

@@ -16,8 +16,9 @@ from trainables.config import TrialConfig
 from trainables.errors import RunProblem, UnknownName
 from trainables.wording import TRIALS_NAMED
 from tuner.console.reporter import clock, leaderboard_table
-from tuner.runs.directory import STATUSES, Run, rows_of
+from tuner.runs.directory import Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
+from tuner.runs.trial_table import STATUSES
 from tuner.tracking.leaderboard import cut_words, remarks
 
 __all__ = ["Status", "read_status", "render", "stop_run", "stop_trial"]

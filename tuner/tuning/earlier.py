@@ -11,7 +11,8 @@ from search_spaces.sampling import GivenTrial
 from trainables.config import TrialConfig
 from trainables.errors import InvalidValue, UserMistake
 from trainables.metrics import METRICS
-from tuner.runs.directory import Run, rows_of, trial_config
+from tuner.runs.directory import Run, rows_of
+from tuner.runs.trial_table import trial_config
 from tuner.tuning.prior import PROBE
 
 __all__ = ["EACH", "Earlier", "find_earlier"]

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from trainables.config import RunContext, TrialConfig
 from trainables.data.split import Split
 from tuner.console.reporter import Reporter
-from tuner.runs.directory import Run, trial_config, write_atomically
+from tuner.runs.directory import Run, write_atomically
+from tuner.runs.trial_table import trial_config
 from tuner.statistics.log_loss import log_losses
 from tuner.tuning.fold_answers import FOLDS, fold_numbers, keep_answers, out_of_fold
 from tuner.tuning.fold_seconds import MOST, training_seconds

@@ -19,7 +19,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from trainables import epoch_cost
 from trainables.config import TrialConfig
 from trainables.metrics import METRICS
-from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
+from tuner.runs.trial_table import BUDGET_OVER, STOPPED_BY_HAND
 from tuner.tuning.rungs import ladder_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 
 from trainables.errors import DISK_FULL, NO_SPACE
 from trainables.image_losses import LOSSES
-from tuner.runs.directory import BUDGET_OVER
+from tuner.runs.trial_table import BUDGET_OVER
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
 

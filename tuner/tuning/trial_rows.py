@@ -5,8 +5,9 @@ from typing import Any
 
 from trainables.config import MEASURED
 from trainables.metrics import METRICS
-from tuner.runs.directory import Run, TrialRow
+from tuner.runs.directory import Run
 from tuner.runs.trial import LiveTrial
+from tuner.runs.trial_table import TrialRow
 
 __all__ = ["epochs_by_trial", "row_of"]
 

@@ -20,9 +20,10 @@ from trainables.config import EPOCH_COLUMNS, EpochMetrics, TrialConfig
 from trainables.image_losses import LOSSES, Losses
 from trainables.metrics import METRICS
 from trainables.storage import RunFolder
-from tuner.runs.directory import BUDGET_OVER, ENDED_ELSEWHERE, Run, TrialRow, flat_row
+from tuner.runs.directory import Run
 from tuner.runs.heartbeat import request_stop
 from tuner.runs.trial import LiveTrial
+from tuner.runs.trial_table import BUDGET_OVER, ENDED_ELSEWHERE, TrialRow, flat_row
 from tuner.tracking.events import Observer, tell_end, tell_epoch
 from tuner.tuning.asker import Asker
 from tuner.tuning.convergence import Settling

@@ -19,8 +19,8 @@ from tuner.evaluation import compare as comparison
 from tuner.planning.plan import Combination, Plan
 from tuner.planning.timing import Cost
 from tuner.release.predictions import Prediction
-from tuner.runs.directory import trials_schema
 from tuner.runs.heartbeat import Watch
+from tuner.runs.trial_table import trials_schema
 
 KINDS = {"number": (int, float), "text": str, "flag": bool, "list": list, "object": dict}
 

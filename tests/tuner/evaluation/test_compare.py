@@ -10,7 +10,8 @@ from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.conclusion import _answers_alike
 from tuner.evaluation.comparison.finalists import choose_finalists, note_scoring
 from tuner.evaluation.comparison.table import main_rows, markdown
-from tuner.runs.directory import Run, read_yaml, trial_config
+from tuner.runs.directory import Run, read_yaml
+from tuner.runs.trial_table import trial_config
 from tuner.statistics.scores import softmax
 
 

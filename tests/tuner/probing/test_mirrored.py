@@ -6,7 +6,8 @@ from pictures import write_pictures
 
 from tuner.console.reporter import Reporter
 from tuner.probing import mirrored
-from tuner.runs.directory import rows_of, trial_config
+from tuner.runs.directory import rows_of
+from tuner.runs.trial_table import trial_config
 from tuner.tuning.config import search_config
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.loop import _enter_first_model

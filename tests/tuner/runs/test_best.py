@@ -12,7 +12,8 @@ from trainables.metrics import METRICS, Answers
 from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
 from tuner.runs.best_trial import best_of, member_of, write_best
-from tuner.runs.directory import Run, trial_config
+from tuner.runs.directory import Run
+from tuner.runs.trial_table import trial_config
 from tuner.statistics.metric_errors import standard_error
 
 

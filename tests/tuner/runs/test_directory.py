@@ -5,7 +5,8 @@ from tiny import epoch, store, write_space
 
 from trainables.config import TrialConfig
 from tuner.runs import directory
-from tuner.runs.directory import Run, trials_schema
+from tuner.runs.directory import Run
+from tuner.runs.trial_table import trials_schema
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from tiny import epoch, store, write_space
 
 from trainables.errors import RunProblem, UnknownName
 from trainables.process_mark import own_mark
-from tuner.runs.directory import STOPPED_BY_HAND, Run
+from tuner.runs.directory import Run
 from tuner.runs.heartbeat import STOP_RUN, Driver, Watch, driver_of
+from tuner.runs.trial_table import STOPPED_BY_HAND
 from tuner.tracking.status import read_status, render, stop_run, stop_trial
 from tuner.tuning.scheduler import FairASHA
 

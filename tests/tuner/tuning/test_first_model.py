@@ -12,8 +12,9 @@ from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
 from tuner.release.from_run import ReleaseConfig, release_model
 from tuner.runs.best import read_best
-from tuner.runs.directory import rows_of, trial_config
+from tuner.runs.directory import rows_of
 from tuner.runs.journal import load_study
+from tuner.runs.trial_table import trial_config
 from tuner.tuning.config import search_config
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.loop import _enter_first_model, open_store

@@ -11,7 +11,8 @@ from tuner.retraining import seeds
 from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import read_best
 from tuner.runs.best_trial import best_of, write_best
-from tuner.runs.directory import rows_of, trial_config
+from tuner.runs.directory import rows_of
+from tuner.runs.trial_table import trial_config
 from tuner.tuning import fold_answers, fold_seconds, folds
 from tuner.tuning.closing import judged_members
 from tuner.tuning.fold_answers import fold_numbers

@@ -10,8 +10,8 @@ import pytest
 from tiny import epoch, store, write_space
 
 from trainables.checkpoint import best_name
-from tuner.runs.directory import BUDGET_OVER
 from tuner.runs.journal import load_study
+from tuner.runs.trial_table import BUDGET_OVER
 
 KILLED = """
 import os, signal, sys

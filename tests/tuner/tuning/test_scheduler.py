@@ -9,7 +9,7 @@ import pytest
 
 from trainables import epoch_cost, models, strategies
 from trainables.config import TrialConfig
-from tuner.runs.directory import BUDGET_OVER, STOPPED_BY_HAND
+from tuner.runs.trial_table import BUDGET_OVER, STOPPED_BY_HAND
 from tuner.tuning.budget import Budget
 from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came
 

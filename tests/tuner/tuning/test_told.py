@@ -9,8 +9,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 from tiny import epoch, store, write_space
 
-from tuner.runs.directory import ENDED_ELSEWHERE
 from tuner.runs.journal import load_study, own_trials
+from tuner.runs.trial_table import ENDED_ELSEWHERE
 from tuner.tracking.events import events_of
 from tuner.tracking.status import read_status
 

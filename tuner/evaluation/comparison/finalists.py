@@ -14,7 +14,8 @@ from trainables.errors import RunProblem
 from trainables.metrics import METRICS
 from trainables.wording import some
 from tuner.evaluation.comparison.names import short_models, strategy_name
-from tuner.runs.directory import Run, fit_of, read_yaml, rows_of, trial_config
+from tuner.runs.directory import Run, fit_of, read_yaml, rows_of
+from tuner.runs.trial_table import trial_config
 from tuner.statistics.intervals import FloatArray
 
 __all__ = [

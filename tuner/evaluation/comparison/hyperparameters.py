@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import field_of
 from trainables import strategies
 from trainables.metrics import METRICS
-from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
+from tuner.runs.directory import Run, rows_of
 from tuner.runs.journal import completed_trials, load_study, quiet_optuna
+from tuner.runs.trial_table import UNJUDGED, trial_config
 
 if TYPE_CHECKING:
     import optuna

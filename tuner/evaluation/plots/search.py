@@ -11,7 +11,8 @@ from trainables.metrics import METRICS
 from tuner.evaluation.comparison.finalists import Finalist
 from tuner.html.canvas import COLOURS, MARKERS, ink, lines
 from tuner.html.escaping import for_picture
-from tuner.runs.directory import UNJUDGED, Run, rows_of, trial_config
+from tuner.runs.directory import Run, rows_of
+from tuner.runs.trial_table import UNJUDGED, trial_config
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,7 +14,8 @@ from trainables.errors import RunProblem
 from tuner.dataset.reading.scan import scan
 from tuner.evaluation.comparison.finalists import check_judges, score_with_weights
 from tuner.evaluation.comparison.standard_error import validation_error
-from tuner.runs.directory import Run, trial_config
+from tuner.runs.directory import Run
+from tuner.runs.trial_table import trial_config
 
 
 @pytest.fixture(params=["uint8", "uint16"])

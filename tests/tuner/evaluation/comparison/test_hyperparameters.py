@@ -4,7 +4,7 @@ from fake_run import make_run
 from optuna.trial import create_trial
 
 from tuner.evaluation.comparison.hyperparameters import edge_warnings, importances, parameter_frame, savings
-from tuner.runs.directory import BUDGET_OVER
+from tuner.runs.trial_table import BUDGET_OVER
 
 
 def attrs(number):

@@ -8,7 +8,7 @@ import pytest
 from fake_run import make_run
 
 from tuner.evaluation.plots import search
-from tuner.runs.directory import BUDGET_OVER
+from tuner.runs.trial_table import BUDGET_OVER
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tuner.evaluation.comparison.finalists import Finalist
 from tuner.evaluation.retrained import by_image
 from tuner.evaluation.retrained.by_image import by_image_scores, check_groups
 from tuner.retraining.seeds import SeedResult
-from tuner.runs.directory import trial_config
+from tuner.runs.trial_table import trial_config
 
 CLASSES = {"healthy": 6, "spotted": 6}
 
