@@ -34,7 +34,16 @@ def test_the_epochs_of_all_trials_are_in_the_order_of_their_names(run):
 
 
 WHOLE = (
-    *("number", "best_epoch", "epochs", "step_size", "plateau_patience", "warmup_epochs", "unfreeze_at"),
+    *(
+        "number",
+        "best_epoch",
+        "epochs",
+        "step_size",
+        "plateau_patience",
+        "warmup_epochs",
+        "unfreeze_at",
+        "probe_views",
+    ),
     *("batch_size", "max_epochs", "patience", "seed", "trainable_first", "trainable_last", "retries"),
 )
 TEXT = (
