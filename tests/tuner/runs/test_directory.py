@@ -4,7 +4,7 @@ import pytest
 from tiny import epoch, store, write_space
 
 from trainables.config import TrialConfig
-from tuner.runs import directory
+from tuner.runs import trial_table
 from tuner.runs.directory import Run
 from tuner.runs.trial_table import trials_schema
 
@@ -88,9 +88,9 @@ def test_a_new_field_s_column_needs_no_entry_of_its_own(monkeypatch):
         mixup: float = 0.0
 
     known = {field.name: field for field in fields(Wider)}
-    monkeypatch.setattr(directory, "FIELDS", known)
+    monkeypatch.setattr(trial_table, "FIELDS", known)
     monkeypatch.setattr(
-        directory, "HYPERPARAMETERS", tuple(n for n in known if n not in ("model", "strategy"))
+        trial_table, "HYPERPARAMETERS", tuple(n for n in known if n not in ("model", "strategy"))
     )
     kinds = {column.name: str(column.type) for column in trials_schema()}
     assert (kinds["crop"], kinds["stages"], kinds["mixup"]) == ("string", "int64", "double")
