@@ -30,16 +30,19 @@ def check(
     first = first_trials(space, max_epochs_of(space, overrides), allowed)
     study = random_study()
     known: set[str] = set()
+    asked = _Asked()
     for _ in range(0 if space.grid else SAMPLES):
-        config = configure(space, study.ask(), overrides, allowed)
+        trial = study.ask()
+        config = configure(space, trial, overrides, allowed)
+        asked.note(trial)
         _check_of(space, config, grace_period, known)
     for index, parameters in enumerate(first, start=1):
-        trial = first_trial(study, parameters, f"first trial {index} of space {space.reference!r}")
-        config = configure(space, trial, overrides, allowed)  # type: ignore[arg-type]
-        trial.check_all_asked()
+        given = first_trial(study, parameters, f"first trial {index} of space {space.reference!r}")
+        config = configure(space, given, overrides, allowed)  # type: ignore[arg-type]
+        given.check_all_asked()
         _check_of(space, config, grace_period, known)
     if space.prior and not space.grid:
-        _check_prior(space, overrides)
+        _check_prior(space, overrides, _all_asked(space, overrides) if allowed else asked)
 
 
 def prior_of(space: Space, max_epochs: int) -> Priors:
@@ -48,15 +51,28 @@ def prior_of(space: Space, max_epochs: int) -> Priors:
         return read_prior(space.prior, max_epochs)
 
 
-def _check_prior(space: Space, overrides: Parameters) -> None:
-    """Hold the prior against everything that the space asks for, whatever the run is restricted to."""
-    priors = prior_of(space, max_epochs_of(space, overrides))
-    study, asked = random_study(), dict[str, dict[str, Any]]()
+class _Asked(dict[str, dict[str, Any]]):
+    """What a space asks for: by the name, each distribution by its text."""
+
+    def note(self, trial: "optuna.Trial") -> None:
+        """Add what `trial` was asked for."""
+        for name, distribution in trial.distributions.items():
+            self.setdefault(name, {})[repr(distribution)] = distribution
+
+
+def _all_asked(space: Space, overrides: Parameters) -> _Asked:
+    """All that the space asks for where nothing restricts it."""
+    study, asked = random_study(), _Asked()
     for _ in range(SAMPLES):
         trial = study.ask()
         configure(space, trial, overrides, {})
-        for name, distribution in trial.distributions.items():
-            asked.setdefault(name, {})[repr(distribution)] = distribution
+        asked.note(trial)
+    return asked
+
+
+def _check_prior(space: Space, overrides: Parameters, asked: _Asked) -> None:
+    """Hold the prior against everything that the space asks for, whatever the run is restricted to."""
+    priors = prior_of(space, max_epochs_of(space, overrides))
     with told_of(space.reference):
         check_prior(priors, {name: met.values() for name, met in asked.items()})
 

@@ -1,5 +1,6 @@
 """What several spaces have in common: parameters that belong together, with their usual ranges."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,7 @@ def latest_unfreeze_at(strategy: str, model: str, max_epochs: int) -> int:
     return 0
 
 
+@functools.cache  # a space asks about twenty times a trial, and a check draws hundreds of trials
 def last_unfreeze(strategy: str, model: str, unfreeze_at: int) -> int:
     """The epoch in which the last stage of `model` unfreezes, 1-based."""
     own: dict[str, Any] = {"unfreeze_at": unfreeze_at} if strategy in CONDITIONS["unfreeze_at"].values else {}

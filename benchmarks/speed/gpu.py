@@ -192,7 +192,7 @@ def _measure(options: argparse.Namespace, pictures: Pictures) -> None:
     if FROZEN_PART in options.parts:
         frozen(jobs[0], options.repeats)
     if TOGETHER_PART in options.parts:
-        at_once(jobs[0], TOGETHER[:2] if options.quick else TOGETHER, options.repeats)
+        at_once(jobs[0], TOGETHER[1:2] if options.quick else TOGETHER, options.repeats)
     print(
         f"\nheld equal: the same drawn pictures as JPEG of 256 px, augmentation 'moderate', Adam;"
         f" {cores} loading processes of the loops that have any"

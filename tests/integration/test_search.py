@@ -1,21 +1,34 @@
+"""A search: whole, with a worker or a driver that dies, resumed, and with trials added."""
+
+import os
+import random
 import shutil
+import signal
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from command import tuner
+from interrupting import check_whole, interrupted, kill, left, wait_for_epoch
 from optuna.trial import TrialState
+from ray import cloudpickle
 from safetensors.torch import load_file
-from tiny import write_space
+from tiny import SPACE, write_space
 from torch.nn import functional as F
 
 import trainables
 from trainables.data.cache import ImageCache, build_cache
-from trainables.errors import RunProblem
+from trainables.errors import RunProblem, UserMistake
 from trainables.inference import compute_logits, load_classifier
+from trainables.ray_trainable import TrialTrainable
+from tuner.runs.directory import Run
 from tuner.runs.journal import load_study
 from tuner.runs.trial_table import trial_config
+from tuner.tracking.status import read_status
 from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute, search
 from tuner.tuning.prepare import prepare
@@ -23,29 +36,49 @@ from tuner.tuning.resume import resume
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
-DIVERGING = '''"""A third of the trials diverges: VGG16 has no BatchNorm to hold it at such a rate."""
+# Ray's workers can't import this module: pytest alone knows where it is.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+KILLS = int(os.environ.get("TUNER_KILLS", "0"))
+"""How often more a driver is killed, at random moments (the suite: never; a release: 20)."""
+
+SAMPLES = 5
+TIMES = ["epoch_seconds", "time"]
+ESTIMATES = ["estimate", "estimate_error"]
+PRIOR = """
+
+prior = {"learning_rate": {"centre": 1e-3, "width": 0.5}, "strategy": {"full": 2, "feature_extractor": 1}}
+"""
+
+TROUBLED = '''"""One trial diverges: VGG16 has no BatchNorm to hold it at such a rate.
+One raises: BatchNorm can't train on one picture of 32 pixels at a time."""
 
 
 def space(trial):
-    model = trial.suggest_categorical("model", ["vgg16", "mobilenet_v2"])
-    trial.suggest_float("dropout", 0.0, 0.5)
+    model = trial.suggest_categorical("model", ["vgg16", "resnet18"])
+    trial.suggest_categorical("batch_size", [16, 1])
     rate = 10.0 if model == "vgg16" else 1e-3
-    return {"learning_rate": rate, "strategy": "full", "batch_size": 16}
+    return {"learning_rate": rate, "strategy": "full", "dropout": 0.0}
 
 
-first_trials = [{"model": "vgg16" if number % 3 == 0 else "mobilenet_v2"} for number in range(6)]
+first_trials = [
+    {"model": "vgg16", "batch_size": 16},
+    {"model": "resnet18", "batch_size": 1},
+    {"model": "resnet18", "batch_size": 16},
+]
 '''
 
-RAISING = '''"""BatchNorm can't train on one picture of 32 pixels at a time."""
 
+class KilledOnce(TrialTrainable):
+    """A trainable whose worker dies by SIGKILL in the second epoch of the first trial that trains everything."""
 
-def space(trial):
-    trial.suggest_categorical("batch_size", [8, 1])
-    return {"model": "resnet18", "strategy": "full", "weight_decay": 0.0}
-
-
-first_trials = [{"batch_size": 8}, {"batch_size": 1}]
-'''
+    def _attempt(self):
+        killed = Path(self.context.run_dir) / "killed"
+        trains_all = "-full-" in self.trial_name_here
+        if trains_all and self._running()[0].epoch == 1 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._attempt()
 
 
 def config(folder, pictures, space, **changes):
@@ -54,21 +87,43 @@ def config(folder, pictures, space, **changes):
         "data": pictures,
         "weights": "none",
         "image_size": 32,
-        "samples": 4,
+        "samples": SAMPLES,
         "max_epochs": 3,
         "runs_dir": folder,
         "name": "run",
         "concurrent": 1,
+        "cpus_per_trial": 1.0,
         "split": "0.6,0.2,0.2",
         "precision": "fp32",
+        "folds": 0,
     }
     return search_config(**(values | changes))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, two_cores, pictures):
+    """A search that ended, and whose test images were gone or torn before it began."""
     folder = tmp_path_factory.mktemp("finished")
-    return search(config(folder, pictures, write_space(folder)))
+    images = folder / "pictures"
+    shutil.copytree(pictures, images)
+    prepared = prepare(config(folder, images, write_space(folder, SPACE + PRIOR)))
+    split = prepared.run.split()
+    for number, path in enumerate(split.loc[split["split"] == "test", "path"]):
+        (images / path).unlink() if number % 2 else (images / path).write_bytes(b"poison")
+    with prepared.run.owned():
+        return execute(prepared)
+
+
+def copied(finished, folder):
+    """A copy of that run in `folder`."""
+    return Run.open(shutil.copytree(finished.run.path, folder / "run"))
+
+
+def assert_same_tables(run, other, but=("seconds",)):
+    pd.testing.assert_frame_equal(
+        run.trials().drop(columns=list(but)), other.trials().drop(columns=list(but))
+    )
+    pd.testing.assert_frame_equal(run.epochs().drop(columns=TIMES), other.epochs().drop(columns=TIMES))
 
 
 def test_a_search_ends_with_a_best_trial_and_a_complete_directory(finished):
@@ -83,8 +138,8 @@ def test_a_search_ends_with_a_best_trial_and_a_complete_directory(finished):
         "weights",
         "best.yaml",
     }
-    assert len(finished.run.trials()) == 4
-    assert list((finished.run.path / "alive").iterdir()) == []
+    check_whole(finished.run, SAMPLES)
+    assert finished.run.trials()["source"].tolist() == ["tpe", "prior", "tpe", "prior", "tpe"]
 
 
 def test_val_loss_is_finite_and_equals_a_recomputation_from_the_kept_weights(finished):
@@ -113,7 +168,7 @@ def test_the_journal_agrees_with_the_table_and_the_epochs(finished):
         best = dict(zip(part["epoch"], part["val_loss"].cummin(), strict=True))
         frozen = row["strategy"] == "feature_extractor"
         assert told.intermediate_values == {e: best[e] for e in (1, 2) if e in best and not frozen}
-        assert row["value"] == part["val_loss"].min()
+        assert row["value"] == part.set_index("epoch")["val_loss"][row["best_epoch"]]
         assert row["epochs"] == len(part)
 
 
@@ -127,40 +182,97 @@ def test_every_row_says_what_was_really_applied(finished):
         assert row["trainable_first"] == (3843 if frozen else 2227715)
 
 
-def test_the_same_seed_gives_the_same_tables(finished, tmp_path, pictures):
-    again = search(config(tmp_path, pictures, write_space(tmp_path)))
-    pd.testing.assert_frame_equal(
-        again.run.trials().drop(columns="seconds"), finished.run.trials().drop(columns="seconds")
-    )
-    times = ["epoch_seconds", "time"]
-    pd.testing.assert_frame_equal(
-        again.run.epochs().drop(columns=times), finished.run.epochs().drop(columns=times)
-    )
+def test_the_same_seed_gives_the_same_tables_even_where_a_worker_is_killed(finished, tmp_path, pictures):
+    searched = prepare(config(tmp_path, pictures, write_space(tmp_path, SPACE + PRIOR)))
+    with searched.run.owned():
+        again = execute(searched, trainable=KilledOnce)
+    check_whole(again.run, SAMPLES)
+    assert (again.run.path / "killed").exists()
+    assert again.run.trials()["retries"].sum() == 1
+    assert_same_tables(again.run, finished.run, but=("seconds", "retries"))
 
 
-def test_diverged_trials_are_failed_rows_within_one_epoch_and_the_search_goes_on(tmp_path, pictures):
-    space = write_space(tmp_path, DIVERGING)
-    result = search(config(tmp_path, pictures, space, samples=6, max_epochs=2))
-    table = result.run.trials()
-    assert len(table) == 6
+@pytest.mark.slow
+def test_a_driver_that_is_killed_then_interrupted_ends_with_the_tables_of_an_undisturbed_search(
+    finished, tmp_path, pictures
+):
+    run, moments = Run(tmp_path / "run"), random.Random(7)
+    options = {"space": write_space(tmp_path, SPACE + PRIOR), "data": pictures, "weights": "none"}
+    options |= {"image-size": 32, "samples": SAMPLES, "max-epochs": 3, "split": "0.6,0.2,0.2", "folds": 0}
+    options |= {
+        "runs-dir": tmp_path,
+        "name": "run",
+        "concurrent": 1,
+        "cpus-per-trial": 1,
+        "precision": "fp32",
+    }
+    words = [
+        "run",
+        "--no-dashboard",
+        *(word for name, value in options.items() for word in (f"--{name}", value)),
+    ]
+    process, began = tuner(*words), time.monotonic()
+    wait_for_epoch(run, process)
+    until_an_epoch = time.monotonic() - began
+    orphans = kill(process)
+    assert read_status(run.path).state == "dead"
+    before = run.trials()
+    interrupted(run, tuner("resume", run.path), signal.SIGINT)
+    for _ in range(KILLS):
+        process = tuner("resume", run.path)
+        time.sleep(moments.uniform(0.1, 1.5) * until_an_epoch)
+        kill(process)
+    again = tuner("resume", run.path)
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    check_whole(run, SAMPLES)
+    assert_same_tables(run, finished.run)
+    ended = run.trials().set_index("trial_id")["value"]
+    assert all(ended[row["trial_id"]] == row["value"] for row in before.to_dict("records"))
+    # Ray's own agents try for a minute to tell the dead server of the end of their raylet.
+    assert left(orphans, 100) == []
+
+
+def test_trials_can_be_added_to_a_finished_search_without_a_test_image(finished, tmp_path):
+    run = copied(finished, tmp_path)
+    assert resume(run.path, samples=2).exit_status == 0
+    check_whole(run, SAMPLES + 2)
+    table = run.trials()
+    assert not table.duplicated(["strategy", "learning_rate"]).any()
+    # What a trial may expect is estimated beside all trials, so more of them change it; what was measured stays.
+    before = finished.run.trials().drop(columns=ESTIMATES)
+    pd.testing.assert_frame_equal(table.head(SAMPLES).drop(columns=ESTIMATES), before)
+
+
+def test_a_resume_with_changed_images_is_refused(finished, tmp_path):
+    run, record = copied(finished, tmp_path), finished.run.record
+    images = shutil.copytree(record["data"]["folder"], tmp_path / "pictures")
+    run.update_record(data={**record["data"], "folder": str(images)})
+    split = run.split()
+    (images / split.loc[split["split"] == "train", "path"].iloc[0]).unlink()
+    with pytest.raises(UserMistake, match="changed or is gone"):
+        resume(run.path, samples=1)
+
+
+def test_a_resume_with_other_versions_is_refused(finished, tmp_path):
+    run = copied(finished, tmp_path)
+    run.update_record(versions={**run.record["versions"], "torch": "1.0.0"})
+    with pytest.raises(UserMistake, match=r"torch was 1\.0\.0 and is"):
+        resume(run.path)
+
+
+def test_a_trial_that_diverges_and_one_that_raises_are_failed_rows_and_the_search_goes_on(tmp_path, pictures):
+    space = write_space(tmp_path, TROUBLED)
+    result = search(config(tmp_path, pictures, space, samples=3, max_epochs=1))
     assert result.exit_status == 0
-    diverged = table[table["reason"] == "diverged"]
-    assert len(diverged) == 2
-    told = {trial.user_attrs["trial_id"]: trial.state for trial in load_study(result.run.journal).trials}
-    for _, row in diverged.iterrows():
-        assert row["learning_rate"] == 10.0
-        assert (row["status"], row["epochs"]) == ("failed", 0)
-        assert told[row["trial_id"]] is TrialState.FAIL
-
-
-def test_a_trial_that_raises_is_a_failed_row_with_its_traceback_and_the_others_go_on(tmp_path, pictures):
-    space = write_space(tmp_path, RAISING)
-    result = search(config(tmp_path, pictures, space, samples=2, max_epochs=1))
-    table = result.run.trials().set_index("batch_size")
-    assert table.loc[8, "status"] == "completed"
-    assert (table.loc[1, "status"], table.loc[1, "reason"]) == ("failed", "error")
-    assert "Traceback" in table.loc[1, "error"]
+    diverged, raised, sound = result.run.trials().to_dict("records")
+    assert diverged["learning_rate"] == 10.0
+    assert (diverged["status"], diverged["reason"], diverged["epochs"]) == ("failed", "diverged", 0)
+    assert load_study(result.run.journal).trials[0].state is TrialState.FAIL
+    assert (raised["batch_size"], raised["status"], raised["reason"]) == (1, "failed", "error")
+    assert "Traceback" in raised["error"]
     assert list((result.run.path / "failures").iterdir()) != []
+    assert (sound["batch_size"], sound["status"]) == (16, "completed")
 
 
 def test_kept_weights_fit_the_model_of_their_trial(finished):
@@ -179,17 +291,3 @@ def test_a_taken_name_is_refused(finished, pictures, tmp_path):
 
 def test_a_combination_is_a_ray_trainable_of_its_own_name():
     assert trainables.get("googlenet", "gradual_unfreeze").__name__ == "googlenet-gradual_unfreeze"
-
-
-def test_the_search_and_its_resume_read_no_test_image(tmp_path, pictures):
-    images = tmp_path / "pictures"
-    shutil.copytree(pictures, images)
-    prepared = prepare(config(tmp_path, images, write_space(tmp_path), samples=1, max_epochs=1))
-    split = prepared.run.split()
-    test = split.loc[split["split"] == "test", "path"]
-    for number, path in enumerate(test):
-        (images / path).unlink() if number % 2 else (images / path).write_bytes(b"poison")
-    with prepared.run.owned():
-        assert execute(prepared).exit_status == 0
-    assert resume(prepared.run.path, samples=1).exit_status == 0
-    assert len(prepared.run.trials()) == 2

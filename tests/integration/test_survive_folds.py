@@ -6,14 +6,31 @@ import numpy as np
 import pandas as pd
 import pytest
 from command import tuner
-from test_survive import ESTIMATES, TIMES, kill_all, run_arguments
+from interrupting import kill
+from tiny import write_space
 
 from tuner.runs.directory import Run
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-MEASURED = ["seconds", "started", "ended"]
-FOLDS = {"samples": 2, "max-epochs": 2, "folds": 3}
+OPTIONS = {
+    "weights": "none",
+    "image-size": 32,
+    "samples": 2,
+    "max-epochs": 2,
+    "folds": 3,
+    "split": "0.6,0.2,0.2",
+    "concurrent": 1,
+    "precision": "fp32",
+}
+
+
+def search(folder, pictures, name):
+    """A search of two trials in a process of its own; the better one is judged by three folds."""
+    given = {**OPTIONS, "space": write_space(folder), "data": pictures, "runs-dir": folder, "name": name}
+    return tuner(
+        "run", "--no-dashboard", *(word for key, value in given.items() for word in (f"--{key}", value))
+    )
 
 
 def answered(run):
@@ -23,22 +40,21 @@ def answered(run):
 
 
 def table(run):
-    trials = run.trials()
-    return trials.drop(columns=[name for name in (*MEASURED, *ESTIMATES) if name in trials])
+    return run.trials().drop(columns="seconds")
 
 
 def test_a_search_killed_among_its_folds_ends_with_the_tables_of_an_undisturbed_one(tmp_path, pictures):
     whole, killed = Run(tmp_path / "whole"), Run(tmp_path / "killed")
-    output, _ = tuner(*run_arguments(tmp_path, pictures, "whole", **FOLDS)).communicate(timeout=300)
+    output, _ = search(tmp_path, pictures, "whole").communicate(timeout=300)
     judged = whole.judged()
     assert judged is not None, output
-    process = tuner(*run_arguments(tmp_path, pictures, "killed", **FOLDS))
+    process = search(tmp_path, pictures, "killed")
     validation = int((whole.split()["split"] == "val").sum())
     limit = time.monotonic() + 300
     while answered(killed) <= validation and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.02)
     assert process.poll() is None, process.communicate()[0]
-    kill_all(process)
+    kill(process)
     assert validation < answered(killed)
     assert killed.judged() is None
     before = answered(killed)
@@ -46,4 +62,5 @@ def test_a_search_killed_among_its_folds_ends_with_the_tables_of_an_undisturbed_
     assert answered(killed) > before, output
     pd.testing.assert_frame_equal(killed.judged(), judged)
     pd.testing.assert_frame_equal(table(killed), table(whole))
-    pd.testing.assert_frame_equal(killed.epochs().drop(columns=TIMES), whole.epochs().drop(columns=TIMES))
+    times = ["epoch_seconds", "time"]
+    pd.testing.assert_frame_equal(killed.epochs().drop(columns=times), whole.epochs().drop(columns=times))

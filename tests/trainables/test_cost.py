@@ -30,7 +30,7 @@ from trainables.ray_trainable import TrialTrainable, compute_config
 from trainables.training import TrainingRun
 
 threads = int(sys.argv[1])
-data = trial_data(Path(sys.argv[2]), {"blue": 20, "green": 20, "red": 20}, 64)
+data = trial_data(Path(sys.argv[2]), {"blue": 8, "green": 8, "red": 8}, 64)
 context = RunContext(sys.argv[2], str(data.cache.path), data.classes, 64, "none", "fp32", "val_loss", 0, threads)
 trainable = TrialTrainable.__new__(TrialTrainable)
 trainable.setup({"trial_id": "t", "model": "resnet18", "strategy": "full"}, context)

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ def _start(common: Mapping[str, Any], dashboard: bool, folder: str | None) -> di
 
 def mps_as_gpu() -> dict[str, int]:
     """What makes Ray count a Mac's GPU, which it does not find itself."""
+    if sys.platform != "darwin":
+        return {}  # without torch, which takes seconds to import
     import torch
 
     return {"num_gpus": 1} if not torch.cuda.is_available() and torch.backends.mps.is_available() else {}

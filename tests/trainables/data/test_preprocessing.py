@@ -23,8 +23,7 @@ from trainables.data.preprocessing import (
 )
 from trainables.errors import InvalidValue, RunProblem
 from trainables.models import create
-from tuner.dataset.reading.sample import sample_data
-from tuner.dataset.reading.scan import scan
+from tuner.dataset.reading import sample
 from tuner.release.folder import ModelSpec
 from tuner.release.portable import Portable
 
@@ -217,15 +216,23 @@ def test_a_model_from_before_there_was_a_choice_crops() -> None:
 NEW = ("fit", "preprocessing")
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the sample pictures: all views of two leaves of each class."""
+    folder = tmp_path_factory.mktemp("sample") / "leaves"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample, "LEAVES", dict.fromkeys(sample.LEAVES, 2))
+        sample.write_sample(folder)
+    return folder
+
+
 @pytest.mark.parametrize("fit", FITS)
 def test_the_drawn_sample_pictures_are_seen_alike_in_training_and_prediction(
-    fit: str, tmp_path: Path
+    fit: str, drawn: Path, tmp_path: Path
 ) -> None:
-    folder, _ = sample_data()
-    images = scan(folder).images[::40]
-    paths = [image.path for image in images]
-    built = build_cache(folder, paths, [image.pixels for image in images], 48, fit=fit, cache_dir=tmp_path)
-    cache = ImageCache.open(built)
+    paths = sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.jpg"))
+    cache = ImageCache.open(build_cache(drawn, paths, paths, 48, fit=fit, cache_dir=tmp_path))
     trained = centre_crop([cache[row] for row in range(len(cache))], 48)
-    predicted = np.stack([seen(read_rgb(folder / path), fit) for path in paths])
+    predicted = np.stack([seen(read_rgb(drawn / path), fit) for path in paths])
+    assert len(paths) == 24
     assert (trained == predicted).all()

@@ -122,6 +122,7 @@ def test_a_server_that_is_no_ray_is_refused_soon(monkeypatch):
     ("cuda", "mps", "gpus"), [(False, True, {"num_gpus": 1}), (True, True, {}), (False, False, {})]
 )
 def test_ray_counts_a_macs_gpu_as_one(monkeypatch, cuda, mps, gpus):
+    monkeypatch.setattr(session.sys, "platform", "darwin")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert mps_as_gpu() == gpus

@@ -34,7 +34,7 @@ SPACE = '''"""Linear probes."""
 
 def space(trial):
     trial.suggest_float("probe_l2", 1e-4, 1.0, log=True)
-    return {"model": "resnet18", "strategy": "linear_probe"}
+    return {"model": "timm:test_resnet", "strategy": "linear_probe"}
 '''
 
 
