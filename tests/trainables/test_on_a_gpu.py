@@ -19,7 +19,7 @@ from pictures import trial_data, write_pictures
 from tiny import write_space
 
 from trainables import ray_trainable
-from trainables.config import TrialConfig
+from trainables.config import RunContext, TrialConfig
 from trainables.data.device_pictures import resident
 from trainables.ray_trainable import TrialTrainable
 from trainables.setting import ComputeConfig
@@ -160,31 +160,34 @@ def trial_of(folder, context, monkeypatch, **parameters):
 
 
 def test_a_batch_that_memory_can_not_hold_is_halved_and_that_is_said(tmp_path, monkeypatch):
-    from trainables.config import RunContext
-
     size, batch, model = (224, 32, "googlenet") if ON_GPU else (32, 16, "timm:test_resnet")
-    context = RunContext(
-        str(tmp_path / "run"), "cache", tuple(COUNTS), size, "none", "fp32", "val_loss", 0, 1
-    )
-    (tmp_path / "run").mkdir()
-    trial = trial_of(tmp_path, context, monkeypatch, model=model, batch_size=batch)
+
+    def trial(name):
+        run = tmp_path / name
+        run.mkdir()
+        (run / "split.parquet").touch()
+        context = RunContext(
+            str(run), "cache", tuple(COUNTS), size, "none", "fp32", "val_loss", 0, num_threads=1
+        )
+        return trial_of(tmp_path, context, monkeypatch, model=model, batch_size=batch)
+
     taken = 0
     if ON_GPU:
         torch.cuda.reset_peak_memory_stats()
-        trial.step()
+        whole = trial("whole")
+        assert whole.step().get("error") is None
         taken = torch.cuda.max_memory_allocated()
-        trial.cleanup()
-        (tmp_path / "run").rename(tmp_path / "before")
-        (tmp_path / "run").mkdir()
-        trial = trial_of(tmp_path, context, monkeypatch, model=model, batch_size=batch)
+        whole.cleanup()
+        del whole
+    halved = trial("halved")
     with little_memory(monkeypatch, batch, taken):
-        found = trial.step()
+        found = halved.step()
+    halved.cleanup()
     assert found.get("error") is None
     parts = int(found["applied"]["batch"].split()[2])
     assert parts >= 2
     assert found["applied"]["batch"] == f"{batch} as {parts} x {-(-batch // parts)}"
     assert found["train_loss"] > 0
-    trial.cleanup()
 
 
 @pytest.mark.ray
