@@ -162,7 +162,11 @@ def main() -> int:
         return run_in_order(units(setting, PARTS if options.all else options.part), setting, options)
     with tempfile.TemporaryDirectory() as place:
         os.environ.setdefault("TUNER_CACHE_DIR", place)
-        found = measure(options.unit, setting, options.seconds)
+        try:
+            found = measure(options.unit, setting, options.seconds)
+        except ModuleNotFoundError as error:
+            print(f"[{options.unit}] skipped: the package {error.name} is not installed here", flush=True)
+            return 1
     keep(options.results, options.unit, setting, found)
     print(f"[{options.unit}] {line(options.unit, found)}", flush=True)
     return 0
