@@ -15,6 +15,7 @@ import torch
 from benchmarks.speed.gpu_bound import graphed
 from benchmarks.speed.gpu_contenders import CLASSES, Job, forget, seconds, training_run
 from benchmarks.speed.gpu_packing import draw_folder
+from trainables.folding import folded
 from trainables.inference import autocast, choose_precision, placed
 
 CANDIDATES = (
@@ -100,10 +101,11 @@ def _forward(classifier: Any, size: int, precision: str, device: torch.device) -
     """Seconds an image of the backbone alone, on tensors that lie on the device; on a GPU one graph a batch."""
     batch = BATCH if device.type == "cuda" else 8
     images = torch.randn(batch, 3, size, size).to(device, memory_format=torch.channels_last)
+    network = folded(classifier, images[:1], precision)
 
     def look() -> None:
         with torch.no_grad(), autocast(device, precision):
-            classifier.features(images)
+            network.features(images)
 
     look()
     work = graphed(look) if device.type == "cuda" else look

@@ -159,7 +159,11 @@ def main() -> int:
         options.quick,
     )
     if options.unit is None:
-        return run_in_order(units(setting, PARTS if options.all else options.part), setting, options)
+        try:
+            return run_in_order(units(setting, PARTS if options.all else options.part), setting, options)
+        except KeyboardInterrupt:
+            print(f"cut; the same command goes on with what {options.results} lacks", flush=True)
+            return 130
     with tempfile.TemporaryDirectory() as place:
         os.environ.setdefault("TUNER_CACHE_DIR", place)
         try:
