@@ -75,7 +75,7 @@ def read(events: Iterable[Event], steps: int) -> Trace:
     launched = {_correlation(event): float(event["ts"]) for event in timed if event.get("cat") in HOST}
     launches = sum(event.get("cat") in HOST and _launches(event["name"]) for event in timed)
     if not ran:
-        ran = _leaves([event for event in timed if event.get("cat") == PROCESSOR])
+        ran = _outermost([event for event in timed if event.get("cat") == PROCESSOR])
         launches = len(ran)
     if not ran:
         raise ValueError("the trace holds no event of a device")
@@ -149,18 +149,15 @@ def _sums(ran: Sequence[Event]) -> tuple[float, dict[str, float], list[tuple[str
     )
 
 
-def _leaves(ops: Sequence[Event]) -> list[Event]:
-    """Those of `ops` that called no other."""
-    found = []
-    by_thread: dict[Any, list[Event]] = {}
-    for event in ops:
-        by_thread.setdefault(event.get("tid"), []).append(event)
-    for own in by_thread.values():
-        own.sort(key=lambda event: (float(event["ts"]), -float(event["dur"])))
-        for event, after in zip(own, [*own[1:], None], strict=True):
-            end = float(event["ts"]) + float(event["dur"])
-            if after is None or float(after["ts"]) >= end:
-                found.append(event)
+def _outermost(ops: Sequence[Event]) -> list[Event]:
+    """Those of `ops` that no other called."""
+    found: list[Event] = []
+    until: dict[Any, float] = {}
+    for event in sorted(ops, key=lambda event: (float(event["ts"]), -float(event["dur"]))):
+        start, thread = float(event["ts"]), event.get("tid")
+        if start >= until.get(thread, 0.0):
+            found.append(event)
+            until[thread] = start + float(event["dur"])
     return found
 
 

@@ -217,8 +217,8 @@ def test_a_search_outlives_a_killed_worker_and_a_killed_driver(tmp_path):
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     driver = tuner("run", "--no-dashboard", *words)
     assert wait_until(lambda: epochs_of(run) > 0, driver)
-    assert kill_worker(driver) > 0
-    assert wait_until(lambda: len(run.trials()) > 0, driver)
+    assert wait_until(lambda: kill_worker(run, driver), driver)
+    assert wait_until(lambda: len(run.trials()) > 0, driver), driver.communicate()
     retries = run.trials()["retries"].tolist()
     before = epochs_of(run)
     assert wait_until(lambda: epochs_of(run) > before, driver)
@@ -244,16 +244,15 @@ def space(trial):
 '''
 
 
-def kill_worker(driver):
-    """Kill the processes in which trials train, by the titles that Ray and tuner give them; how many there were."""
-    killed = 0
+def kill_worker(run, driver):
+    """Kill the process of a trial, by the title that Ray and tuner give it; whether there was one."""
+    titles = ["TrialTrainable", *(f"ray::{name.name}" for name in run.path.glob("alive/*"))]
     for process in psutil.Process(driver.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            title = " ".join(process.cmdline())
-            if title.startswith("ray::") and "IDLE" not in title:
+            if any(title in " ".join(process.cmdline()) for title in titles):
                 process.send_signal(signal.SIGKILL)
-                killed += 1
-    return killed
+                return True
+    return False
 
 
 def wait_until(true, driver, seconds=240):
