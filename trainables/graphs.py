@@ -23,8 +23,11 @@ __all__ = ["AGREEMENT", "WORTH", "ChosenGradients", "CudaRecorder", "Recorder", 
 AGREEMENT = 0.02
 """Relative difference of losses and of gradients up to which two ways compute the same; bf16 keeps 1 part in 256."""
 
-WORTH = 0.95
-"""Share of the eager time that a recording may take; a smaller gain is not worth the memory that it holds."""
+WORTH = 0.98
+"""Share of the eager time that a recording may take; a smaller gain is not worth the memory that it holds.
+
+At batch 128 a large network gains 3 to 4 %, and its recording takes hardly more memory than the eager way did.
+"""
 
 FEW_STEPS = 100
 """A trial with fewer steps to go is over before choosing has paid for itself."""

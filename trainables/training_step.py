@@ -76,18 +76,31 @@ class TrainingStep:
             targets = [(labels, shares[0]), (labels.flip(0), shares[1])]
         self.optimizer.zero_grad(set_to_none=True)
         losses, outputs = [], []
-        size = math.ceil(len(inputs) / self.accumulation)
+        parts = self._parts(len(inputs))
         wholes = [self._weight_of(target) for target, _ in targets]
-        for number, part in enumerate(inputs.split(size)):
+        owns = [target.tensor_split(parts) for target, _ in targets]
+        for number, part in enumerate(inputs.tensor_split(parts)):
             logits = self.outputs(part)
             loss = torch.zeros((), device=part.device)
-            for (target, share), whole in zip(targets, wholes, strict=True):
-                own = target[number * size : number * size + len(part)]
+            for (_, share), whole, split in zip(targets, wholes, owns, strict=True):
+                own = split[number]
                 loss = loss + share * self._weight_of(own) / whole * self._criterion(logits, own)
             self.scaler.scale(loss).backward()
             losses.append(loss.detach())
             outputs.append(logits[0].detach())
         return torch.stack(losses).sum(), torch.cat(outputs)
+
+    def _parts(self, count: int) -> int:
+        """In how many parts, alike but for one image, a batch of `count` images is computed.
+
+        None is larger than a part of a whole batch. None has one image alone, which BatchNorm behind a pooling can't
+        train on, unless whole batches are computed image by image; where parts are of two, one of three stands for it.
+        """
+        if self.accumulation == 1:
+            return 1
+        size = math.ceil(self.config.batch_size / self.accumulation)
+        parts = math.ceil(count / size)
+        return parts if size == 1 else max(1, min(parts, count // 2))
 
     def outputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Logits, then auxiliary logits, of uint8 images [b, 3, s, s] or of flat features [b, d]."""

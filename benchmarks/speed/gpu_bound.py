@@ -55,9 +55,9 @@ class _Bound:
         self._trains()
         if self._device.type != "cuda":
             return partial(self._eagerly, steps), self._looked
-        training = _graphed(partial(self._step, *self._held[0]))
+        training = graphed(partial(self._step, *self._held[0]))
         self._model.eval()
-        return partial(_again, training, steps), _graphed(self._look)
+        return partial(_again, training, steps), graphed(self._look)
 
     def _step(self, pictures: Tensor, labels: Tensor) -> None:
         self._optimizer.zero_grad(set_to_none=True)
@@ -96,7 +96,8 @@ def _labels(count: int, device: torch.device) -> Tensor:
     return (torch.arange(count) % len(CLASSES)).to(device)
 
 
-def _graphed(work: Callable[[], None]) -> Callable[[], None]:
+def graphed(work: Callable[[], None]) -> Callable[[], None]:
+    """What does `work` again as one launch: a CUDA graph, on the memory that `work` uses."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):

@@ -63,6 +63,23 @@ def test_a_validation_loss_that_is_not_finite_is_a_divergence_too(tmp_path):
         run.step()
 
 
+@pytest.mark.parametrize(("parts", "expected"), [(2, {4, 3}), (3, {3, 2}), (4, {3, 2}), (7, {1})])
+def test_no_part_of_a_batch_has_one_image_alone_unless_every_part_has(tmp_path, parts, expected):
+    run = run_of(tmp_path, batch_size=7)
+    run.split_batches(parts)
+    sizes = []
+
+    def noted(inputs):
+        sizes.append(len(inputs))
+        return (torch.zeros(len(inputs), 3, requires_grad=True),)
+
+    run._step.outputs = noted
+    run._train(1)
+    # Batches of 7, 7, 7 and 3 images.
+    assert set(sizes) == expected
+    assert sum(sizes) == 24
+
+
 def test_a_trial_goes_on_in_a_precision_that_scales_gradients_and_in_one_that_does_not(tmp_path):
     plain, scaled = run_of(tmp_path), run_of(tmp_path)
     scaled._step.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)

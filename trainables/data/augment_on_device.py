@@ -5,7 +5,8 @@ lie and how they are mapped. A batch then costs the processor no arithmetic and 
 none at all where they are on the device already. Pictures of any shape lie back to back, so nothing is padded.
 
 Nothing here is a product of matrices or a convolution: a GPU may compute those in TF32, whose 10 bits would move a
-sample by a third of a pixel. Tested with the CPU as the device, and run on an NVIDIA H200.
+sample by a third of a pixel. Tested with the CPU as the device, and run on an NVIDIA H200, the same arithmetic in
+more operations.
 """
 
 import functools
@@ -78,7 +79,7 @@ def draw_on_device(
     out = torch.empty((len(places), size, size, 3), dtype=torch.uint8, device=pixels.device)
     for start in range(0, len(places), TOGETHER):
         part = slice(start, start + TOGETHER)
-        out[part] = _drawn(pixels, places[part], table[part], most, size, policy)
+        _draw_into(out[part], pixels, places[part], table[part], most, policy)
     return out.permute(0, 3, 1, 2)
 
 
@@ -91,26 +92,29 @@ def crop_on_device(pixels: Tensor, places: Tensor, size: int) -> Tensor:
     return pixels[begin + rows * width + columns].permute(0, 3, 1, 2)
 
 
-def _drawn(
-    pixels: Tensor, places: Tensor, table: Tensor, most: Sequence[int], size: int, policy: Policy
-) -> Tensor:
-    """Pictures uint8 [b, size, size, 3]."""
-    constant = _constants(pixels.device)
+def _draw_into(
+    out: Tensor, pixels: Tensor, places: Tensor, table: Tensor, most: Sequence[int], policy: Policy
+) -> None:
+    """Write the pictures into `out`, uint8 [b, size, size, 3].
+
+    Each operation goes over all pixels once, and a GPU does it beside the training: what two corners of a pixel share
+    is computed once, and the last operation writes where the pictures are to lie.
+    """
+    constant, size = _constants(pixels.device), out.shape[1]
     warped = _sampled(pixels, places, table[:, _WARP], table[:, _STEP], most, size)
     grey = (warped.mean((1, 2)) * constant.luma).sum(1)
-    offset = table[:, _OFFSET] * grey[:, None]
-    colour = table[:, _COLOUR].unflatten(1, (3, 3))
-    coloured = warped[..., :1] * colour[:, None, None, :, 0] + offset[:, None, None, :]
+    offset = (table[:, _OFFSET] * grey[:, None])[:, None, None, :]
+    colour = table[:, None, None, _COLOUR].unflatten(3, (3, 3))
+    coloured = (warped[..., :1] * colour[..., 0]).add_(offset)
     for channel in (1, 2):
-        coloured.addcmul_(warped[..., channel : channel + 1], colour[:, None, None, :, channel])
+        coloured.addcmul_(warped[..., channel : channel + 1], colour[..., channel])
     coloured.clamp_(0, 255)
     if policy.border == "black":
-        coloured = coloured * within_wedges(table[:, _WEDGES].unflatten(1, (4, 3)), size)[..., None]
+        coloured.mul_(within_wedges(table[:, _WEDGES].unflatten(1, (4, 3)), size)[..., None])
     # Between 0 and 255 before the blur, and so after it.
-    drawn = _blurred(coloured, table[:, _KERNEL]).add_(0.5).to(torch.uint8)
+    out.copy_(_blurred(coloured, table[:, _KERNEL]).add_(0.5))
     if policy.erase:
-        drawn = torch.where(_within(table[:, _BOX], size), constant.erased, drawn)
-    return drawn
+        out.copy_(torch.where(_within(table[:, _BOX], size), constant.erased, out))
 
 
 def _sampled(
@@ -132,25 +136,31 @@ def _sampled(
         highs.append(torch.minimum(low + 1, last))
         shares.append((place - low)[..., None])
 
+    (left, top), (right, bottom), (x, y) = lows, highs, shares
+    if max(most) > 1:
+        left, right = left * by_x, right * by_x
+    # Where rows begin, and what each side weighs: two corners share each of them.
+    rows = [torch.addcmul(begin, row, by_y * width) for row in (top, bottom)]
+    by_column, by_row = (1 - x, x), (1 - y, y)
+
     def at(row: Tensor, column: Tensor) -> Tensor:
         """Pixels [b, size, size, 3], each the mean of its picture's step."""
-        first = torch.addcmul(begin, row, by_y * width) + column * by_x
+        first = row + column
         if max(most) == 1:
             return _taken(pixels, first)
         total = torch.zeros((*first.shape, 3), device=pixels.device)
-        for y in range(most[1]):
-            for x in range(most[0]):
+        for step_y in range(most[1]):
+            for step_x in range(most[0]):
                 # Of a picture with a shorter step the same pixel again, which counts nothing.
-                counts = (by_y > y) & (by_x > x)
-                total += _taken(pixels, first + counts * (y * width + x)) * counts[..., None]
+                counts = (by_y > step_y) & (by_x > step_x)
+                total += _taken(pixels, first + counts * (step_y * width + step_x)) * counts[..., None]
         return total / (by_x * by_y)[..., None]
 
-    (left, top), (right, bottom), (x, y) = lows, highs, shares
-    sampled = at(top, left) * ((1 - y) * (1 - x))
+    sampled = at(rows[0], left) * (by_row[0] * by_column[0])
     for row, column, share in (
-        (top, right, (1 - y) * x),
-        (bottom, left, y * (1 - x)),
-        (bottom, right, y * x),
+        (rows[0], right, by_row[0] * by_column[1]),
+        (rows[1], left, by_row[1] * by_column[0]),
+        (rows[1], right, by_row[1] * by_column[1]),
     ):
         sampled.addcmul_(at(row, column), share)
     return sampled

@@ -193,6 +193,32 @@ def test_a_device_draws_without_a_product_that_tf32_would_round(policy: Policy) 
     assert products.found == ["aten.mm.default"]
 
 
+class Passes(TorchDispatchMode):
+    """Counts the operations that read or write every pixel of a batch; views do neither."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels, self.count = pixels, 0
+
+    def __torch_dispatch__(self, operation, types, given=(), named=None):
+        result = operation(*given, **(named or {}))
+        own = [one for one in (*given, result) if isinstance(one, torch.Tensor)]
+        view = any(alias.alias_info is not None for alias in operation._schema.returns) and not any(
+            alias.alias_info is not None and alias.alias_info.is_write
+            for alias in operation._schema.arguments
+        )
+        self.count += not view and any(one.numel() >= self.pixels for one in own)
+        return result
+
+
+def test_a_device_goes_over_the_pixels_of_a_batch_no_more_often_than_it_has_to() -> None:
+    images = [smooth(72, seed=i) for i in range(8)]
+    with Passes(8 * 64 * 64) as passes:
+        on_device(images, draw(8, seed=0, epoch=1), 64, MODERATE)
+    # A GPU does this beside the training, and each pass takes it time.
+    assert passes.count <= 56
+
+
 def test_a_long_picture_is_averaged_on_a_device_too_among_square_ones() -> None:
     stripes = np.zeros((64, 256, 3), np.uint8)
     stripes[:, ::2] = 200

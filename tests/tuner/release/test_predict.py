@@ -7,6 +7,7 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -408,6 +409,26 @@ def test_an_onnx_file_of_somebody_else_is_refused(tmp_path):
     program.save(str(tmp_path / "linear.onnx"))
     with pytest.raises(RunProblem, match="does not name its classes"):
         load_model(tmp_path / "linear.onnx")
+
+
+def test_a_gpu_answers_in_whole_fp32_as_the_processor_does(tmp_path, monkeypatch, classifier):
+    spec = ModelSpec("resnet18", CLASSES, SIZE, 37, classifier.mean, classifier.std)
+    asked = []
+
+    class Session:
+        def __init__(self, path, options, providers):
+            asked.append(providers)
+
+        def get_modelmeta(self):
+            return SimpleNamespace(custom_metadata_map={"tuner": spec.to_json()})
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    (tmp_path / "model.onnx").touch()
+    for offered in (["CPUExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"]):
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda offered=offered: offered)
+        load_model(tmp_path / "model.onnx")
+    gpu = ("CUDAExecutionProvider", {"use_tf32": "0"})
+    assert asked == [["CPUExecutionProvider"], [gpu, "CPUExecutionProvider"]]
 
 
 def test_an_export_that_answers_differently_is_refused(classifier, tmp_path, monkeypatch, pictures):

@@ -74,7 +74,7 @@ def of_onnx(path: Path, parameters: int) -> RunningCost:
     """What an exported model costs, computed by ONNX Runtime; `parameters` are those of the model it was made from."""
     import onnxruntime
 
-    def session(provider: str) -> Callable[[int], Callable[[], Any]]:
+    def session(provider: str | tuple[str, dict[str, str]]) -> Callable[[int], Callable[[], Any]]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -91,7 +91,9 @@ def of_onnx(path: Path, parameters: int) -> RunningCost:
     one = median_seconds(session("CPUExecutionProvider")(1))
     gpu = None
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        gpu = GPU_BATCH / median_seconds(session("CUDAExecutionProvider")(GPU_BATCH))
+        # In whole fp32, as `tuner predict` computes there.
+        exact = ("CUDAExecutionProvider", {"use_tf32": "0"})
+        gpu = GPU_BATCH / median_seconds(session(exact)(GPU_BATCH))
     # Weights of more than 2 GiB lie beside the graph.
     files = [file for file in (path, path.with_name(f"{path.name}.data")) if file.is_file()]
     return RunningCost(1e3 * one, sum(file.stat().st_size for file in files) / 1e6, parameters, gpu)
