@@ -1,14 +1,12 @@
 """Trained seeds -> the files of a model folder: which weights, their scores, pictures, formats, card."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables import metrics
-from trainables.metrics import METRICS
 from tuner.evaluation.comparison.uncertainty import (
     OUT_OF_FOLD,
     Answers,
@@ -17,13 +15,13 @@ from tuner.evaluation.comparison.uncertainty import (
     ends,
     uncertainty,
 )
+from tuner.release.choosing import Chosen, choose, logits_of
 from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_json, write_manifest
 from tuner.release.ood import FoundStrangers, find_strangers
 from tuner.retraining.scoring import score_weights
 from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import save_best
 from tuner.runs.directory import write_atomically
-from tuner.statistics.calibration import mean_logits
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.scores import TestScores, score, score_intervals, softmax, why_no_interval
 
@@ -31,33 +29,13 @@ if TYPE_CHECKING:
     from tuner.release.job import ModelPlan, Retrained, Trained
     from tuner.release.portable import Portable
 
-__all__ = ["Chosen", "finish"]
+__all__ = ["finish"]
 
 SCORES = ("loss", "accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
 INTERVALS = ("accuracy", "balanced_accuracy", "macro_f1")
 
-FIRST = "the first seed's model; this was decided before the test images were read"
-KEPT = (
-    "the weights that the search kept, those after epoch {epoch}: trained on the training images only, chosen on the"
-    " validation images"
-)
-
 NO_TEST = {True: "the test images were trained on as well", False: "the test images were not read"}
 """Why there is no score, by whether the test images were trained on."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The weights that are exported, one file a member, the rule by which they were, their answers to the test images.
-
-    `averaging` says what became of --average; None without it.
-    """
-
-    weights: tuple[Path, ...]
-    rule: str
-    seeds: tuple[int, ...]
-    test_logits: FloatArray | None
-    averaging: Mapping[str, Any] | None = None
 
 
 def finish(plan: "ModelPlan", trained: "Trained", folder: Path) -> "Retrained":
@@ -68,7 +46,7 @@ def finish(plan: "ModelPlan", trained: "Trained", folder: Path) -> "Retrained":
     from tuner.release.job import Retrained, sample_pictures
 
     job, images = plan.job, plan.images
-    chosen = _choose(plan, trained.models)
+    chosen = choose(plan, trained.models)
     calibration = _calibration(plan, trained, chosen)
     strangers = find_strangers(plan, trained, chosen.weights[0])
     portable, spec = _portable(plan, chosen, calibration, strangers)
@@ -131,33 +109,6 @@ def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:
     return {**asdict(cost), "processor": hardware()["processor"]}
 
 
-def _choose(plan: "ModelPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:
-    first = models[0]
-    if plan.average:
-        return _averaged(plan, [result for (result,) in models])
-    files = tuple(Path(result.weights[-1]) for result in first)
-    rule = KEPT.format(epoch=plan.job.epochs) if plan.kept else FIRST
-    if len(first) > 1:
-        rule = f"an ensemble of {_members(plan)}, their probabilities averaged; {rule}"
-    return Chosen(files, rule, (first[0].seed,), _logits(plan, first))
-
-
-def _members(plan: "ModelPlan") -> str:
-    return ", ".join(
-        member.trial if member.count == 1 else f"{member.trial} ({member.count} times)"
-        for member in plan.members
-    )
-
-
-def _logits(plan: "ModelPlan", model: Sequence[SeedResult]) -> FloatArray | None:
-    """What a model answers the test images (its calibration models the validation images); of an ensemble the mean."""
-    answers = [result.test_logits for result in model if result.test_logits is not None]
-    if len(answers) < len(model):
-        return None
-    counts = [member.count for member in plan.members]
-    return answers[0] if len(answers) == 1 else mean_logits(answers, counts)
-
-
 def _calibration(plan: "ModelPlan", trained: "Trained", chosen: Chosen) -> Calibration | None:
     """The temperature and the scores of sets, from answers to images that were not trained on."""
     if trained.out_of_fold is not None:
@@ -167,7 +118,7 @@ def _calibration(plan: "ModelPlan", trained: "Trained", chosen: Chosen) -> Calib
         return calibrate(Answers(trained.out_of_fold[there], own.numbers, own.groups), OUT_OF_FOLD)
     logits: FloatArray | None = None
     if trained.calibration is not None:
-        logits = _logits(plan, trained.calibration)
+        logits = logits_of(plan, trained.calibration)
     elif plan.calibrated and plan.held_out:
         logits = score_weights(plan.job, str(chosen.weights[0]), "val")
     if plan.held_out:
@@ -181,47 +132,6 @@ def _calibration(plan: "ModelPlan", trained: "Trained", chosen: Chosen) -> Calib
 def _answers(plan: "ModelPlan", part: str, logits: FloatArray) -> Answers:
     own = plan.images.part(part)
     return Answers(logits, own.numbers, own.groups)
-
-
-def _averaged(plan: "ModelPlan", results: Sequence[SeedResult]) -> Chosen:
-    """The greedy soup of the seeds' models, or of one seed's late epochs, if validation prefers it."""
-    from safetensors.torch import load_file, save_file
-
-    from tuner.release.soup import greedy_soup
-
-    job, metric = plan.job, plan.best.expected.metric
-    of_seeds = len(results) > 1
-    files = [result.weights[-1] for result in results] if of_seeds else list(results[0].weights)
-    place = Path(job.folder) / "average.safetensors"
-    labels = plan.images.part("val").numbers
-    named = plan.best.expected.positive
-    positive = job.classes.index(named) if named in job.classes else None
-
-    def judge(state: Mapping[str, Any]) -> float:
-        save_file(dict(state), place)
-        answers = metrics.Answers(labels, score_weights(job, str(place), "val"), positive)
-        return -METRICS[metric].cost(METRICS[metric].compute(answers))
-
-    soup = greedy_soup([load_file(file) for file in files], judge)
-    save_file(dict(soup.state), place)
-    what = "seeds' models" if of_seeds else "last epochs of one seed"
-    if len(soup.members) > 1:
-        rule = (
-            f"the average of {len(soup.members)} of {len(files)} {what}: better on validation than each alone"
-        )
-    else:
-        rule = f"the best single of {len(files)} {what}: on validation no average was better"
-    seeds = [results[member].seed for member in soup.members] if of_seeds else [results[0].seed]
-    averaging = {
-        "offered": len(files),
-        "of": what,
-        "taken": len(soup.members),
-        "kept": len(soup.members) > 1,
-        f"{metric}_of_singles": [METRICS[metric].cost(-value) for value in soup.singles],
-        metric: METRICS[metric].cost(-soup.score),
-    }
-    logits = score_weights(job, str(place), "test")
-    return Chosen((place,), rule, tuple(seeds), logits, averaging)
 
 
 def _metrics(
@@ -261,7 +171,9 @@ def _metrics(
     metrics |= uncertainty(plan.job.classes, calibration, test, plan.costs)
     if test is None:
         return {**metrics, "test": None, "why_no_test": NO_TEST["test" in plan.trained_parts]}
-    by_seed = [score(test.labels, logits) for model in models if (logits := _logits(plan, model)) is not None]
+    by_seed = [
+        score(test.labels, logits) for model in models if (logits := logits_of(plan, model)) is not None
+    ]
     temperature = 1.0 if calibration is None else calibration.temperature
     return {**metrics, "test": _test(plan, test.labels, test.logits / temperature, by_seed)}
 
