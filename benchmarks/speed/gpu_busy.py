@@ -67,7 +67,7 @@ def _sampled(busy: Busy, read: Read) -> Iterator[None]:
         while not stop.wait(EVERY_S):
             try:
                 busy.samples.append((time.time(), *read()))
-            except (OSError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
                 busy.source += f", until it failed: {error}"
                 return
 
@@ -85,10 +85,10 @@ def _by_nvml(stack: contextlib.ExitStack) -> tuple[str, Read]:
 
     try:
         pynvml.nvmlInit()
+        stack.callback(pynvml.nvmlShutdown)
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in visible(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError as error:
         raise RuntimeError(str(error)) from error
-    stack.callback(pynvml.nvmlShutdown)
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in visible(pynvml.nvmlDeviceGetCount())]
     if not handles:
         raise RuntimeError("NVML knows no GPU")
 

@@ -85,14 +85,16 @@ def test_recorded_epochs_are_near_those_of_the_usual_way(tmp_path, monkeypatch, 
     assert "can't" not in recorded.applied()["step"]
 
 
-def test_fp16_with_its_scaler_learns_as_fp32_does(tmp_path):
-    exact, scaled = (run_of(tmp_path, precision, learning_rate=1e-4) for precision in ("fp32", "fp16"))
-    for _ in range(3 if ON_GPU else 1):
-        expected, found = exact.step(), scaled.step()
-    assert found.train_loss == pytest.approx(expected.train_loss, rel=0.1)
-    assert found.val_loss == pytest.approx(expected.val_loss, rel=0.1)
+def test_fp16_with_its_scaler_learns_and_scores_the_weights_of_fp32_as_fp32_does(tmp_path):
+    exact, scaled = (run_of(tmp_path, precision, learning_rate=1e-3) for precision in ("fp32", "fp16"))
     assert scaled._step.scaler.is_enabled()
     assert not exact._step.scaler.is_enabled()
+    # Not against fp32's losses: fp16 leaves out its first steps until the scale fits.
+    losses = [scaled.step().train_loss for _ in range(6)]
+    assert losses[-1] < losses[0], losses
+    expected = exact.step().val_loss
+    scaled.load_state_dict(exact.state_dict())
+    assert scaled.validate(1)["val_loss"] == pytest.approx(expected, rel=0.02)
 
 
 def test_a_step_whose_fp16_gradients_overflow_is_left_out_and_the_scale_is_halved(tmp_path):
