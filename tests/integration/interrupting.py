@@ -16,7 +16,7 @@ def epochs_of(run):
 
 def wait_for_epoch(run, process, more=1):
     """Wait until so many epochs are written that were not there before; how many there are."""
-    before, deadline = epochs_of(run), time.monotonic() + 120
+    before, deadline = epochs_of(run), time.monotonic() + 300
     while epochs_of(run) < before + more:
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline

@@ -110,7 +110,7 @@ def killed(tmp_path_factory, images):
 
 
 def test_a_first_signal_ends_a_search_within_an_epoch_and_it_can_be_resumed(search):
-    """SIGTERM, as a cluster sends it; `test_survive.py` interrupts with both signals and goes on."""
+    """SIGTERM, as a cluster sends it; `test_search.py` interrupts and goes on."""
     search.until_epoch(2)
     before = search.epochs()
     search.process.send_signal(signal.SIGTERM)

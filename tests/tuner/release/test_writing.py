@@ -43,6 +43,7 @@ from tuner.statistics.scores import softmax
 pytestmark = pytest.mark.slow
 
 SMALL = {"batch_size": 4, "strategy": "full", "learning_rate": 2e-3}
+RESNET, EFFICIENTNET = "timm:test_resnet", "timm:test_efficientnet_gn"
 COSTS = "true,predicted,cost\nblue,green,1\ngreen,blue,50\n"
 
 
@@ -73,10 +74,10 @@ def home(tmp_path_factory):
     """A best.yaml with an ensemble of two architectures, one of them taken twice, and a table of costs."""
     folder = tmp_path_factory.mktemp("best")
     members = (
-        Member("resnet18-full-00000", 2, 2, TrialConfig.resolve({"model": "resnet18", **SMALL})),
-        Member("mobilenet_v2-full-00001", 1, 2, TrialConfig.resolve({"model": "mobilenet_v2", **SMALL})),
+        Member("resnet-full-00000", 2, 2, TrialConfig.resolve({"model": RESNET, **SMALL})),
+        Member("efficientnet-full-00001", 1, 2, TrialConfig.resolve({"model": EFFICIENTNET, **SMALL})),
     )
-    make_best(folder, config=members[0].config, ensemble=members)
+    make_best(folder, config=members[0].config, ensemble=members, mean=(0.5,) * 3, std=(0.5,) * 3)
     (folder / "costs.csv").write_text(COSTS, encoding="utf-8")
     return folder
 
@@ -254,16 +255,16 @@ def test_the_file_of_the_model_alone_holds_all_that_sets_and_costs_need(single, 
 def test_an_ensemble_s_folder_says_what_it_is_made_of_and_can_be_trained_again(ensemble):
     metrics = json.loads((ensemble.folder / "metrics.json").read_text(encoding="utf-8"))
     assert [(one["trial"], one["count"]) for one in metrics["ensemble"]] == [
-        ("resnet18-full-00000", 2),
-        ("mobilenet_v2-full-00001", 1),
+        ("resnet-full-00000", 2),
+        ("efficientnet-full-00001", 1),
     ]
-    assert "resnet18-full-00000 (2 times), mobilenet_v2-full-00001" in metrics["exported"]
+    assert "resnet-full-00000 (2 times), efficientnet-full-00001" in metrics["exported"]
     again = read_best(ensemble.folder / "best.yaml")
     assert [member.trial for member in again.ensemble] == [one["trial"] for one in metrics["ensemble"]]
     assert load_model(ensemble.folder).spec.members == 2
     card = (ensemble.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert card.startswith("# An ensemble of 2 models for 2 classes")
-    assert "resnet18 (strategy full), mobilenet_v2 (strategy full) from random weights" in card
+    assert f"{RESNET} (strategy full), {EFFICIENTNET} (strategy full) from random weights" in card
     training = pd.read_csv(ensemble.folder / "training.csv")
     assert training.groupby("trial").size().tolist() == [2, 2]
     assert len(ensemble.trained.calibration) == 2
@@ -352,8 +353,8 @@ def test_the_members_of_an_ensemble_are_read_as_they_were_written_and_mistakes_a
     assert read_best(tmp_path / "best.yaml") == best
     for old, new, said in (
         ("count: 2", "count: 0", r"ensemble\[0\]\.count=0 is wrong; it must be a whole number from 1 up"),
-        ("model: mobilenet_v2", "model: mobilnet", r"ensemble\[1\]\.config: .*mobilnet"),
-        ("trial: mobilenet_v2-full-00001", "trial: resnet18-full-00000", "names trial .* twice; add up"),
+        (f"model: {EFFICIENTNET}", "model: mobilnet", r"ensemble\[1\]\.config: .*mobilnet"),
+        ("trial: efficientnet-full-00001", "trial: resnet-full-00000", "names trial .* twice; add up"),
     ):
         text = (tmp_path / "best.yaml").read_text(encoding="utf-8")
         (tmp_path / "other.yaml").write_text(text.replace(f"{old}\n", f"{new}\n"), encoding="utf-8")
