@@ -168,6 +168,8 @@ def plan(config: TrialConfig, classifier: "Classifier") -> tuple[ParamGroup, ...
         for unfreeze, pair in itertools.groupby(pairs, key=lambda pair: pair[0])
     ]
     groups = [_backbone_group(unfreeze, members[::-1], classifier) for unfreeze, members in reversed(runs)]
+    # A head that is solved on what frozen BatchNorms let through does not fit what batch statistics would.
+    groups = [replace(group, still=entry.solves_head) for group in groups]
     head = classifier.head
     rate = config.backbone_rate if entry.solves_head else config.learning_rate
     groups.append(ParamGroup(HEAD, (head,), tuple(head.parameters()), 1, rate))

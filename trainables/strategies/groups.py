@@ -1,6 +1,6 @@
 """Parameter groups: what trains from which epoch. No torch at import."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ class ParamGroup:
     """Modules that unfreeze together, with the learning rate they start from.
 
     `from_epoch` is the 1-based epoch in which they first train; None: never. A `restart` changes the rate for
-    good; a group that unfreezes with it never sees another.
+    good; a group that unfreezes with it never sees another. With `still` the BatchNorms among the modules keep their
+    statistics, and normalise by them, while their weights train.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ParamGroup:
     from_epoch: int | None
     learning_rate: float
     restart: Restart | None = None
+    still: bool = False
 
     def trains_in(self, epoch: int) -> bool:
         """Whether these parameters move in `epoch`."""
@@ -43,17 +45,26 @@ def apply_freeze(groups: Sequence[ParamGroup], epoch: int) -> int:
     """The number of trainable parameters in `epoch`, after freezing what does not train in it.
 
     Call it after every `model.train()`: a frozen module is put into eval mode wholly, so that its BatchNorm
-    statistics stay and its dropout is off, which requires_grad alone does not do.
+    statistics stay and its dropout is off, which requires_grad alone does not do. BatchNorms that are to be still are
+    in eval mode, too.
     """
     trainable = 0
     for group in groups:
         trains = group.trains_in(epoch)
         for module in group.modules:
             module.train(trains)
+            for norm in _batch_norms(module) if group.still else ():
+                norm.eval()
         for parameter in group.parameters:
             parameter.requires_grad_(trains)
             trainable += parameter.numel() if trains else 0
     return trainable
+
+
+def _batch_norms(module: "nn.Module") -> "Iterator[nn.Module]":
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return (one for one in module.modules() if isinstance(one, _BatchNorm))
 
 
 def full_epochs(groups: Sequence[ParamGroup], epoch: int) -> int:

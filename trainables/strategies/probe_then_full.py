@@ -3,6 +3,9 @@
 The first epoch trains nothing step by step: it solves the head on the frozen features of that epoch's pictures, to the
 minimum of the trial's own loss plus `probe_l2`. From a random head the first gradients spoil the features; from the
 solved one they need to move little. The heads' `learning_rate` has no part in it.
+
+BatchNorms keep the statistics that the head was solved with: by those of small batches its answers would be wrong at
+once, and the first epoch would go into mending them.
 """
 
 from trainables.config import TrialConfig
