@@ -1,0 +1,166 @@
+"""More images: what twice as many would gain, of all classes and of each alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.advice.fine_tuned import two_sizes
+from tuner.advice.heads import STEPS, Answered, Images, class_halves, heads_on, shares_of, subsets
+from tuner.advice.line import Found, Line, Unknown, gain_of
+from tuner.advice.material import Material
+from tuner.statistics.learning_curve import FEWEST_GROUPS, Curve, Gain, Point, fit_curve
+from tuner.statistics.means import error_of_mean
+
+__all__ = ["Curves", "class_gain", "curves_of", "more_images", "points_of"]
+
+KIND, CLASS_KIND = "images", "class"
+
+CLASSES = 4
+"""Classes that are looked at alone, those that bear most of the loss: each takes ten heads on nearly all images."""
+
+FEWEST_OF_CLASS = 4
+"""Groups of a class below which a half of them says nothing."""
+
+FROZEN_CURVE = "this is the curve of the frozen backbone"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The learning curves of the log loss and of the share of wrong answers, and the groups that judge them."""
+
+    loss: Curve
+    wrong: Curve
+
+
+def more_images(found: Material) -> list[Found]:
+    """What twice the images would gain, then what twice those of each class would."""
+    images = found.images
+    groups = len(np.unique(images.groups[images.held]))
+    if groups < FEWEST_GROUPS:
+        reason = f"{groups} {found.unit}s are too few for a learning curve; it takes {FEWEST_GROUPS}"
+        return [Unknown(KIND, reason)]
+    curves = curves_of(images, found.frozen)
+    if curves is None:
+        reason = (
+            f"most classes have fewer than five {found.unit}s, too few to be divided for a learning curve"
+        )
+        return [Unknown(KIND, reason)]
+    return [_all_classes(found, curves), *_single_classes(found, curves)]
+
+
+def curves_of(images: Images, full: Answered) -> Curves | None:
+    """The curves up to `full`, the answers of heads on all groups; None where classes have too few groups."""
+    if len(shares_of(images)) < 3:
+        return None
+    losses, wrong = points_of(images, full)
+    groups = images.groups[images.held]
+    return Curves(fit_curve(losses, groups), fit_curve(wrong, groups))
+
+
+def points_of(images: Images, full: Answered) -> tuple[list[Point], list[Point]]:
+    """The log losses and the errors, 1 or 0, of the images at each size, `full` being the last."""
+    losses, wrong = [], []
+    for share in shares_of(images)[:-1]:
+        answers = [heads_on(images, among, steps=STEPS) for among in subsets(images, share)]
+        losses.append(Point(share, np.stack([one.losses for one in answers])))
+        wrong.append(Point(share, np.stack([one.wrong for one in answers])))
+    return [*losses, Point(1.0, full.losses[None])], [*wrong, Point(1.0, full.wrong[None])]
+
+
+def class_gain(images: Images, full: Answered, label: int, curves: Curves) -> tuple[Gain, Gain]:
+    """What twice the groups of class `label` would gain in log loss and in accuracy, the other classes as they are.
+
+    Half of its groups are left out, each half once, at the class's present weight in training; what the other half
+    gains then is carried on by as much less as the curve of all classes flattens. All images judge, at the present
+    shares of the classes.
+    """
+    weight = np.where(np.arange(len(images.classes)) == label, 2.0, 1.0)
+    halves = [heads_on(images, among, weight=weight) for among in class_halves(images, label)]
+    groups = images.groups[images.held]
+    return (
+        _carried_on([one.losses for one in halves], full.losses, curves.loss, groups),
+        _carried_on([one.wrong for one in halves], full.wrong, curves.wrong, groups),
+    )
+
+
+def _carried_on(halves: Sequence[np.ndarray], full: np.ndarray, curve: Curve, groups: np.ndarray) -> Gain:
+    gained = np.mean(halves, axis=0) - full
+    mean = float(gained.mean())
+    luck = float(np.var([one.mean() for one in halves], ddof=1))
+    # One draw of twice as many will have half the luck of one of these halves, this one has two of them.
+    error = np.hypot(error_of_mean(gained, groups), np.sqrt(luck / 2 + luck / 4))
+    ratio, spread = curve.ratio
+    return gain_of(ratio * mean, float(np.hypot(ratio * error, spread * mean)))
+
+
+def _all_classes(found: Material, curves: Curves) -> Line:
+    groups = len(set(found.pool.groups))
+    told = _as_many(found, len(found.pool), groups)
+    sizes = ", ".join(
+        f"{mean:.3f} with {_part(share)}"
+        for share, mean in zip(curves.loss.shares, curves.loss.means, strict=True)
+    )
+    why = f"the solved head's log loss is {sizes} of the {found.unit}s; {FROZEN_CURVE}"
+    doubled, fewer_wrong = curves.loss.doubled, curves.wrong.doubled
+    if (tuned := fine_tuned_gain(found, curves.loss)) is not None:
+        doubled, fewer_wrong = tuned, fewer_wrong
+        why = f"the solved head's log loss is {sizes} of the {found.unit}s; the fine-tuned trial's, from two sizes"
+    return Line(KIND, f"collect {told} more", why, doubled, fewer_wrong, {"images": len(found.pool)})
+
+
+def _part(share: float) -> str:
+    return "all" if share == 1 else f"1/{round(1 / share)}"
+
+
+def _as_many(found: Material, images: int, groups: int) -> str:
+    if found.unit == "group":
+        return f"{groups:,} groups ({images:,} images)"
+    return f"{images:,} images"
+
+
+def _single_classes(found: Material, curves: Curves) -> list[Found]:
+    images, full = found.images, found.frozen
+    if len(images.classes) < 2:
+        return []
+    borne = np.bincount(full.labels, weights=full.losses, minlength=len(images.classes))
+    lines: list[Found] = []
+    for label in np.argsort(-borne)[:CLASSES].tolist():
+        own = images.labels == label
+        groups = len(np.unique(images.groups[own]))
+        name = images.classes[label]
+        if groups < FEWEST_OF_CLASS:
+            reason = f"{name!r} has {groups} {found.unit}s, too few to say what more of it would gain"
+            lines.append(Unknown(CLASS_KIND, reason))
+            continue
+        loss, wrong = class_gain(images, full, label, curves)
+        count = int(own.sum())
+        why = (
+            f"its images bear {borne[label] / full.losses.sum():.0%} of the loss; measured by leaving out a half of"
+            f" them; {FROZEN_CURVE}"
+        )
+        told = _as_many(found, count, groups)
+        lines.append(
+            Line(CLASS_KIND, f"collect {told} more of {name!r}", why, loss, wrong, {"images": count})
+        )
+    return lines
+
+
+APART = 1.5
+"""Times as many images that a fold's training must have had as another's, to say how fine-tuning goes with them."""
+
+
+def fine_tuned_gain(found: Material, curve: Curve) -> Gain | None:
+    """What twice the images would gain the chosen fine-tuned trial, where its folds trained on two sizes; else None.
+
+    The folds are answered by trainings of different sizes: the validation images by all training images, the other
+    folds by what is left without them. How far the trial is ahead of the frozen head on the larger and on the smaller
+    size says what a doubling gained it beside the head, whose training has one size.
+    """
+    sizes = two_sizes(found)
+    if sizes is None or sizes.ratio < APART:
+        return None
+    ratio, spread = curve.ratio
+    gained = sizes.gained / np.log2(sizes.ratio)
+    error = sizes.error / np.log2(sizes.ratio)
+    return gain_of(ratio * gained, float(np.hypot(ratio * error, spread * gained)))
