@@ -9,18 +9,18 @@ left out, of each class in turn. Hours: of recorded trials in orders of chance t
 gains. An interval of 90 % is to hold the truth in 85 to 97 % of the draws; the mean error stands beside the gain.
 
 The sets are those of `benchmarks.quality.anytime_sets`, EfficientNet-Lite0 at 96 px; its features are kept in the
-cache, and a draw that was made is kept beside them in `advice-draws/`, so that what was interrupted goes on.
+cache, and the losses of a draw are kept beside them in `advice-draws/`: what was interrupted goes on.
 """
 
+import argparse
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import parse, print_held_equal, say
+from benchmarks.common import print_held_equal, say
 from benchmarks.quality.anytime_sets import KNOWN, open_set
 from benchmarks.quality.fine_tuning import FEATURE_BYTES, compute_config, lite_weights
 from benchmarks.search.recorded_curves import read
@@ -30,11 +30,10 @@ from trainables.data.cache import ImageCache, build_cache
 from trainables.frozen_features import FeatureCache
 from trainables.inference import placed
 from tuner.advice.heads import Answered, Images, best_penalty, compressed, heads_on, solved
-from tuner.advice.more_images import Curves, class_gain, curves_of
+from tuner.advice.more_images import carried_on, points_of, without_halves
 from tuner.dataset.reading.scan import scan
-from tuner.runs.directory import write_atomically
 from tuner.statistics.groups import FOLDS, group_codes, grouped_folds
-from tuner.statistics.learning_curve import LEVEL, Gain
+from tuner.statistics.learning_curve import LEVEL, Gain, Point, fit_curve
 from tuner.statistics.log_loss import log_losses
 from tuner.statistics.means import half_width
 from tuner.statistics.more_trials import gain_of_more
@@ -43,6 +42,10 @@ MODEL, SIDE, DRAWS = "timm:tf_efficientnet_lite0", 96, 24
 TRIALS, ORDERS = (10, 20, 40), 1000
 CURVES = Path(__file__).resolve().parents[1] / "search" / "curves"
 HEAD = "| | draws | gain | predicted | mean error | error / gain | 90 % intervals hold |\n|---|---|---|---|---|---|---|"
+VERSION = 1
+"""Of what is kept of a draw."""
+
+Arrays = dict[str, np.ndarray]
 KINDS = {"all classes": "images", "all classes, the level": "level", "one class": "class"}
 
 
@@ -60,8 +63,14 @@ class Drawn:
 
 def main() -> None:
     """Predict, compare, print."""
-    options = parse(__doc__, sets=tuple(KNOWN), draws=DRAWS)
-    draws, orders = (2, 20) if options.quick else (options.draws, ORDERS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sets", nargs="+", default=list(KNOWN), help="of the three, by default all")
+    parser.add_argument("--draws", type=int, default=DRAWS, help=f"of each set, by default {DRAWS}")
+    parser.add_argument("--orders", type=int, default=ORDERS, help=f"of recorded trials, by default {ORDERS}")
+    options = parser.parse_args()
+    draws, orders = options.draws, options.orders
     print(f"\nmore images: log loss in nats, {draws} draws a set\n{HEAD}", flush=True)
     for name in options.sets:
         rows = all_draws(name, draws)
@@ -95,70 +104,45 @@ def all_draws(name: str, draws: int) -> list[Mapping[str, Drawn]]:
     images = opened(name)
     truth = heads_on(images)
     say(f"  {name}: heads on all {len(images.labels)} images lose {truth.losses.mean():.4f}")
-    return [_kept_or_made(name, images, truth, draw) for draw in range(draws)]
+    return [predicted(_kept_or_made(name, images, truth, draw)) for draw in range(draws)]
 
 
-def _kept_or_made(name: str, images: Images, truth: Answered, draw: int) -> Mapping[str, Drawn]:
-    from tuner.advice import heads, more_images
-    from tuner.statistics import learning_curve
+def _kept_or_made(name: str, images: Images, truth: Answered, draw: int) -> Arrays:
+    from tuner.advice import heads
 
-    # A draw depends on the code that makes it.
-    sources = [Path(str(one.__file__)).read_bytes() for one in (heads, more_images, learning_curve)]
-    digest = hashlib.sha256(b"".join([*sources, Path(__file__).read_bytes()])).hexdigest()[:16]
-    file = cache_home() / "advice-draws" / digest / f"{name}-{draw}.json"
+    # The losses of a draw depend on the heads; what is predicted from them is worked out anew.
+    digest = hashlib.sha256(Path(str(heads.__file__)).read_bytes()).hexdigest()[:16]
+    file = cache_home() / "advice-draws" / f"{VERSION}-{digest}" / f"{name}-{draw}.npz"
     if not file.exists():
-        found = made(images, truth, draw)
-        text = json.dumps({kind: asdict(one) for kind, one in found.items()})
+        found = {**half_of_all(images, truth, draw), **half_of_one(images, draw % len(images.classes), draw)}
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, lambda path: path.write_text(text, encoding="utf-8"))
+        np.savez(file, **found)
         say(f"  {name}, draw {draw}")
-    return {kind: Drawn(**values) for kind, values in json.loads(file.read_text(encoding="utf-8")).items()}
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
-def made(images: Images, truth: Answered, draw: int) -> dict[str, Drawn]:
-    """What is predicted from half of the groups, and from half of those of one class; and what came true."""
+def half_of_all(images: Images, truth: Answered, draw: int) -> Arrays:
+    """The losses of half of the groups at each size, and those of the same images by heads on all groups."""
     half = np.asarray(grouped_folds(images.labels, images.groups.tolist(), 1000 + draw, 2) <= 0)
     known = only(images, half)
-    full = heads_on(known)
-    curves = curves_of(known, full)
-    if curves is None:
-        raise SystemExit("a half of the groups is too few for a curve")
-    # The images that judge both: held out by some fold of the half, and of the whole.
-    places = np.flatnonzero(half)[known.held]
-    losses = np.full(len(images.labels), np.nan)
-    losses[images.held] = truth.losses
-    judged = ~np.isnan(losses[places])
-    gain = float((full.losses[judged] - losses[places][judged]).mean())
-    doubled = curves.loss.doubled
-    return {
-        "images": Drawn(doubled.mean, doubled.low, doubled.high, gain, doubled.mean, gain),
-        "level": _level(known, full, doubled, float(truth.losses.mean()), gain),
-        "class": one_class(images, draw % len(images.classes), draw, curves),
-    }
+    points, _ = points_of(known, heads_on(known))
+    every = np.full(len(images.labels), np.nan)
+    every[images.held] = truth.losses
+    sizes = {f"losses@{point.share:g}": point.losses for point in points}
+    after = every[np.flatnonzero(half)[known.held]]
+    level = np.array(truth.losses.mean())
+    return {**sizes, "groups": known.groups[known.held], "after": after, "level": level}
 
 
-def _level(known: Images, full: Answered, doubled: Gain, truth: float, gain: float) -> Drawn:
-    """The same of the loss itself, on all images, of which the half has judged half."""
-    mean = float(full.losses.mean())
-    own = half_width(full.losses, known.groups[known.held], LEVEL) or np.inf
-    # Half of the images that judge in the end have judged already.
-    luck = own / np.sqrt(2)
-    below, above = (
-        float(np.hypot(luck, side)) for side in (doubled.high - doubled.mean, doubled.mean - doubled.low)
-    )
-    guess = mean - doubled.mean
-    return Drawn(guess, guess - below, guess + above, truth, doubled.mean, gain)
-
-
-def one_class(images: Images, label: int, draw: int, curves: Curves) -> Drawn:
-    """What is predicted where half of the groups of class `label` is left out, and what came true."""
+def half_of_one(images: Images, label: int, draw: int) -> Arrays:
+    """The losses where half of the groups of class `label` is left out, of these a half again; and with all of them."""
     own = images.labels == label
     names = np.unique(images.groups[own])
     left = names[np.random.default_rng(draw).permutation(len(names))[: len(names) // 2]]
     kept = ~(own & np.isin(images.groups, left))
     known = only(images, kept)
-    full = heads_on(known)
-    predicted, _ = class_gain(known, full, label, curves)
+    halves = [one.losses for one in without_halves(known, label)]
     # Then all groups of the class train, at the class's weight of before, and the same images judge.
     folds = np.full(len(images.labels), AWAY, dtype=np.int64)
     folds[kept] = known.folds
@@ -166,11 +150,47 @@ def one_class(images: Images, label: int, draw: int, curves: Curves) -> Drawn:
     fold_of = dict(zip(known.groups.tolist(), known.folds.tolist(), strict=True))
     folds[~kept] = [fold_of.get(group, AWAY) for group in images.groups[~kept].tolist()]
     away = folds == AWAY
-    folds[away] = group_codes(images.groups[away]) % FOLDS if away.any() else folds[away]
+    if away.any():
+        folds[away] = group_codes(images.groups[away]) % FOLDS
     weight = np.where(np.arange(len(images.classes)) == label, kept[own].mean(), 1.0)
-    after = losses_with(images, folds, kept, weight)
-    gain = float((full.losses - after[known.held]).mean())
-    return Drawn(predicted.mean, predicted.low, predicted.high, gain, predicted.mean, gain)
+    after = losses_with(images, folds, kept, weight)[known.held]
+    before = heads_on(known).losses
+    return {
+        "class_halves": np.stack(halves),
+        "class_before": before,
+        "class_after": after,
+        "class_groups": known.groups[known.held],
+    }
+
+
+def predicted(found: Arrays) -> dict[str, Drawn]:
+    """What the losses of a draw say of twice the images, and what came true."""
+    names = sorted((name for name in found if name.startswith("losses@")), key=lambda name: float(name[7:]))
+    points = [Point(float(name[7:]), found[name]) for name in names]
+    curve = fit_curve(points, found["groups"])
+    now = points[-1].losses[0]
+    judged = np.isfinite(found["after"])
+    gain = float((now - found["after"])[judged].mean())
+    one, before = found["class_halves"], found["class_before"]
+    single = carried_on(list(one), before, curve, found["class_groups"])
+    came = float((before - found["class_after"]).mean())
+    doubled = curve.doubled
+    return {
+        "images": Drawn(doubled.mean, doubled.low, doubled.high, gain, doubled.mean, gain),
+        "level": _level(now, found["groups"], doubled, float(found["level"]), gain),
+        "class": Drawn(single.mean, single.low, single.high, came, single.mean, came),
+    }
+
+
+def _level(now: np.ndarray, groups: np.ndarray, doubled: Gain, truth: float, gain: float) -> Drawn:
+    """The same of the loss itself, on all images, of which half have judged now."""
+    own = half_width(now, groups, LEVEL) or np.inf
+    # Half of the images that judge in the end have judged already.
+    luck = own / np.sqrt(2)
+    sides = (doubled.high - doubled.mean, doubled.mean - doubled.low)
+    below, above = (float(np.hypot(luck, side)) for side in sides)
+    guess = float(now.mean()) - doubled.mean
+    return Drawn(guess, guess - below, guess + above, truth, doubled.mean, gain)
 
 
 AWAY = -9

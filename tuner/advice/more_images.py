@@ -75,16 +75,22 @@ def class_gain(images: Images, full: Answered, label: int, curves: Curves) -> tu
     gains then is carried on by as much less as the curve of all classes flattens. All images judge, at the present
     shares of the classes.
     """
-    weight = np.where(np.arange(len(images.classes)) == label, 2.0, 1.0)
-    halves = [heads_on(images, among, weight=weight) for among in class_halves(images, label)]
+    halves = without_halves(images, label)
     groups = images.groups[images.held]
     return (
-        _carried_on([one.losses for one in halves], full.losses, curves.loss, groups),
-        _carried_on([one.wrong for one in halves], full.wrong, curves.wrong, groups),
+        carried_on([one.losses for one in halves], full.losses, curves.loss, groups),
+        carried_on([one.wrong for one in halves], full.wrong, curves.wrong, groups),
     )
 
 
-def _carried_on(halves: Sequence[np.ndarray], full: np.ndarray, curve: Curve, groups: np.ndarray) -> Gain:
+def without_halves(images: Images, label: int) -> list[Answered]:
+    """What heads answer without one half of the groups of class `label`, then without the other."""
+    weight = np.where(np.arange(len(images.classes)) == label, 2.0, 1.0)
+    return [heads_on(images, among, weight=weight) for among in class_halves(images, label)]
+
+
+def carried_on(halves: Sequence[np.ndarray], full: np.ndarray, curve: Curve, groups: np.ndarray) -> Gain:
+    """What a doubling gains, by what the last one did: losses without either of the `halves`, and with all images."""
     gained = np.mean(halves, axis=0) - full
     mean = float(gained.mean())
     luck = float(np.var([one.mean() for one in halves], ddof=1))

@@ -4,7 +4,8 @@ The best of a search improves in rare jumps: of as many trials again, drawn like
 better than the best so far. What the second half of the trials brought, over all orders in which the trials might have
 come, says how large such jumps are: with probability 1/2 the best of all came in the first half, with 1/4 the second
 best did and the best later, and so forth. Near a floor the jumps become smaller: the next ones are `SMALLER` times
-those, a share that recorded searches show (`benchmarks/statistics/advice.py`).
+those on average, and one in twenty is larger than `RARE` times what one in twenty of those was. Both follow from two
+sets of recorded trials; `benchmarks/statistics/advice.py` shows the others.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ __all__ = ["FEWEST_TRIALS", "gain_of_more"]
 FEWEST_TRIALS = 8
 """Trials below which nobody knows how their values are distributed."""
 
-SMALLER = 0.6
-"""The next half's jumps over those of the last."""
+SMALLER, RARE = 0.6, 1.2
+"""The next half's mean jump, and its rare ones, over those of the last."""
 
 
 def gain_of_more(costs: Sequence[float]) -> Gain:
@@ -29,7 +30,7 @@ def gain_of_more(costs: Sequence[float]) -> Gain:
 
     >>> found = gain_of_more([0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2])
     >>> round(found.mean, 3), found.low, round(found.high, 3)
-    (0.048, 0.0, 0.18)
+    (0.048, 0.0, 0.36)
     """
     ordered = np.sort(np.asarray(costs, dtype=np.float64))
     count = len(ordered)
@@ -42,7 +43,7 @@ def gain_of_more(costs: Sequence[float]) -> Gain:
         chosen = kept / (count - place)
         shares.append(missed * chosen)
         missed *= 1 - chosen
-    jumps = SMALLER * (ordered[: len(shares)] - ordered[0])
+    jumps = ordered[: len(shares)] - ordered[0]
     reached = np.cumsum(shares)
     low, high = (jumps[np.searchsorted(reached, level)] for level in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Gain(float(np.dot(shares, jumps)), float(low), float(high))
+    return Gain(SMALLER * float(np.dot(shares, jumps)), RARE * float(low), RARE * float(high))

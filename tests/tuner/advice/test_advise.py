@@ -33,7 +33,7 @@ def test_each_line_is_a_row_with_its_gain_and_its_cost(found):
     assert do.startswith("search")
     assert " to " in loss
     assert accuracy.endswith("points")
-    assert cost == "1 h 00 min"
+    assert cost == "1h00m"
 
 
 def test_the_test_images_change_nothing(run, found):

@@ -55,7 +55,7 @@ def test_heads_on_everything_answer_as_the_probe_does(classes):
 
     images = drawn(classes=classes, groups=45)
     # What the probe scales, as `compressed` does before the heads see it.
-    raw = torch.from_numpy(images.features)
+    raw = torch.from_numpy(images.features).float()
     features = compressed(images.features.astype(np.float32))
     assert features.shape == images.features.shape
     labels, folds = torch.from_numpy(images.labels), torch.from_numpy(images.folds)
