@@ -172,7 +172,7 @@ def predicted(found: Arrays) -> dict[str, Drawn]:
     judged = np.isfinite(found["after"])
     gain = float((now - found["after"])[judged].mean())
     one, before = found["class_halves"], found["class_before"]
-    single = carried_on(list(one), before, curve, found["class_groups"])
+    single = carried_on(list(one), before, found["class_groups"])
     came = float((before - found["class_after"]).mean())
     doubled = curve.doubled
     return {

@@ -49,10 +49,10 @@ def ensemble(found: Material) -> list[Found]:
     if len(members) < 2:
         why = f"of {len(logits)} trials that answered {len(labels):,} images, no mixture is better than one alone"
         return [Line(KIND, "ship one model, no ensemble", why, loss, accuracy, {"milliseconds": 0.0})]
-    do = f"ship the ensemble of {', '.join(members)} (tuner run --out model, or retrain --ensemble)"
+    do = f"ship the ensemble of {len(members)} trials"
     why = (
         f"on {len(labels):,} images, each answered by models that have not seen its group; other images chose"
-        " the members"
+        f" the members; all of them choose {', '.join(members)}"
     )
     return [Line(KIND, do, why, loss, accuracy, _cost(found, members, name))]
 

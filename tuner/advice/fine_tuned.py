@@ -1,5 +1,6 @@
 """How the chosen trial's loss goes with the number of images, where its folds were trained on two sizes."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,4 +62,4 @@ def _compared(
     if not np.isfinite(errors).all() or sizes[0] == sizes[1]:
         return None
     large, small = (0, 1) if sizes[0] > sizes[1] else (1, 0)
-    return TwoSizes(sizes[large] / sizes[small], means[large] - means[small], float(np.hypot(*errors)))
+    return TwoSizes(sizes[large] / sizes[small], means[large] - means[small], math.hypot(*errors))

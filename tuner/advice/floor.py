@@ -20,12 +20,12 @@ HALF = 0.5
 
 def floor(found: Material) -> list[Found]:
     """The loss that no model can go below, by how often lookalikes have different labels."""
-    from tuner.dataset.neighbours import chance_threshold, find_neighbours, linked, whitened
+    from tuner.dataset.neighbours import TOLERATED, chance_threshold, find_neighbours, linked, whitened
 
     images = found.images
     if len(images.labels) < FEWEST_PAIRS:
         return [Unknown(KIND, f"{len(images.labels)} images are too few to find lookalikes among them")]
-    vectors = whitened(images.features)
+    vectors = whitened(images.features.astype(np.float32))
     neighbours = find_neighbours(vectors, images.labels, images.seed)
     pairs = _nearest(linked(neighbours, chance_threshold(neighbours)), len(images.labels))
     if len(pairs) < FEWEST_PAIRS:
@@ -34,23 +34,25 @@ def floor(found: Material) -> list[Found]:
     differ = images.labels[pairs[:, 0]] != images.labels[pairs[:, 1]]
     share = float(differ.mean())
     low, high = _interval(differ, images.groups[pairs[:, 0]])
-    losses = [least_loss(part, len(found.classes)) for part in (share, low, high)]
+    by_chance = TOLERATED * (1 - float(np.square(np.bincount(images.labels) / len(images.labels)).sum()))
+    losses = [least_loss(max(0.0, part - by_chance)) for part in (share, low, high)]
     total = float(found.frozen.losses.mean())
     do = f"expect no log loss below {losses[0]:.3f} ({losses[1]:.3f} to {losses[2]:.3f}) on images like these"
     why = (
-        f"of {len(pairs):,} pairs of lookalikes, by frozen features, {int(differ.sum()):,} have different labels; as"
-        f" far as they show one thing, {min(1.0, losses[0] / total):.0%} of the frozen head's log loss of {total:.3f}"
-        " is disagreement of labels, which neither images nor training mend"
+        f"of {len(pairs):,} pairs of lookalikes, by frozen features, {int(differ.sum()):,} have different labels, and"
+        f" {by_chance * len(pairs):.1f} would by chance. As far as the pairs show one thing,"
+        f" {min(1.0, losses[0] / total):.0%} of the frozen head's log loss of {total:.3f} is disagreement of labels,"
+        " which neither images nor training mend"
     )
     return [Line(KIND, do, why, None, None, {})]
 
 
-def least_loss(differ: float, classes: int) -> float:
+def least_loss(differ: float) -> float:
     """The lowest mean log loss, in nats, where the share `differ` of pairs that show one thing have different labels.
 
     A label that is wrong with probability p makes pairs differ with 2 p (1 - p), and its entropy is the least loss.
 
-    >>> least_loss(0.0, 2), round(least_loss(0.5, 2), 3)
+    >>> least_loss(0.0), round(least_loss(0.5), 3)
     (0.0, 0.693)
     """
     p = (1 - np.sqrt(max(0.0, 1 - 2 * min(differ, HALF)))) / 2

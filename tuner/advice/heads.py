@@ -73,7 +73,7 @@ class Images:
     @cached_property
     def numbers(self) -> list[int]:
         """The folds that hold images out."""
-        return np.unique(self.folds[self.held]).tolist()
+        return [int(fold) for fold in np.unique(self.folds[self.held])]
 
     @property
     def held(self) -> Mask:
@@ -131,16 +131,18 @@ def heads_on(
 
     The best of the penalties `steps` times that of all images counts; `weight` [classes] are the classes' weights.
     """
-    labels = images.labels[images.held]
-    found: dict[float, FloatArray] = {}
-    for step in steps:
-        logits = np.full((len(images.labels), len(images.classes)), np.nan)
-        for fold in images.numbers:
-            train = images.training(fold) if among is None else among[fold]
-            out = images.folds == fold
-            logits[out] = solved(images, train, out, step * images.l2, weight)
-        found[step] = logits[images.held]
-    answers = [Answered(logits, labels) for logits in found.values()]
+    from threadpoolctl import threadpool_limits
+
+    answers = []
+    # Problems as small as these are solved fastest on one core.
+    with threadpool_limits(limits=1):
+        for step in steps:
+            logits = np.full((len(images.labels), len(images.classes)), np.nan)
+            for fold in images.numbers:
+                train = images.training(fold) if among is None else among[fold]
+                out = images.folds == fold
+                logits[out] = solved(images, train, out, step * images.l2, weight)
+            answers.append(Answered(logits[images.held], images.labels[images.held]))
     return min(answers, key=lambda one: float(one.losses.mean()))
 
 

@@ -54,9 +54,9 @@ def better_labels(found: Material) -> list[Found]:
     why = (
         f"{len(out)} of them ({share:.0%}) are estimated to be wrong; without these in training the others lose this"
         f" much less. They themselves bear {borne:.3f} nats of the log loss of {full.losses.mean():.3f}"
-        f" ({borne / full.losses.mean():.0%}), which no training can mend"
+        f" ({borne / full.losses.mean():.0%}), which no training can mend. tuner inspect --suspects shows them"
     )
-    do = f"check the {looks} labels that are doubted most (tuner inspect --suspects)"
+    do = f"check the {looks} labels that are doubted most"
     return [Line(KIND, do, why, loss, accuracy, {"looks": looks})]
 
 

@@ -22,6 +22,10 @@ CLASSES = 4
 FEWEST_OF_CLASS = 4
 """Groups of a class below which a half of them says nothing."""
 
+NEXT, INEXACT_NEXT = 0.7, 0.25
+"""What the next doubling of a class gains over what the last one did, and by how much of that it may be off: chosen on
+two sets and shown on a third, in `benchmarks/statistics/advice.py`."""
+
 FROZEN_CURVE = "this is the curve of the frozen backbone"
 
 
@@ -46,7 +50,7 @@ def more_images(found: Material) -> list[Found]:
             f"most classes have fewer than five {found.unit}s, too few to be divided for a learning curve"
         )
         return [Unknown(KIND, reason)]
-    return [_all_classes(found, curves), *_single_classes(found, curves)]
+    return [_all_classes(found, curves), *_single_classes(found)]
 
 
 def curves_of(images: Images, full: Answered) -> Curves | None:
@@ -68,18 +72,17 @@ def points_of(images: Images, full: Answered) -> tuple[list[Point], list[Point]]
     return [*losses, Point(1.0, full.losses[None])], [*wrong, Point(1.0, full.wrong[None])]
 
 
-def class_gain(images: Images, full: Answered, label: int, curves: Curves) -> tuple[Gain, Gain]:
+def class_gain(images: Images, full: Answered, label: int) -> tuple[Gain, Gain]:
     """What twice the groups of class `label` would gain in log loss and in accuracy, the other classes as they are.
 
-    Half of its groups are left out, each half once, at the class's present weight in training; what the other half
-    gains then is carried on by as much less as the curve of all classes flattens. All images judge, at the present
-    shares of the classes.
+    Half of its groups are left out, each half once, at the class's present weight in training; the next doubling gains
+    a share of what the other half gains then. All images judge, at the present shares of the classes.
     """
     halves = without_halves(images, label)
     groups = images.groups[images.held]
     return (
-        carried_on([one.losses for one in halves], full.losses, curves.loss, groups),
-        carried_on([one.wrong for one in halves], full.wrong, curves.wrong, groups),
+        carried_on([one.losses for one in halves], full.losses, groups),
+        carried_on([one.wrong for one in halves], full.wrong, groups),
     )
 
 
@@ -89,15 +92,19 @@ def without_halves(images: Images, label: int) -> list[Answered]:
     return [heads_on(images, among, weight=weight) for among in class_halves(images, label)]
 
 
-def carried_on(halves: Sequence[np.ndarray], full: np.ndarray, curve: Curve, groups: np.ndarray) -> Gain:
+def carried_on(halves: Sequence[np.ndarray], full: np.ndarray, groups: np.ndarray) -> Gain:
     """What a doubling gains, by what the last one did: losses without either of the `halves`, and with all images."""
     gained = np.mean(halves, axis=0) - full
     mean = float(gained.mean())
     luck = float(np.var([one.mean() for one in halves], ddof=1))
     # One draw of twice as many will have half the luck of one of these halves, this one has two of them.
     error = np.hypot(error_of_mean(gained, groups), np.sqrt(luck / 2 + luck / 4))
-    ratio, spread = curve.ratio
-    return gain_of(ratio * mean, float(np.hypot(ratio * error, spread * mean)))
+    return _doubled(mean, float(error))
+
+
+def _doubled(gained: float, error: float) -> Gain:
+    """What the next doubling gains where the last one gained as much, with this standard error."""
+    return gain_of(NEXT * gained, float(np.hypot(NEXT * error, INEXACT_NEXT * gained)))
 
 
 def _all_classes(found: Material, curves: Curves) -> Line:
@@ -109,7 +116,7 @@ def _all_classes(found: Material, curves: Curves) -> Line:
     )
     why = f"the solved head's log loss is {sizes} of the {found.unit}s; {FROZEN_CURVE}"
     doubled, fewer_wrong = curves.loss.doubled, curves.wrong.doubled
-    if (tuned := fine_tuned_gain(found, curves.loss)) is not None:
+    if (tuned := fine_tuned_gain(found)) is not None:
         doubled, fewer_wrong = tuned, fewer_wrong
         why = f"the solved head's log loss is {sizes} of the {found.unit}s; the fine-tuned trial's, from two sizes"
     return Line(KIND, f"collect {told} more", why, doubled, fewer_wrong, {"images": len(found.pool)})
@@ -125,7 +132,7 @@ def _as_many(found: Material, images: int, groups: int) -> str:
     return f"{images:,} images"
 
 
-def _single_classes(found: Material, curves: Curves) -> list[Found]:
+def _single_classes(found: Material) -> list[Found]:
     images, full = found.images, found.frozen
     if len(images.classes) < 2:
         return []
@@ -139,7 +146,7 @@ def _single_classes(found: Material, curves: Curves) -> list[Found]:
             reason = f"{name!r} has {groups} {found.unit}s, too few to say what more of it would gain"
             lines.append(Unknown(CLASS_KIND, reason))
             continue
-        loss, wrong = class_gain(images, full, label, curves)
+        loss, wrong = class_gain(images, full, label)
         count = int(own.sum())
         why = (
             f"its images bear {borne[label] / full.losses.sum():.0%} of the loss; measured by leaving out a half of"
@@ -156,7 +163,7 @@ APART = 1.5
 """Times as many images that a fold's training must have had as another's, to say how fine-tuning goes with them."""
 
 
-def fine_tuned_gain(found: Material, curve: Curve) -> Gain | None:
+def fine_tuned_gain(found: Material) -> Gain | None:
     """What twice the images would gain the chosen fine-tuned trial, where its folds trained on two sizes; else None.
 
     The folds are answered by trainings of different sizes: the validation images by all training images, the other
@@ -166,7 +173,5 @@ def fine_tuned_gain(found: Material, curve: Curve) -> Gain | None:
     sizes = two_sizes(found)
     if sizes is None or sizes.ratio < APART:
         return None
-    ratio, spread = curve.ratio
-    gained = sizes.gained / np.log2(sizes.ratio)
-    error = sizes.error / np.log2(sizes.ratio)
-    return gain_of(ratio * gained, float(np.hypot(ratio * error, spread * gained)))
+    doublings = float(np.log2(sizes.ratio))
+    return _doubled(sizes.gained / doublings, sizes.error / doublings)

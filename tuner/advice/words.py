@@ -25,7 +25,12 @@ def level_sentence(found: Advice) -> str:
 def rows(found: Advice) -> list[list[str]]:
     """Cells of the table, the largest gain first."""
     return [
-        [line.do, nats(line.log_loss), points(line.accuracy), cost_in_words(line.cost)]
+        [
+            line.do,
+            nats(line.log_loss),
+            points(line.accuracy),
+            "-" if line.log_loss is None else cost_in_words(line.cost),
+        ]
         for line in found.lines
     ]
 

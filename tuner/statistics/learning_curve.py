@@ -33,11 +33,13 @@ LEVEL = 0.90
 FEWEST_GROUPS = 16
 """Groups below which nothing is said: an eighth of fewer holds one group or none."""
 
-EXPONENTS = np.linspace(0.1, 1.5, 15)
-FLOORS = np.linspace(0.0, 0.95, 20)
+EXPONENTS = np.linspace(0.05, 0.95, 13)
+FLOORS = np.linspace(0.0, 0.5, 12)
+"""The grid: with a floor above half of the loss, and a fall that is steeper than 1 / images, few curves would do."""
 
-UNCERTAIN = 1.0
-"""By so much the standard error is larger than the covariances say; see `benchmarks/statistics/advice.py`."""
+UNCERTAIN, INEXACT = 1.25, 0.2
+"""By so much the standard error is larger than the covariances say; and the share of a gain by which the law itself may
+be off. Both were chosen on two sets and shown on a third, in `benchmarks/statistics/advice.py`."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean losses at `shares` [s], what is expected at twice the images, and the weights of the power laws.
-
-    `ratio` is by how much less the next doubling gains than the last one did, with its standard error.
-    """
+    """Mean losses at `shares` [s], and what twice the images are expected to gain."""
 
     shares: tuple[float, ...]
     means: tuple[float, ...]
     doubled: Gain
-    ratio: tuple[float, float]
 
 
 def fit_curve(points: Sequence[Point], groups: npt.ArrayLike) -> Curve:
@@ -84,11 +82,8 @@ def fit_curve(points: Sequence[Point], groups: npt.ArrayLike) -> Curve:
     weights, gains, errors = _posterior(shares, means, covariance)
     # What is trained on twice the images will have luck of its own, half as much of it.
     luck = noise[-1] / 2
-    doubled = mixture(weights, gains, UNCERTAIN * np.sqrt(errors**2 + luck))
-    ratios = np.repeat(2.0**-EXPONENTS, len(FLOORS))
-    ratio = float(weights @ ratios)
-    spread = float(np.sqrt(weights @ (ratios - ratio) ** 2))
-    return Curve(tuple(shares.tolist()), tuple(means.tolist()), doubled, (ratio, spread))
+    doubled = mixture(weights, gains, np.hypot(UNCERTAIN * np.sqrt(errors**2 + luck), INEXACT * gains))
+    return Curve(tuple(shares.tolist()), tuple(means.tolist()), doubled)
 
 
 def mixture(weights: FloatArray, means: FloatArray, errors: FloatArray) -> Gain:
