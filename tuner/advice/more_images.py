@@ -17,7 +17,7 @@ __all__ = ["Curves", "class_gain", "curves_of", "more_images", "points_of"]
 KIND, CLASS_KIND = "images", "class"
 
 CLASSES = 4
-"""Classes that are looked at alone, those that bear most of the loss: each takes ten heads on nearly all images."""
+"""Classes that are looked at alone, those that bear most of the loss: each takes twenty heads on nearly all images."""
 
 FEWEST_OF_CLASS = 4
 """Groups of a class below which a half of them says nothing."""
@@ -89,7 +89,7 @@ def class_gain(images: Images, full: Answered, label: int) -> tuple[Gain, Gain]:
 def without_halves(images: Images, label: int) -> list[Answered]:
     """What heads answer without one half of the groups of class `label`, then without the other."""
     weight = np.where(np.arange(len(images.classes)) == label, 2.0, 1.0)
-    return [heads_on(images, among, weight=weight) for among in class_halves(images, label)]
+    return [heads_on(images, among, weight=weight, steps=STEPS) for among in class_halves(images, label)]
 
 
 def carried_on(halves: Sequence[np.ndarray], full: np.ndarray, groups: np.ndarray) -> Gain:

@@ -7,8 +7,10 @@ The mean loss of a model that was trained on the share s of what there is follow
 
 Three numbers from four sizes can't be told exactly, and the best fit alone would hide that. So every pair of an
 exponent and a floor on a grid is weighted by how well it explains the losses (Bayes' rule with a flat prior), and the
-gain is that of all pairs in their weights. The losses' errors over whole groups enter as a covariance: sizes are judged
-by the same images, so that differences between sizes are known far better than the losses themselves.
+gain is that of all pairs in their weights. The sizes are judged by the same images; what makes a mean deviate from the
+law is which groups happened to train, as draws of one size differ. So the present loss, too, has luck in it, and the
+gain is what the law leaves of the present loss at twice the images: who was unlucky gains more. To that comes the luck
+of the images that judge.
 
 Nothing is said beyond twice the images.
 """
@@ -19,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray
+from tuner.statistics.means import error_of_mean
 
 __all__ = ["FEWEST_GROUPS", "LEVEL", "SHARES", "Curve", "Gain", "Point", "fit_curve", "mixture"]
 
@@ -30,16 +32,20 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 LEVEL = 0.90
 """Of the intervals."""
 
+TINY = 1e-10
+"""A variance, so that losses of zero can be divided by theirs."""
+
 FEWEST_GROUPS = 16
 """Groups below which nothing is said: an eighth of fewer holds one group or none."""
 
-EXPONENTS = np.linspace(0.05, 0.95, 13)
-FLOORS = np.linspace(0.0, 0.5, 12)
-"""The grid: with a floor above half of the loss, and a fall that is steeper than 1 / images, few curves would do."""
+EXPONENTS = np.linspace(0.05, 0.7, 13)
+FLOORS = np.linspace(0.0, 0.3, 12)
+MISFIT = 0.02
+"""The grid, and the share of a loss by which the law may be off. They were chosen on two sets of images and are
+shown on a third, in `benchmarks/statistics/advice.py`."""
 
-UNCERTAIN, INEXACT = 1.25, 0.2
-"""By so much the standard error is larger than the covariances say; and the share of a gain by which the law itself may
-be off. Both were chosen on two sets and shown on a third, in `benchmarks/statistics/advice.py`."""
+CARRIED = 0.7
+"""The error of the next doubling's gain over that of the last one's, as far as it comes from the images that judge."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,12 @@ def fit_curve(points: Sequence[Point], groups: npt.ArrayLike) -> Curve:
     shares = np.array([point.share for point in points])
     means = np.array([point.losses.mean() for point in points])
     noise = _training_noise(points)
-    covariance = _covariance(points, groups) + np.diag(noise)
-    weights, gains, errors = _posterior(shares, means, covariance)
+    weights, gains, errors = _posterior(shares, means, noise + (MISFIT * means) ** 2 + TINY)
+    last = points[-2].losses.mean(axis=0) - points[-1].losses.mean(axis=0)
+    judged = CARRIED * error_of_mean(last, groups)
     # What is trained on twice the images will have luck of its own, half as much of it.
-    luck = noise[-1] / 2
-    doubled = mixture(weights, gains, np.hypot(UNCERTAIN * np.sqrt(errors**2 + luck), INEXACT * gains))
-    return Curve(tuple(shares.tolist()), tuple(means.tolist()), doubled)
+    spread = np.sqrt(errors**2 + noise[-1] / 2 + judged**2)
+    return Curve(tuple(shares.tolist()), tuple(means.tolist()), mixture(weights, gains, spread))
 
 
 def mixture(weights: FloatArray, means: FloatArray, errors: FloatArray) -> Gain:
@@ -102,46 +108,28 @@ def mixture(weights: FloatArray, means: FloatArray, errors: FloatArray) -> Gain:
 
 
 def _posterior(
-    shares: FloatArray, means: FloatArray, covariance: FloatArray
+    shares: FloatArray, means: FloatArray, variances: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The weight of each power law, what it gains from doubling, and that gain's standard error; each [laws]."""
+    """The weight of each power law, what doubling gains by it, and that gain's standard error; each [laws]."""
     exponents, floors = (grid.ravel() for grid in np.meshgrid(EXPONENTS, FLOORS, indexing="ij"))
     shapes = floors[:, None] + (1 - floors)[:, None] * shares[None] ** -exponents[:, None]
-    inverse = np.linalg.inv(covariance)
-    information = np.einsum("ls,st,lt->l", shapes, inverse, shapes)
-    levels = np.maximum(shapes @ inverse @ means / information, 0.0)
-    rest = means[None] - levels[:, None] * shapes
-    misfit = np.einsum("ls,st,lt->l", rest, inverse, rest)
-    weights = np.exp(-0.5 * (misfit - misfit.min())) / np.sqrt(information)
-    steps = (1 - floors) * (1 - 2.0**-exponents)
-    return weights / weights.sum(), levels * steps, steps / np.sqrt(information)
+    information = (shapes**2 / variances).sum(axis=1)
+    levels = (shapes * means / variances).sum(axis=1) / information
+    misfits = ((means - levels[:, None] * shapes) ** 2 / variances).sum(axis=1)
+    weights = np.exp(-0.5 * (misfits - misfits.min())) / np.sqrt(information)
+    doubled = floors + (1 - floors) * 2.0**-exponents
+    return weights / weights.sum(), means[-1] - levels * doubled, doubled / np.sqrt(information)
 
 
 def _training_noise(points: Sequence[Point]) -> FloatArray:
     """The variance [s] of each mean that comes from which groups trained, as draws of one size differ.
 
-    Of a size that was drawn once it is that of the size before, in proportion to the groups.
+    Draws differ by about the same share of the loss at all sizes, so all of them tell how large that is.
     """
-    found: list[float] = []
-    for number, point in enumerate(points):
-        if len(point.losses) > 1:
-            own = float(point.losses.mean(axis=1).var(ddof=1)) / len(point.losses)
-        else:
-            before = points[number - 1]
-            own = found[-1] * len(before.losses) * before.share / point.share
-        found.append(own)
-    return np.array(found)
-
-
-def _covariance(points: Sequence[Point], groups: npt.ArrayLike) -> FloatArray:
-    """The covariance [s, s] of the mean losses over new groups of images; made invertible by a little."""
-    codes = group_codes(groups)
-    sizes = np.bincount(codes)
-    count, images = len(sizes), len(codes)
-    parts = []
+    squares, weights = 0.0, 0.0
     for point in points:
-        losses = point.losses.mean(axis=0)
-        parts.append(np.bincount(codes, weights=losses) - losses.mean() * sizes)
-    residuals = np.stack(parts)
-    found = residuals @ residuals.T * count / (count - 1) / images**2
-    return np.asarray(found + np.eye(len(points)) * (1e-6 * float(np.trace(found)) + 1e-12))
+        draws = point.losses.mean(axis=1)
+        squares += float(((draws - draws.mean()) ** 2).sum())
+        weights += (len(draws) - 1) * float(draws.mean()) ** 2
+    share = squares / max(weights, TINY)
+    return np.array([share * point.losses.mean() ** 2 / len(point.losses) for point in points])
