@@ -1,4 +1,4 @@
-"""The floor: how much of the loss is disagreement of labels on images that look the same."""
+"""The floor: how much of the loss is disagreement of labels on near-duplicates."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,35 +12,39 @@ __all__ = ["floor", "least_loss"]
 
 KIND = "floor"
 
+NEAR = 0.9
+"""Cosine of two images' half-whitened features from which on they are near-duplicates. What is merely closer than
+chance shows two things of one kind, whose labels differ rightly."""
+
 FEWEST_PAIRS = 20
-"""Images with a lookalike below which nothing is said."""
+"""Pairs below which nothing is said."""
 
 HALF = 0.5
 
 
 def floor(found: Material) -> list[Found]:
-    """The loss that no model can go below, by how often lookalikes have different labels."""
-    from tuner.dataset.neighbours import TOLERATED, chance_threshold, find_neighbours, linked, whitened
+    """The loss that no model can go below, by how often near-duplicates have different labels."""
+    from tuner.dataset.neighbours import chance_threshold, find_neighbours, linked, whitened
 
     images = found.images
     if len(images.labels) < FEWEST_PAIRS:
         return [Unknown(KIND, f"{len(images.labels)} images are too few to find lookalikes among them")]
     vectors = whitened(images.features.astype(np.float32))
     neighbours = find_neighbours(vectors, images.labels, images.seed)
-    pairs = _nearest(linked(neighbours, chance_threshold(neighbours)), len(images.labels))
+    pairs = linked(neighbours, chance_threshold(neighbours))
+    alike = (vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(axis=1)
+    pairs = _nearest(pairs[alike >= NEAR], len(images.labels))
     if len(pairs) < FEWEST_PAIRS:
-        reason = f"{len(pairs)} pairs of images look alike, too few to say how often their labels disagree"
+        reason = f"{len(pairs)} pairs of images are near-duplicates, too few to say how often their labels disagree"
         return [Unknown(KIND, reason)]
     differ = images.labels[pairs[:, 0]] != images.labels[pairs[:, 1]]
     share = float(differ.mean())
     low, high = _interval(differ, images.groups[pairs[:, 0]])
-    by_chance = TOLERATED * (1 - float(np.square(np.bincount(images.labels) / len(images.labels)).sum()))
-    losses = [least_loss(max(0.0, part - by_chance)) for part in (share, low, high)]
+    losses = [least_loss(part) for part in (share, low, high)]
     total = float(found.frozen.losses.mean())
     do = f"expect no log loss below {losses[0]:.3f} ({losses[1]:.3f} to {losses[2]:.3f}) on images like these"
     why = (
-        f"of {len(pairs):,} pairs of lookalikes, by frozen features, {int(differ.sum()):,} have different labels, and"
-        f" {by_chance * len(pairs):.1f} would by chance. As far as the pairs show one thing,"
+        f"of {len(pairs):,} pairs of near-duplicates, by frozen features, {int(differ.sum()):,} have different labels:"
         f" {min(1.0, losses[0] / total):.0%} of the frozen head's log loss of {total:.3f} is disagreement of labels,"
         " which neither images nor training mend"
     )

@@ -19,16 +19,15 @@ KIND = "labels"
 LOOKS = 50
 """Images, the most doubtful first, that a person is asked to look at."""
 
+SURE = 1.645
+"""Standard errors beyond which labels are doubted more often than chance explains: one in twenty is beyond."""
+
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Doubted:
-    """The first images whose labels are doubted: places [k] among those that judge, and which [k] are estimated wrong.
-
-    A label is estimated wrong where the image is as likely of another class as that class's own images are on average,
-    and less likely of its own class than that one's: the confident joint of Northcutt et al. 2021.
-    """
+    """The most doubtful labels: places [k] among the images that judge, and which [k] are estimated wrong."""
 
     places: npt.NDArray[np.int64]
     wrong: Mask
@@ -41,7 +40,7 @@ def better_labels(found: Material) -> list[Found]:
     share = first.wrong.mean() if len(first.places) else 0.0
     looks = len(first.places)
     if not first.wrong.any():
-        why = f"of the {looks} labels that are doubted most, none is estimated to be wrong"
+        why = f"no more labels are doubted than difficult pictures explain; the {looks} most doubtful may all be right"
         return [Line(KIND, "leave the labels as they are", why, nothing(), nothing(), {"looks": 0})]
     out = first.places[first.wrong]
     rest = np.ones(len(full.losses), dtype=np.bool_)
@@ -61,24 +60,40 @@ def better_labels(found: Material) -> list[Found]:
 
 
 def doubted(full: Answered, most: int = LOOKS) -> Doubted:
-    """The `most` doubtful labels by the answers out of fold."""
+    """The `most` doubtful labels by the answers out of fold, and which of them are estimated to be wrong.
+
+    Right labels of difficult images are doubted, too: of an image that is of a class with probability p, the label is
+    another one in 1 - p of the cases. So many are expected among all, and only what is doubted beyond that, and beyond
+    its chance, is estimated to be wrong: the most doubtful ones.
+    """
     probabilities = np.exp(log_softmax(full.logits))
     order, _, _ = rank(full.labels, probabilities, SELF_CONFIDENCE)
     first = np.asarray(order[:most], dtype=np.int64)
-    return Doubted(first, _wrong(probabilities, full.labels)[first])
+    against, expected = _against(probabilities, full.labels)
+    count = int(against.sum())
+    excess = count - expected
+    share = excess / count if excess > SURE * np.sqrt(max(expected, 1.0)) else 0.0
+    wrong = against[first]
+    wrong[np.cumsum(wrong) > round(share * int(wrong.sum()))] = False
+    return Doubted(first, wrong)
 
 
-def _wrong(probabilities: FloatArray, labels: npt.NDArray[np.int64]) -> Mask:
-    count = probabilities.shape[1]
+def _against(probabilities: FloatArray, labels: npt.NDArray[np.int64]) -> tuple[Mask, float]:
+    """Which labels [n] the answers speak against, and against how many they would if all labels were right.
+
+    They do where the image is at least as likely of another class as that class's own images are on average, which is
+    the confident joint of Northcutt et al. 2021.
+    """
     usual = np.array(
         [
             probabilities[labels == label, label].mean() if (labels == label).any() else np.inf
-            for label in range(count)
+            for label in range(probabilities.shape[1])
         ]
     )
     sure = np.where(probabilities >= usual, probabilities, -1.0)
-    likely = sure.argmax(axis=1)
-    return np.asarray((sure.max(axis=1) >= 0) & (likely != labels), dtype=np.bool_)
+    likely, known = sure.argmax(axis=1), sure.max(axis=1) >= 0
+    against = np.asarray(known & (likely != labels), dtype=np.bool_)
+    return against, float((1 - sure.max(axis=1))[known].sum())
 
 
 def _without(images: Images, out: npt.NDArray[np.int64]) -> dict[int, Mask]:
