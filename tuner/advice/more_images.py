@@ -22,7 +22,7 @@ CLASSES = 4
 FEWEST_OF_CLASS = 4
 """Groups of a class below which a half of them says nothing."""
 
-NEXT, INEXACT_NEXT = 0.7, 0.25
+NEXT, INEXACT_NEXT = 0.6, 0.25
 """What the next doubling of a class gains over what the last one did, and by how much of that it may be off: chosen on
 two sets and shown on a third, in `benchmarks/statistics/advice.py`."""
 
