@@ -6,7 +6,7 @@ The mean loss of a model that was trained on the share s of what there is follow
     loss(s) = loss(1) * (floor + (1 - floor) * s ** -exponent)
 
 Three numbers from four sizes can't be told exactly, and the best fit alone would hide that. So every pair of an
-exponent and a floor on a grid is weighted by how well it explains the losses (Bayes' rule with a flat prior), and the
+exponent and a floor on a grid is weighted by how well it explains the losses (Bayes' rule), and the
 gain is that of all pairs in their weights. The sizes are judged by the same images; what makes a mean deviate from the
 law is which groups happened to train, as draws of one size differ. So the present loss, too, has luck in it, and the
 gain is what the law leaves of the present loss at twice the images: who was unlucky gains more. To that comes the luck
@@ -38,11 +38,16 @@ TINY = 1e-10
 FEWEST_GROUPS = 16
 """Groups below which nothing is said: an eighth of fewer holds one group or none."""
 
-EXPONENTS = np.linspace(0.05, 0.7, 13)
-FLOORS = np.linspace(0.0, 0.3, 12)
-MISFIT = 0.02
-"""The grid, and the share of a loss by which the law may be off. They were chosen on two sets of images and are
-shown on a third, in `benchmarks/statistics/advice.py`."""
+EXPONENTS = np.linspace(0.05, 0.8, 13)
+FLOORS = np.linspace(0.0, 0.98, 15)
+"""The grid; floors as shares of the present loss."""
+
+FLOORLESS = 4
+"""A floor is expected with a weight of (1 - floor) to this power: most curves are far from theirs."""
+
+MISFIT = 0.04
+"""By how much losses may be off the law, as a share of their whole fall. This, the grid and its weights were chosen on
+two sets of images and are shown on a third, in `benchmarks/statistics/advice.py`."""
 
 CARRIED = 0.7
 """The error of the next doubling's gain over that of the last one's, as far as it comes from the images that judge."""
@@ -84,7 +89,8 @@ def fit_curve(points: Sequence[Point], groups: npt.ArrayLike) -> Curve:
     shares = np.array([point.share for point in points])
     means = np.array([point.losses.mean() for point in points])
     noise = _training_noise(points)
-    weights, gains, errors = _posterior(shares, means, noise + (MISFIT * means) ** 2 + TINY)
+    misfit = MISFIT * max(0.0, float(means[0] - means[-1]))
+    weights, gains, errors = _posterior(shares, means, noise + misfit**2 + TINY)
     last = points[-2].losses.mean(axis=0) - points[-1].losses.mean(axis=0)
     judged = CARRIED * error_of_mean(last, groups)
     # What is trained on twice the images will have luck of its own, half as much of it.
@@ -116,7 +122,7 @@ def _posterior(
     information = (shapes**2 / variances).sum(axis=1)
     levels = (shapes * means / variances).sum(axis=1) / information
     misfits = ((means - levels[:, None] * shapes) ** 2 / variances).sum(axis=1)
-    weights = np.exp(-0.5 * (misfits - misfits.min())) / np.sqrt(information)
+    weights = np.exp(-0.5 * (misfits - misfits.min())) / np.sqrt(information) * (1 - floors) ** FLOORLESS
     doubled = floors + (1 - floors) * 2.0**-exponents
     return weights / weights.sum(), means[-1] - levels * doubled, doubled / np.sqrt(information)
 
