@@ -1,6 +1,6 @@
 """Better labels: what doubtful labels cost, and what checking the first of them would gain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,12 @@ KIND = "labels"
 LOOKS = 50
 """Images, the most doubtful first, that a person is asked to look at."""
 
-SURE = 1.645
-"""Standard errors beyond which labels are doubted more often than chance explains: one in twenty is beyond."""
-
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Doubted:
-    """The most doubtful labels: places [k] among the images that judge, and which [k] are estimated wrong."""
+    """The most doubtful labels: places [k] among the images that judge, and which [k] look wrong."""
 
     places: npt.NDArray[np.int64]
     wrong: Mask
@@ -40,7 +37,7 @@ def better_labels(found: Material) -> list[Found]:
     share = first.wrong.mean() if len(first.places) else 0.0
     looks = len(first.places)
     if not first.wrong.any():
-        why = f"no more labels are doubted than difficult pictures explain; the {looks} most doubtful may all be right"
+        why = f"of the {looks} labels that are doubted most, none looks wrong"
         return [Line(KIND, "leave the labels as they are", why, nothing(), nothing(), {"looks": 0})]
     out = first.places[first.wrong]
     rest = np.ones(len(full.losses), dtype=np.bool_)
@@ -50,39 +47,31 @@ def better_labels(found: Material) -> list[Found]:
     loss = paired_gain(full.losses[rest], without.losses[rest], groups[rest])
     accuracy = paired_gain(full.wrong[rest], without.wrong[rest], groups[rest])
     borne = float(full.losses[out].sum() / len(full.losses))
+    if loss is not None:
+        # Whether they are wrong only a person sees: there may be nothing to be gained.
+        loss = replace(loss, low=min(0.0, loss.low))
     why = (
-        f"{len(out)} of them ({share:.0%}) are estimated to be wrong; without these in training the others lose this"
-        f" much less. They themselves bear {borne:.3f} nats of the log loss of {full.losses.mean():.3f}"
-        f" ({borne / full.losses.mean():.0%}), which no training can mend. tuner inspect --suspects shows them"
+        f"{len(out)} of them ({share:.0%}) look wrong. If they are wrong, and not difficult pictures, the others lose"
+        f" this much less without them in training; they themselves bear {borne:.3f} nats of the log loss of"
+        f" {full.losses.mean():.3f} ({borne / full.losses.mean():.0%}), which no training can mend. tuner inspect"
+        " --suspects shows them"
     )
     do = f"check the {looks} labels that are doubted most"
     return [Line(KIND, do, why, loss, accuracy, {"looks": looks})]
 
 
 def doubted(full: Answered, most: int = LOOKS) -> Doubted:
-    """The `most` doubtful labels by the answers out of fold, and which of them are estimated to be wrong.
-
-    Right labels of difficult images are doubted, too: of an image that is of a class with probability p, the label is
-    another one in 1 - p of the cases. So many are expected among all, and only what is doubted beyond that, and beyond
-    its chance, is estimated to be wrong: the most doubtful ones.
-    """
+    """The `most` doubtful labels by the answers out of fold, and which of them look wrong."""
     probabilities = np.exp(log_softmax(full.logits))
     order, _, _ = rank(full.labels, probabilities, SELF_CONFIDENCE)
     first = np.asarray(order[:most], dtype=np.int64)
-    against, expected = _against(probabilities, full.labels)
-    count = int(against.sum())
-    excess = count - expected
-    share = excess / count if excess > SURE * np.sqrt(max(expected, 1.0)) else 0.0
-    wrong = against[first]
-    wrong[np.cumsum(wrong) > round(share * int(wrong.sum()))] = False
-    return Doubted(first, wrong)
+    return Doubted(first, _look_wrong(probabilities, full.labels)[first])
 
 
-def _against(probabilities: FloatArray, labels: npt.NDArray[np.int64]) -> tuple[Mask, float]:
-    """Which labels [n] the answers speak against, and against how many they would if all labels were right.
+def _look_wrong(probabilities: FloatArray, labels: npt.NDArray[np.int64]) -> Mask:
+    """Which labels [n] look wrong: the image is as likely of another class as that class's own images are on average.
 
-    They do where the image is at least as likely of another class as that class's own images are on average, which is
-    the confident joint of Northcutt et al. 2021.
+    That is the confident joint of Northcutt et al. 2021. A difficult picture can look so, too.
     """
     usual = np.array(
         [
@@ -91,9 +80,7 @@ def _against(probabilities: FloatArray, labels: npt.NDArray[np.int64]) -> tuple[
         ]
     )
     sure = np.where(probabilities >= usual, probabilities, -1.0)
-    likely, known = sure.argmax(axis=1), sure.max(axis=1) >= 0
-    against = np.asarray(known & (likely != labels), dtype=np.bool_)
-    return against, float((1 - sure.max(axis=1))[known].sum())
+    return np.asarray((sure.max(axis=1) >= 0) & (sure.argmax(axis=1) != labels), dtype=np.bool_)
 
 
 def _without(images: Images, out: npt.NDArray[np.int64]) -> dict[int, Mask]:
