@@ -22,7 +22,7 @@ def more_hours(found: Material) -> list[Found]:
     rows = [row for row in found.trials if row["source"] != PROBE]
     if len(rows) < FEWEST_TRIALS:
         told = "no trial was" if not rows else "1 trial was" if len(rows) == 1 else f"{len(rows)} trials were"
-        reason = f"{told} trained, too few to say what more would gain; it takes {FEWEST_TRIALS}"
+        reason = f"{told} trained, and it takes {FEWEST_TRIALS} to say what more would gain"
         return [Unknown(KIND, reason)]
     seconds = _seconds(found, rows)
     loss = _by(found, rows, "val_loss", minimised=True)
