@@ -8,7 +8,7 @@ import numpy as np
 from tuner.advice.material import Material
 from tuner.statistics.log_loss import log_losses
 from tuner.statistics.means import error_of_mean
-from tuner.tuning.folds import FOLDS, fold_numbers
+from tuner.tuning.fold_answers import FOLDS, fold_numbers
 from tuner.tuning.prior import PROBE
 
 __all__ = ["TwoSizes", "two_sizes"]

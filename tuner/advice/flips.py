@@ -9,7 +9,7 @@ import numpy.typing as npt
 from trainables.errors import TunerError
 from tuner.advice.line import Found, Line, Unknown, paired_gain
 from tuner.advice.material import Material, losses_of
-from tuner.runs.directory import trial_config
+from tuner.runs.trial_table import trial_config
 from tuner.statistics.calibration import mean_logits
 from tuner.statistics.intervals import FloatArray
 

@@ -17,7 +17,7 @@ from tuner.runs.directory import Run, rows_of
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.log_loss import log_losses
 from tuner.tuning.estimates import best_row
-from tuner.tuning.folds import out_of_fold
+from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.ranking import counts
 
 __all__ = ["Head", "Material", "wrong"]

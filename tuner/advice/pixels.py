@@ -59,6 +59,8 @@ def _compared(
     loss, accuracy = (paired_gain(a, b, groups) for a, b in zip(now, then, strict=True))
     if loss is None:
         return Unknown(kind, f"a single {found.unit} can't tell them apart")
+    if here.row.get("views", 1) != there.row.get("views", 1):
+        why += "; one of the two heads was solved on mirror images as well, which is a part of the difference"
     return Line(kind, do, why, loss, accuracy, cost)
 
 
