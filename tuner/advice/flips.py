@@ -16,6 +16,8 @@ from tuner.statistics.intervals import FloatArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from trainables.models.classifier import Classifier
+
 __all__ = ["flips"]
 
 KIND = "flips"
@@ -85,8 +87,8 @@ def _answers(
     )
     cache, compute = opened_cache(found.run, found.pool, found.reporter), compute_of(found.run)
 
-    def both(images: "Tensor") -> "Tensor":
-        answers: Tensor = torch.stack([classifier(images), classifier(images.flip(3))], 1).float()
+    def both(network: "Classifier", images: "Tensor") -> "Tensor":
+        answers: Tensor = torch.stack([network(images), network(images.flip(3))], 1).float()
         return answers
 
     rows = cache.rows([found.pool.paths[place] for place in places])
