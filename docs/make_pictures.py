@@ -2,6 +2,7 @@
 
 It searches `googlenet_full` on the pictures that tuner draws itself, keeps what the terminal showed on the way,
 compares the finalists and photographs the report with Chromium. Five minutes on two cores; chromium is on the PATH.
+`--advice RUN` makes the picture of what would help a run.
 The search's pictures are drawings and its weights random: the scores mean nothing, the pages are the real ones.
 """
 
@@ -19,8 +20,11 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.terminal_theme import MONOKAI
 
+from tuner.advice.advise import advise
 from tuner.console.reporter import Reporter
 from tuner.evaluation.compare import compare
+from tuner.evaluation.plots.advice import gains
+from tuner.html.canvas import paint
 from tuner.tuning import progress
 from tuner.tuning.config import search_config
 from tuner.tuning.loop import search
@@ -57,7 +61,13 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--out", type=Path, default=IMAGES)
+    parser.add_argument(
+        "--advice", type=Path, metavar="RUN", help="only the picture of what would help this run"
+    )
     asked = parser.parse_args()
+    if asked.advice is not None:
+        advised(asked.advice, asked.out)
+        return
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("chromium is not on the PATH")
@@ -73,6 +83,17 @@ def main() -> None:
         for name in FIGURES:
             with Image.open(report.parent / "figures" / f"{name}.png") as figure:
                 save(figure.convert("RGB"), asked.out / f"{name}.png")
+
+
+def advised(run: Path, out: Path) -> None:
+    """The picture of what would help a run, as the report has it."""
+    drawn = gains(advise(run, Reporter(Console(stderr=True))))
+    if drawn is None:
+        sys.exit(f"{run}: nothing is known to help")
+    with tempfile.TemporaryDirectory() as folder:
+        png, _, _ = paint(Path(folder), "advice", *drawn)
+        with Image.open(png) as picture:
+            save(picture.convert("RGB"), out / "advice.png")
 
 
 def searched(asked: argparse.Namespace, folder: Path) -> Path:

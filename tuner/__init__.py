@@ -21,7 +21,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuner.advice.advise import Advice
     from tuner.api import (
+        advise,
         compare,
         export,
         export_int8,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from tuner.tuning.result import SearchResult
 
 __all__ = [
+    "Advice",
     "Best",
     "ClusterProblem",
     "Comparison",
@@ -87,6 +90,7 @@ __all__ = [
     "UserMistake",
     "WeightsUnavailable",
     "WorkerBroken",
+    "advise",
     "compare",
     "export",
     "export_int8",
@@ -100,6 +104,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "Advice": "tuner.advice.advise",
     "Best": "tuner.runs.best",
     "Comparison": "tuner.evaluation.comparison.evidence",
     "DataConfig": "tuner.dataset.config",

@@ -16,6 +16,7 @@ from tuner.tracking.events import Event
 from tuner.tuning.options import AnyPath, SearchOptions
 
 if TYPE_CHECKING:
+    from tuner.advice.advise import Advice
     from tuner.evaluation.comparison.evidence import Comparison
     from tuner.planning.plan import Plan
     from tuner.probing.ranking import Probe
@@ -32,6 +33,7 @@ __all__ = [
     "OnTrial",
     "RetrainOptions",
     "SearchOptions",
+    "advise",
     "compare",
     "export",
     "export_int8",
@@ -213,6 +215,20 @@ def compare(
         retraining=asked,
         reporter=_show(verbose),
     )
+
+
+def advise(run: AnyPath, *, verbose: bool = False) -> "Advice":
+    """What would help most after the search in the run directory `run`, by its training and validation images.
+
+    The `lines` of the result have the expected gains in log loss and accuracy with 90 % intervals and the costs, the
+    largest gain first; `unknown` says what can't be told, and why. Nothing is trained but heads on frozen features, and
+    the test images are not read. Raises RunProblem for a run in which no trial has ended.
+
+    >>> tuner.advise("runs/potato").lines[0].do  # doctest: +SKIP
+    """
+    from tuner.advice.advise import advise as ask
+
+    return ask(Path(run), _show(verbose))
 
 
 def export(run: AnyPath, trial: str | None = None, *, out: AnyPath = "best.yaml") -> "Best":

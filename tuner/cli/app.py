@@ -6,7 +6,7 @@ import sys
 import click
 
 from trainables.errors import Interrupted, UserMistake
-from tuner.cli import compare, models, operate, plan, probe, search
+from tuner.cli import advise, compare, models, operate, plan, probe, search
 from tuner.cli import listing as look
 from tuner.cli.help import Commands
 from tuner.console.terminal import (
@@ -35,6 +35,7 @@ for command in (
     probe.probe,
     probe.weights,
     compare.compare,
+    advise.advise,
     models.export,
     models.release,
     models.retrain,

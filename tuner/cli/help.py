@@ -11,7 +11,7 @@ __all__ = ["COMMANDS", "OPTIONS", "Commands", "SearchCommand"]
 COMMANDS: Mapping[str, Sequence[str]] = {
     "Before a search": ("inspect", "probe", "plan"),
     "The search": ("run", "status", "leaderboard", "stop", "resume"),
-    "After a search": ("compare", "export", "retrain", "release", "predict"),
+    "After a search": ("compare", "advise", "export", "retrain", "release", "predict"),
     "What there is": ("spaces", "models", "weights"),
     "Dashboards and logs": ("board", "grafana", "sync"),
 }

@@ -297,6 +297,40 @@ _PROBE: Keys = {
     "seconds": ("number", "that all of it took"),
 }
 
+_GAIN = {"mean": "expected", "low": "lower end of the 90 % interval", "high": "upper end"}
+_ADVISE: Keys = {
+    "run": ("text", "the run directory"),
+    "of": ("text?", "the trial, or the probe's head, that is meant by the model as it is"),
+    "log_loss": ("number?", "its log loss in nats, on images that it has not seen"),
+    "accuracy": ("number?", "of the same answers"),
+    "images": ("number", "that gave these answers"),
+    "groups": ("number", "of these"),
+    "frozen": ("text?", "the backbone whose frozen features were read"),
+    "lines": ("list", "one object a thing to do, the largest expected gain in log loss first"),
+    "lines[].kind": (
+        "text",
+        "images, class, labels, pixels, backbones, hours, ensemble, folds, flips or floor",
+    ),
+    "lines[].do": ("text", "what to do"),
+    "lines[].why": ("text", "where the figures come from"),
+    "lines[].log_loss": ("object?", "by how many nats the log loss falls; null where that can't be told"),
+    "lines[].accuracy": ("object?", "by how much the share of right answers rises"),
+    **{
+        f"lines[].{name}.{key}": ("number", meaning)
+        for name in ("log_loss", "accuracy")
+        for key, meaning in _GAIN.items()
+    },
+    "lines[].cost": (
+        "object",
+        "what it takes, as far as known: images, looks (images to look at), seconds, milliseconds more an image",
+    ),
+    "lines[].cost.*": ("number", ""),
+    "unknown": ("list", "kinds of which nothing can be said"),
+    "unknown[].kind": ("text", "as of `lines[]`, or fit"),
+    "unknown[].reason": ("text", "why"),
+    "seconds": ("number", "that all of it took"),
+}
+
 _WEIGHTS: Keys = {
     "weights": ("list", "one object a backbone"),
     "weights[].model": ("text", "its name"),
@@ -337,6 +371,7 @@ KEYS: Mapping[str, Keys] = {
     "compare": _COMPARE,
     "predict": _PREDICT,
     "probe": _PROBE,
+    "advise": _ADVISE,
     "weights": _WEIGHTS,
 }
 """By command; the first pattern that fits a path holds."""

@@ -80,7 +80,7 @@ def test_every_command_with_the_option_has_its_keys_documented():
         if any(p.name == "as_json" for p in command.params)
     }
     others = {"inspect", "plan", "spaces", "models", "status", "leaderboard", "compare", "predict"}
-    assert takes == {*others, "probe", "weights"}
+    assert takes == {*others, "probe", "weights", "advise"}
     assert {name.split()[0] for name in KEYS} == takes
 
 
@@ -130,6 +130,14 @@ def test_probe(tmp_path, monkeypatch):
     table = pd.read_csv(tmp_path / "out" / "probe.csv")
     assert table["log_loss"].tolist() == [row["log_loss"] for row in document["backbones"]]
     assert (tmp_path / "out" / "probe.png").stat().st_size > 5_000
+
+
+def test_advise(run):
+    document = printed("advise", run.path)
+    check(document, KEYS["advise"])
+    assert [line["kind"] for line in document["lines"]] == ["hours"]
+    assert document["lines"][0]["log_loss"]["low"] <= document["lines"][0]["log_loss"]["high"]
+    assert "images" in {one["kind"] for one in document["unknown"]}
 
 
 def test_weights(tmp_path):

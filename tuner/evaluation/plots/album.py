@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from tuner.evaluation.comparison.hyperparameters import Importances, importances, parameter_frame
 from tuner.evaluation.plots import backbones, images, parameters, scores, search, tradeoffs
 from tuner.evaluation.plots import mistakes as wrong
+from tuner.evaluation.plots.advice import gains
 from tuner.html.canvas import COLOURS, Names, Picture, paint
 from tuner.runs.directory import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuner.advice.advise import Advice
     from tuner.evaluation.comparison.evidence import Evidence
     from tuner.html.canvas import Drawing
 
@@ -34,11 +36,13 @@ def draw_all(
     table: "pd.DataFrame",
     mistakes: Sequence[wrong.Mistake],
     seed: int = 0,
+    advice: "Sequence[Advice]" = (),
 ) -> tuple[list[Picture], Names, tuple[str, ...]]:
     """Every picture, the class names as drawn, and sentences about pictures that could not be made."""
     folder.mkdir(parents=True, exist_ok=True)
     names = Names(evidence.classes)
     album = _Album(folder, names.families)
+    _add_advice(album, advice)
     _add_scores(album, evidence, table, names)
     images.add_images(album.add, evidence, mistakes, names, seed)
     if mistakes:
@@ -51,6 +55,15 @@ def draw_all(
         ending = f"-{number}" if len(evidence.runs) > 1 else ""
         notes += _add_search(album, run, ending, seed)
     return album.pictures, names, tuple(notes)
+
+
+def _add_advice(album: _Album, advice: "Sequence[Advice]") -> None:
+    for number, one in enumerate(advice, start=1):
+        ending = f"-{number}" if len(advice) > 1 else ""
+        drawn = gains(one)
+        if drawn is not None:
+            caption = "Expected gain with its 90 % interval; blue where the interval is above zero."
+            album.add(f"advice{ending}", "advice", "What each would gain", caption, drawn)
 
 
 def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", names: Names) -> None:

@@ -2,14 +2,17 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from trainables.errors import RunProblem
 from tuner.evaluation.comparison.by_image import by_image_section
 from tuner.evaluation.comparison.collapse import collapse_sentence
 from tuner.evaluation.comparison.conclusion import percent
 from tuner.evaluation.comparison.folds import folds_section
 from tuner.evaluation.comparison.hyperparameters import edge_warnings, savings
 from tuner.evaluation.comparison.table import first_rows, main_rows, number
+from tuner.evaluation.report.advice import advice_section
 from tuner.evaluation.report.backbones import backbones_section
 from tuner.evaluation.report.judged import judged_section
 from tuner.evaluation.report.pairs import pairs_tables
@@ -22,6 +25,7 @@ from tuner.html.terms import explained
 from tuner.runs.directory import Run, write_atomically
 
 if TYPE_CHECKING:
+    from tuner.advice.advise import Advice
     from tuner.evaluation.comparison.evidence import Comparison, Evidence
     from tuner.evaluation.plots import Picture
     from tuner.evaluation.plots.mistakes import Mistake
@@ -41,7 +45,8 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
     from tuner.evaluation.plots.mistakes import confident_mistakes
 
     mistakes = confident_mistakes(evidence)
-    pictures, names, notes = draw_all(found.out / "figures", evidence, found.table, mistakes, seed)
+    advice = _advice(evidence.runs)
+    pictures, names, notes = draw_all(found.out / "figures", evidence, found.table, mistakes, seed, advice)
     edges = tuple(sentence for run in evidence.runs for sentence in edge_warnings(run))
     warnings = (*found.warnings, *edges)
     drawn: dict[str, list[Picture]] = {}
@@ -49,6 +54,7 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
         drawn.setdefault(picture.group, []).append(picture)
     sections = [
         _summary(found, warnings),
+        *advice_section(advice, drawn.get("advice", [])),
         _scores(found, evidence, drawn["scores"], names),
         *folds_section(found.folds),
         *sure_section(evidence),
@@ -66,6 +72,17 @@ def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) ->
     page = document(title, explained(sections, TERMS))
     write_atomically(found.report, lambda file: file.write_text(page, encoding="utf-8"))
     return edges
+
+
+def _advice(runs: Sequence[Run]) -> "list[Advice]":
+    """What would help each of the runs; one in which nothing has ended is passed over."""
+    from tuner.advice.advise import advise_run
+
+    found = []
+    for run in runs:
+        with suppress(RunProblem):
+            found.append(advise_run(run))
+    return found
 
 
 def _summary(found: "Comparison", warnings: Sequence[str]) -> str:

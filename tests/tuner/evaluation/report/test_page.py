@@ -56,7 +56,7 @@ def test_the_page_needs_nothing_but_itself(report):
 def test_every_picture_has_words_and_a_dark_twin(report):
     _, page = report
     pictures = [attrs for attrs in page.all("img") if attrs["src"].startswith("data:image/svg")]
-    assert len(pictures) == 12
+    assert len(pictures) == 13
     assert all(len(attrs["alt"]) > 20 for attrs in pictures)
     assert len(page.all("source")) == len(pictures)
     assert all("dark" in attrs["media"] for attrs in page.all("source"))
@@ -136,3 +136,12 @@ def test_the_page_says_how_far_the_probabilities_can_be_believed(report):
     assert "sets at --alpha 0.1 hold the true class of" in section.lower()
     for caption in ("Sets at --alpha 0.1", "Sizes of the sets", "With --min-confidence"):
         assert caption in section
+
+
+def test_what_would_help_is_the_first_section_after_the_conclusion(report):
+    found, page = report
+    heads = re.findall(r"<h2[^>]*>(.*?)</h2>", found.report.read_text(encoding="utf-8"))
+    assert heads[:2] == ["Conclusion", "What would help"]
+    text = "".join(page.text)
+    assert "search no longer" in text or "search on for" in text
+    assert "Not known (images, labels, folds, floor)" in text

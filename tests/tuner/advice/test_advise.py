@@ -1,0 +1,58 @@
+import pytest
+from fake_run import make_run
+
+from trainables.errors import RunProblem
+from tuner.advice.advise import advise
+from tuner.advice.words import reasons, rows
+from tuner.runs.directory import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "potato")
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    return advise(run.path)
+
+
+def test_a_run_without_its_images_is_advised_by_its_trials(found):
+    assert [line.kind for line in found.lines] == ["hours"]
+    assert {one.kind for one in found.unknown} >= {"images", "labels", "pixels", "ensemble", "flips", "floor"}
+
+
+def test_what_can_not_be_told_is_said_once(found):
+    told = [sentence for sentence in reasons(found) if sentence.startswith("Not known")]
+    assert any(sentence.startswith("Not known (images, labels, folds, floor)") for sentence in told)
+    assert len(told) == len({one.reason for one in found.unknown})
+
+
+def test_each_line_is_a_row_with_its_gain_and_its_cost(found):
+    ((do, loss, accuracy, cost),) = rows(found)
+    assert do.startswith("search")
+    assert " to " in loss
+    assert accuracy.endswith("points")
+    assert cost == "1h00m"
+
+
+def test_the_test_images_change_nothing(run, found):
+    split = run.split()
+    changed = split.assign(
+        label=split["label"].where(split["split"] != "test", split["label"].iloc[0]),
+        path=split["path"].where(split["split"] != "test", "elsewhere/" + split["path"]),
+    )
+    run.write_split(changed)
+    try:
+        again = advise(run.path)
+    finally:
+        run.write_split(split)
+    assert again.lines == found.lines
+    assert (again.log_loss, again.accuracy) == (found.log_loss, found.accuracy)
+
+
+def test_a_run_without_a_trial_says_so(tmp_path, run):
+    empty = Run.create(tmp_path / "empty", run.record)
+    empty.write_split(run.split())
+    with pytest.raises(RunProblem, match="no trial has ended"):
+        advise(empty.path)

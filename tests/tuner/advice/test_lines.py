@@ -1,0 +1,179 @@
+"""Each kind of advice, from images that were drawn as features."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from drawn_features import drawn
+
+from trainables.data.split import Split
+from tuner.advice.at_once import averaged_folds, crossed, ensemble
+from tuner.advice.floor import floor, least_loss
+from tuner.advice.heads import heads_on
+from tuner.advice.hours import more_hours
+from tuner.advice.labels import better_labels, doubted
+from tuner.advice.line import Line, Unknown
+from tuner.advice.more_images import class_gain, more_images
+
+
+def material(images, **own):
+    """What the kinds read of a Material."""
+    size = len(images.labels)
+    paths = tuple(f"{place}.png" for place in range(size))
+    pool = Split(paths, images.labels, tuple(images.groups.tolist()), ("train",) * size, images.classes)
+    given = {
+        "images": images,
+        "frozen": heads_on(images),
+        "pool": pool,
+        "groups": images.groups,
+        "classes": images.classes,
+        "unit": "group",
+        "record": {"seed": 0, "settings": {}},
+        "head": None,
+        "heads": [],
+        "chosen": None,
+        "trials": [],
+        "answers": {},
+        "level": None,
+    }
+    return SimpleNamespace(**{**given, **own})
+
+
+def test_more_images_promise_a_gain_where_heads_still_learn():
+    lines = more_images(material(drawn(groups=80, apart=1.0, width=24)))
+    assert [line.kind for line in lines] == ["images", "class", "class"]
+    first = lines[0]
+    assert first.log_loss.mean > 0
+    assert first.log_loss.low < first.log_loss.mean < first.log_loss.high
+    assert first.cost == {"images": 160}
+    assert "frozen backbone" in first.why
+
+
+def test_few_groups_are_one_sentence():
+    (found,) = more_images(material(drawn(groups=10)))
+    assert isinstance(found, Unknown)
+    assert found.reason == "10 groups are too few for a learning curve; it takes 16"
+
+
+def test_the_rare_class_gains_more_than_the_common_one():
+    images = drawn(groups=120, apart=1.2, width=24)
+    # Class 1 keeps 12 of its 60 groups.
+    rare = [f"group {number:02d}" for number in range(1, 120, 2)][12:]
+    kept = ~np.isin(images.groups, rare)
+    images = replace(
+        images, features=images.features[kept], labels=images.labels[kept], groups=images.groups[kept]
+    )
+    full = heads_on(images)
+    common, few = (class_gain(images, full, label)[0].mean for label in (0, 1))
+    assert few > common
+
+
+def test_labels_that_were_changed_are_doubted_and_checking_them_gains():
+    images = drawn(groups=200, apart=6.0)
+    changed = images.labels.copy()
+    changed[:40] = 1 - changed[:40]
+    images = replace(images, labels=changed)
+    found = doubted(heads_on(images))
+    assert len(set(found.places[found.wrong].tolist()) & set(range(40))) >= 25
+    (line,) = better_labels(material(images))
+    assert line.log_loss.low <= 0 < line.log_loss.mean
+    assert line.cost == {"looks": 50}
+    assert "themselves bear" in line.why
+
+
+def test_labels_that_nobody_doubts_stay():
+    (line,) = better_labels(material(drawn(groups=40, apart=12.0)))
+    assert line.do == "leave the labels as they are"
+    assert line.log_loss.mean == 0
+
+
+@pytest.mark.parametrize(("trials", "said"), [(0, "no trial was"), (1, "1 trial was"), (5, "5 trials were")])
+def test_few_trials_say_nothing_of_hours(trials, said):
+    rows = [{"source": "tpe", "val_loss": 0.5, "val_accuracy": 0.5, "seconds": 1.0}] * trials
+    (found,) = more_hours(material(drawn(), trials=rows))
+    assert found.reason.startswith(said)
+
+
+def hours(losses):
+    rows = [{"source": "tpe", "val_loss": v, "val_accuracy": 1 - v / 3, "seconds": 60.0} for v in losses]
+    (found,) = more_hours(material(drawn(), trials=rows))
+    return found
+
+
+def test_a_search_whose_trials_are_alike_is_settled():
+    found = hours(np.linspace(0.2, 0.21, 20))
+    assert "settled" in found.do
+    assert "less than 0.01 nats" in found.do
+
+
+def test_a_search_that_still_jumps_is_worth_going_on():
+    found = hours(np.linspace(0.2, 1.2, 20))
+    assert found.do == "search on for 20m00s, about 20 trials more"
+    assert found.cost == {"seconds": 1200.0}
+    assert found.accuracy.mean > 0
+
+
+def test_an_ensemble_of_models_that_err_elsewhere_is_advised_with_its_members():
+    images = drawn(groups=200)
+    random = np.random.default_rng(0)
+    size = len(images.labels)
+    truth = 1.5 * np.eye(2)[images.labels]
+    logits = {name: truth + 2.0 * random.normal(size=(size, 2)) for name in ("first", "second", "third")}
+    trials = [{"trial_id": name, "model": "resnet18", "source": "tpe"} for name in logits]
+    given = material(
+        images,
+        answers=logits,
+        level=("first", logits["first"]),
+        trials=trials,
+        milliseconds=lambda model: 10.0,
+    )
+    (line,) = ensemble(given)
+    assert line.log_loss.low > 0
+    assert line.cost == {"milliseconds": 20.0}
+    assert "ensemble of 3" in line.do
+    assert "second" in line.why
+
+
+def test_the_members_are_judged_by_images_that_did_not_choose_them():
+    images = drawn(groups=60)
+    random = np.random.default_rng(0)
+    chance = {str(number): random.normal(size=(120, 2)) for number in range(12)}
+    mixed, votes = crossed(chance, images.labels, images.groups, 0)
+    from tuner.statistics.calibration import mean_logits
+    from tuner.statistics.log_loss import log_losses
+
+    seen = mean_logits([chance[name] for name in votes], list(votes.values()))
+    assert log_losses(seen, images.labels).mean() < log_losses(mixed, images.labels).mean()
+
+
+def test_one_trial_is_no_ensemble():
+    images = drawn()
+    (found,) = ensemble(material(images, level=("only", np.zeros((80, 2)))))
+    assert found.reason == "only one trial has answered the images, and an ensemble takes two: only"
+
+
+def test_the_average_of_the_folds_is_judged_by_images_that_none_of_its_models_has_seen():
+    (line,) = averaged_folds(material(drawn(groups=60, apart=1.0, width=24)))
+    assert isinstance(line, Line)
+    assert line.do == "average the models of 4 folds"
+    assert "on 48 images" in line.why
+
+
+def test_near_duplicates_with_other_labels_are_a_floor():
+    images = drawn(groups=150, each=2, apart=0.0, width=40)
+    twins = images.features.copy()
+    twins[1::2] = twins[::2] + 1e-3
+    labels = images.labels.copy()
+    labels[1:60:2] = 1 - labels[1:60:2]
+    images = replace(images, features=twins, labels=labels)
+    (line,) = floor(material(images))
+    assert line.log_loss is None
+    assert "150 pairs of near-duplicates" in line.why
+    assert "30 have different labels" in line.why
+    assert f"{least_loss(0.2):.3f}" in line.do
+
+
+def test_pictures_none_of_which_look_alike_have_no_known_floor():
+    (found,) = floor(material(drawn(groups=60, each=1)))
+    assert isinstance(found, Unknown)
