@@ -1,40 +1,49 @@
-"""Make the pictures of the documentation from a real search: `python docs/make_pictures.py`.
+"""Run the commands of the tutorial and the README, fill the pages, and make the pictures of the same run.
 
-It searches `googlenet_full` on the pictures that tuner draws itself, keeps what the terminal showed on the way,
-compares the finalists and photographs the report with Chromium. Five minutes on two cores; chromium is on the PATH.
-`--advice RUN` makes the picture of what would help a run.
-The search's pictures are drawings and its weights random: the scores mean nothing, the pages are the real ones.
+    python docs/make_pictures.py --data FOLDER --groups FILE.csv --weights-dir FOLDER --new-images FOLDER
+
+It takes the options of `make_tutorial.py` and runs what has not run yet in the folder --work: on photographs and with
+pretrained weights, about half an hour on two cores. Chromium is on the PATH. No photograph comes into a picture, since
+those of the data set may not be copied into the repository: the sheet of answers is that of another search, on the
+pictures that tuner draws itself. `--advice RUN` makes only the picture of what would help a run.
 """
 
-import argparse
 import io
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from make_tutorial import Output, fill, laid_out, parser, play, played
 from PIL import Image, ImageChops
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.terminal_theme import MONOKAI
+from rich.text import Text
+from terminal import COLUMNS, plain
 
 from tuner.advice.advise import advise
 from tuner.console.reporter import Reporter
-from tuner.evaluation.compare import compare
 from tuner.evaluation.plots.advice import gains
 from tuner.html.canvas import paint
-from tuner.tuning import progress
-from tuner.tuning.config import search_config
-from tuner.tuning.loop import search
 
 IMAGES = Path(__file__).resolve().parent / "images"
-COLUMNS = 112
-"""Width of the terminal in the picture."""
 
-FIGURES = ("accuracy", "learning-curves")
-"""Figures of the report that the tutorial shows."""
+DRAWN = (
+    "tuner run --weights-dir weights --samples 3 --max-epochs 4 --folds 0 --name drawn",
+    "tuner compare runs/drawn",
+)
+"""A search on tuner's own pictures, whose answers may be shown."""
+
+FIGURES = {
+    "accuracy": "potato",
+    "learning-curves": "potato",
+    "answers": "drawn",
+}
+"""Figures of a report that the tutorial shows, by the name of their run."""
 
 WIDEST = 1240
 
@@ -42,47 +51,33 @@ LARGEST = 300_000
 """Bytes of a picture in the repository."""
 
 
-class KeptLive(Live):
-    """A live table that keeps its frames."""
-
-    frames: list[RenderableType] = []  # noqa: RUF012 (the search makes the object, so the class keeps them)
-
-    def update(self, renderable: RenderableType, *, refresh: bool = False) -> None:
-        """Draw as always, and remember."""
-        self.frames.append(renderable)
-        super().update(renderable, refresh=refresh)
-
-
 def main() -> None:
-    """Search, compare, photograph."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=14)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--out", type=Path, default=IMAGES)
-    parser.add_argument(
+    """Play, fill the pages, photograph."""
+    options = parser(__doc__)
+    options.add_argument("--out", type=Path, default=IMAGES)
+    options.add_argument(
         "--advice", type=Path, metavar="RUN", help="only the picture of what would help this run"
     )
-    asked = parser.parse_args()
+    asked = options.parse_args()
     if asked.advice is not None:
         advised(asked.advice, asked.out)
         return
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("chromium is not on the PATH")
+    outputs = play(asked)
+    fill(outputs)
+    work = asked.work.resolve()
+    for command in DRAWN:
+        played(command, work, laid_out(asked, work))
     asked.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        report = searched(asked, folder)
-        frame = KeptLive.frames[len(KeptLive.frames) * 4 // 5]
-        page = folder / "search.html"
-        page.write_text(terminal(frame), encoding="utf-8")
-        photograph(chromium, page, asked.out / "search.png", 1100, 640)
-        photograph(chromium, report, asked.out / "report.png", 1240, 1150)
-        for name in FIGURES:
-            with Image.open(report.parent / "figures" / f"{name}.png") as figure:
-                save(figure.convert("RGB"), asked.out / f"{name}.png")
+    page = work / "search.html"
+    page.write_text(terminal(*live_table(outputs)), encoding="utf-8")
+    photograph(chromium, page, asked.out / "search.png", 1100, 900)
+    photograph(chromium, _report(work, "potato") / "index.html", asked.out / "report.png", 1240, 1150)
+    for name, run in FIGURES.items():
+        with Image.open(_report(work, run) / "figures" / f"{name}.png") as figure:
+            save(figure.convert("RGB"), asked.out / f"{name}.png")
 
 
 def advised(run: Path, out: Path) -> None:
@@ -96,30 +91,41 @@ def advised(run: Path, out: Path) -> None:
             save(picture.convert("RGB"), out / "advice.png")
 
 
-def searched(asked: argparse.Namespace, folder: Path) -> Path:
-    """The report of a search whose frames are kept in KeptLive."""
-    progress.Live = KeptLive  # type: ignore[attr-defined]
-    console = Console(file=io.StringIO(), force_terminal=True, width=COLUMNS, height=40, highlight=False)
-    config = search_config(
-        space="googlenet_full",
-        weights="none",
-        samples=asked.samples,
-        max_epochs=asked.epochs,
-        image_size=asked.image_size,
-        time_budget_s=asked.minutes * 60,
-        name="leaves",
-        runs_dir=folder / "runs",
-        dashboard=False,
-    )
-    result = search(config, Reporter(console))
-    return compare([result.run.path]).report
+def _report(work: Path, run: str) -> Path:
+    return work / "runs" / run / "report"
 
 
-def terminal(frame: RenderableType) -> str:
+def live_table(outputs: Sequence[Output]) -> tuple[str, str]:
+    """The command of the first search, and its live table with some trials running, some ended and the probe's on top.
+
+    Of the frames in which most trials run at once it is the last in which the probe's models lead; where they never
+    do, the one in the middle.
+    """
+    search = next(one for one in outputs if "trials " in "".join(one.frames))
+    frames = [frame for frame in search.frames if re.search(r"^trials \d", plain(frame), re.MULTILINE)]
+    most = max(map(_running, frames))
+    full = [frame for frame in frames if _running(frame) == most]
+    led = [frame for frame in full if _leads_probe(plain(frame))]
+    frame = led[-1] if led else full[len(full) // 2]
+    return search.command, frame[re.search(r"(\x1b\[[0-9;]*m)*trials \d", frame).start() :]  # type: ignore[union-attr]
+
+
+def _running(frame: str) -> int:
+    found = re.search(r"(\d+) running", plain(frame))
+    return int(found[1]) if found else 0
+
+
+def _leads_probe(frame: str) -> bool:
+    """Whether the first of the best trials comes from the probe."""
+    lines = frame.partition("best trials")[2].splitlines()
+    return len(lines) > 2 and lines[2].rstrip().endswith("probe")
+
+
+def terminal(command: str, frame: str) -> str:
     """A page that shows `frame` as a terminal does."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
-    console.print("[bold]$ python -m tuner run --space googlenet_full[/bold]\n")
-    console.print(frame)
+    console.print(Text(f"$ {command}\n", style="bold"))
+    console.print(Text.from_ansi(frame))
     drawing = console.export_svg(title="tuner run", theme=MONOKAI)
     style = "body{margin:0;background:#fff} svg{width:1100px;height:auto;display:block}"
     return f"<!doctype html><meta charset=utf-8><style>{style}</style>{drawing}"

@@ -21,37 +21,52 @@ DASHBOARDS = Path(__file__).resolve().parent / "how-to" / "dashboards.md"
 BLOCK = re.compile(r"(<!-- made: (?!end)([a-z-]+) -->\n)(.*?)(<!-- made: end -->)", re.DOTALL)
 
 MEANING = {
-    "model": "the network, see `tuner models`",
-    "strategy": "which of its parts train from when, see `tuner models NAME`",
-    "optimizer": "how the weights are moved",
-    "learning_rate": "of the heads, a step",
-    "backbone_learning_rate": "of the backbone; without it that of the heads, but 1e-5 where the backbone thaws late",
-    "weight_decay": "decoupled with adamw, an L2 term with adam",
-    "schedule": "how learning rates change over the epochs",
-    "step_size": "epochs between two steps down",
-    "gamma": "what a step multiplies the rate by",
-    "plateau_factor": "what the rate is multiplied by when the validation loss no longer falls",
-    "plateau_patience": "epochs without a better loss before that",
-    "plateau_min_lr": "the lowest rate",
-    "warmup_epochs": "epochs in which the rate rises before it falls",
-    "label_smoothing": "share of the label that is spread over all classes, in the training loss only",
-    "class_weight_power": "a class weighs count ** -power in the training loss",
-    "sampler": "shuffle: each image once an epoch; weighted: drawn with 1 / class count",
-    "auxiliary_weight": "weight of each auxiliary classifier's loss",
-    "dropout": "before the head's linear layer",
-    "unfreeze_at": "epochs before the (next) thaw",
-    "stage_decay": "each stage's rate over that of the one above it",
-    "probe_l2": "penalty on the squared weights of the linear probe that the head is, or starts as",
-    "probe_views": "views of each image that the linear probe is solved on: 2 adds its mirror image",
-    "mixup": "parameter of mixup's Beta distribution, 0 without; where the backbone trains",
-    "cutmix": "the same of CutMix; with both, each in half of the batches",
-    "augmentation": "how training pictures are changed",
-    "ema_decay": "of the weights' moving average, by which the trial is then judged; 0 without",
-    "batch_size": "images a step",
-    "max_epochs": "epochs of a trial that nobody stops; of a linear_probe 1",
-    "patience": "epochs without improvement before a trial ends; 0: never",
-    "min_delta": "what counts as an improvement",
-    "seed": "of the new heads, dropout and batch order; drawn for each trial",
+    "model": "name of the network; see `tuner models`",
+    "strategy": "which parts of the network train, and from which epoch; see `tuner models NAME`",
+    "optimizer": "the optimizer, Adam or AdamW",
+    "learning_rate": "learning rate of the heads",
+    "backbone_learning_rate": (
+        "learning rate of the backbone; default: that of the heads, or 1e-5 if the"
+        " backbone starts to train later than the heads"
+    ),
+    "weight_decay": "weight decay: decoupled with adamw, an L2 penalty with adam",
+    "schedule": "how the learning rates change over the epochs",
+    "step_size": "number of epochs between two reductions of the learning rates",
+    "gamma": "factor by which each step multiplies the learning rates",
+    "plateau_factor": "factor that multiplies the learning rates when the validation loss no longer falls",
+    "plateau_patience": "epochs without a lower validation loss before the learning rates are reduced",
+    "plateau_min_lr": "the learning rates are not reduced below this value",
+    "warmup_epochs": "number of first epochs in which the learning rates rise to their full value",
+    "label_smoothing": "share of each label that is spread evenly over all classes; in the training loss only",
+    "class_weight_power": (
+        "weight of a class in the training loss: (number of its images) ** -power; 0: all"
+        " classes weigh the same"
+    ),
+    "sampler": "shuffle: each image once in an epoch; weighted: images are drawn at random, all classes equally often",
+    "auxiliary_weight": "weight of the loss of each auxiliary head",
+    "dropout": "dropout rate before the linear layer of the head",
+    "unfreeze_at": "epochs until the backbone, or its next stage, starts to train",
+    "stage_decay": "learning rate of a stage divided by that of the next stage, which is nearer to the head",
+    "probe_l2": (
+        "L2 penalty of the linear probe; the head is this probe (linear_probe) or starts as it"
+        " (probe_then_full)"
+    ),
+    "probe_views": "number of views of each image on which the linear probe is solved; 2 adds the mirror image",
+    "mixup": "parameter of the Beta distribution of mixup; 0: no mixup; only in epochs in which the backbone trains",
+    "cutmix": (
+        "parameter of the Beta distribution of CutMix; 0: no CutMix; with mixup as well, each is used"
+        " in half of the batches"
+    ),
+    "augmentation": "how training images are changed at random; see `tuner spaces`",
+    "ema_decay": (
+        "decay of the moving average of the weights; the averaged weights are then scored and kept;"
+        " 0: no average"
+    ),
+    "batch_size": "images in each training step",
+    "max_epochs": "most epochs of a trial; a linear_probe has 1",
+    "patience": "a trial ends after this many epochs without improvement; 0: it does not end early",
+    "min_delta": "smallest improvement of the metric that counts",
+    "seed": "random seed of the new heads, of dropout and of the order of the batches; drawn for each trial",
 }
 """What a hyperparameter is, in a few words."""
 

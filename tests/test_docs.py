@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -139,6 +140,54 @@ def test_every_picture_is_used_small_and_made_by_the_script(picture):
         assert opened.format == "PNG"
     assert any(f"images/{picture.name}" in page.read_text(encoding="utf-8") for page in PAGES)
     assert picture.stem in (DOCS / "make_pictures.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """The script that puts outputs into pages."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    return importlib.import_module("make_tutorial")
+
+
+def test_a_screen_forgets_what_a_live_table_takes_away(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    screen = importlib.import_module("terminal").Screen()
+    screen.write("begun\r\n\x1b[?25l\x1b[1mtrial\x1b[0m 1\r\nrunning")
+    assert screen.text() == "begun\n\x1b[1mtrial\x1b[0m 1\nrunning"
+    screen.write("\r\x1b[2K\x1b[1A\x1b[2Kended\n")
+    assert screen.text() == "begun\nended"
+
+
+def test_a_command_is_recorded_as_a_terminal_shows_it(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(DOCS))
+    terminal = importlib.import_module("terminal")
+    command = r"test -t 1 && printf 'wait\r\033[2Kdone\n' && exit 3"
+    done = terminal.record(command, tmp_path, dict(os.environ))
+    assert (done.screen, done.exit_status) == ("done", 3)
+
+
+def test_an_output_belongs_to_the_last_command_before_it(outputs):
+    page = (
+        "```console\n$ pip install -e . && tuner run --name a\n```\nWords.\n\n<!-- output: last 1 -->\n"
+        "<!-- output: end -->\n<!-- printed -->\n<!-- printed: end -->\n"
+    )
+    [command] = outputs.commands_of(page)
+    assert command == "tuner run --name a"
+    output = outputs.Output(command, "\x1b[1mone\x1b[0m\ntwo", (), 90.0, "commit abc")
+    filled = outputs.filled(page, [output], outputs.printed([output]))
+    assert "<!-- output: last 1 -->\n\n```text\n...\ntwo\n```\n\n<!-- output: end -->" in filled
+    assert "commit abc" in filled
+    assert "`tuner run` 1m30s" in filled
+    assert outputs.filled(filled, [output], outputs.printed([output])) == filled
+
+
+@pytest.mark.parametrize("name", ["docs/tutorial.md", "README.md"])
+def test_every_output_of_a_page_is_there_and_its_commands_exist(name, outputs):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text.count("<!-- output: end -->") == len(outputs.OUTPUT.findall(text)) > 0
+    assert "<!-- output: end -->" not in re.sub(r"```text\n[^`]+\n```\n\n<!-- output: end -->", "", text)
+    assert re.search(r"<!-- printed -->\n\nPrinted by .*commit [0-9a-f]{7}", text)
+    assert all(command.split()[0] in ("tuner", "python") for command in outputs.commands_of(text))
 
 
 ARCHITECTURE = DOCS / "explanation" / "architecture.md"

@@ -22,7 +22,7 @@ from tuner.console.terminal import (
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="tuner")
 def commands() -> None:
-    """Find which model, fine-tuned how, classifies your images best; say how sure that is; get the model."""
+    """Find the model and the fine-tuning that classify your images best, learn how sure that is, and get the model."""
 
 
 for command in (

@@ -30,7 +30,7 @@ __all__ = ["json_option", "plain", "print_json"]
 
 def json_option(command: Any) -> Any:
     """The option `--json`, which a command gets as `as_json`."""
-    text = "Print one JSON document for programs, and nothing else, on standard output."
+    text = "Print one JSON document for programs on standard output; messages go to standard error."
     return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 

@@ -21,50 +21,61 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=FOLDER)
-@click.option("--out", type=FOLDER, help="Where tables and pictures go. [default: RUN/report]")
+@click.option(
+    "--out", type=FOLDER, help="Folder for the report, its tables and its pictures. [default: RUN/report]"
+)
 @click.option(
     "--top",
     type=Number("top"),
     default=5,
     show_default=True,
-    help="Best trials that are finalists in any case.",
+    help="This many best trials are finalists in any case.",
 )
 @click.option(
     "--ensemble",
     type=Number("members"),
     default=5,
     show_default=True,
-    help="Members of an ensemble that validation chooses, one more finalist; 0 for none.",
+    help="Add an ensemble as a finalist: at most N trials, chosen on the validation images; 0: no ensemble.",
 )
 @click.option(
     "--costs",
     type=FOLDER,
     metavar="FILE",
-    help="CSV with columns true, predicted, cost: finalists are judged by the mean cost of an image, too.",
+    help="CSV with columns true, predicted and cost. The report then also compares the finalists by their"
+    " mean cost for an image.",
 )
 @click.option(
     "--seeds",
     type=Number("more_seeds"),
     default=0,
-    help="Retrain every finalist this often with other seeds.",
+    help="Train every finalist again with this many other seeds.",
 )
-@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the bootstraps.")
+@click.option(
+    "--seed",
+    type=Number("seed"),
+    default=0,
+    show_default=True,
+    help="Random seed of the bootstrap intervals.",
+)
 @seed_options
 @click.option(
     "--also-by-image",
     is_flag=True,
-    help="Train every finalist once more on a random split by image, and say what that leak makes.",
+    help="Train every finalist once more on a random split that ignores groups, and say how much better the"
+    " leak makes the scores look.",
 )
 @click.option(
     "--folds",
     type=Number("folds"),
     default=0,
-    help="Train every finalist on so many folds over all images, and let every image judge.",
+    help="Train every finalist on this many folds over all images, so that every image is a test image once.",
 )
 @click.option(
     "--nested",
     is_flag=True,
-    help="Repeat the search inside every fold too (--folds 5 unless given): the estimate that no choice flatters.",
+    help="Also repeat the search inside every fold, so that the estimate contains no luck of the choice."
+    " Without --folds: 5 folds.",
 )
 @json_option
 def compare(

@@ -19,7 +19,7 @@ __all__ = ["inspect", "list_models", "spaces"]
 @click.argument("name", type=SPACE, required=False)
 @json_option
 def spaces(name: str | None, as_json: bool) -> None:
-    """List the spaces, or show one: its parameters, ranges, conditions and first trials."""
+    """List the search spaces. With NAME: show its parameters, ranges, conditions and first trials."""
     if as_json:
         print_json(documents.spaces() if name is None else documents.space(name))
         return
@@ -32,7 +32,7 @@ def spaces(name: str | None, as_json: bool) -> None:
 @click.argument("name", type=MODEL, required=False)
 @json_option
 def list_models(name: str | None, as_json: bool) -> None:
-    """List the models, or show one: its stages and what trains under each strategy."""
+    """List the models. With NAME: show its stages and which of them each strategy trains."""
     if as_json:
         print_json(documents.models() if name is None else documents.model(name))
         return
@@ -44,50 +44,60 @@ def list_models(name: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("folder", type=FOLDER)
 @data_options
-@click.option("--seed", type=Number("seed"), default=0, show_default=True)
+@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Random seed of the split.")
 @click.option(
     "--similar",
     is_flag=True,
-    help="Also find pictures of one object or scene, and propose groups.",
+    help="Also find pictures of the same object or scene, and propose groups.",
 )
 @click.option(
     "--augmentations",
     is_flag=True,
-    help="Also draw what each augmentation makes of eight of the images.",
+    help="Also draw eight of the images under each augmentation.",
 )
-@click.option("--suspects", is_flag=True, help="Also rank labels that a probe on the other images doubts.")
+@click.option(
+    "--suspects",
+    is_flag=True,
+    help="Also list labels that may be wrong, the most doubtful first: a linear probe on the other images"
+    " disagrees with them.",
+)
 @click.option(
     "--backbone",
     type=BACKBONE,
     default="auto",
     show_default=True,
-    help="Whose features tell what looks alike: a model's name, or auto for the first small one with weights.",
+    help="Backbone whose features --similar and --suspects compare: a model's name, or auto for the first"
+    " small one with weights.",
 )
 @click.option(
-    "--image-size", type=Number("image_size"), default=224, show_default=True, help="Side in pixels."
+    "--image-size",
+    type=Number("image_size"),
+    default=224,
+    show_default=True,
+    help="Width and height of the images in pixels.",
 )
 @fit_option
-@click.option("--weights-dir", type=FOLDER, help="Folder of state dicts named as the models.")
+@click.option("--weights-dir", type=FOLDER, help="Folder of weight files, each named after its model.")
 @click.option(
     "--weights",
     type=click.Choice(["auto", "none"]),
     default="auto",
     show_default=True,
-    help="none uses no backbone but a perceptual hash, which finds copies only.",
+    help="auto: pretrained weights. none: no backbone; a perceptual hash compares images, and finds only copies.",
 )
 @click.option(
     "--precision",
     type=PRECISION,
     default="auto",
     show_default=True,
-    help="auto, fp32, bf16 or fp16 (not run on a GPU).",
+    help="Number format of the backbone: auto, fp32, bf16 or fp16 (not run on a GPU).",
 )
 @click.option(
     "--out",
     type=FOLDER,
     default=Path("inspection"),
     show_default=True,
-    help="Folder for what --similar, --suspects and --augmentations find and draw.",
+    help="Folder for the files of --similar, --suspects and --augmentations.",
 )
 @json_option
 def inspect(
@@ -101,11 +111,10 @@ def inspect(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say what is in an image folder: classes, sizes, duplicates, leaks of a random split.
+    """Say what is in an image folder and what is wrong with it: classes, sizes, duplicates, leaks of a random split.
 
-    Writes nothing but what --similar and --suspects find, a table and a page of thumbnails each, and what
-    --augmentations draws, into the folder --out. Its warnings are kept in the cache, from which the report and the
-    model card have them.
+    Changes no image. --similar and --suspects each write a table and a page of thumbnails into the folder --out,
+    --augmentations a picture. The warnings are kept in the cache; the report and the model card repeat them.
     """
     from tuner.cli import inspection as inspecting
     from tuner.cli.augmentations import draw_augmentations

@@ -28,23 +28,28 @@ __all__ = ["export", "predict", "release", "retrain"]
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--trial", metavar="ID", help="Which trial. [default: the best]")
-@click.option("--out", type=FOLDER, help="Where to write it. [default: best.yaml]")
-@click.option("--int8", is_flag=True, help="RUN is a model folder: add its model in eight bits.")
-@click.option("--data", type=FOLDER, help="With --int8, where the images are. [default: where they were]")
+@click.option("--trial", metavar="ID", help="Export this trial. [default: the best]")
+@click.option("--out", type=FOLDER, help="File to write. [default: best.yaml]")
+@click.option(
+    "--int8", is_flag=True, help="RUN is a model folder: add a smaller model with eight-bit numbers to it."
+)
+@click.option(
+    "--data", type=FOLDER, help="With --int8: the image folder. [default: the folder of the search]"
+)
 def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data: Path | None) -> None:
-    """Write the best configuration of a search, with all that is needed to train it again."""
+    """Write the best configuration of a search into a file that `tuner retrain` reads."""
     if int8:
         _export_int8(run_dir, trial, out, data)
         return
     if data is not None:
         raise click.UsageError("--data belongs to --int8; best.yaml names the images of the search")
     from tuner.release.export import export as write
+    from tuner.runs.best_trial import value_words
 
     out = out or Path("best.yaml")
     best = write(run_dir, trial, out)
     expected = best.expected
-    say(f"{best.trial}: {expected.metric} {expected.value:.4f} at epoch {expected.epoch}")
+    say(f"{best.trial}: {value_words(expected)}, at epoch {expected.epoch}")
     error = "" if expected.standard_error is None else f"± {expected.standard_error:.4f}, "
     say(f"its spread: {error}{expected.spread}")
     say(f"wrote {out} and {out.with_name(best.split.file)}")
@@ -73,20 +78,29 @@ def _formats_option(default: str) -> "Callable[[FC], FC]":
         default=default,
         show_default=True,
         callback=lambda context, option, value: tuple(filter(None, map(str.strip, value.split(",")))),
-        help="Formats of the exported graph: onnx, which `predict` needs, and pt2 (torch.export).",
+        help="Formats of the exported network, with commas between: onnx, which `predict` needs, and pt2"
+        " (torch.export).",
     )
 
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--trial", metavar="ID", help="Which trial. [default: the best of which weights are kept]")
-@click.option("--test", is_flag=True, help="Score it on the test images, which are not read otherwise.")
-@click.option("--data", type=FOLDER, help="Where the images are. [default: where they were]")
-@click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
+@click.option(
+    "--trial", metavar="ID", help="Release this trial. [default: the best trial whose weights are kept]"
+)
+@click.option(
+    "--test", is_flag=True, help="Also score the model on the test images. Without --test they are not read."
+)
+@click.option("--data", type=FOLDER, help="The image folder. [default: the folder of the search]")
+@click.option(
+    "--costs",
+    type=FOLDER,
+    help="CSV with columns true, predicted and cost: `predict` then names the class of least expected cost.",
+)
 @_formats_option("onnx")
-@click.option("--out", type=FOLDER, help="The model folder. [default: model in RUN]")
+@click.option("--out", type=FOLDER, help="Model folder to write. [default: RUN/model]")
 def release(run_dir: Path, **options: Any) -> None:
-    """Write a model folder from weights that a search kept, without training, at any moment of the search."""
+    """Write a model folder from the weights that a search has kept. Trains nothing; works at any moment of a search."""
     from tuner.console.reporter import Reporter
     from tuner.release.from_run import ReleaseConfig, release_model
 
@@ -99,37 +113,53 @@ def release(run_dir: Path, **options: Any) -> None:
 
 @click.command()
 @click.argument("best", metavar="BEST_YAML", type=FOLDER)
-@click.option("--data", type=FOLDER, help="Image folder. Other images than the search's get a new split.")
-@click.option("--labels", type=FOLDER, help="CSV with columns path and label. [default: the search's]")
-@click.option("--groups", type=FOLDER, help="CSV with columns path and group, for a new split.")
 @click.option(
-    "--group-regex", help="Regular expression whose first group is an image's group, for a new split."
+    "--data", type=FOLDER, help="Image folder, if not that of the search. Other images are split anew."
+)
+@click.option("--labels", type=FOLDER, help="CSV with columns path and label. [default: that of the search]")
+@click.option("--groups", type=FOLDER, help="For a new split: CSV with columns path and group.")
+@click.option(
+    "--group-regex",
+    help="For a new split: regular expression; what its first parentheses match names the image's group.",
 )
 @click.option(
     "--seeds",
     type=Number("seeds"),
-    help="How many models, each from its own seed. [default: 5, or 1 of an ensemble]",
+    help="Train this many models, each from its own seed. [default: 5, for an ensemble 1]",
 )
-@click.option("--epochs", type=Number("epochs"), help="Epochs. [default: as many as the search found]")
-@click.option("--final", is_flag=True, help="Train on the test images too, and report no score.")
 @click.option(
-    "--average", is_flag=True, help="Export an average of models if validation, held out, is for it."
+    "--epochs",
+    type=Number("epochs"),
+    help="Epochs of each training. [default: those of the best epoch in the search]",
 )
-@click.option("--ensemble", is_flag=True, help="Train and export the ensemble that best.yaml records.")
+@click.option("--final", is_flag=True, help="Train on the test images, too. Then there is no test score.")
+@click.option(
+    "--average",
+    is_flag=True,
+    help="Also average the weights of the models, and export the average if it is better on the validation"
+    " images, which then do not train.",
+)
+@click.option(
+    "--ensemble", is_flag=True, help="Train and export the ensemble of best.yaml instead of the single model."
+)
 @click.option(
     "--no-calibration",
     "calibration",
     is_flag=True,
     default=True,
     flag_value=False,
-    help="No temperature and no sets: saves one training.",
+    help="Leave out the temperature and the sets; saves one training.",
 )
-@click.option("--costs", type=FOLDER, help="CSV with columns true, predicted and cost: `predict` heeds it.")
+@click.option(
+    "--costs",
+    type=FOLDER,
+    help="CSV with columns true, predicted and cost: `predict` then names the class of least expected cost.",
+)
 @_formats_option("onnx,pt2")
-@click.option("--out", type=FOLDER, help="The model folder. [default: model beside best.yaml]")
+@click.option("--out", type=FOLDER, help="Model folder to write. [default: model, beside best.yaml]")
 @seed_options
 def retrain(best: Path, **options: Any) -> None:
-    """Train the best configuration anew, score it on the test images and write a model folder."""
+    """Train the best configuration again, score it on the test images and write a model folder."""
     from tuner.console.reporter import Reporter
     from tuner.release.job import RetrainConfig
     from tuner.release.retrain import retrain as train
@@ -144,20 +174,33 @@ def retrain(best: Path, **options: Any) -> None:
 @click.command()
 @click.argument("model_dir", metavar="MODEL_DIR", type=FOLDER)
 @click.argument("images", nargs=-1, required=True)
-@click.option("--out", type=FOLDER, help="A .parquet, .csv or .json file. [default: the terminal]")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="Write the answers into this .parquet, .csv or .json file. [default: the terminal]",
+)
 @click.option(
     "--alpha",
     type=Number("alpha"),
-    help="Also the set of classes that misses the truth in this share of the images, such as 0.1.",
+    help="Also give a set of classes for each image. The set misses the true class in at most this share of"
+    " the images, such as 0.1.",
 )
 @click.option(
     "--min-confidence",
     type=Number("min_confidence"),
-    help="Answer unsure where the likeliest class is less likely than this.",
+    help="Answer unsure if the most probable class has a lower probability than this.",
 )
-@click.option("--explain", is_flag=True, help="Also write pictures of where the model looked (Grad-CAM).")
 @click.option(
-    "--explain-dir", type=FOLDER, default=Path("explained"), show_default=True, help="Where --explain writes."
+    "--explain",
+    is_flag=True,
+    help="Also draw a heat map on each image: the places that the answer rests on (Grad-CAM).",
+)
+@click.option(
+    "--explain-dir",
+    type=FOLDER,
+    default=Path("explained"),
+    show_default=True,
+    help="Folder for the pictures of --explain.",
 )
 @json_option
 def predict(
@@ -170,7 +213,7 @@ def predict(
     explain_dir: Path,
     as_json: bool,
 ) -> None:
-    """Name the class of images: files, folders or patterns. MODEL_DIR may also be a model.onnx by itself."""
+    """Name the class of each image. IMAGES: files, folders or patterns. MODEL_DIR may also be a single model.onnx."""
     from tuner.console.reporter import Reporter
     from tuner.release.predict import find_images, load_model
     from tuner.release.predictions import check_suffix

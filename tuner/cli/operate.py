@@ -18,7 +18,7 @@ RUN = click.argument("run_dir", metavar="RUN", type=FOLDER)
 @RUN
 @json_option
 def status(run_dir: Path, as_json: bool) -> None:
-    """Say how far a search is: from another terminal, or another machine that sees the run directory."""
+    """Say how far a search is. Works from another terminal, and from another machine that sees the run directory."""
     if as_json:
         print_json(documents.status(run_dir))
         return
@@ -29,9 +29,13 @@ def status(run_dir: Path, as_json: bool) -> None:
 
 @click.command()
 @RUN
-@click.option("--trial", metavar="ID", help="Only this trial, for good; the search goes on with others.")
+@click.option(
+    "--trial",
+    metavar="ID",
+    help="Stop only this trial; it is not continued later. The search goes on with other trials.",
+)
 def stop(run_dir: Path, trial: str | None) -> None:
-    """End a running search as Ctrl-C would, so that `tuner resume` goes on with it; with --trial one trial for good."""
+    """Stop a running search, as Ctrl-C does. `tuner resume` continues it. With --trial: stop one trial for good."""
     from tuner.tracking.status import stop_run, stop_trial
 
     say(stop_run(run_dir) if trial is None else stop_trial(run_dir, trial))
@@ -39,14 +43,17 @@ def stop(run_dir: Path, trial: str | None) -> None:
 
 @click.command()
 @RUN
-@click.option("--port", type=Number("port"), default=8080, show_default=True, help="0: any free.")
+@click.option(
+    "--port", type=Number("port"), default=8080, show_default=True, help="Port of the page; 0: any free port."
+)
 @click.option(
     "--writable",
     is_flag=True,
-    help="Let the pages change the study: notes, tags, the ends of trials. They start no trials.",
+    help="Allow the pages to change the study: to write notes and tags and to end trials. The pages can't"
+    " start trials.",
 )
 def board(run_dir: Path, port: int, writable: bool) -> None:
-    """Show a run's study with optuna-dashboard on 127.0.0.1, while it runs or after; Ctrl-C ends it."""
+    """Show a run in optuna-dashboard, on 127.0.0.1, during or after the search. Ctrl-C ends the page only."""
     from tuner.tracking.board import serve
 
     serve(run_dir, port, writable=writable, tell=say)
@@ -58,9 +65,14 @@ def board(run_dir: Path, port: int, writable: bool) -> None:
     type=FOLDER,
     default=Path("grafana"),
     show_default=True,
-    help="Folder for dashboard and scrape file.",
+    help="Folder for the dashboard and the scrape file.",
 )
-@click.option("--datasource", default="Prometheus", show_default=True, help="Its name in your Grafana.")
+@click.option(
+    "--datasource",
+    default="Prometheus",
+    show_default=True,
+    help="Name of the Prometheus data source in your Grafana.",
+)
 def grafana(out: Path, datasource: str) -> None:
     """Write a Grafana dashboard of tuner's metrics, and a scrape file for Prometheus."""
     from tuner.tracking.grafana import write
@@ -71,9 +83,11 @@ def grafana(out: Path, datasource: str) -> None:
 
 @click.command()
 @RUN
-@click.option("--log", type=SINKS, help="Only to these, comma-separated. [default: all that the run logs to]")
+@click.option(
+    "--log", type=SINKS, help="Send only to these logs, with commas between. [default: all logs of the run]"
+)
 def sync(run_dir: Path, log: str | None) -> None:
-    """Send to the logs of a run what they did not take while it ran."""
+    """Send results to the logs of a run that the logs did not accept while the search ran."""
     from tuner.runs.directory import Run
     from tuner.tracking.outbox import doubtful_file
     from tuner.tracking.sync import sync as synchronise

@@ -135,7 +135,8 @@ def side_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=Side(),
         default="auto",
         show_default=True,
-        help="Side in pixels; auto: the probe chooses, without one the space's or 224. [sample pictures: 96]",
+        help="Width and height of the images in pixels. auto: the probe chooses; without a probe the space's"
+        " size, or 224. [sample pictures: 96]",
     )
     return option(command)
 
@@ -152,23 +153,31 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that name the images and how they are split."""
     for option in (
         click.option(
-            "--split", default="0.8,0.1,0.1", show_default=True, help="Shares of train, val and test."
+            "--split",
+            default="0.8,0.1,0.1",
+            show_default=True,
+            help="Shares of the training, validation and test part.",
         ),
         click.option(
-            "--group-regex", help="Regular expression whose first group, found in a path, is its group."
+            "--group-regex",
+            help="Regular expression; the part of an image's path that its first parentheses match names the"
+            " image's group.",
         ),
         click.option(
-            "--groups", type=FOLDER, help="CSV with columns path and group: what shows the same object."
+            "--groups",
+            type=FOLDER,
+            help="CSV with columns path and group: images of the same object have the same group.",
         ),
         click.option(
             "--without",
             type=FOLDER,
-            help="CSV with a column path: images to leave out; with a column leave_out, those marked there.",
+            help="CSV with a column path that lists images to leave out. If it also has a column leave_out,"
+            " only the rows that are marked there count.",
         ),
         click.option(
             "--labels",
             type=FOLDER,
-            help="CSV with columns path and label, and group and split if you like, instead of class folders.",
+            help="CSV that names the classes instead of folders: columns path and label, optionally group and split.",
         ),
     ):
         command = option(command)
@@ -182,7 +191,8 @@ def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(FITS),
         default=CROP,
         show_default=True,
-        help="How pictures become squares: crop cuts the ends off, squash squeezes, pad adds bars.",
+        help="How a picture becomes a square: crop cuts off the ends of the long side, squash changes the"
+        " proportions, pad adds bars.",
     )(command)
 
 
@@ -191,20 +201,22 @@ def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--concurrent", type=Number("concurrent"), help="Seeds at once. [default: as many as fit]"
+                "--concurrent",
+                type=Number("concurrent"),
+                help="Number of trainings that run at the same time. [default: as many as fit]",
             ),
             click.option(
                 "--cpus-per-trial",
                 type=Number("cpus_per_trial"),
-                help="Cores of a seed. [default: 1, or a GPU's share]",
+                help="CPU cores for each training. [default: 1; with GPUs the cores are divided among them]",
             ),
             click.option(
                 "--gpus-per-trial",
                 type=Number("gpus_per_trial"),
-                help="GPUs of a seed, may be a fraction. [default: 1 if any]",
+                help="GPUs for each training; a fraction such as 0.5 is possible. [default: 1 if the machine has GPUs]",
             ),
             click.option(
-                "--address", help="Ray cluster to join: auto or HOST:PORT. [default: one of its own]"
+                "--address", help="Ray cluster to join: auto or HOST:PORT. [default: tuner starts its own]"
             ),
         )
     ):

@@ -59,7 +59,7 @@ def plan_command(run: click.Command) -> click.Command:
             console.print(part, soft_wrap=isinstance(part, Text))
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
-    text = "Say what a search would take: epochs, hours, disk, memory. Times a few steps; no trial runs."
+    text = "Estimate what a search takes: epochs, hours, disk, memory. Times a few training steps; runs no trial."
     command = SearchCommand("plan", params=params, callback=callback, help=text)
     json_option(command)
     return command

@@ -28,36 +28,47 @@ __all__ = ["probe", "render", "weights"]
     type=BACKBONES,
     default="auto",
     show_default=True,
-    help="auto, small, all, or names of `tuner models` with commas between; auto is small on a CPU.",
+    help="Backbones to probe: small, all, or names of `tuner models` with commas between. auto: small on a"
+    " CPU, all on a GPU.",
 )
 @side_option
 @fit_option
 @click.option(
     "--weights-dir",
     type=FOLDER,
-    help="Folder of state dicts named as the models; those without one there need cached or downloadable weights.",
+    help="Folder of weight files, each named after its model. For a model without a file there the cached"
+    " weights are taken, or downloaded.",
 )
 @click.option(
     "--weights",
     type=click.Choice(["auto", "none"]),
     default="auto",
     show_default=True,
-    help="none probes random networks, to try things out.",
+    help="auto: pretrained weights. none: random weights, only to try the command out.",
 )
 @click.option(
     "--precision",
     type=PRECISION,
     default="auto",
     show_default=True,
-    help="auto, fp32, bf16, or fp16, which was not run on a GPU.",
+    help="Number format of the backbones: auto, fp32, bf16, or fp16, which was not run on a GPU.",
 )
-@click.option("--seed", type=Number("seed"), default=0, show_default=True, help="Of the split and the folds.")
-@click.option("--out", type=FOLDER, help="Folder for the table as CSV and JSON, and for the picture.")
+@click.option(
+    "--seed",
+    type=Number("seed"),
+    default=0,
+    show_default=True,
+    help="Random seed of the split and the folds.",
+)
+@click.option(
+    "--out", type=FOLDER, help="Also write the table as CSV and JSON, and a picture, into this folder."
+)
 @json_option
 def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **options: Any) -> None:
-    """Say which pretrained backbone suits the images, by a linear probe on each one's frozen features.
+    """Say which pretrained backbone suits the images: fit a linear classifier on the frozen features of each.
 
-    Without DATA: drawn sample pictures. The test images are not read. An equal probe is not computed again.
+    Without DATA tuner probes on sample pictures that it draws. The test images are not read. Results are kept: the
+    same probe is not computed twice.
     """
     from tuner.console.reporter import Reporter
     from tuner.dataset.config import DataConfig
@@ -88,15 +99,18 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
     type=BACKBONES,
     default="all",
     show_default=True,
-    help="all, small, or names of `tuner models` with commas between.",
+    help="Backbones to list: all, small, or names of `tuner models` with commas between.",
 )
-@click.option("--weights-dir", type=FOLDER, help="Folder of state dicts named as the models.")
-@click.option("--fetch", is_flag=True, help="Fetch what is not here into the libraries' own caches.")
+@click.option("--weights-dir", type=FOLDER, help="Folder of weight files, each named after its model.")
+@click.option(
+    "--fetch", is_flag=True, help="Download missing weights into the caches of torchvision and timm."
+)
 @json_option
 def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool) -> None:
-    """List the pretrained weights of the backbones: which are here, where others come from, how large; or fetch them.
+    """List the pretrained weights of the backbones: which are on this machine, where the others come from, their size.
 
-    For nodes without a network: fetch where there is one, then copy TORCH_HOME and HF_HOME over.
+    For a machine without internet: run `tuner weights --fetch` on a machine with internet, then copy the folders
+    TORCH_HOME and HF_HOME over.
     """
     from trainables.models.selection import backbones_of, list_weights
     from trainables.models.selection import fetch as fetch_all
@@ -120,48 +134,23 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
         raise click.exceptions.Exit(1)
 
 
+NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 %")
+"""Columns that a terminal which is too narrow for all of them goes without, the first first."""
+
+
 def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
     from trainables.models.selection import WITHOUT
-    from tuner.console.reporter import clock
-    from tuner.probing.probed import ms
+    from tuner.console.reporter import Fitting, clock
     from tuner.probing.ranking import advised, tied
 
-    alike = tied(found)
-    table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
-    for head in (
-        "backbone",
-        "px",
-        "log loss",
-        "95 %",
-        "balanced acc",
-        "parameters",
-        "MB",
-        "ms",
-        "licence",
-        "",
-    ):
-        table.add_column(
-            head, justify="left" if head in ("backbone", "licence", "") else "right", overflow="fold"
-        )
-    for row in found.rows:
-        interval = "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
-        table.add_row(
-            row.model,
-            str(row.image_size),
-            f"{row.log_loss:.4f}",
-            interval,
-            f"{row.balanced_accuracy:.3f}",
-            f"{row.parameters / 1e6:.1f}M",
-            f"{row.megabytes:.0f}",
-            ms(row.milliseconds, row.gpu_milliseconds),
-            row.licence or "",
-            "tied with the best" if row.model in alike and row is not found.rows[0] else "",
-        )
+    rows = _cells(found)
+    table = Fitting([_table(rows, NARROWER[:count]) for count in range(len(NARROWER) + 1)])
     count = found.images["train"] + found.images["val"]
+    alike = "; tied: the loss is not significantly higher than the lowest" if len(tied(found)) > 1 else ""
     said = (
         f"on {count} images of training and validation, fit {found.fit}, each answered by a head solved without"
-        f" its group, in {clock(found.seconds)}; ms: one image on one thread"
+        f" its group, in {clock(found.seconds)}; ms: one image on one thread{alike}"
     )
     lines = [Text(said)]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
@@ -169,6 +158,42 @@ def render(found: "Probe") -> list[RenderableType]:
         lines.append(Text(f"note: skipped, since they have no weights: {some(without)}", style="yellow"))
     lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
     return [table, *lines]
+
+
+def _cells(found: "Probe") -> list[dict[str, str]]:
+    """A row for each backbone: its cells by the heads of their columns."""
+    from tuner.probing.probed import ms
+    from tuner.probing.ranking import tied
+
+    alike = tied(found)[1:]
+    return [
+        {
+            "backbone": row.model,
+            "px": str(row.image_size),
+            "log loss": f"{row.log_loss:.4f}",
+            "95 %": "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}",
+            "balanced acc": f"{row.balanced_accuracy:.3f}",
+            "parameters": f"{row.parameters / 1e6:.1f}M",
+            "MB": f"{row.megabytes:.0f}",
+            "ms": ms(row.milliseconds, row.gpu_milliseconds),
+            "licence": row.licence or "",
+            "": "tied" if row.model in alike else "",
+        }
+        for row in found.rows
+    ]
+
+
+def _table(rows: list[dict[str, str]], without: tuple[str, ...]) -> Table:
+    """The table of the backbones, `without` some of its columns."""
+    table = Table(title="backbones", title_justify="left", box=None, pad_edge=False)
+    heads = [head for head in rows[0] if head not in without]
+    for head in heads:
+        table.add_column(
+            head, justify="left" if head in ("backbone", "licence", "") else "right", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(row[head] for head in heads))
+    return table
 
 
 def save(found: "Probe", out: Path) -> None:

@@ -49,152 +49,199 @@ __all__ = ["leaderboard", "resume", "run"]
     type=SPACE,
     default="auto",
     show_default=True,
-    help="A space's name (see `tuner spaces`) or the path of your own .py file.",
+    help="Search space: a name of `tuner spaces`, or the path of your own .py file.",
 )
 @click.option(
     "--data",
     type=FOLDER,
-    help="Image folder, one sub-folder a class unless --labels says. Without it: drawn sample pictures.",
+    help="Image folder with one sub-folder for each class, or any folder with --labels. Without --data tuner"
+    " searches on sample pictures that it draws.",
 )
 @data_options
 @click.option(
     "--groups-from-similar",
     is_flag=True,
-    help="Group pictures that look like one object, by a backbone's features, as `tuner inspect --similar` proposes.",
+    help="Make groups of pictures that look like one object, by the features of a backbone. `tuner inspect --similar`"
+    " shows these groups.",
 )
-@click.option("--samples", type=Number("samples"), help="How many trials. [default: the space's]")
+@click.option("--samples", type=Number("samples"), help="Number of trials. [default: the space's]")
 @click.option(
     "--max-epochs",
     type=Number("max_epochs"),
-    help="Epochs of a trial that nobody stops. [default: the space's]",
+    help="Most epochs of a trial. [default: the space's]",
 )
 @click.option(
     "--grace-period",
     type=Number("grace_period"),
-    help="What a trial may spend before ASHA may stop it, in full epochs: an epoch that trains the whole network"
-    " counts 1, a frozen one next to nothing. [default: three tenths of --max-epochs, at most 10]",
+    help="ASHA may stop a trial only after it has trained for this many full epochs. An epoch that trains the whole"
+    " network counts as 1, an epoch with a frozen backbone as almost 0. [default: 0.3 of --max-epochs, at most 10]",
 )
 @click.option(
     "--reduction-factor",
     type=Number("reduction_factor"),
     default=2.0,
     show_default=True,
-    help="ASHA keeps the best 1 of this many.",
+    help="At each rung ASHA keeps one of this many trials: the best.",
 )
-@click.option("--concurrent", type=Number("concurrent"), help="Trials at once. [default: as many as fit]")
 @click.option(
-    "--cpus-per-trial", type=Number("cpus_per_trial"), help="Cores of a trial. [default: 1, or a GPU's share]"
+    "--concurrent",
+    type=Number("concurrent"),
+    help="Number of trials that run at the same time. [default: as many as fit]",
+)
+@click.option(
+    "--cpus-per-trial",
+    type=Number("cpus_per_trial"),
+    help="CPU cores for each trial. [default: 1; with GPUs the cores are divided among them]",
 )
 @click.option(
     "--gpus-per-trial",
     type=Share(),
-    help="GPUs of a trial, may be a fraction; auto measures how many trials fit (not run on a GPU)."
-    " [default: 1 if there are any]",
+    help="GPUs for each trial; a fraction such as 0.5 is possible; auto measures how many trials fit (not run"
+    " on a GPU). [default: 1 if the machine has GPUs]",
 )
 @side_option
 @fit_option
-@click.option("--batch-size", type=Number("batch_size"), help="Images a step. [default: the space's]")
+@click.option(
+    "--batch-size", type=Number("batch_size"), help="Images in each training step. [default: the space's]"
+)
 @click.option(
     "--weights",
     type=WEIGHTS,
     default="auto",
     show_default=True,
-    help="auto, imagenet, none or a FILE with a state dict.",
+    help="Weights that training starts from: auto (pretrained; on the sample pictures random"
+    " ones if need be), imagenet (pretrained), none (random) or a FILE"
+    " with a state dict.",
 )
 @click.option(
     "--weights-dir",
     type=FOLDER,
-    help="Folder of state dicts named as the models; models without one there as with --weights.",
+    help="Folder of weight files, each named after its model. For a model without a file there --weights counts.",
 )
 @click.option(
     "--precision",
     type=PRECISION,
     default="auto",
     show_default=True,
-    help="auto, fp32, bf16 or fp16 (not run on a GPU).",
+    help="Number format of the training: auto, fp32, bf16 or fp16 (not run on a GPU).",
 )
 @click.option(
-    "--metric", type=METRIC_CHOICES, default="val_loss", show_default=True, help="What is optimised."
+    "--metric",
+    type=METRIC_CHOICES,
+    default="val_loss",
+    show_default=True,
+    help="Validation metric that the search optimises.",
 )
-@click.option("--positive", metavar="CLASS", help="The class that val_sensitivity@95 is of.")
+@click.option("--positive", metavar="CLASS", help="The class whose sensitivity val_sensitivity@95 measures.")
 @click.option(
-    "--sampler", type=SAMPLER, default="tpe", show_default=True, help="tpe, random, gp, cmaes or auto."
+    "--sampler",
+    type=SAMPLER,
+    default="tpe",
+    show_default=True,
+    help="Optuna's sampler: tpe, random, gp, cmaes or auto.",
 )
 @click.option(
     "--prior/--no-prior",
     default=True,
     show_default=True,
-    help="Half of the first proposals from what the space expects to do well.",
+    help="Draw half of the first configurations from the space's prior: values that usually work well.",
 )
 @click.option(
-    "--seed", type=Number("seed"), default=0, show_default=True, help="Of split, augmentation and proposals."
+    "--seed",
+    type=Number("seed"),
+    default=0,
+    show_default=True,
+    help="Random seed of the split, the augmentation and the sampler.",
 )
 @click.option(
-    "--time-budget", type=Seconds(), help="End after this time, as 20m or 2h. [sample pictures: 6m]"
+    "--time-budget",
+    type=Seconds(),
+    help="End the whole command within this time, such as 20m or 2h. [sample pictures: 6m]",
 )
 @click.option(
-    "--keep", type=Number("keep"), default=5, show_default=True, help="Top trials whose weights are kept."
+    "--keep",
+    type=Number("keep"),
+    default=5,
+    show_default=True,
+    help="Keep the weights of this many best trials.",
 )
 @click.option(
     "--max-failures",
     type=Number("max_failures"),
     default=2,
     show_default=True,
-    help="Retries of a trial whose worker dies.",
+    help="Start a trial again this often if its worker process dies.",
 )
 @click.option(
     "--out",
     type=FOLDER,
-    help="Model folder to write at the end, within the time budget: trained on all but the test images.",
+    help="At the end train the chosen model on the training and validation images and write it into this folder, within"
+    " the time budget.",
 )
-@click.option("--final", is_flag=True, help="With --out: train that model on the test images, too.")
-@click.option("--name", help="Name of the run directory. [default: space and time]")
+@click.option("--final", is_flag=True, help="With --out: train the model on the test images, too.")
+@click.option("--name", help="Name of the run directory. [default: the space's name and the time]")
 @click.option(
-    "--runs-dir", type=FOLDER, default=Path("runs"), show_default=True, help="Where run directories go."
+    "--runs-dir",
+    type=FOLDER,
+    default=Path("runs"),
+    show_default=True,
+    help="Folder in which tuner makes the run directory.",
 )
 @click.option(
     "--address",
     envvar="RAY_ADDRESS",
-    help="Ray cluster to join: auto or HOST:PORT. [default: RAY_ADDRESS, else one of its own]",
+    help="Ray cluster to join: auto or HOST:PORT. [default: RAY_ADDRESS, else tuner starts its own]",
 )
 @click.option(
     "--storage",
     metavar="FOLDER|URI",
-    help="Folder that all machines see: the run goes there, not into --runs-dir. Or a bucket that all reach"
-    " (s3://bucket/path): what trials write goes there.",
+    help="For several machines. A FOLDER that all of them can write to: the run directory goes there instead of into"
+    " --runs-dir. Or a bucket (s3://bucket/path) that all of them can reach: the files that trials write go there.",
 )
 @click.option(
     "--log",
     type=SINKS,
-    help="Log there too, comma-separated: mongodb, mlflow, tensorboard, wandb. See `tuner sync`.",
+    help="Also send the results to these logs, with commas between: mongodb, mlflow, tensorboard, wandb. See"
+    " `tuner sync`.",
 )
-@click.option("--log-weights", is_flag=True, help="Give kept weights to mlflow or wandb as artifacts.")
-@click.option("--dashboard/--no-dashboard", default=True, show_default=True, help="Ray's, on 127.0.0.1.")
+@click.option(
+    "--log-weights", is_flag=True, help="Also upload the kept weights to mlflow or wandb, as artifacts."
+)
+@click.option(
+    "--dashboard/--no-dashboard", default=True, show_default=True, help="Start Ray's dashboard, on 127.0.0.1."
+)
 @click.option(
     "--folds",
     type=Number("folds"),
-    help="Folds on which the best trials are judged in the end, validation being one; 0: none."
-    " [default: 5 where validation has under 300 groups]",
+    help="After the search train the best trials on other folds, so that more images judge them. N counts the"
+    " validation part as one fold; 0: no folds. [default: 5 if the validation part has fewer than 300 groups,"
+    " else 0]",
 )
 @click.option(
     "--until-settled",
     is_flag=True,
-    help="End before --samples once what more trials may gain can't be told from noise.",
+    help="End before --samples when the gain that more trials promise is smaller than the noise.",
 )
 @click.option(
     "--start-from",
     metavar="RUN[,RUN]",
-    help="Begin with the best two configurations of each of these runs, on whatever images they were.",
+    help="Begin with the best two configurations of each of these earlier runs; they may be runs on other images.",
 )
 @click.option(
     "--backbones",
     type=BACKBONES,
     default="auto",
     show_default=True,
-    help="What the space auto probes: auto, small, all, or names with commas between; see `tuner probe`.",
+    help="Backbones that the space auto probes: auto, small, all, or names with commas between; see `tuner probe`.",
 )
-@click.option("--models", type=MODELS, help="Only these of the space's models, comma-separated.")
-@click.option("--strategies", type=STRATEGIES, help="Only these of the space's strategies, comma-separated.")
+@click.option(
+    "--models", type=MODELS, help="Search only these models of the space; names with commas between."
+)
+@click.option(
+    "--strategies",
+    type=STRATEGIES,
+    help="Search only these strategies of the space; names with commas between.",
+)
 def run(
     time_budget: float | None,
     models: str | None,
@@ -205,7 +252,7 @@ def run(
     final: bool,
     **options: Any,
 ) -> None:
-    """Search a space on your images and keep everything in a run directory."""
+    """Search for the best model on your images; all results are kept in a run directory."""
     started = time.monotonic()
     from tuner.console.reporter import Reporter
     from tuner.dataset.loading import require_given
@@ -238,14 +285,14 @@ def run(
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--samples", type=Number("samples"), help="Trials to add to a finished search.")
-@click.option("--time-budget", type=Seconds(), help="End after this time from now, as 20m or 2h.")
-@click.option("--out", type=FOLDER, help="Model folder to write at the end, as `tuner run` does.")
-@click.option("--final", is_flag=True, help="With --out: train that model on the test images, too.")
+@click.option("--samples", type=Number("samples"), help="Number of trials to add to a finished search.")
+@click.option("--time-budget", type=Seconds(), help="End this command within this time, such as 20m or 2h.")
+@click.option("--out", type=FOLDER, help="Write a model folder at the end, as `tuner run --out` does.")
+@click.option("--final", is_flag=True, help="With --out: train the model on the test images, too.")
 def resume(
     run_dir: Path, samples: int | None, time_budget: float | None, out: Path | None, final: bool
 ) -> None:
-    """Go on with a search that ended early, or add trials to a finished one."""
+    """Continue a search that ended early, or add trials to a finished search."""
     started = time.monotonic()
     from tuner.console.reporter import Reporter
     from tuner.tuning.budget import Budget
@@ -264,7 +311,7 @@ def resume(
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--most", type=Number("most"), default=20, show_default=True, help="Rows to show.")
+@click.option("--most", type=Number("most"), default=20, show_default=True, help="Most rows to show.")
 @json_option
 def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
     """Show the best trials of a finished or running search."""

@@ -17,6 +17,9 @@ from trainables.metrics import METRICS
 
 UNBOUNDED = 10_000
 
+ENDS = ("completed", "stopped", "failed")
+"""How a trial ends."""
+
 
 class Reporter:
     """Where words for a person go; without a console nowhere, which is what Python callers get."""
@@ -113,6 +116,31 @@ def _best_trials(
             *([source] if with_source else []),
         )
     return table
+
+
+def trial_counts(
+    rows: Sequence[Mapping[str, Any]], total: int, running: int | None = None, unfinished: int | None = None
+) -> str:
+    """How many of `total` trials have ended and how; the probe's models stand apart, since they are no samples.
+
+    `rows` are those of ended trials, as `trials.parquet` has them.
+
+    >>> rows = [{"status": "completed", "source": "probe"}, {"status": "stopped", "source": "tpe"}]
+    >>> trial_counts(rows, 8, running=2)
+    'trials 1/8: 2 running, 0 completed, 1 stopped, 0 failed | 1 model of the probe'
+    """
+    counted = sampled(rows)
+    states = [] if running is None else [f"{running} running"]
+    states += [f"{sum(row['status'] == one for row in counted)} {one}" for one in ENDS]
+    states += [] if unfinished is None else [f"{unfinished} unfinished"]
+    probed = len(rows) - len(counted)
+    apart = f" | {probed} model{'s' * (probed > 1)} of the probe" if probed else ""
+    return f"trials {len(counted)}/{total}: {', '.join(states)}{apart}"
+
+
+def sampled(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows that count towards --samples: all but those of the probe's models."""
+    return [row for row in rows if row.get("source") != "probe"]
 
 
 def clock(seconds: float) -> str:

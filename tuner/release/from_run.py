@@ -24,7 +24,7 @@ from tuner.retraining.jobs import make_job
 from tuner.retraining.scoring import score_weights
 from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import Best
-from tuner.runs.best_trial import best_of
+from tuner.runs.best_trial import best_of, value_words
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.hardware import usable_cores
 from tuner.runs.paths import is_taken, try_target
@@ -163,8 +163,7 @@ def _tell(config: ReleaseConfig, run: Run, best: Best, reporter: Reporter) -> No
     """Say what is released, and note in the run that its test images are looked at, if they are."""
     expected = best.expected
     reporter.line(
-        f"{best.trial}: {expected.metric} {expected.value:.4f} on the validation images, after epoch {expected.epoch};"
-        " trained on the training images only"
+        f"{best.trial}: {value_words(expected)}, after epoch {expected.epoch}; trained on the training images only"
     )
     if config.test and (warning := note_scoring(run, [best.trial], "release")) is not None:
         reporter.warn(warning)

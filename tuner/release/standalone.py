@@ -41,15 +41,17 @@ def main(arguments: Sequence[str] | None = None, folder: Path | None = None) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="predict.py", description="Name the class of images.")
+    parser = argparse.ArgumentParser(prog="predict.py", description="Name the class of each image.")
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders or patterns")
-    sets = "also the set of classes that misses the truth in this share of the images, such as 0.1"
+    sets = "also give a set of classes, which misses the true class in at most this share of the images, such as 0.1"
     parser.add_argument("--alpha", metavar="NUMBER", help=sets)
-    silence = "answer unsure where the likeliest class is less likely than this"
+    silence = "answer unsure if the most probable class has a lower probability than this"
     parser.add_argument("--min-confidence", metavar="NUMBER", help=silence)
-    other = "another graph, such as model.int8.onnx; by default the model.onnx beside this file"
+    other = "another network, such as model.int8.onnx; by default the model.onnx beside this file"
     parser.add_argument("--model", type=Path, metavar="FILE", help=other)
-    parser.add_argument("--json", action="store_true", help="print one JSON document in place of lines")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document for programs instead of lines"
+    )
     return parser
 
 

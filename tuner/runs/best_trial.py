@@ -16,7 +16,7 @@ from tuner.runs.trial_table import trial_config
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["best_of", "is_estimate", "member_of", "part_counts", "write_best"]
+__all__ = ["best_of", "is_estimate", "member_of", "part_counts", "value_words", "write_best"]
 
 ESTIMATED = (
     "standard error of the value, which is estimated for new images: the luck of the choice is taken off"
@@ -31,6 +31,12 @@ NEIGHBOURS = 2
 def is_estimate(spread: str) -> bool:
     """Whether an expected value of that `spread` is one for new images, without the luck of having been chosen."""
     return spread == ESTIMATED or spread.endswith(UNSEEN)
+
+
+def value_words(expected: Expected) -> str:
+    """The expected value as a sentence's beginning: its metric, and whether validation measured it."""
+    where = "is expected on new images" if is_estimate(expected.spread) else "on the validation images"
+    return f"{expected.metric} {expected.value:.4f} {where}"
 
 
 def write_best(run: Run, row: Mapping[str, Any], members: Sequence[Member] = ()) -> None:

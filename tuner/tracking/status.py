@@ -15,10 +15,9 @@ from trainables import strategies
 from trainables.config import TrialConfig
 from trainables.errors import RunProblem, UnknownName
 from trainables.wording import TRIALS_NAMED
-from tuner.console.reporter import clock, leaderboard_table
+from tuner.console.reporter import clock, leaderboard_table, trial_counts
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
-from tuner.runs.trial_table import STATUSES
 from tuner.tracking.leaderboard import cut_words, remarks
 
 __all__ = ["Status", "read_status", "render", "stop_run", "stop_trial"]
@@ -136,15 +135,9 @@ def _state(run: Run, record: Mapping[str, Any], driver: Driver | None) -> str:
 
 
 def _headline(found: Status) -> str:
-    total = found.record["settings"]["samples"]
-    ended = found.ended
-    counts = ", ".join(f"{sum(row['status'] == s for row in ended)} {s}" for s in STATUSES)
-    return (
-        f"{found.run.path.name}: {found.state} | trials {len(ended)}/{total}: {len(found.live)} running, {counts}"
-        if found.state in ("running", "stopping")
-        else f"{found.run.path.name}: {found.state} | trials {len(ended)}/{total}: {counts},"
-        f" {len(found.live)} unfinished"
-    )
+    total, name = found.record["settings"]["samples"], found.run.path.name
+    what = "running" if found.state in ("running", "stopping") else "unfinished"
+    return f"{name}: {found.state} | {trial_counts(found.ended, total, **{what: len(found.live)})}"
 
 
 def _facts(found: Status) -> list[str]:

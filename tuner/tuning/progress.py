@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainables import strategies
-from tuner.console.reporter import Reporter, clock, leaderboard_table
+from tuner.console.reporter import Reporter, clock, leaderboard_table, sampled, trial_counts
 
 if TYPE_CHECKING:
     from tuner.tuning.trial_store import TrialStore
@@ -86,20 +86,13 @@ class Progress(Callback):  # type: ignore[misc]
         if self.store is None:
             return ""
         rows = self._rows()
-        counts = {
-            status: sum(row["status"] == status for row in rows)
-            for status in ("completed", "stopped", "failed")
-        }
         live = list(self.store.live.values())
         epochs = sum(row["epochs"] for row in rows) + sum(len(trial.epochs) for trial in live)
-        states = ", ".join(f"{number} {status}" for status, number in counts.items())
         elapsed = time.monotonic() - self._started
-        text = (
-            f"trials {len(rows)}/{self.store.num_samples}: {len(live)} running, {states}"
-            f" | epochs {epochs} | elapsed {clock(elapsed)}"
-        )
-        new = len(rows) - len(self._told_before())
-        left = self.store.num_samples - len(rows)
+        counts = trial_counts(rows, self.store.num_samples, len(live))
+        text = f"{counts} | epochs {epochs} | elapsed {clock(elapsed)}"
+        new = len([row for row in sampled(rows) if row["trial_id"] not in self._told_before()])
+        left = self.store.num_samples - len(sampled(rows))
         return f"{text} | about {clock(elapsed / new * left)} left" if new > 0 and left > 0 else text
 
     def _told_before(self) -> set[str]:
@@ -124,7 +117,8 @@ class Progress(Callback):  # type: ignore[misc]
             if trial_id not in self._told:
                 self._told.add(trial_id)
                 total = self.store.num_samples
-                self.reporter.line(f"[{len(self._told)}/{total}] {self._ended(row)}")
+                done = len(sampled([self.store.rows[name] for name in self._told]))
+                self.reporter.line(f"[{done}/{total}] {self._ended(row)}")
         for trial_id, row in list(self.store.cut.items()):
             # A row of an earlier process is another, though it may be equal.
             if self._cut.get(trial_id) is not row:

@@ -11,7 +11,7 @@ from trainables.errors import RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS, Answers
 from tuner.release.export import export
 from tuner.runs.best import read_best, save_best, to_record
-from tuner.runs.best_trial import best_of, member_of, write_best
+from tuner.runs.best_trial import ESTIMATED, best_of, member_of, value_words, write_best
 from tuner.runs.directory import Run
 from tuner.runs.trial_table import trial_config
 from tuner.statistics.metric_errors import standard_error
@@ -222,3 +222,12 @@ def test_an_export_takes_the_ensemble_of_the_run_along(run, tmp_path):
     assert [(one["trial"], one["count"], one["epoch"]) for one in content] == [
         (str(row["trial_id"]), count, row["best_epoch"]) for row, count in zip(rows, (2, 1), strict=True)
     ]
+
+
+def test_an_expected_value_is_not_told_as_one_that_validation_measured(run):
+    measured = best_of(run, scored(run)[0]).expected
+    assert value_words(dataclasses.replace(measured, spread="of the neighbouring epochs", value=0.5)) == (
+        f"{measured.metric} 0.5000 on the validation images"
+    )
+    estimated = dataclasses.replace(measured, spread=ESTIMATED, value=0.25)
+    assert value_words(estimated) == f"{measured.metric} 0.2500 is expected on new images"

@@ -134,10 +134,9 @@ def _imbalance(found: Inspection) -> list[Advice]:
         Advice(
             "judge by --metric val_balanced_accuracy or val_macro_f1 if the rare class matters, and let the search try"
             " class weights and the weighted sampler; compare them on your images with --space imbalance",
-            f"{rare.label!r} is {found.imbalance:.1f} times rarer than the largest class. In the study that this space"
-            " repeats, sampler and weights together gained no accuracy (95.8 against 96.3 %): with reweighting a"
-            " model names rare classes more often and its probabilities are worse, so use it only where a missed rare"
-            " case costs more",
+            f"{rare.label!r} is {found.imbalance:.1f} times rarer than the largest class. In a study of potato leaves"
+            " sampler and weights together gained no accuracy (95.8 against 96.3 %). With them a model names rare"
+            " classes more often, and its probabilities are worse: use them only where a missed rare case costs more",
         )
     ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -262,16 +263,15 @@ def _sentences(inspection: Inspection) -> list[str]:
     return lines
 
 
-def _advice(inspection: Inspection) -> list[Text]:
-    """What to do, each with its reason."""
+def _advice(inspection: Inspection) -> list[RenderableType]:
+    """What to do, each with its reason; a line that the terminal breaks keeps its indentation."""
     if not inspection.advice:
         return [Text("advice: none, nothing wrong was found")]
-    lines = [Text("advice:", style="bold")]
+    lines: list[RenderableType] = [Text("advice:", style="bold")]
     for one in inspection.advice:
-        lines.append(
-            Text(f"  {'warning: ' if one.warning else ''}{one.do}", style="yellow" if one.warning else "")
-        )
-        lines.append(Text(f"    because {one.why}", style="dim"))
+        do = Text(f"{'warning: ' if one.warning else ''}{one.do}", style="yellow" if one.warning else "")
+        why = Text(f"because {one.why}", style="dim")
+        lines += [Padding(do, (0, 0, 0, 2), expand=False), Padding(why, (0, 0, 0, 4), expand=False)]
     return lines
 
 

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from trainables.errors import DataProblem
 from tuner.dataset.inspection.inspect import Inspection, inspect, render
+from tuner.dataset.inspection.summary import Advice
 
 
 @pytest.fixture
@@ -106,3 +108,12 @@ def test_of_many_images_a_random_choice_is_judged_by_how_it_was_taken_and_that_i
     assert "chosen at random" not in text(inspect(folder, None, None))
     monkeypatch.setattr("tuner.dataset.inspection.inspect.MOST", 10)
     assert "searched for in 10 of the 12 images, chosen at random" in text(inspect(folder, None, None))
+
+
+def test_an_advice_that_the_terminal_breaks_keeps_its_indentation(folder: Path) -> None:
+    found = inspect(folder, None, r"(.*)_", (0.5, 0.25, 0.25), 0)
+    console = Console(width=40, file=(written := io.StringIO()))
+    console.print(render(replace(found, advice=(Advice("word " * 20, "reason " * 20),))))
+    lines = written.getvalue().partition("advice:\n")[2].splitlines()
+    assert len(lines) > 6
+    assert all(line.startswith(("  word", "    because", "    reason")) for line in lines)

@@ -1,0 +1,43 @@
+"""What a person sees of a search that runs."""
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+from rich.console import Console
+
+from tuner.console.reporter import Reporter
+from tuner.tuning.progress import Progress
+
+
+def row(trial_id: str, source: str, status: str = "completed") -> dict[str, Any]:
+    ended = {"status": status, "reason": status, "epochs": 2, "best_epoch": 1, "value": 0.5}
+    return {"trial_id": trial_id, "source": source, **ended}
+
+
+def store_of(*rows: dict[str, Any]) -> Any:
+    """What `Progress` reads of a store of eight samples."""
+    found = {one["trial_id"]: one for one in rows}
+    return SimpleNamespace(
+        rows=found, cut={}, live={}, num_samples=8, metric="val_loss", judged=lambda: found
+    )
+
+
+def shown(progress: Progress) -> str:
+    console = Console(width=200, file=(written := io.StringIO()))
+    console.print(progress.render())
+    return written.getvalue()
+
+
+def test_the_models_of_the_probe_are_no_samples() -> None:
+    first = [row(f"probe-{number}", "probe") for number in range(3)]
+    text = shown(Progress(store_of(*first, row("a", "first", "stopped"))))
+    assert "trials 1/8: 0 running, 0 completed, 1 stopped, 0 failed | 3 models of the probe" in text
+
+
+def test_ended_trials_are_numbered_among_the_samples() -> None:
+    console = Console(width=200, file=(written := io.StringIO()))
+    store = store_of(row("probe-0", "probe"))
+    with Progress(store, Reporter(console)):
+        store.rows["a"] = row("a", "first")
+    assert written.getvalue().startswith("[1/8] a completed after 2 epochs: val_loss 0.5000 at epoch 1")
