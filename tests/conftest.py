@@ -1,9 +1,14 @@
 import os
+import sys
 
 import pytest
 
 # One core's worth of threads a test process, and no cache of the person who runs the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Some tests list what a command left behind: what Python keeps of a space's file beside it is not the command's.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+sys.dont_write_bytecode = True
 
 
 @pytest.fixture(scope="session", autouse=True)

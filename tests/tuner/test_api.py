@@ -46,6 +46,7 @@ FUNCTIONS = [name for name in tuner.__all__ if name.islower()]
 
 def test_the_functions_are_those_of_the_commands():
     commands = (
+        "advise",
         "compare",
         "export",
         "export --int8",

@@ -81,8 +81,11 @@ def _common(first: FloatArray, second: FloatArray) -> npt.NDArray[np.bool_]:
 def _cost(found: Material, members: Mapping[str, int], chosen: str) -> dict[str, float]:
     """Milliseconds more an image than the chosen trial takes, where the probe measured all of their backbones."""
     models = {str(row["trial_id"]): str(row["model"]) for row in found.trials}
+    if found.head is not None:
+        # Where the chosen trial has answered too few images, a head stands for it.
+        models.setdefault(chosen, found.head.model)
     times = [found.milliseconds(models[key]) for key in members]
-    own = found.milliseconds(models[chosen]) if chosen in models else None
+    own = found.milliseconds(models[chosen])
     if own is None or None in times:
         return {}
     return {"milliseconds": sum(time for time in times if time is not None) - own}

@@ -85,7 +85,7 @@ class Material:
         rows = [*document.get("backbones", []), *document.get("sizes", [])]
         found: dict[tuple[str, int], Head] = {}
         for row in rows:
-            key = (str(row["model"]), int(row["image_size"]))
+            key = (str(row["model"]), int(row.get("image_size", document["image_size"])))
             logits = _kept(self.run, *key)
             if logits is not None and logits.shape == (len(self.pool), len(self.classes)):
                 found[key] = Head(*key, row, logits)

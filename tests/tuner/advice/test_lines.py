@@ -177,3 +177,21 @@ def test_near_duplicates_with_other_labels_are_a_floor():
 def test_pictures_none_of_which_look_alike_have_no_known_floor():
     (found,) = floor(material(drawn(groups=60, each=1)))
     assert isinstance(found, Unknown)
+
+
+def test_a_head_that_stands_for_the_chosen_trial_has_its_backbone_s_cost():
+    images = drawn(groups=80, apart=1.0)
+    random = np.random.default_rng(0)
+    truth = np.eye(2)[images.labels] * 2.0
+    answers = {name: truth + random.normal(size=truth.shape) for name in ("a", "b")}
+    given = material(
+        images,
+        answers=answers,
+        trials=[{"trial_id": "a", "model": "small"}, {"trial_id": "b", "model": "small"}],
+        level=("the solved head on large", truth + random.normal(size=truth.shape)),
+        head=SimpleNamespace(model="large"),
+        milliseconds={"small": 2.0, "large": 7.0}.get,
+    )
+    (line,) = ensemble(given)
+    assert "ensemble of 3" in line.do
+    assert line.cost == {"milliseconds": 2.0 + 2.0 + 7.0 - 7.0}

@@ -22,6 +22,7 @@ def figures(tmp_path_factory):
 
 EXPECTED = {
     "accuracy",
+    "advice",
     "calibration",
     "confusion",
     "confusion-shares",
