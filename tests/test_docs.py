@@ -184,8 +184,10 @@ def test_an_output_belongs_to_the_last_command_before_it(outputs):
 @pytest.mark.parametrize("name", ["docs/tutorial.md", "README.md"])
 def test_every_output_of_a_page_is_there_and_its_commands_exist(name, outputs):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert text.count("<!-- output: end -->") == len(outputs.OUTPUT.findall(text)) > 0
-    assert re.search(r"<!-- printed -->\n\nPrinted.* commit [0-9a-f]{7}", text)
+    blocks = list(outputs.OUTPUT.finditer(text))
+    assert text.count("<!-- output: end -->") == len(blocks) > 0
+    assert all("```text\n" in block[0] for block in blocks)
+    assert re.search(r"<!-- printed -->\n\nPrinted.*\bcommit [0-9a-f]{7}", text)
     assert all(command.split()[0] in ("tuner", "python") for command in outputs.commands_of(text))
 
 
