@@ -229,3 +229,13 @@ def test_drawings_that_see_the_same_picture_share_a_file(tmp_path):
     assert torch.equal(features[:32], features[32:64])
     assert torch.equal(features[:6], features[64:])
     assert len(features[:32].unique(dim=0)) == 32
+
+
+def test_a_head_of_two_views_is_solved_on_mirror_images_as_well_with_and_without_the_feature_cache(tmp_path):
+    data = trial_data(tmp_path)
+    _, (one,) = train(data, None, strategy="linear_probe")
+    _, (plain,) = train(data, None, strategy="linear_probe", probe_views=2)
+    _, (kept,) = train(data, feature_cache_of(data, tmp_path / "f"), strategy="linear_probe", probe_views=2)
+    assert kept.train_loss == pytest.approx(plain.train_loss, rel=1e-3)
+    assert kept.val_loss == pytest.approx(plain.val_loss, rel=1e-3)
+    assert plain.train_loss != pytest.approx(one.train_loss, rel=1e-3)
