@@ -8,7 +8,7 @@ import click
 from trainables.errors import Interrupted, UserMistake
 from tuner.cli import advise, compare, models, operate, plan, probe, search
 from tuner.cli import listing as look
-from tuner.cli.help import Commands
+from tuner.cli.help import HELP, Commands
 from tuner.console.terminal import (
     MENDABLE,
     escape_what_cannot_be_shown,
@@ -19,7 +19,7 @@ from tuner.console.terminal import (
 )
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": HELP, "max_content_width": 110})
 @click.version_option(package_name="tuner")
 def commands() -> None:
     """Find the model and the fine-tuning that classify your images best, learn how sure that is, and get the model."""

@@ -6,7 +6,10 @@ from typing import Any
 
 import click
 
-__all__ = ["COMMANDS", "OPTIONS", "Commands", "SearchCommand"]
+__all__ = ["COMMANDS", "HELP", "OPTIONS", "Commands", "SearchCommand"]
+
+HELP = ["-h", "--help"]
+"""The options that ask for help."""
 
 COMMANDS: Mapping[str, Sequence[str]] = {
     "Before a search": ("inspect", "probe", "plan"),
@@ -69,6 +72,7 @@ class Commands(click.Group):
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Attach a command."""
         cmd.context_class = Context
+        cmd.context_settings = {"help_option_names": HELP, **cmd.context_settings}
         super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
