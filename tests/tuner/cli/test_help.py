@@ -32,7 +32,10 @@ def test_every_command_and_every_option_of_a_search_has_its_section():
 def test_a_command_that_was_parsed_by_itself_keeps_both_options_of_help():
     for name, command in commands.commands.items():
         alone = command.make_context(name, [], resilient_parsing=True)
-        assert [option for param in command.get_params(alone)[-1:] for option in param.opts] == ["-h", "--help"]
+        assert [option for param in command.get_params(alone)[-1:] for option in param.opts] == [
+            "-h",
+            "--help",
+        ]
 
 
 @pytest.mark.parametrize("width", [60, 80, 110])
