@@ -1,10 +1,13 @@
-"""The loss of each validation image, epoch by epoch: what the noise of a trial's `val_loss` is estimated from."""
+"""The loss of each validation image, epoch by epoch: what trials are chosen by, and the noise of it.
+
+It is the loss under a temperature that other images gave (see `trainables.temperature`), as a model folder has one:
+`val_loss` itself is plain.
+"""
 
 import numpy as np
 import numpy.typing as npt
 
-from trainables.metrics import Answers
-from trainables.metrics.loss import loss
+from trainables.temperature import calibrated_losses
 
 __all__ = ["LOSSES", "MOST_IMAGES", "Losses", "image_losses"]
 
@@ -17,8 +20,13 @@ MOST_IMAGES = 4096
 Losses = npt.NDArray[np.float32]
 
 
-def image_losses(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float64]) -> Losses | None:
-    """The cross-entropy [n] of each image in nats; None for no image, and for more than MOST_IMAGES."""
+def image_losses(
+    labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float64], groups: npt.ArrayLike
+) -> Losses | None:
+    """The calibrated cross-entropy [n] of each image in nats; None for no image, and for more than MOST_IMAGES.
+
+    `groups` [n] are those of the images: one gets the temperature that images of other groups gave.
+    """
     if not 0 < len(labels) <= MOST_IMAGES:
         return None
-    return loss(Answers(labels, logits)).astype(np.float32)
+    return calibrated_losses(logits, labels, groups).astype(np.float32)

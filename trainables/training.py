@@ -142,7 +142,7 @@ class TrainingRun:
         if len(self.data.val_rows) == 0:
             return dict.fromkeys(METRICS, math.nan)
         logits = in_smaller_batches(lambda size: self._validation_logits(epoch, size), self.eval_batch)
-        found = image_losses(self.data.val_labels, logits.double().numpy())
+        found = image_losses(self.data.val_labels, logits.double().numpy(), self.data.groups)
         if found is not None:
             self.losses[epoch] = found
         return score_logits(logits, self._val_labels, self.compute.positive)

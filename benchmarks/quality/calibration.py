@@ -30,8 +30,9 @@ from benchmarks.quality.strategies import MODEL, SHARED
 from trainables.config import TrialConfig
 from trainables.inference import compute_logits
 from trainables.setting import ComputeConfig
+from trainables.temperature import fit_temperature
 from trainables.training import TrainingRun
-from tuner.statistics.calibration import calibration_change, error_by_mass, fit_temperature
+from tuner.statistics.calibration import calibration_change, error_by_mass
 from tuner.statistics.conformal import conformal_sets, conformity_scores, thresholds
 from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, calibration_error

@@ -8,7 +8,9 @@ import trainables.image_losses as module
 from trainables.best_epoch import best_epoch
 from trainables.config import TrialConfig
 from trainables.image_losses import image_losses
+from trainables.metrics.answers import log_softmax
 from trainables.setting import ComputeConfig
+from trainables.temperature import calibrated_losses
 from trainables.training import TrainingRun
 
 
@@ -18,12 +20,17 @@ def run_of(folder, metric="val_loss", **parameters):
     return TrainingRun(config, trial_data(folder), ComputeConfig(32, metric=metric))
 
 
-def test_the_losses_of_the_images_are_kept_of_every_epoch_and_their_mean_is_its_val_loss(tmp_path):
+def test_the_losses_of_the_images_are_kept_of_every_epoch_under_a_temperature(tmp_path):
     run = run_of(tmp_path)
     for metrics in run.epochs():
         found = run.losses[metrics.epoch]
-        assert found.shape == (len(run.data.val_rows),)
-        assert found.mean() == pytest.approx(metrics.val_loss, rel=1e-6)
+        logits = run._validation_logits(metrics.epoch, 8).double().numpy()
+        assert found == pytest.approx(
+            calibrated_losses(logits, run.data.val_labels, run.data.groups), rel=1e-6
+        )
+        plain = -log_softmax(logits)[range(len(found)), run.data.val_labels]
+        assert plain.mean() == pytest.approx(metrics.val_loss, rel=1e-6)
+        assert not np.allclose(found, plain)
     assert sorted(run.losses) == [1, 2]
 
 
@@ -48,11 +55,11 @@ def test_a_state_of_an_earlier_version_is_taken_up_without_losses(tmp_path):
 def test_of_many_images_and_of_none_no_losses_are_kept(monkeypatch):
     monkeypatch.setattr(module, "MOST_IMAGES", 3)
     labels, logits = np.array([0, 1, 1]), np.zeros((3, 2))
-    found = image_losses(labels, logits)
+    found = image_losses(labels, logits, range(3))
     assert found == pytest.approx(np.full(3, np.log(2)))
     assert found.dtype == np.float32
-    assert image_losses(np.tile(labels, 2), np.tile(logits, (2, 1))) is None
-    assert image_losses(labels[:0], logits[:0]) is None
+    assert image_losses(np.tile(labels, 2), np.tile(logits, (2, 1)), range(6)) is None
+    assert image_losses(labels[:0], logits[:0], []) is None
 
 
 def test_the_best_epoch_of_a_training_is_that_of_the_smoothed_curve_also_after_a_resume(tmp_path):

@@ -11,6 +11,7 @@ import pandas as pd
 from trainables.errors import InvalidValue, RunProblem
 from trainables.metrics import METRICS
 from trainables.ranges import check
+from trainables.temperature import fit_temperature
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.by_image import leak_sentence, with_by_image
 from tuner.evaluation.comparison.collapse import collapse_sentence
@@ -38,7 +39,6 @@ from tuner.evaluation.report.published import finding, with_published
 from tuner.evaluation.retrained.session import Retraining, SeedDemands, Trained, retrained
 from tuner.runs.directory import Run
 from tuner.runs.paths import try_folder
-from tuner.statistics.calibration import fit_temperature
 from tuner.statistics.intervals import FloatArray
 
 __all__ = ["Inputs", "check_inputs", "compare"]

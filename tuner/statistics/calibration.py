@@ -1,10 +1,8 @@
-"""One temperature for the logits of a model, and how far its probabilities are from what happens.
+"""How far a model's probabilities are from what happens, before and after the division of its logits by a temperature.
 
-Logits divided by a temperature above 1 give less confident probabilities, below 1 more confident ones; the order of
-the classes stays, so the class named does not change (Guo et al. 2017).
+The temperature itself is fitted by `trainables.temperature`.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +21,6 @@ __all__ = [
     "Change",
     "calibration_change",
     "error_by_mass",
-    "fit_temperature",
     "loss_change",
     "mean_logits",
 ]
@@ -32,11 +29,6 @@ IntArray = npt.NDArray[np.int64]
 
 BINS = 10
 """Bins of the calibration error, each with a tenth of the images."""
-
-PRIOR_SPREAD = 0.5
-"""Standard deviation of a temperature's logarithm before any image is seen: 95 % lie between 0.37 and 2.7."""
-
-_BOUND = math.log(20.0)
 
 
 @dataclass(frozen=True)
@@ -65,29 +57,6 @@ class CalibrationError:
     expected_before: float
     expected_after: float
     square: Change
-
-
-def fit_temperature(logits: FloatArray, labels: IntArray, groups: npt.ArrayLike) -> float:
-    """The temperature by which `logits` [n, classes] are to be divided, between 0.05 and 20.
-
-    It has the least log loss on the class numbers `labels` [n], taken together with a weak expectation that it is
-    near 1: a normal law of its logarithm, whose standard deviation is PRIOR_SPREAD. Each of the `groups` [n] counts as
-    one observation. Without the expectation, images that are all answered rightly would make every answer certain.
-
-    >>> fit_temperature(np.array([[4.0, 0.0], [0.0, 4.0]] * 20), np.array([0, 1] * 16 + [1, 0] * 4), range(40)) > 2
-    True
-    """
-    from scipy.optimize import minimize_scalar
-
-    logits = np.asarray(logits, dtype=np.float64)
-    count = len(np.unique(np.asarray(groups)))
-
-    def cost(log_temperature: float) -> float:
-        loss = float(log_losses(logits / math.exp(log_temperature), labels).mean())
-        return count * loss + 0.5 * (log_temperature / PRIOR_SPREAD) ** 2
-
-    found = minimize_scalar(cost, bounds=(-_BOUND, _BOUND), method="bounded", options={"xatol": 1e-4})
-    return math.exp(float(found.x))
 
 
 def mean_logits(members: npt.ArrayLike, counts: npt.ArrayLike) -> FloatArray:

@@ -92,7 +92,8 @@ def _epoch(
     probed: Probed, solved: Solved, store: "TrialStore", context: RunContext
 ) -> tuple[EpochMetrics, Losses | None]:
     """What the one epoch of the trial measured, and the loss of each validation image."""
-    labels = store.run.images_and_parts().part("val").numbers
+    own = store.run.images_and_parts().part("val")
+    labels = own.numbers
     logits = solved.validation.astype(np.float64)
     loss, accuracy = solved.train_scores.tolist()
     epoch = EpochMetrics(
@@ -106,4 +107,4 @@ def _epoch(
         epoch_seconds=probed.seconds,
         time=time.time(),
     )
-    return epoch, image_losses(labels, logits)
+    return epoch, image_losses(labels, logits, own.groups)

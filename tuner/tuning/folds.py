@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from trainables.config import RunContext, TrialConfig
 from trainables.data.split import Split
+from trainables.temperature import calibrated_losses
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.trial_table import trial_config
-from tuner.statistics.log_loss import log_losses
 from tuner.tuning.fold_answers import FOLDS, fold_numbers, keep_answers, out_of_fold
 from tuner.tuning.fold_seconds import MOST, training_seconds
 from tuner.tuning.judgement import Candidate, Floats, Judged, Judges, behind, judge
@@ -229,7 +229,7 @@ def _still_alive(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stag
         return []
     common = np.logical_and.reduce([one.answered() for one in there])
     labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
-    losses = [log_losses(one.logits[common], labels) for one in there]
+    losses = [calibrated_losses(one.logits[common], labels, groups) for one in there]
     best = min(losses, key=lambda own: float(own.mean()))
     found = [one for one, own in zip(there, losses, strict=True) if not behind(own, best, groups.tolist())]
     for one in there:

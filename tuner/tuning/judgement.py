@@ -1,4 +1,8 @@
-"""Who is chosen by the images that judged, and what is to be expected: of candidates by their answers out of fold."""
+"""Who is chosen by the images that judged, and what is to be expected: of candidates by their answers out of fold.
+
+Where the log loss is what is searched by, it is that of answers under a temperature that other images gave, as the
+model that is written has one.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,9 +15,9 @@ import numpy.typing as npt
 from trainables.config import TrialConfig
 from trainables.data.split import Split
 from trainables.metrics import METRICS, Answers
+from trainables.temperature import calibrated_losses
 from tuner.statistics.calibration import mean_logits
 from tuner.statistics.ensembles import select_members
-from tuner.statistics.log_loss import log_losses
 from tuner.statistics.means import error_of_mean, half_width
 from tuner.statistics.shrinkage import choose, shrink
 
@@ -133,7 +137,9 @@ def _challenger(few: Sequence[Candidate], leader: Floats, judges: Judges) -> Can
             continue
         labels, groups = judges.pool.numbers[own], np.asarray(judges.pool.groups)[own]
         if metric.name == LOSS:
-            difference = log_losses(one.logits[own], labels) - log_losses(leader[own], labels)
+            difference = calibrated_losses(one.logits[own], labels, groups) - calibrated_losses(
+                leader[own], labels, groups
+            )
             error = error_of_mean(difference, groups)
             lead = -float(difference.mean())
             ahead = math.isfinite(error) and lead > error
@@ -161,8 +167,10 @@ def _judged(name: str, epoch: int, logits: Floats, judges: Judges) -> Judged:
     """What the images that have an answer say."""
     metric, own = METRICS[judges.metric], ~np.isnan(logits).any(axis=1)
     labels, groups = judges.pool.numbers[own], np.asarray(judges.pool.groups)[own]
-    value = float(metric.compute(Answers(labels, logits[own], judges.positive)))
-    error = error_of_mean(log_losses(logits[own], labels), groups) if metric.name == LOSS else math.nan
+    value, error = float(metric.compute(Answers(labels, logits[own], judges.positive))), math.nan
+    if metric.name == LOSS:
+        losses = calibrated_losses(logits[own], labels, groups)
+        value, error = float(losses.mean()), error_of_mean(losses, groups)
     return Judged(
         trial_id=name,
         epoch=epoch,
@@ -189,7 +197,8 @@ def _ensemble(able: Sequence[Candidate], chosen: str, judges: Judges) -> dict[st
         return {}
     mixed = mean_logits([logits[name] for name in votes], list(votes.values()))
     if metric.name == LOSS:
-        difference = log_losses(logits[chosen], labels) - log_losses(mixed, labels)
+        losses = [calibrated_losses(own, labels, groups) for own in (logits[chosen], mixed)]
+        difference = losses[0] - losses[1]
         error = error_of_mean(difference, groups)
         return votes if math.isfinite(error) and difference.mean() > error else {}
     values = [metric.compute(Answers(labels, one, positive)) for one in (mixed, logits[chosen])]
@@ -207,7 +216,7 @@ def _choice(able: Sequence[Candidate], judges: Judges) -> tuple[str, dict[str, f
             for one in able
         }
         return min(values, key=lambda name: metric.cost(values[name])), values
-    losses = np.stack([log_losses(one.logits[common], labels) for one in able])
+    losses = np.stack([calibrated_losses(one.logits[common], labels, groups) for one in able])
     shrunken = shrink(losses, groups)
     costs = [one.cost for one in able]
     place = choose(shrunken, None if any(map(math.isnan, costs)) else costs)

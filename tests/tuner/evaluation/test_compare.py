@@ -6,9 +6,10 @@ import pytest
 from fake_run import CLASSES, fake_scorer, make_run, paint_only, trained_by
 
 from trainables.errors import InvalidValue, RunProblem
+from trainables.temperature import fit_temperature
 from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.conclusion import _answers_alike
-from tuner.evaluation.comparison.finalists import choose_finalists, note_scoring
+from tuner.evaluation.comparison.finalists import choose_finalists, images_of, note_scoring
 from tuner.evaluation.comparison.table import main_rows, markdown
 from tuner.runs.directory import Run, read_yaml
 from tuner.runs.trial_table import trial_config
@@ -205,9 +206,13 @@ def test_the_files_hold_what_the_comparison_says(run, found):
     assert list(probabilities.columns) == ["path", "group", "label", "trial_id", *CLASSES]
     best = probabilities[probabilities["trial_id"] == found.table["key"].iloc[0]]
     row = next(one.row for one in choose_finalists([run], top=5)[0] if one.key == found.table["key"].iloc[0])
-    assert best[list(CLASSES)].to_numpy() == pytest.approx(
-        softmax(fake_scorer(run, row, best["path"].tolist()))
-    )
+    val_paths, val_labels, val_groups = images_of(run, "val")
+    temperature = fit_temperature(fake_scorer(run, row, val_paths), val_labels, val_groups)
+    logits = fake_scorer(run, row, best["path"].tolist()) / temperature
+    assert best[list(CLASSES)].to_numpy() == pytest.approx(softmax(logits))
+    labels = np.array([list(CLASSES).index(name) for name in best["label"]])
+    log_loss = -np.log(softmax(logits))[range(len(labels)), labels].mean()
+    assert found.table["test_value"].iloc[0] == pytest.approx(log_loss)
     assert set(best["path"]) == set(run.split().query("split == 'test'")["path"])
 
 

@@ -6,7 +6,6 @@ import pytest
 from tuner.statistics.calibration import (
     calibration_change,
     error_by_mass,
-    fit_temperature,
     loss_change,
     mean_logits,
 )
@@ -30,24 +29,6 @@ def overconfident(groups, seed):
     labels = rng.integers(0, 3, groups)[codes]
     noise = math.sqrt(0.5) * (rng.normal(size=(groups, 3))[codes] + rng.normal(size=(4 * groups, 3)))
     return 2 * (noise + 2 * np.eye(3)[labels]) * 1.5, labels, codes
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_by_which_logits_were_multiplied_is_found(temperature):
-    assert fit_temperature(*answers(3000, temperature)) == pytest.approx(temperature, rel=0.06)
-
-
-def test_images_that_are_all_answered_rightly_do_not_make_every_answer_certain():
-    labels = np.arange(60) % 3
-    temperature = fit_temperature(4 * np.eye(3)[labels], labels, np.arange(60))
-    assert 0.3 < temperature < 1
-    assert softmax(4 * np.eye(3) / temperature).max() < 1 - 1e-6
-
-
-def test_few_groups_leave_the_temperature_nearer_to_one():
-    logits, labels, _ = answers(200, 4.0)
-    few = fit_temperature(logits, labels, np.arange(200) // 50)
-    assert 1 < few < fit_temperature(logits, labels, np.arange(200)) < 4.5
 
 
 def test_an_error_by_mass_of_a_forecaster_that_is_wrong_by_a_tenth_is_a_tenth():

@@ -120,7 +120,7 @@ def test_every_image_judges_the_best_three_and_the_best_of_them_is_chosen(stage)
     table = made.run.judged()
     assert table["chosen"].tolist() == [True] + [False] * (len(table) - 1)
     # The luck of having been chosen is taken off, so the expected loss is no lower than the mean.
-    assert judged[0].expected >= judged[0].value
+    assert judged[0].expected >= judged[0].value - 1e-12
 
 
 def test_who_is_clearly_behind_is_not_trained_on_the_folds_that_follow(stage):

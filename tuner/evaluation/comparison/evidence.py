@@ -76,13 +76,9 @@ class Evidence:
     validation: Validation | None = None
     temperatures: Mapping[str, float] = field(default_factory=dict)
 
-    def calibrated(self, key: str) -> Answers:
+    def answers(self, key: str) -> Answers:
         """The answers of the finalist `key` under its temperature, as the exported model gives them."""
         return Answers(self.labels, self.logits[key] / self.temperatures.get(key, 1.0), self.positive)
-
-    def answers(self, key: str) -> Answers:
-        """The answers of the finalist `key`."""
-        return Answers(self.labels, self.logits[key], self.positive)
 
     @property
     def grouped(self) -> bool:

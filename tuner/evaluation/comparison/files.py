@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from tuner.evaluation.comparison.evidence import Comparison, Evidence
 from tuner.evaluation.comparison.table import markdown
 from tuner.runs.directory import write_atomically
-from tuner.statistics.scores import softmax
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,5 +52,5 @@ def _probabilities(evidence: Evidence) -> "pd.DataFrame":
         frame = pd.DataFrame({"path": evidence.paths, "group": evidence.groups})
         frame["label"] = [evidence.classes[code] for code in evidence.labels]
         frame["trial_id"] = one.key
-        parts.append(frame.join(pd.DataFrame(softmax(evidence.logits[one.key]), columns=columns)))
+        parts.append(frame.join(pd.DataFrame(evidence.answers(one.key).probabilities, columns=columns)))
     return pd.concat(parts, ignore_index=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from trainables.temperature import calibrated
 from trainables.wording import some
 from tuner.evaluation.comparison.conclusion import conclude, in_words, percent
 from tuner.evaluation.comparison.ensemble import ensemble_logits
@@ -54,13 +55,15 @@ def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence,
     for one in evidence.finalists:
         if one.members and set(one.members) <= set(logits):
             logits[one.key] = ensemble_logits(one.members, logits)
+    answered = {key: calibrated(one, answers.labels, answers.groups) for key, one in logits.items()}
     own = replace(
         evidence,
         finalists=tuple(one for one in evidence.finalists if one.key in logits),
         paths=answers.paths,
         groups=answers.groups,
         labels=answers.labels,
-        logits=logits,
+        logits=answered,
+        temperatures={},
     )
     table, pairs = judge(own, seed)
     remarks = [*_left_out(own, evidence), _widths(table, on_test, answers.count), _estimates(answers.count)]
@@ -117,10 +120,10 @@ def _flattery(evidence: Evidence, nested: FloatArray, seed: int) -> str:
     """
     metric, best = evidence.metric, evidence.finalists[0]
     ours = evidence.answers(best.key)
-    theirs = replace(ours, logits=nested)
+    theirs = replace(ours, logits=calibrated(nested, ours.labels, evidence.groups))
     found = metric_test(metric, ours, theirs, evidence.groups, seed=seed)
     right = float((theirs.predicted == theirs.labels).mean())
-    sure = score_intervals(theirs.labels, nested, evidence.groups, seed=seed)
+    sure = score_intervals(theirs.labels, theirs.logits, evidence.groups, seed=seed)
     own = metric_interval(metric, theirs, evidence.groups, sure, seed=seed)
     of_own = "" if own is None else f" (95 % interval {ends(metric, own.low, own.high)})"
     unit = "" if metric.minimised else " points"

@@ -71,8 +71,8 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for rank, one in enumerate(evidence.finalists, start=1):
         answers = evidence.answers(one.key)
-        found = score(evidence.labels, evidence.logits[one.key])
-        sure = score_intervals(evidence.labels, evidence.logits[one.key], evidence.groups, seed=seed)
+        found = score(evidence.labels, answers.logits)
+        sure = score_intervals(evidence.labels, answers.logits, evidence.groups, seed=seed)
         row: dict[str, Any] = {
             "rank": rank,
             "run": one.run.path.resolve().name,
@@ -116,16 +116,11 @@ def _cost(evidence: Evidence, key: str) -> dict[str, float]:
     """The mean cost of an image and its interval over groups; nothing where no costs were given."""
     if evidence.costs is None:
         return {}
-    answers = evidence.calibrated(key)
+    answers = evidence.answers(key)
     paid = incurred(answers.labels, decide(answers.probabilities, evidence.costs), evidence.costs)
     return {"test_cost": float(paid.mean())} | _ends(
         "test_cost", cost_interval(paid, evidence.costs, evidence.groups)
     )
-
-
-def _judged_answers(evidence: Evidence, key: str, metric: Metric) -> Answers:
-    """What a finalist is judged by in `metric`: its answers, for costs under its temperature, as it would be used."""
-    return evidence.calibrated(key) if metric.name == COST else evidence.answers(key)
 
 
 def _ends(name: str, interval: Any) -> dict[str, float]:
@@ -142,8 +137,8 @@ def _pairs(evidence: Evidence, seed: int) -> pd.DataFrame:
         for second in keys[i + 1 :]
     ]
     blind = evidence.judges < fewest_groups()
+    answers = {key: evidence.answers(key) for key in keys}
     for metric in judged_metrics(evidence):
-        answers = {key: _judged_answers(evidence, key, metric) for key in keys}
         rows = []
         for first, second in asked:
             found = metric_test(

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainables.temperature import fit_temperature
 from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.statistics.calibration import (
     BINS,
     Change,
     calibration_change,
-    fit_temperature,
     loss_change,
 )
 from tuner.statistics.conformal import conformal_sets, conformity_scores, needed_groups, thresholds

@@ -67,7 +67,7 @@ def chosen_answers(probabilities: "FloatArray", labels: Sequence[int], seed: int
 def answers_sheet(evidence: "Evidence", names: Sequence[str], seed: int = 0) -> "Drawing | None":
     """Size and drawing of the chosen finalist's answers; None where no image is there. `names` are as drawn."""
     best = evidence.finalists[0]
-    chosen = chosen_answers(evidence.calibrated(best.key).probabilities, evidence.labels.tolist(), seed)
+    chosen = chosen_answers(evidence.answers(best.key).probabilities, evidence.labels.tolist(), seed)
     data = evidence.runs[0].record["data"]
     folder, scale = Path(str(data["folder"])), scale_from(data.get("scale"))
     with quiet_decoding():

@@ -13,7 +13,6 @@ from trainables.data.deep import scale_from
 from tuner.html.canvas import fit_all
 from tuner.html.escaping import for_picture
 from tuner.html.thumbnails import thumbnail
-from tuner.statistics.scores import softmax
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +38,7 @@ class Mistake:
 def confident_mistakes(evidence: "Evidence", count: int = SHOWN) -> list[Mistake]:
     """The chosen finalist's wrong answers, the surest first."""
     best = evidence.finalists[0]
-    probabilities = softmax(evidence.logits[best.key])
+    probabilities = evidence.answers(best.key).probabilities
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != evidence.labels)
     order = wrong[np.argsort(-sure[wrong], kind="stable")][:count]

@@ -177,8 +177,6 @@ def _matrix(axes: "Axes", counts: FloatArray) -> None:
 
 def calibration(evidence: "Evidence", table: "pd.DataFrame") -> "Drawing":
     """Size and drawing of confidence against accuracy in 15 bins of equal width, for the best finalists."""
-    from tuner.statistics.scores import softmax
-
     shown = evidence.finalists[:6]
     rows = -(-len(shown) // 3)
 
@@ -187,7 +185,7 @@ def calibration(evidence: "Evidence", table: "pd.DataFrame") -> "Drawing":
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         for axes, one, error in zip(grid.flat, shown, table["calibration_error"], strict=False):
-            sure = softmax(evidence.logits[one.key]).max(axis=1)
+            sure = evidence.answers(one.key).probabilities.max(axis=1)
             code = np.clip(np.ceil(sure * 15).astype(int) - 1, 0, 14)
             count = np.bincount(code, minlength=15)
             full = count > 0

@@ -3,12 +3,12 @@ import pytest
 from fake_run import CLASSES, fake_scorer, make_run, paint_only
 
 from trainables.errors import UnknownName
+from trainables.temperature import fit_temperature
 from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.costs import decide, read_costs
 from tuner.evaluation.comparison.finalists import images_of
 from tuner.evaluation.comparison.table import main_rows
 from tuner.evaluation.comparison.tradeoffs import pareto_front
-from tuner.statistics.calibration import fit_temperature
 from tuner.statistics.scores import softmax
 
 NAMES = list(CLASSES)

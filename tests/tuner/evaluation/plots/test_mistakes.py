@@ -7,6 +7,7 @@ from PIL import Image
 
 from trainables.data.decode import read_rgb
 from trainables.data.deep import scale_from
+from trainables.metrics import Answers
 from tuner.evaluation.plots.mistakes import SIDE, confident_mistakes
 
 
@@ -40,10 +41,11 @@ def evidence(tmp_path):
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     paths = [*ODD, "torn.png", "gone.png"]
     logits = np.tile([0.0, 3.0], (len(paths), 1))
+    labels = np.zeros(len(paths), dtype=np.int64)
     return SimpleNamespace(
         finalists=[SimpleNamespace(key="best")],
-        logits={"best": logits},
-        labels=np.zeros(len(paths), dtype=np.int64),
+        answers=lambda key: Answers(labels, {"best": logits}[key]),
+        labels=labels,
         paths=paths,
         runs=[SimpleNamespace(record={"data": {"folder": str(tmp_path)}})],
     )
