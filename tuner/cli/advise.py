@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER
+from tuner.console.sentences import show_part
 from tuner.console.terminal import open_console
 from tuner.html.escaping import visible
 
@@ -36,7 +37,7 @@ def advise(run_dir: Path, as_json: bool) -> None:
         return
     console = open_console()
     for part in render(found):
-        console.print(part, soft_wrap=isinstance(part, Text))
+        show_part(console, part)
 
 
 def render(found: "Advice") -> Iterator[RenderableType]:

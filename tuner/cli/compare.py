@@ -12,6 +12,7 @@ from rich.text import Text
 from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.parameters import FOLDER, Number, seed_options
+from tuner.console.sentences import show_part
 from tuner.console.terminal import open_console, say
 from tuner.html.escaping import visible
 
@@ -121,7 +122,7 @@ def compare(
     else:
         console = open_console()
         for part in render(comparison):
-            console.print(part, soft_wrap=isinstance(part, Text))
+            show_part(console, part)
     for run in runs:
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:

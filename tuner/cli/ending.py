@@ -79,7 +79,7 @@ def judged_words(run: "Run") -> list[str]:
     for row in rows_of(table):
         what = "chosen" if row["chosen"] else "also judged"
         error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
-        name, taken = row["trial_id"], f", {row['votes']} votes in the ensemble" if row["votes"] else ""
+        name, taken = row["trial_id"], f", {_votes(row['votes'])} in the ensemble" if row["votes"] else ""
         if name == "ensemble":
             what, taken = "better together", ""
             name = f"the ensemble of {sum(one['votes'] > 0 for one in rows_of(table)) - 1} of them"
@@ -88,6 +88,10 @@ def judged_words(run: "Run") -> list[str]:
             f" expected {row['expected']:.4f}{error}{taken}"
         )
     return lines
+
+
+def _votes(count: int) -> str:
+    return f"{count} vote{'s' * (count > 1)}"
 
 
 def _expected(row: "Mapping[str, Any]") -> str:

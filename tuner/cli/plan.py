@@ -12,6 +12,7 @@ from tuner.cli.as_json import json_option, print_json
 from tuner.cli.help import SearchCommand
 from tuner.cli.parameters import split_names
 from tuner.console.reporter import clock
+from tuner.console.sentences import show_part
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def plan_command(run: click.Command) -> click.Command:
             return
         console = open_console()
         for part in render(plan(config, Reporter(console))):
-            console.print(part, soft_wrap=isinstance(part, Text))
+            show_part(console, part)
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
     text = "Estimate what a search takes: epochs, hours, disk, memory. Times a few training steps; runs no trial."

@@ -12,6 +12,7 @@ from trainables.wording import some
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.names import BACKBONES, PRECISION
 from tuner.cli.parameters import FOLDER, Number, data_options, fit_option, side_option
+from tuner.console.sentences import show, show_part
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
         print_json(found.document())
         return
     for part in render(found):
-        console.print(part, soft_wrap=isinstance(part, Text))
+        show_part(console, part)
     if out is not None:
-        console.print(Text(f"table and picture are in {out}"), soft_wrap=True)
+        show(console, f"table and picture are in {out}")
 
 
 @click.command()
@@ -119,7 +120,7 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
     rows = list_weights(names, weights_dir)
     if fetch:
         words = Console(stderr=True, highlight=False) if as_json else open_console()
-        failed = fetch_all(rows, lambda row, said: words.print(Text(f"{row.model}: {said}"), soft_wrap=True))
+        failed = fetch_all(rows, lambda row, said: show(words, f"{row.model}: {said}"))
         rows = list_weights(names, weights_dir)
     if as_json:
         print_json({"weights": rows})

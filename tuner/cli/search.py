@@ -33,6 +33,7 @@ from tuner.cli.parameters import (
     side_option,
     split_names,
 )
+from tuner.console.sentences import show, show_part
 from tuner.console.terminal import open_console
 
 if TYPE_CHECKING:
@@ -355,12 +356,12 @@ def _finish(result: "SearchResult", console: Console, shipping: _Shipping | None
     from tuner.cli.ending import ending
 
     for line in ending(result, ships=shipping is not None):
-        console.print(line, soft_wrap=True)
+        show_part(console, line)
     if shipping is not None:
         from tuner.console.reporter import Reporter
         from tuner.release.ship import ship
 
         done = ship(shipping.config, shipping.budget, Reporter(console))
-        console.print(f"the model is in {done.folder}", soft_wrap=True)
-        console.print(f"next: tuner predict {done.folder} IMAGES...", soft_wrap=True)
+        show(console, f"the model is in {done.folder}")
+        show(console, f"next: tuner predict {done.folder} IMAGES...")
     sys.exit(result.exit_status)

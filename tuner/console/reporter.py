@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
 from trainables.metrics import METRICS
+from tuner.console.sentences import show
 
 """The metrics of a table of trials, beside the one that was searched by."""
 
@@ -30,12 +38,24 @@ class Reporter:
     def line(self, text: str) -> None:
         """One plain line."""
         if self.console is not None:
-            self.console.print(Text(text), soft_wrap=True)
+            show(self.console, text)
 
     def warn(self, text: str) -> None:
         """One line that wants attention."""
         if self.console is not None:
-            self.console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
+            show(self.console, Text(f"note: {text}", style="yellow"))
+
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Say `what` is done while it is done: on a terminal in a line that goes away, elsewhere in one that stays."""
+        if self.console is None or not self.console.is_terminal:
+            self.line(f"{what} ...")
+            yield
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Bar(*columns, console=self.console, transient=True) as bar:
+            bar.add_task(what, total=None)
+            yield
 
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
@@ -133,9 +153,12 @@ def trial_counts(
     states = [] if running is None else [f"{running} running"]
     states += [f"{sum(row['status'] == one for row in counted)} {one}" for one in ENDS]
     states += [] if unfinished is None else [f"{unfinished} unfinished"]
-    probed = len(rows) - len(counted)
-    apart = f" | {probed} model{'s' * (probed > 1)} of the probe" if probed else ""
-    return f"trials {len(counted)}/{total}: {', '.join(states)}{apart}"
+    return f"trials {len(counted)}/{total}: {', '.join(states)}{probed_words(len(rows) - len(counted))}"
+
+
+def probed_words(count: int) -> str:
+    """How many models of the probe stand beside trials; nothing where there is none."""
+    return f" | {count} model{'s' * (count > 1)} of the probe" if count else ""
 
 
 def sampled(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from trainables.errors import UserMistake
 from trainables.private import private_folder
+from tuner.console.sentences import broken
 
 __all__ = [
     "MENDABLE",
@@ -54,9 +56,12 @@ def open_console() -> Console:
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """One line on standard output, or on standard error."""
+    """One line on standard output, or on standard error; a terminal gets it broken at words."""
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        text = broken(str(text), shutil.get_terminal_size().columns)
     # The stream is named, since click would take another one in place of an ascii stream, and not escape.
-    click.echo(text, file=sys.stderr if err else sys.stdout)
+    click.echo(text, file=stream)
 
 
 def require_posix() -> None:

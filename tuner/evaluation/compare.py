@@ -28,6 +28,7 @@ from tuner.evaluation.comparison.finalists import (
     check_same_split,
     choose_finalists,
     images_of,
+    judging_images,
     note_scoring,
     score_with_weights,
 )
@@ -77,12 +78,13 @@ def compare(
     given = check_inputs(runs, out, costs, images=scorer is None)
     asked = (retraining or Retraining(), demands or SeedDemands(), reporter or Reporter())
     with retrained([run.path for run in given.runs], *asked) as trained:
-        return _compare(given, trained, top, ensemble, seed, scorer, seed_scores, warn=fresh_check)
+        return _compare(given, trained, asked[2], top, ensemble, seed, scorer, seed_scores, warn=fresh_check)
 
 
 def _compare(
     given: "Inputs",
     trained: Trained,
+    reporter: Reporter,
     top: int,
     ensemble: int,
     seed: int,
@@ -94,11 +96,14 @@ def _compare(
     from tuner.evaluation.report.page import write_report
 
     finalists, missing = choose_finalists(given.runs, top)
-    evidence, members, said = _look(given.runs, finalists, ensemble, scorer or score_with_weights, warn=warn)
+    with reporter.waiting(f"{len(finalists)} finalists answer the test images"):
+        score = scorer or score_with_weights
+        evidence, members, said = _look(given.runs, finalists, ensemble, score, warn=warn)
     evidence = replace(evidence, costs=given.costs)
     seeds = trained.seed_scores(finalists) if seed_scores is None else seed_scores
     leak = trained.by_image(finalists)
-    table, pairs = judge(evidence, seed)
+    with reporter.waiting("the answers are compared"):
+        table, pairs = judge(evidence, seed)
     table = with_running_costs(_with_seeds(with_published(table, evidence), seeds), evidence)
     table = with_by_image(table, leak)
     answers = _answers_out_of_fold(trained, finalists, members)
@@ -117,7 +122,8 @@ def _compare(
         in_plain_words(table, pairs, evidence, folds=judged is not None),
     )
     write_tables(found, evidence)
-    found = replace(found, warnings=found.warnings + write_report(found, evidence, seed=seed))
+    edges = write_report(found, evidence, seed=seed, reporter=reporter)
+    found = replace(found, warnings=found.warnings + edges)
     write_markdown(found)
     return found
 
@@ -166,6 +172,10 @@ def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
     """What to say where an ensemble of at most `most` trials was looked for and none was found."""
     if most < 2 or any(one.members for one in evidence.finalists):
         return ()
+    if evidence.chosen_by is not None:
+        return (
+            f"No ensemble is better than the chosen trial by the {evidence.chosen_by:,} images that judged the search.",
+        )
     return (
         f"No ensemble of at most {most} kept trials is better on validation than the best of them alone.",
     )
@@ -251,7 +261,16 @@ def _score_all(runs: Sequence[Run], finalists: Sequence[Finalist], scorer: Score
     positive = runs[0].record.get("positive")
     number = None if positive is None else classes.index(str(positive))
     return Evidence(
-        tuple(runs), tuple(finalists), classes, tuple(paths), tuple(groups), labels, logits, metric, number
+        runs=tuple(runs),
+        finalists=tuple(finalists),
+        classes=classes,
+        paths=tuple(paths),
+        groups=tuple(groups),
+        labels=labels,
+        logits=logits,
+        metric=metric,
+        positive=number,
+        chosen_by=judging_images(runs),
     )
 
 

@@ -100,7 +100,10 @@ def _harmless(config: TrialConfig) -> TrialConfig:
 def _train_s(run: "TrainingRun", epoch: int) -> float:
     """Seconds an image of training in `epoch`, by the second of two passes."""
     for _ in range(2):
-        run.epoch = epoch - 1
+        # Nothing is judged: the best epoch of a training that leaps from one to another means nothing.
+        run.epoch, run.best_epoch = epoch - 1, 0
+        run.history.clear()
+        run.losses.clear()
         # An epoch validates as well; what that takes is told apart by validating once more.
         seconds = run.step().epoch_seconds - _validation_s(run, epoch)
     return max(seconds, 1e-6) / len(run.data.train_rows)

@@ -77,14 +77,15 @@ def release_model(config: ReleaseConfig, reporter: Reporter | None = None) -> Re
     config.folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{config.folder.name}.", dir=config.folder.parent) as place:
         plan, trained = _prepare(config, run, Path(place), reporter)
-        return _write(plan, trained, Path(place))
+        return _write(plan, trained, Path(place), reporter)
 
 
-def _write(plan: ModelPlan, trained: Trained, work: Path) -> Retrained:
-    from tuner.release.writing import finish
+def _write(plan: ModelPlan, trained: Trained, work: Path, reporter: Reporter) -> Retrained:
+    from tuner.release.writing import WRITING, finish
 
     with room_for_export(trained, work) as model:
-        done = finish(plan, trained, model)
+        with reporter.waiting(WRITING):
+            done = finish(plan, trained, model)
         model.replace(plan.folder)
     return done
 

@@ -62,12 +62,13 @@ def _retrain(
     config: RetrainConfig, plan: ModelPlan, work: Path, signals: Signals, reporter: Reporter
 ) -> Retrained:
     from tuner.cluster.session import ray_session
-    from tuner.release.writing import finish
+    from tuner.release.writing import WRITING, finish
 
     with ray_session(config, signals) as session:
         trained = _train(plan, session, reporter)
     with room_for_export(trained, work) as model:
-        done = finish(_alone(plan), trained, model)
+        with reporter.waiting(WRITING):
+            done = finish(_alone(plan), trained, model)
         model.replace(plan.folder)
     shutil.rmtree(work)
     return done

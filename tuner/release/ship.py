@@ -75,7 +75,7 @@ def ship(config: ShipConfig, budget: Budget | None = None, reporter: Reporter | 
         plan = prepare_plan(retraining, best, work / SEEDS, reporter, test=False)
         with kept_at_the_end(plan, work, reporter):
             note_room(plan, work, reporter)
-            return _train_and_write(plan, run, members, work)
+            return _train_and_write(plan, run, members, work, reporter)
 
 
 def _members(run: Run, best: Best, budget: Budget) -> Sequence[Mapping[str, Any]]:
@@ -92,19 +92,21 @@ def _members(run: Run, best: Best, budget: Budget) -> Sequence[Mapping[str, Any]
 
 
 def _train_and_write(
-    plan: ModelPlan, run: Run, members: Sequence[Mapping[str, Any]], work: Path
+    plan: ModelPlan, run: Run, members: Sequence[Mapping[str, Any]], work: Path, reporter: Reporter
 ) -> Retrained:
-    from tuner.release.writing import finish
+    from tuner.release.writing import WRITING, finish
 
     answers = [out_of_fold(run, row) for row in members]
     there = [one for one in answers if one is not None]
     counts = [one.count for one in plan.members]
     mixed = mean_logits(there, counts) if len(there) == len(members) else None
-    models = tuple(_train(replace(one.job, num_threads=num_workers(None)), plan) for one in plan.members)
+    with reporter.waiting("the model is trained on all images"):
+        models = tuple(_train(replace(one.job, num_threads=num_workers(None)), plan) for one in plan.members)
     trained = Trained((models,), None, mixed)
     plan = replace(plan, calibrated=mixed is not None)
     with room_for_export(trained, work) as model:
-        done = finish(plan, trained, model)
+        with reporter.waiting(WRITING):
+            done = finish(plan, trained, model)
         model.replace(plan.folder)
     shutil.rmtree(work)
     return done

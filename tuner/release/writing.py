@@ -38,6 +38,10 @@ NO_TEST = {True: "the test images were trained on as well", False: "the test ima
 """Why there is no score, by whether the test images were trained on."""
 
 
+WRITING = "the model's formats are written and timed"
+"""What a person who waits for `finish` is told."""
+
+
 def finish(plan: "ModelPlan", trained: "Trained", folder: Path) -> "Retrained":
     """Write every file of the model folder into `folder`; what it holds."""
     from tuner.release.card import card, sentences

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tuner.console.reporter import leaderboard_table
+from tuner.console.reporter import leaderboard_table, probed_words, sampled
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.trial_table import BUDGET_OVER
 
@@ -20,8 +20,10 @@ def leaderboard(path: Path, most: int) -> RenderableType:
     record = run.record
     rows = rows_of(run.trials())
     cut = sum(row["reason"] == BUDGET_OVER for row in rows)
-    head = f"{run.path.name}: {len(rows) - cut} of {record['settings']['samples']} trials ended"
+    ended = sampled(rows)
+    head = f"{run.path.name}: {len(ended) - cut} of {record['settings']['samples']} trials ended"
     head += f", {cut_words(cut)}" if cut else ""
+    head += probed_words(len(rows) - len(ended))
     return Group(Text(head), *map(Text, remarks(record)), leaderboard_table(rows, record["metric"], most))
 
 

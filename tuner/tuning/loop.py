@@ -119,10 +119,11 @@ def _execute(
 
     name = prepared.run.path.name
     pack = functools.partial(pack_trials, prepared, reporter)
-    with (
-        Signals() as signals,
-        ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard) as session,
-    ):
+    with Signals() as signals, contextlib.ExitStack() as stack:
+        with reporter.waiting("Ray and its dashboard start"):
+            session = stack.enter_context(
+                ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard)
+            )
         return _fit(prepared, session, reporter, signals, trainable, observers, budget)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BEST",
     "BETTER",
+    "CHOSEN",
     "TIED",
     "TOO_FEW",
     "UNTESTED",
@@ -28,7 +29,8 @@ __all__ = [
     "why_no_test",
 ]
 
-BEST, TIED, WORSE, BETTER = "best on validation", "tied with the best", "worse", "better"
+BEST, CHOSEN = "best on validation", "chosen"
+TIED, WORSE, BETTER = "tied with the best", "worse", "better"
 """Verdicts on a finalist; all but the first compare it with the first on the test images."""
 
 UNTESTED = "not tested"
@@ -60,8 +62,11 @@ def conclude(
         if by_accuracy
         else f" reaches {in_words(metric, best['test_value'])}{_interval(metric, best)} {where} and"
     )
+    why = f"has the best {best['metric']} on validation, {best['value']:.4g},"
+    if evidence.chosen_by is not None:
+        why = f"was chosen by the {evidence.chosen_by:,} images that judged the search,"
     first = (
-        f"{among}{best['label']} ({best['key']}) has the best {best['metric']} on validation, {best['value']:.4g},{own}"
+        f"{among}{best['label']} ({best['key']}) {why}{own}"
         f"{' and' if by_accuracy else ''} gets {percent(best['test_accuracy'])} of {unit} right"
         f" (95 % interval {percent(best['test_accuracy_low'])} to {percent(best['test_accuracy_high'])})."
     )
@@ -148,7 +153,8 @@ def _needed(
 
     metric, kind = evidence.metric, "" if where == "out of fold" else "test "
     top, unit = pairs.iloc[0], "groups" if evidence.grouped else "images"
-    who = f"the top two on validation, {table.iloc[0]['label']} and {table.iloc[1]['label']},"
+    top_two = "the top two on validation" if evidence.chosen_by is None else "the first two"
+    who = f"{top_two}, {table.iloc[0]['label']} and {table.iloc[1]['label']},"
     if pd.isna(top["groups_needed"]):
         if groups < 2:
             return f"How many {unit} would separate {who} can't be told from a single one."

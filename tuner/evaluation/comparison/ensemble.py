@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainables.metrics import METRICS, Answers
-from tuner.evaluation.comparison.finalists import Finalist, Scorer, images_of, kept_trials
+from tuner.evaluation.comparison.finalists import Finalist, Scorer, images_of, judging_images, kept_trials
 from tuner.runs.best import read_best, save_best
 from tuner.runs.best_trial import best_of, member_of
-from tuner.runs.directory import Run
+from tuner.runs.directory import Run, rows_of
 from tuner.runs.ensemble import Member
 from tuner.statistics.calibration import mean_logits
 from tuner.statistics.ensembles import select_members
@@ -35,9 +35,13 @@ class Ensemble:
 def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble | None:
     """The ensemble of at most `most` kept trials of `runs`; None if validation prefers a single one.
 
-    `scorer` gives a trial's logits of image paths, here those of the validation images.
+    Where all images judged, it is the one that they found better than the chosen trial. `scorer` gives a trial's logits
+    of image paths, here those of the validation images.
     """
     kept = {one.key: one for one in kept_trials(runs, OFFERED)}
+    voted = _voted(runs, kept, most)
+    if voted is not None:
+        kept = {key: kept[key] for key in voted}
     if most < 2 or len(kept) < 2:
         return None
     record = runs[0].record
@@ -45,11 +49,20 @@ def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble 
     logits = {key: np.asarray(scorer(one.run, one.row, paths), dtype=np.float64) for key, one in kept.items()}
     metric, positive = METRICS[str(record["metric"])], record.get("positive")
     number = None if positive is None else [*record["data"]["classes"]].index(positive)
-    counts = select_members(logits, labels, metric, most, number)
+    counts = select_members(logits, labels, metric, most, number) if voted is None else voted
     if len(counts) < 2:
         return None
     value = metric.compute(Answers(labels, ensemble_logits(counts, logits), number))
     return Ensemble(tuple(kept[key] for key in counts), ensemble_finalist(counts, kept, value))
+
+
+def _voted(runs: Sequence[Run], kept: Mapping[str, Finalist], most: int) -> dict[str, int] | None:
+    """How often all images took each trial into their ensemble; empty where they found none, None where few judged."""
+    if judging_images(runs) is None or (table := runs[0].judged()) is None:
+        return None
+    votes = {str(row["trial_id"]): int(row["votes"]) for row in rows_of(table) if row["votes"]}
+    votes.pop(KEY, None)
+    return votes if len(votes) <= most and set(votes) <= set(kept) else {}
 
 
 def record(run: Run, ensemble: Ensemble | None) -> str | None:

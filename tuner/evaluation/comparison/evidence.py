@@ -60,7 +60,8 @@ class Evidence:
 
     `metric` is that of the search; `positive` the number of the class that metrics of one class are of;
     `costs` [true class, named class] what answers cost, where that was given. `validation` is what the finalists answer
-    to the validation images, `temperatures` what follows from it, by key: 1 for one that is not there.
+    to the validation images, `temperatures` what follows from it, by key: 1 for one that is not there. `chosen_by` is
+    how many images chose the first finalist out of fold, None where validation alone did.
     """
 
     runs: tuple[Run, ...]
@@ -75,6 +76,7 @@ class Evidence:
     costs: FloatArray | None = None
     validation: Validation | None = None
     temperatures: Mapping[str, float] = field(default_factory=dict)
+    chosen_by: int | None = None
 
     def answers(self, key: str) -> Answers:
         """The answers of the finalist `key` under its temperature, as the exported model gives them."""

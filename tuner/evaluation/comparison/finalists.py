@@ -17,6 +17,7 @@ from tuner.evaluation.comparison.names import short_models, strategy_name
 from tuner.runs.directory import Run, fit_of, read_yaml, rows_of
 from tuner.runs.trial_table import trial_config
 from tuner.statistics.intervals import FloatArray
+from tuner.tuning.estimates import chosen_on_folds
 
 __all__ = [
     "Finalist",
@@ -60,7 +61,7 @@ class Finalist:
 
 
 def choose_finalists(runs: Sequence[Run], top: int) -> tuple[list[Finalist], list[str]]:
-    """The finalists of all `runs`, best validation first, and warnings that name those without weights.
+    """The finalists of all `runs`, the chosen one first, and warnings that name those without weights.
 
     Finalists are the best finished trial of every combination, and the `top` best of all. A stopped trial
     counts if its weights were kept. Raises RunProblem if nobody is left.
@@ -83,7 +84,10 @@ def kept_trials(runs: Sequence[Run], most: int) -> list[Finalist]:
 
 
 def _candidates(runs: Sequence[Run]) -> list[Finalist]:
-    """The finished trials of all `runs`, best first: by their estimates if all have one, else by validation."""
+    """The finished trials of all `runs`, best first: by their estimates if all have one, else by validation.
+
+    Where all images of a single run judged, the trial that they chose comes before the others.
+    """
     metric = str(runs[0].record["metric"])
     found: list[Finalist] = []
     for run in runs:
@@ -97,8 +101,26 @@ def _candidates(runs: Sequence[Run]) -> list[Finalist]:
                 found.append(Finalist(run, prefix + trial, "", row, trial_config(row), float(value)))
     estimates = [one.row.get("estimate") for one in found]
     if metric == "val_loss" and all(value is not None and value == value for value in estimates):
-        return sorted(found, key=lambda one: (METRICS[metric].place(one.row), one.key))
-    return sorted(found, key=lambda one: (METRICS[metric].cost(one.value), one.key))
+        found.sort(key=lambda one: (METRICS[metric].place(one.row), one.key))
+    else:
+        found.sort(key=lambda one: (METRICS[metric].cost(one.value), one.key))
+    chosen = _chosen(runs)
+    return sorted(found, key=lambda one: one.key != chosen)
+
+
+def judging_images(runs: Sequence[Run]) -> int | None:
+    """How many images chose the first finalist out of fold; None where validation alone did."""
+    if _chosen(runs) is None or (table := runs[0].judged()) is None:
+        return None
+    return int(table.loc[table["chosen"], "images"].iloc[0])
+
+
+def _chosen(runs: Sequence[Run]) -> str | None:
+    """The trial that all images of a single run chose and whose weights are there; None where there is none."""
+    if len(runs) != 1:
+        return None
+    name = chosen_on_folds(runs[0], {str(row["trial_id"]): row for row in rows_of(runs[0].trials())})
+    return name if name is not None and runs[0].weights(name).exists() else None
 
 
 def _has_weights(one: Finalist) -> bool:

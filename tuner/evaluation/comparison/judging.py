@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from trainables.metrics import METRICS, Answers, Metric
-from tuner.evaluation.comparison.conclusion import BEST, BETTER, TIED, TOO_FEW, UNTESTED, WORSE
+from tuner.evaluation.comparison.conclusion import BEST, BETTER, CHOSEN, TIED, TOO_FEW, UNTESTED, WORSE
 from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.evaluation.comparison.evidence import Evidence
 from tuner.statistics.intervals import FloatArray
@@ -169,7 +169,7 @@ def _against_best(evidence: Evidence, pairs: pd.DataFrame, metric: Metric) -> pd
     best = evidence.finalists[0].key
     mine = pairs[(pairs["first"] == best) & (pairs["metric"] == metric.name)]
     enough = evidence.judges >= fewest_groups(len(mine))
-    rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST}]
+    rows: list[dict[str, Any]] = [{"key": best, "verdict": BEST if evidence.chosen_by is None else CHOSEN}]
     for row, adjusted in zip(mine.to_dict("records"), holm([float(p) for p in mine["p"]]), strict=True):
         difference = -row["difference"]
         verdict = _verdict(metric, difference, adjusted, enough=enough, tested=not math.isnan(row["low"]))

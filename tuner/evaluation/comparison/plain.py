@@ -28,16 +28,21 @@ def in_plain_words(
     Where the test images can't tell finalists apart at all, that comes first. With `folds` all images have judged
     already, and nobody is advised to let them.
     """
-    first, sure = _best(table), _sure(table, pairs, evidence, folds)
+    first, sure = _best(table, evidence), _sure(table, pairs, evidence, folds)
     if (table["verdict"] == TOO_FEW).any():
         return (sure, first, _how_good(table, evidence))
     return (first, _how_good(table, evidence), sure)
 
 
-def _best(table: "pd.DataFrame") -> str:
+def _best(table: "pd.DataFrame", evidence: "Evidence") -> str:
     best = table.iloc[0]
     blind = best["one_answer"]
     but = f", but it answers {blind!r} for every test image" if isinstance(blind, str) else ""
+    if evidence.chosen_by is not None:
+        return (
+            f"The chosen model is {best['label']}, the best by the {evidence.chosen_by:,} images that judged the"
+            f" search{but}."
+        )
     return f"The best model on the validation images is {best['label']}{but}."
 
 

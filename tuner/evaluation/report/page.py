@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import RunProblem
+from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.by_image import by_image_section
 from tuner.evaluation.comparison.collapse import collapse_sentence
 from tuner.evaluation.comparison.conclusion import percent
@@ -39,21 +40,28 @@ REMARK = (
 )
 
 
-def write_report(found: "Comparison", evidence: "Evidence", *, seed: int = 0) -> tuple[str, ...]:
+def write_report(
+    found: "Comparison", evidence: "Evidence", *, seed: int = 0, reporter: Reporter | None = None
+) -> tuple[str, ...]:
     """Draw the figures, write `index.html`, and return sentences that belong among the warnings."""
     from tuner.evaluation.plots import draw_all
     from tuner.evaluation.plots.mistakes import confident_mistakes
 
     mistakes = confident_mistakes(evidence)
-    advice = _advice(evidence.runs)
-    pictures, names, notes = draw_all(found.out / "figures", evidence, found.table, mistakes, seed, advice)
+    reporter = reporter or Reporter()
+    with reporter.waiting("what would help is measured"):
+        advice = _advice(evidence.runs)
+    with reporter.waiting("the report is drawn"):
+        pictures, names, notes = draw_all(
+            found.out / "figures", evidence, found.table, mistakes, seed, advice
+        )
     edges = tuple(sentence for run in evidence.runs for sentence in edge_warnings(run))
     warnings = (*found.warnings, *edges)
     drawn: dict[str, list[Picture]] = {}
     for picture in pictures:
         drawn.setdefault(picture.group, []).append(picture)
     sections = [
-        _summary(found, warnings),
+        _summary(found, evidence, warnings),
         *advice_section(advice, drawn.get("advice", [])),
         _scores(found, evidence, drawn["scores"], names),
         *folds_section(found.folds),
@@ -85,14 +93,14 @@ def _advice(runs: Sequence[Run]) -> "list[Advice]":
     return found
 
 
-def _summary(found: "Comparison", warnings: Sequence[str]) -> str:
+def _summary(found: "Comparison", evidence: "Evidence", warnings: Sequence[str]) -> str:
     """Three plain sentences, the first table, what to know before believing it, and then the words of statistics."""
     header, rows = first_rows(found.table)
     rest = list(found.sentences)
     if found.folds is not None:
         rest.append(f"In {found.folds.count} folds over all images: {found.folds.sentences[0]}")
     parts = [f'<p class="conclusion">{for_html(sentence)}</p>' for sentence in found.plain]
-    beside = [table(header, rows, "Finalists on the test images, the best on validation first", first=True)]
+    beside = [table(header, rows, f"Finalists on the test images, the {_first(evidence)} first", first=True)]
     if warnings:
         beside.append(f'<div class="warnings"><h3>Before you believe it</h3>{bullets(warnings)}</div>')
     parts.append(f'<div class="beside">{"".join(beside)}</div>')
@@ -116,7 +124,7 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
         "; the ensemble, whose votes were chosen there, stands last" if evidence.finalists[-1].members else ""
     )
     note = (
-        f"Ordered by {_order(found)}{last}; the test set only reports. 95 % intervals"
+        f"Ordered by {_order(found, evidence)}{last}; the test set only reports. 95 % intervals"
         f" of accuracy resample {unit}; the interval by image takes every photograph as independent. Verdicts"
         f" compare with the first on the same images, by {evidence.metric.title}, which was searched for, and by"
         f" accuracy ({test}, Holm-corrected). Log loss sees smaller differences: it counts how sure the answers are."
@@ -133,8 +141,18 @@ def _scores(found: "Comparison", evidence: "Evidence", pictures: "Sequence[Pictu
     return section("Test scores", *parts)
 
 
-def _order(found: "Comparison") -> str:
+def _first(evidence: "Evidence") -> str:
+    """Which finalist is the first."""
+    return "best on validation" if evidence.chosen_by is None else "chosen one"
+
+
+def _order(found: "Comparison", evidence: "Evidence") -> str:
     """What finalists are ordered by."""
+    if evidence.chosen_by is not None:
+        return (
+            f"the choice of the {evidence.chosen_by:,} images that judged the search, which is the first; the others"
+            " by expected, the validation loss without the luck of the images that chose"
+        )
     if "estimate" in found.table and found.table["estimate"].notna().any():
         return "expected, the validation loss without the luck of the images that chose; beside it the loss as measured"
     return "validation, on which the first was chosen"

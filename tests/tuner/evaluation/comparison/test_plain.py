@@ -15,7 +15,7 @@ from tuner.evaluation.comparison.plain import in_plain_words
 from tuner.evaluation.comparison.table import brief_rows, first_rows
 
 
-def told(*verdicts, groups=54, needed=182, folds=False):
+def told(*verdicts, groups=54, needed=182, folds=False, chosen_by=None):
     """The plain sentences on a best finalist and others with these verdicts."""
     labels = [f"m{number}" for number in range(len(verdicts) + 1)]
     scores = {"test_accuracy": 0.917, "test_accuracy_low": 0.465, "test_accuracy_high": 0.993}
@@ -24,7 +24,12 @@ def told(*verdicts, groups=54, needed=182, folds=False):
     split = pd.DataFrame({"group": [f"g{number}" for number in range(10 * groups)]})
     run = SimpleNamespace(path=Path("runs/leaves"), split=lambda: split)
     evidence = SimpleNamespace(
-        judges=groups, unit="group", grouped=True, labels=np.zeros(4 * groups), runs=[run]
+        judges=groups,
+        unit="group",
+        grouped=True,
+        labels=np.zeros(4 * groups),
+        runs=[run],
+        chosen_by=chosen_by,
     )
     return in_plain_words(table, pairs, evidence, folds=folds)
 
@@ -124,3 +129,8 @@ def test_where_accuracy_was_searched_for_its_interval_stands_in_the_five_columns
     header, rows = brief_rows(pd.DataFrame([row]))
     assert header == ["finalist", "test log loss", "95 % of accuracy", "accuracy %", "verdict"]
     assert rows == [["m", "0.500", "80.0 to 95.0", "90.0", BEST]]
+
+
+def test_who_chose_is_said():
+    first, *_ = told(TIED, chosen_by=1340)
+    assert "m0, the best by the 1,340 images that judged the search" in first
