@@ -34,11 +34,11 @@ FIRST, LARGER, SMALLER = 160, (224,), 96
 BACKWARD = 2.5
 """A training step takes about this much more than the forward pass that the probe times."""
 
-AFFORDABLE = 1 / 8
-"""Of the time budget, what an epoch may take at most at a side to fine-tune at: four epochs of a trial, and four of the
-model that is shipped, take all of it then."""
+AFFORDABLE = 1 / 20
+"""Of the time budget, what an epoch may take at most at a side to fine-tune at: eight epochs of a trial, as many of the
+model that is shipped, and the probe take most of it then."""
 
-TRIAL_SHARE = 0.5
+TRIAL_SHARE = 0.45
 """Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
 
 FEWEST = 3

@@ -19,6 +19,9 @@ FOLDS_SHARE, FINAL_SHARE = 0.4, 0.45
 """Of the time that is left when trials begin, at most: for the other folds, and for training what is shipped on all
 images. Where they need more they are left out, and the search has that time, too."""
 
+MARGIN = 1.15
+"""By how much more is kept for training what is shipped than it is expected to take: a trial may end late."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -48,11 +51,11 @@ class Budget:
         least, most = folds
         limit = FOLDS_SHARE * total
         judging = 0.0 if least > limit else min(most, limit)
-        shipping = final if self.ships and final <= FINAL_SHARE * total else 0.0
+        shipping = MARGIN * final if self.ships and final <= FINAL_SHARE * total else 0.0
         return judging + shipping
 
     def folds_end(self, final_s: float) -> float | None:
         """When the folds have to have ended; what is shipped trains for `final_s` seconds after them."""
         if self.deadline is None:
             return None
-        return time.monotonic() + self.left() - (final_s if self.ships else 0.0)
+        return time.monotonic() + self.left() - (MARGIN * final_s if self.ships else 0.0)

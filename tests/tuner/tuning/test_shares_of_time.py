@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tuner.tuning.budget import ENDING_S, FINAL_SHARE, FOLDS_SHARE, SHIPPING_S, Budget
+from tuner.tuning.budget import ENDING_S, FINAL_SHARE, FOLDS_SHARE, MARGIN, SHIPPING_S, Budget
 
 
 @pytest.fixture
@@ -28,12 +28,12 @@ def test_what_comes_after_the_trials_keeps_what_it_needs_up_to_its_share(now):
     budget, shipping = Budget.of(100.0), Budget.of(100.0, ships=True)
     assert budget.reserve(100.0, (10.0, 25.0), 20.0) == 25
     assert budget.reserve(100.0, (10.0, 90.0), 20.0) == pytest.approx(100 * FOLDS_SHARE)
-    assert shipping.reserve(100.0, (10.0, 25.0), 20.0) == 45
+    assert shipping.reserve(100.0, (10.0, 25.0), 20.0) == pytest.approx(25 + 20 * MARGIN)
     assert budget.folds_end(30.0) == pytest.approx(1100 - ENDING_S)
-    assert shipping.folds_end(30.0) == pytest.approx(1100 - SHIPPING_S - 30)
+    assert shipping.folds_end(30.0) == pytest.approx(1100 - SHIPPING_S - 30 * MARGIN)
 
 
 def test_where_it_needs_more_than_its_share_trials_have_that_time_too(now):
     shipping = Budget.of(100.0, ships=True)
-    assert shipping.reserve(100.0, (100 * FOLDS_SHARE + 1, 500.0), 5.0) == 5
+    assert shipping.reserve(100.0, (100 * FOLDS_SHARE + 1, 500.0), 5.0) == pytest.approx(5 * MARGIN)
     assert shipping.reserve(100.0, (10.0, 20.0), 100 * FINAL_SHARE + 1) == 20
