@@ -10,17 +10,18 @@ and narrows the space to those that are advised. Any model of timm may be named.
 - `weight_decay`: 1e-2 is AdamW's own default (Loshchilov and Hutter 2019); those papers have 1e-8 to 5e-2.
 - `label_smoothing`: little. It puts a floor under the log loss, which is what is searched for, and a solved head stands
   on it at once.
-- `mixup`, `cutmix`: most often without; Touvron et al. and Wightman et al. 2021 train long with both.
+- `mixup`, `cutmix`: seldom; Touvron et al. and Wightman et al. 2021 train long with both, and in twelve epochs
+  `benchmarks/quality/small_sets.py` found mixup worse than none.
 - `augmentation`: `light` twice as often as any other. `benchmarks/quality/policies.py` found it and `dihedral`
   alike and better than the stronger ones where twelve epochs see few images; `dihedral` is for pictures without a way
   up.
 - `patience`: none. A cosine that is cut is not its trial: after a solved head the loss rises while the rate is high,
   and falls below the head's only in the last third. ASHA stops what is poor.
 
-The first trials follow from `benchmarks/quality/small_sets.py`: on 312 to 400 images of three kinds the solved head and
-then everything, BatchNorms still, is better than everything from a random head, at the usual rate and at a third of it.
-So that strategy weighs three times as much as any other. The head alone is no first trial: the probe's best is a trial of
-the run already.
+The first trials follow from `benchmarks/quality/small_sets.py`: on 312 to 400 images of three kinds the solved head
+and then everything, BatchNorms still, is better than everything from a random head, at the usual rate and at a third of
+it. So that strategy weighs three times as much as any other. The head alone is no first trial: the probe's best is a
+trial of the run already.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -125,8 +126,8 @@ def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
         "weight_decay": {"centre": 1e-2, "width": 1.0},
         "augmentation": {"light": 2.0, "moderate": 1.0, "dihedral": 1.0, "strong": 1.0},
         "label_smoothing": {"centre": 0.02, "width": 0.05},
-        "mixup": {0.0: 2.0, 0.2: 1.0},
-        "cutmix": {0.0: 2.0, 1.0: 1.0},
+        "mixup": {0.0: 5.0, 0.2: 1.0},
+        "cutmix": {0.0: 5.0, 1.0: 1.0},
     }
 
 

@@ -33,12 +33,15 @@ def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
 
 
 def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:
-    """How long all other folds take of the best trial of `rows` alone, and of the best `MOST`; 0 without trials."""
+    """How long the next folds take of the best trial of `rows` alone, as many as train at once, and all of the best.
+
+    All other folds of the best `MOST` trials are what time allows at most; 0 without trials.
+    """
     each = [training_seconds(row) for row in rows if row["source"] != PROBE][:MOST]
     if not each:
         return 0.0, 0.0
     turns = math.ceil((count - 1) / max(1, slots))
-    return each[0] * turns, max(each[0] * turns, sum(each) * (count - 1) / max(1, slots))
+    return each[0], max(each[0] * turns, sum(each) * (count - 1) / max(1, slots))
 
 
 def training_seconds(row: Mapping[str, Any]) -> float:

@@ -27,6 +27,9 @@ Floats = npt.NDArray[np.float64]
 
 LOSS = "val_loss"
 
+HALF = 0.5
+"""Of the images that judged the others, how many have to have judged a member of an ensemble."""
+
 ENSEMBLE, MEMBERS = "ensemble", 3
 """What the ensemble is called, and how many trials take part at most: each costs its own time at every prediction."""
 
@@ -101,7 +104,7 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
 
     The choice is made among those that most images judged, an ensemble of them included. One that fewer judged, since
     there was no time for its folds, takes their place only where it is better by more than the standard error of the
-    paired difference on the images that it answered.
+    paired difference on the images that it answered. It may be in the ensemble where half as many or more judged it.
     """
     most = max(int(one.answered().sum()) for one in candidates)
     full = [one for one in candidates if one.answered().sum() == most]
@@ -112,6 +115,9 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
     if challenger is not None:
         chosen, votes = challenger.trial_id, {}
         expected |= _choice([challenger, *full], judges)[1]
+    known = [one for one in candidates if one.answered().sum() >= HALF * most]
+    if len(known) > len(full) and any(one.trial_id == chosen for one in known):
+        votes = _ensemble(known, chosen, judges) or votes
     found = [
         replace(
             _judged(one.trial_id, one.epochs, one.logits, judges),
@@ -122,7 +128,8 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
     ]
     found = [replace(one, expected=expected.get(one.trial_id, one.value)) for one in found]
     if votes:
-        found.append(replace(_judged(ENSEMBLE, 0, _mixed(full, votes), judges), votes=sum(votes.values())))
+        mixed = _mixed(candidates, votes)
+        found.append(replace(_judged(ENSEMBLE, 0, mixed, judges), votes=sum(votes.values())))
     metric = METRICS[judges.metric]
     return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
 

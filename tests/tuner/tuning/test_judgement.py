@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from trainables.config import TrialConfig
+from trainables.data.split import Split
+from tuner.tuning.fold_seconds import folds_seconds
+from tuner.tuning.judgement import ENSEMBLE, Candidate, Judges, judge
+
+IMAGES = 240
+LABELS = np.arange(IMAGES) % 3
+CONFIG = TrialConfig.resolve({"model": "resnet18", "strategy": "full"})
+
+
+def judges():
+    names = tuple(f"{number}" for number in range(IMAGES))
+    return Judges(Split(names, LABELS, names, ("train",) * IMAGES, ("a", "b", "c")), "val_loss", None)
+
+
+def candidate(name, skill, seed, answered=IMAGES, source="first"):
+    random = np.random.default_rng(seed)
+    logits = skill * np.eye(3)[LABELS] + random.normal(0, 1.5, (IMAGES, 3))
+    logits[answered:] = np.nan
+    return Candidate({"trial_id": name, "best_epoch": 3, "source": source}, CONFIG, logits)
+
+
+def test_half_of_the_images_are_enough_to_take_part_in_the_ensemble():
+    head, tuned = candidate("head", 2.0, 0), candidate("tuned", 2.2, 1, answered=140)
+    found = {one.trial_id: one for one in judge([head, tuned], judges())}
+    assert found["head"].votes > 0
+    assert found["tuned"].votes > 0
+    assert found[ENSEMBLE].images == 140
+    assert found[ENSEMBLE].value < min(found["head"].value, found["tuned"].value)
+
+
+def test_fewer_than_half_are_not():
+    few = judge([candidate("head", 2.0, 0), candidate("tuned", 2.2, 1, answered=100)], judges())
+    assert {one.trial_id for one in few} == {"head", "tuned"}
+    assert not any(one.votes for one in few)
+
+
+def test_of_two_trials_the_one_that_names_more_classes_rightly_is_chosen_though_it_is_too_sure():
+    sure = candidate("sure", 3.0, 0)
+    sure.logits *= 8
+    found = judge([candidate("modest", 2.0, 1), sure], judges())
+    assert found[0].trial_id == "sure"
+    assert found[0].value < 0.5
+
+
+def test_the_next_folds_of_the_best_trial_are_what_has_to_fit():
+    rows = [{"source": "first", "best_epoch": 4, "epochs": 8, "seconds": 80.0 * more} for more in (1, 2)]
+    least, most = folds_seconds(rows, 5, 2)
+    assert least == pytest.approx(40.0)
+    assert most == pytest.approx((40 + 80) * 4 / 2)
+    assert folds_seconds([{"source": "probe"}], 5, 2) == (0.0, 0.0)
