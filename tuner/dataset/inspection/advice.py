@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from trainables.wording import some
 from tuner.dataset.inspection.shortcuts import Photographed, kinds_in_words
 from tuner.dataset.inspection.summary import Advice, Inspection
-from tuner.dataset.judges import in_option
-from tuner.dataset.splitting import Fractions
+from tuner.dataset.judges import Judges, in_option
 from tuner.statistics.paired import why_no_difference
 
 __all__ = ["FEW_GROUPS", "FINALISTS", "advise"]
@@ -92,7 +91,7 @@ def _judges(found: Inspection) -> list[Advice]:
     unit = "group" if found.grouped else "image"
     share = ""
     if judges.advised is not None:
-        share = f", or give test a larger share (--split {_larger(judges.advised, unit)})"
+        share = f", or give test a larger share (--split {_larger(judges, unit)})"
     return [
         Advice(
             f"add photographs{share}, or let all {judges.every:,} {unit}s judge (tuner compare RUN --folds 5)",
@@ -102,10 +101,13 @@ def _judges(found: Inspection) -> list[Advice]:
     ]
 
 
-def _larger(advised: tuple[Fractions, int], unit: str) -> str:
-    """A split with its number of test groups, which was counted."""
-    shares, count = advised
-    return f"{in_option(shares)} gives {count:,} test {unit}s"
+def _larger(judges: Judges, unit: str) -> str:
+    """A split with its number of test groups, which was counted, and whether these are enough."""
+    if judges.advised is None:
+        raise ValueError("no split is advised")
+    shares, count = judges.advised
+    still = "" if count >= judges.needed else ", which is still too few"
+    return f"{in_option(shares)} gives {count:,} test {unit}s{still}"
 
 
 def _few(found: Inspection) -> list[Advice]:
@@ -117,7 +119,7 @@ def _few(found: Inspection) -> list[Advice]:
     judges, share = found.judges, ""
     # Where there are too few judges, that advice says it already.
     if judges is not None and judges.enough and judges.advised is not None:
-        share = f", or give test a larger share (--split {_larger(judges.advised, unit)})"
+        share = f", or give test a larger share (--split {_larger(judges, unit)})"
     return [
         Advice(
             f"collect more {unit}s of {'these classes' if len(few) > 1 else 'this class'}{share}",

@@ -232,9 +232,8 @@ def _sentences(inspection: Inspection) -> list[str]:
         "sizes: "
         + ", ".join(f"{n} {w}x{h}" for n, (w, h) in zip(("min", "median", "max"), sizes, strict=True))
     ]
-    lines.append(
-        f"imbalance: the largest class has {inspection.imbalance:.1f} times the images of the smallest"
-    )
+    more = f"the largest class has {inspection.imbalance:.1f} times the images of the smallest"
+    lines.append(f"imbalance: {more if inspection.imbalance > 1 else 'none'}")
     if inspection.given_split:
         lines.append(inspection.given_split)
     lines += inspection.scale_in_words
@@ -286,9 +285,9 @@ def _leak_sentence(inspection: Inspection) -> str:
             "no groups given: if several images show one object, a split by image makes every score too good;"
             " give --groups or --group-regex"
         )
-    share = inspection.expected_leaks / max(inspection.test_images, 1)
+    leaked = round(inspection.expected_leaks)
+    share = leaked / max(inspection.test_images, 1)
     return (
-        f"a random split by image would leak: about {inspection.expected_leaks:.0f} of {inspection.test_images} test"
-        f" images ({share:.0%}) would have another photograph of their group in training; with tuner's split by"
-        " group: 0"
+        f"a random split by image would leak: about {leaked} of {inspection.test_images} test images ({share:.0%})"
+        " would have another photograph of their group in training; with tuner's split by group: 0"
     )
