@@ -4,7 +4,7 @@ The lowest of many noisy means is too low: the candidate that leads owes a part 
 2011 calls it selection bias). The estimate moves every mean towards the middle of all (James and Stein 1961; Efron and
 Morris 1975), by the share of the lead that is luck:
 
-    estimate = middle + kept * (mean - middle)
+    estimate = middle + kept * (mean - middle), and no less than the mean
 
 How much to keep is measured by cross-fitting, as nested cross-validation does (Varma and Simon 2006): groups of images
 are left out in turn, the candidate with the lowest mean over the others is chosen, and its loss on those left out is
@@ -52,7 +52,7 @@ def shrink(losses: npt.ArrayLike, groups: npt.ArrayLike) -> Shrunken:
 
     >>> found = shrink([[0.2, 0.6, 0.1, 0.3], [0.5, 0.4, 0.3, 0.2], [0.9, 0.8, 0.6, 0.7]], [1, 2, 3, 4])
     >>> found.means.round(2).tolist(), found.values.round(2).tolist()
-    ([0.3, 0.35, 0.75], [0.38, 0.38, 0.38])
+    ([0.3, 0.35, 0.75], [0.38, 0.38, 0.75])
     """
     return shrink_sums(*group_sums(losses, groups))
 
@@ -78,7 +78,8 @@ def shrink_sums(sums: FloatArray, sizes: FloatArray) -> Shrunken:
         middle = max(middle, expected)
     return Shrunken(
         means,
-        middle + kept * (means - float(np.median(means))),
+        # Who is behind the middle is not chosen: the share of its loss that is bad luck is of no use to anybody.
+        np.maximum(means, middle + kept * (means - float(np.median(means)))),
         np.sqrt(_variances(sums, sizes)),
         kept,
         np.sqrt(_variances(sums - sums[first], sizes)),

@@ -93,3 +93,11 @@ def test_a_tie_goes_to_the_cheaper_and_a_difference_that_is_seen_does_not():
     assert choose(found) == first
     assert choose(found, costs) == other
     assert choose(found, [1.0, 1.0, 0.0]) == first
+
+
+def test_who_is_behind_the_middle_is_not_said_to_be_better_than_it_was():
+    losses = np.random.default_rng(0).normal(0.5, 0.4, (7, 12))
+    losses[-1] += 2.0
+    found = shrink(losses, np.arange(12))
+    assert (found.values >= found.means - 1e-12).all()
+    assert found.values[-1] == pytest.approx(found.means[-1])
