@@ -18,7 +18,6 @@ NAMES = (
     "speed.to_target",
     "speed.losses",
     "search.race",
-    "quality.strategies",
     "quality.policies",
     "quality.probe_advice",
     "quality.calibration",

@@ -26,7 +26,6 @@ from benchmarks.quality.fine_tuning import (
     open_pool,
     splits,
 )
-from benchmarks.quality.strategies import MODEL, SHARED
 from trainables.config import TrialConfig
 from trainables.inference import compute_logits
 from trainables.setting import ComputeConfig
@@ -38,6 +37,19 @@ from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, calibration_error
 from tuner.statistics.log_loss import log_losses
 from tuner.statistics.scores import softmax
+
+MODEL = "timm:tf_efficientnet_lite0"
+SHARED = {
+    "model": MODEL,
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "learning_rate": 1e-3,
+    "backbone_learning_rate": 3e-4,
+    "weight_decay": 1e-2,
+    "label_smoothing": 0.1,
+    "dropout": 0.2,
+    "batch_size": 32,
+}
 
 EPOCHS, IMAGE_SIZE, SPLITS, TRAINING = 8, 96, 10, 300
 ALPHA = 0.1

@@ -16,7 +16,6 @@ LAST_ROWS = {
     "speed.to_target": "search, plain Ray",
     "speed.losses": "difference",
     "search.race": "| random, nobody stopped",
-    "quality.strategies": "| layerwise",
     "quality.policies": "| ensemble",
     "quality.probe_advice": "| one at random",
     "quality.calibration": "| groups alike",
