@@ -28,7 +28,7 @@ main { max-width: 100rem; margin: 0 auto; padding: .5rem 1.5rem 4rem; }
 p, main > section > ul, .warnings, figcaption { max-width: 56rem; }
 h1 { font-size: 1.3rem; margin: .25rem 0; } h2 { font-size: 1.2rem; margin-top: 2.5rem;
   border-top: 1px solid var(--line); padding-top: 1rem; } h3 { font-size: 1rem; margin: 0; }
-nav { overflow-x: auto; white-space: nowrap; scrollbar-width: thin; }
+nav { line-height: 1.2; }
 nav a { color: var(--link); margin-right: 1rem; display: inline-block; padding: .25rem 0; }
 a { color: var(--link); }
 section:first-of-type h2 { margin-top: .5rem; padding-top: .5rem; }

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import RunProblem
-from tuner.console.reporter import Reporter
+from tuner.console.reporter import Reporter, clock
 from tuner.evaluation.comparison.by_image import by_image_section
 from tuner.evaluation.comparison.collapse import collapse_sentence
 from tuner.evaluation.comparison.conclusion import percent
@@ -183,7 +183,7 @@ def _saved(run: Run) -> str:
         f"<p>{for_html(run.path.resolve().name)}: {found.spent:,} of {found.full:,} epochs were trained;"
         f" stopping early saved {percent(share)} ({found.by_scheduler:,} epochs by the scheduler,"
         f" {found.by_patience:,} by patience, {found.by_failure:,} by failures),"
-        f" about {found.hours:.1f} hours of training.{cut}</p>"
+        f" about {clock(3600 * found.hours)} of training.{cut}</p>"
     )
 
 
