@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ class Probed:
     `log_loss`, in nats per image, and the accuracies are of the training and validation images, each answered out of
     fold; `low` and `high` hold the loss with 95 % confidence, whole groups being what varies. `milliseconds` are those
     of one image on one thread of this machine's processor, the backbone alone, at `image_size`; `gpu_milliseconds`
-    those of one image in a batch of GPU_BATCH on the GPU, None without one (run on an NVIDIA H200). `seconds` is what
-    the probe took. `losses` [n] are those of the single images that a fold holds out, in the order of the split. With 2
+    those of one image in a batch of GPU_BATCH on the GPU, None without one (run on an NVIDIA H200), and
+    `batch_milliseconds` those in a batch of CPU_BATCH on the thread, None with a GPU. `seconds` is what the probe took.
+    `losses` [n] are those of the single images that a fold holds out, in the order of the split. With 2
     `views` the heads were solved on the mirror image of each image as well.
     """
 
@@ -71,6 +73,7 @@ class Probed:
     losses: tuple[float, ...]
     image_size: int = 0
     views: int = 1
+    batch_milliseconds: float | None = None
     solved: Solved | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -80,6 +83,16 @@ class Probed:
             for one in dataclasses.fields(self)
             if one.name not in ("losses", "solved")
         }
+
+
+def trial_milliseconds(row: Mapping[str, Any]) -> float:
+    """Milliseconds of an image where a trial trains, of what `Probed.row` or `probe.json` says of a backbone.
+
+    >>> trial_milliseconds({"milliseconds": 12.0, "gpu_milliseconds": None, "batch_milliseconds": 8.0})
+    8.0
+    """
+    known = row.get("gpu_milliseconds") or row.get("batch_milliseconds") or row["milliseconds"]
+    return float(known)
 
 
 def ms(on_processor: float, on_gpu: float | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tuner.probing.probed import Probed
+from tuner.probing.probed import Probed, trial_milliseconds
 from tuner.statistics.means import half_width
 
 __all__ = [
@@ -34,9 +34,9 @@ FIRST, LARGER, SMALLER = 160, (224,), 96
 BACKWARD = 2.5
 """A training step takes about this much more than the forward pass that the probe times."""
 
-AFFORDABLE = 1 / 20
-"""Of the time budget, what an epoch may take at most at a side to fine-tune at: eight epochs of a trial, as many of the
-model that is shipped, and the probe take most of it then."""
+AFFORDABLE = 1 / 40
+"""Of the time budget, what an epoch may take at most at a side to fine-tune at: twelve epochs of a trial, as many of
+the model that is shipped, the probe and some folds take all of it then."""
 
 TRIAL_SHARE = 0.45
 """Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
@@ -44,7 +44,7 @@ TRIAL_SHARE = 0.45
 FEWEST = 3
 """Epochs below which a trial is not worth to be begun."""
 
-WORTH = 0.6
+WORTH = 0.5
 """A side at which there is no time to fine-tune is taken if the frozen features' loss there is this share, or less, of
 that at the largest side at which there is."""
 
@@ -87,14 +87,19 @@ def epochs_in_time(row: Probed, plan: Plan, spent: float, most: int) -> int:
 
 
 def _epoch(row: Probed, images: int) -> float:
-    return epoch_seconds(row.milliseconds if row.gpu_milliseconds is None else row.gpu_milliseconds, images)
+    return epoch_seconds(trial_milliseconds(row.row()), images)
 
 
 def at_side(row: Probed, image_size: int) -> Probed:
     """What is expected of the time that the backbone of `row` takes at another side: it goes with the pixels."""
     more = (image_size / row.image_size) ** 2
-    on_gpu = None if row.gpu_milliseconds is None else row.gpu_milliseconds * more
-    return replace(row, image_size=image_size, milliseconds=row.milliseconds * more, gpu_milliseconds=on_gpu)
+    return replace(
+        row,
+        image_size=image_size,
+        milliseconds=row.milliseconds * more,
+        gpu_milliseconds=None if row.gpu_milliseconds is None else row.gpu_milliseconds * more,
+        batch_milliseconds=None if row.batch_milliseconds is None else row.batch_milliseconds * more,
+    )
 
 
 def gain(small: Probed, large: Probed, groups: Sequence[str]) -> tuple[float, float]:

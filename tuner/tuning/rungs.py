@@ -12,6 +12,7 @@ from typing import Any
 from trainables import epoch_cost
 from trainables.config import TrialConfig
 from trainables.metrics import METRICS
+from tuner.probing.probed import trial_milliseconds
 
 __all__ = ["ROUNDING", "Ladder", "Steps", "ladder_of", "relative_costs"]
 
@@ -56,7 +57,7 @@ def relative_costs(probe: Mapping[str, Any] | None) -> dict[str, float]:
     if probe is None or not probe["advised"]:
         return {}
     seconds = {
-        row["model"]: float(row.get("gpu_milliseconds") or row["milliseconds"])
+        row["model"]: trial_milliseconds(row)
         for row in probe["backbones"]
         if row.get("image_size") == probe["image_size"]
     }

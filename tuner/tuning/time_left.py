@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tuner.console.reporter import Reporter, clock
+from tuner.probing.probed import trial_milliseconds
 from tuner.probing.sizes import FEWEST, epoch_seconds
 from tuner.runs.directory import Run
 from tuner.tuning.budget import Budget
@@ -40,7 +41,7 @@ def epoch_seconds_of(run: Run) -> dict[str, float]:
         return {}
     images = run.images_and_parts().count("train")
     return {
-        row["model"]: epoch_seconds(row.get("gpu_milliseconds") or row["milliseconds"], images)
+        row["model"]: epoch_seconds(trial_milliseconds(row), images)
         for row in document["backbones"]
         if row.get("image_size") == document["image_size"]
     }

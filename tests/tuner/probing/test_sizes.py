@@ -1,5 +1,7 @@
 """Which side images are searched at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,7 @@ def test_a_larger_side_is_taken_for_a_gain_beyond_its_error_and_for_no_other():
 def test_a_side_that_leaves_no_time_to_fine_tune_is_taken_only_where_its_features_alone_are_much_better():
     # An epoch of 1,000 images takes 35 s and 70 s.
     fits, too_long = row(160, 0.5, milliseconds=10.0), row(224, 0.4, milliseconds=20.0)
-    limit = plan(seconds=1000.0)
+    limit = plan(seconds=2000.0)
     assert affords(fits, limit)
     assert not affords(too_long, limit)
     chosen = choose_size([fits, too_long], GROUPS, limit)
@@ -84,6 +86,14 @@ def test_where_time_is_short_trials_are_planned_shorter_and_never_longer():
     assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 12) == 4
     assert epochs_in_time(fits, plan(seconds=110.0), 100.0, 12) == 3
     assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 2) == 2
+
+
+def test_an_epoch_is_estimated_by_images_in_a_batch_where_these_were_timed():
+    # By single images an epoch takes 35 s, in batches 17.5 s.
+    batched = replace(row(160, 0.5, milliseconds=10.0), batch_milliseconds=5.0)
+    assert affords(batched, plan(seconds=1000.0))
+    assert epochs_in_time(batched, plan(seconds=450.0), 100.0, 12) == 9
+    assert at_side(batched, 80).batch_milliseconds == pytest.approx(1.25)
 
 
 def test_the_time_at_another_side_goes_with_the_pixels():
