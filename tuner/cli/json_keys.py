@@ -287,7 +287,10 @@ _PROBE: Keys = {
     "backbones[].features": ("number", "number of features that the probe reads"),
     "backbones[].milliseconds": ("number", "of one image on one thread of this machine's processor"),
     "backbones[].gpu_milliseconds": ("number?", "of one image in a batch on the GPU"),
-    "backbones[].batch_milliseconds": ("number?", "of one image in a batch on one thread of the processor"),
+    "backbones[].step_milliseconds": (
+        "number?",
+        "of one image in a training step on one thread of the processor",
+    ),
     "backbones[].views": ("number", "2 where the head was solved on mirror images as well, else 1"),
     "backbones[].l2": ("number", "the penalty that grouped cross-validation chose"),
     "backbones[].log_loss": (

@@ -21,7 +21,7 @@ from trainables.errors import Diverged, TunerError, WeightsUnavailable
 from trainables.models.candidates import find
 from tuner.probing.probed import Probed, Solved, keep, read_kept
 from tuner.probing.stage_means import NotedMeans
-from tuner.probing.timing import batch_milliseconds, gpu_milliseconds, milliseconds
+from tuner.probing.timing import gpu_milliseconds, milliseconds, step_milliseconds
 from tuner.runs.hardware import hardware
 from tuner.statistics.groups import grouped_folds
 from tuner.statistics.log_loss import log_losses
@@ -173,7 +173,7 @@ def _probe(job: ProbeJob, compute: "ComputeConfig", features: "FeatureCache") ->
         name, len(images.classes), weights=compute.weights, dropout=0.0, seed=compute.run_seed
     )
     on_processor = milliseconds(classifier, compute)
-    in_batch = batch_milliseconds(classifier, compute) if compute.device.type == "cpu" else None
+    in_batch = step_milliseconds(classifier, compute) if compute.device.type == "cpu" else None
     classifier = placed(classifier, compute.device).eval()
     on_gpu = gpu_milliseconds(classifier, compute) if compute.device.type == "cuda" else None
     notes = _notes(images, compute)
@@ -200,7 +200,7 @@ def _probe(job: ProbeJob, compute: "ComputeConfig", features: "FeatureCache") ->
         features=classifier.width,
         milliseconds=on_processor,
         gpu_milliseconds=on_gpu,
-        batch_milliseconds=in_batch,
+        step_milliseconds=in_batch,
         l2=l2,
         log_loss=scores["val_loss"],
         low=None if half is None else max(0.0, scores["val_loss"] - half),

@@ -17,6 +17,10 @@ __all__ = ["Floats", "Probed", "Solved", "keep", "ms", "read_kept", "read_solved
 Floats = npt.NDArray[np.float32]
 
 
+BACKWARD = 2.5
+"""A training step takes about this much more than the forward pass, where that alone was timed."""
+
+
 @dataclass(frozen=True)
 class Solved:
     """The heads of a backbone and what they answer, in float32; rows are in the order of `ProbeImages`.
@@ -50,9 +54,9 @@ class Probed:
     fold; `low` and `high` hold the loss with 95 % confidence, whole groups being what varies. `milliseconds` are those
     of one image on one thread of this machine's processor, the backbone alone, at `image_size`; `gpu_milliseconds`
     those of one image in a batch of GPU_BATCH on the GPU, None without one (run on an NVIDIA H200), and
-    `batch_milliseconds` those in a batch of CPU_BATCH on the thread, None with a GPU. `seconds` is what the probe took.
-    `losses` [n] are those of the single images that a fold holds out, in the order of the split. With 2
-    `views` the heads were solved on the mirror image of each image as well.
+    `step_milliseconds` those of one in a training step of CPU_BATCH images on the thread, None with a GPU. `seconds` is
+    what the probe took. `losses` [n] are those of the single images that a fold holds out, in the order of the split.
+    With 2 `views` the heads were solved on the mirror image of each image as well.
     """
 
     model: str
@@ -73,7 +77,7 @@ class Probed:
     losses: tuple[float, ...]
     image_size: int = 0
     views: int = 1
-    batch_milliseconds: float | None = None
+    step_milliseconds: float | None = None
     solved: Solved | None = field(default=None, compare=False, repr=False)
 
     def row(self) -> dict[str, Any]:
@@ -86,13 +90,13 @@ class Probed:
 
 
 def trial_milliseconds(row: Mapping[str, Any]) -> float:
-    """Milliseconds of an image where a trial trains, of what `Probed.row` or `probe.json` says of a backbone.
+    """Milliseconds of an image in a trial's training, of what `Probed.row` or `probe.json` says of a backbone.
 
-    >>> trial_milliseconds({"milliseconds": 12.0, "gpu_milliseconds": None, "batch_milliseconds": 8.0})
+    >>> trial_milliseconds({"milliseconds": 12.0, "gpu_milliseconds": None, "step_milliseconds": 8.0})
     8.0
     """
-    known = row.get("gpu_milliseconds") or row.get("batch_milliseconds") or row["milliseconds"]
-    return float(known)
+    forward = row.get("gpu_milliseconds") or row["milliseconds"]
+    return float(row.get("step_milliseconds") or (1 + BACKWARD) * forward)
 
 
 def ms(on_processor: float, on_gpu: float | None) -> str:

@@ -31,9 +31,6 @@ __all__ = [
 FIRST, LARGER, SMALLER = 160, (224,), 96
 """Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
 
-BACKWARD = 2.5
-"""A training step takes about this much more than the forward pass that the probe times."""
-
 AFFORDABLE = 1 / 40
 """Of the time budget, what an epoch may take at most at a side to fine-tune at: twelve epochs of a trial, as many of
 the model that is shipped, the probe and some folds take all of it then."""
@@ -66,8 +63,8 @@ class Chosen:
 
 
 def epoch_seconds(milliseconds: float, images: int) -> float:
-    """How long an epoch over `images` takes on what a forward pass of one takes so long on."""
-    return images * milliseconds / 1e3 * (1 + BACKWARD)
+    """How long an epoch over `images` takes if a training step takes so long an image."""
+    return images * milliseconds / 1e3
 
 
 def affords(row: Probed, plan: Plan) -> bool:
@@ -98,7 +95,7 @@ def at_side(row: Probed, image_size: int) -> Probed:
         image_size=image_size,
         milliseconds=row.milliseconds * more,
         gpu_milliseconds=None if row.gpu_milliseconds is None else row.gpu_milliseconds * more,
-        batch_milliseconds=None if row.batch_milliseconds is None else row.batch_milliseconds * more,
+        step_milliseconds=None if row.step_milliseconds is None else row.step_milliseconds * more,
     )
 
 

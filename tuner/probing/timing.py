@@ -1,6 +1,8 @@
 """How long one image takes through a backbone: on a processor's thread, and in a batch on a GPU."""
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,36 +13,40 @@ if TYPE_CHECKING:
     from trainables.models.classifier import Classifier
     from trainables.setting import ComputeConfig
 
-__all__ = ["CPU_BATCH", "GPU_BATCH", "batch_milliseconds", "gpu_milliseconds", "milliseconds"]
+__all__ = ["CPU_BATCH", "GPU_BATCH", "gpu_milliseconds", "milliseconds", "step_milliseconds"]
 
-TIMED_IMAGES, TIMED_BATCHES = 5, 2
+TIMED_IMAGES, TIMED_STEPS = 5, 2
 CPU_BATCH, GPU_BATCH = 8, 64
 
 
 def milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
     """Median time of one image through the backbone, on one thread of the processor."""
-    return _on_one_thread(classifier, compute, 1, TIMED_IMAGES)
-
-
-def batch_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
-    """Median time of one image in a batch of CPU_BATCH, on one thread of the processor.
-
-    An epoch's time follows from it: what a single image takes beside its arithmetic weighs more on small images.
-    """
-    return _on_one_thread(classifier, compute, CPU_BATCH, TIMED_BATCHES) / CPU_BATCH
-
-
-def _on_one_thread(classifier: "Classifier", compute: "ComputeConfig", batch: int, times: int) -> float:
     import torch
 
-    threads = torch.get_num_threads()
     precision = compute.precision if compute.device.type == "cpu" else "fp32"
-    torch.set_num_threads(1)
-    try:
-        place = torch.device("cpu")
-        return _median_milliseconds(classifier, compute.image_size, place, precision, batch, times)
-    finally:
-        torch.set_num_threads(threads)
+    with _one_thread():
+        return _median_milliseconds(classifier, compute.image_size, torch.device("cpu"), precision, 1)
+
+
+def step_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
+    """Median time of one image of a training step on CPU_BATCH images, on one thread of the processor.
+
+    An epoch's time follows from it. The weights and the statistics of BatchNorms stay as they are.
+    """
+    import torch
+
+    from trainables.depthwise import quick_gradients
+    from trainables.inference import autocast
+
+    def step(images: "torch.Tensor") -> None:
+        with quick_gradients(images.device, compute.precision), autocast(images.device, compute.precision):
+            loss = classifier.eval().features(images)[0].float().square().mean()
+        loss.backward()
+        classifier.zero_grad(set_to_none=True)
+
+    with _one_thread():
+        times = _times(step, compute.image_size, torch.device("cpu"), CPU_BATCH, TIMED_STEPS)
+    return 1e3 * float(np.median(times)) / CPU_BATCH
 
 
 def gpu_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> float:
@@ -50,27 +56,45 @@ def gpu_milliseconds(classifier: "Classifier", compute: "ComputeConfig") -> floa
 
 
 def _median_milliseconds(
-    classifier: "Classifier",
-    image_size: int,
-    device: "torch.device",
-    precision: str,
-    batch: int,
-    repeats: int = TIMED_IMAGES,
+    classifier: "Classifier", image_size: int, device: "torch.device", precision: str, batch: int
 ) -> float:
-    """Median time of a batch through the backbone; the first is not counted."""
+    """Median time of a batch through the backbone."""
     import torch
 
     from trainables.inference import autocast
 
-    images = torch.zeros(batch, 3, image_size, image_size, device=device).to(
-        memory_format=torch.channels_last
-    )
-    times = []
-    with torch.inference_mode(), autocast(device, precision):
-        for _ in range(repeats + 1):
-            started = time.perf_counter()
+    def forward(images: "torch.Tensor") -> None:
+        with torch.inference_mode(), autocast(device, precision):
             classifier.eval().features(images)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - started)
-    return 1e3 * float(np.median(times[1:]))
+
+    return 1e3 * float(np.median(_times(forward, image_size, device, batch, TIMED_IMAGES)))
+
+
+def _times(
+    work: "Callable[[torch.Tensor], None]", image_size: int, device: "torch.device", batch: int, repeats: int
+) -> list[float]:
+    """Seconds of each of so many times that `work` has done with a batch; the first time is not counted."""
+    import torch
+
+    images = torch.zeros(batch, 3, image_size, image_size, device=device)
+    images = images.to(memory_format=torch.channels_last)
+    times = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        work(images)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return times[1:]
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -88,12 +88,12 @@ def test_where_time_is_short_trials_are_planned_shorter_and_never_longer():
     assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 2) == 2
 
 
-def test_an_epoch_is_estimated_by_images_in_a_batch_where_these_were_timed():
-    # By single images an epoch takes 35 s, in batches 17.5 s.
-    batched = replace(row(160, 0.5, milliseconds=10.0), batch_milliseconds=5.0)
+def test_an_epoch_is_estimated_by_a_training_step_where_one_was_timed():
+    # By a forward pass an epoch takes 35 s, by a step 17.5 s.
+    batched = replace(row(160, 0.5, milliseconds=10.0), step_milliseconds=17.5)
     assert affords(batched, plan(seconds=1000.0))
     assert epochs_in_time(batched, plan(seconds=450.0), 100.0, 12) == 9
-    assert at_side(batched, 80).batch_milliseconds == pytest.approx(1.25)
+    assert at_side(batched, 80).step_milliseconds == pytest.approx(17.5 / 4)
 
 
 def test_the_time_at_another_side_goes_with_the_pixels():
