@@ -31,9 +31,10 @@ __all__ = [
 FIRST, LARGER, SMALLER = 160, (224,), 96
 """Sides in pixels. A picture of 224 has twice the pixels of one of 160, one of 96 a third."""
 
-AFFORDABLE = 1 / 40
-"""Of the time budget, what an epoch may take at most at a side to fine-tune at: twelve epochs of a trial, as many of
-the model that is shipped, the probe and some folds take all of it then."""
+AFFORDABLE = 1 / 60
+"""Of the time budget, what an epoch may take at most at a side to fine-tune at: two rounds of trials of twelve epochs,
+the folds and the model that is shipped take all of it then. In a short time many epochs at a small side are better than
+few at a larger one."""
 
 TRIAL_SHARE = 0.45
 """Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
@@ -41,7 +42,7 @@ TRIAL_SHARE = 0.45
 FEWEST = 3
 """Epochs below which a trial is not worth to be begun."""
 
-WORTH = 0.5
+WORTH = 0.35
 """A side at which there is no time to fine-tune is taken if the frozen features' loss there is this share, or less, of
 that at the largest side at which there is."""
 
