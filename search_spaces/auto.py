@@ -80,7 +80,7 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
 
 
 def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict[str, Any]]:
-    """Of each model the probe's head and then everything: more augmented, plain, and with label smoothing."""
+    """Of each model the probe's head and then everything: more augmented, plain, smoothed; last everything at once."""
     shared = {
         "learning_rate": 1e-3,
         "weight_decay": 1e-2,
@@ -104,6 +104,7 @@ def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict
             (SOLVED, {**solved, "augmentation": "moderate"}),
             (SOLVED, solved),
             (SOLVED, {**solved, "label_smoothing": 0.1}),
+            ("full", {"augmentation": "dihedral"}),
         )
         for model in models
         if strategy in _strategies(model, max_epochs)
@@ -120,7 +121,9 @@ def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
         for kind, rate in RATES.items()
     }
     for model in MODELS:
-        usual[_strategy_name(model)][SOLVED] = SOLVED_WEIGHT
+        choices = usual[_strategy_name(model)]
+        if SOLVED in choices:
+            choices[SOLVED] = SOLVED_WEIGHT
     return {
         **usual,
         **rates,

@@ -191,7 +191,7 @@ class TrainingRun:
             "reference": self._reference,
             "accumulation": self.accumulation,
             "history": [metrics.row() for metrics in self.history],
-            "losses": {epoch: torch.from_numpy(found) for epoch, found in self.losses.items()},
+            "calibrated_losses": {epoch: torch.from_numpy(found) for epoch, found in self.losses.items()},
             "weights": moved_weights(self.classifier, self.groups, self.epoch),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -206,8 +206,9 @@ class TrainingRun:
         self._waited, self._reference = state["waited"], state["reference"]
         self.split_batches(state["accumulation"])
         self.history = [EpochMetrics.of_row(row) for row in state["history"]]
-        # A state of an earlier version knows no losses.
-        self.losses = {epoch: found.numpy() for epoch, found in state.get("losses", {}).items()}
+        # A state of an earlier version knows no losses, or plain ones.
+        kept = state.get("calibrated_losses", {})
+        self.losses = {epoch: found.numpy() for epoch, found in kept.items()}
         self.classifier.load_state_dict(state["weights"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

@@ -7,12 +7,15 @@ from rich.text import Text
 
 __all__ = ["broken", "show", "show_part"]
 
+COMMAND = "next: "
+"""Begins a line that ends with a command."""
+
 HANG = 4
 """By how many characters what follows the first line of a sentence is indented."""
 
 
 def broken(text: str, width: int) -> str:
-    """`text` with its lines of more than `width` characters broken at words; no word is.
+    """`text` with its lines of more than `width` characters broken at words; no word is, nor a command to copy.
 
     >>> print(broken("a sentence that is long", 12))
     a sentence
@@ -22,8 +25,15 @@ def broken(text: str, width: int) -> str:
     lines = []
     for line in text.splitlines():
         indent = " " * (len(line) - len(line.lstrip()) + HANG)
+        if line.startswith(COMMAND):
+            lines.append(line)
+            continue
         parts = textwrap.wrap(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+            line,
+            max(HANG + 1, width),
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
         lines += parts if len(line) > width and parts else [line]
     return "\n".join(lines)

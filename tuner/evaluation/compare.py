@@ -18,7 +18,13 @@ from tuner.evaluation.comparison.collapse import collapse_sentence
 from tuner.evaluation.comparison.conclusion import conclude
 from tuner.evaluation.comparison.costs import read_costs
 from tuner.evaluation.comparison.doubts import doubts
-from tuner.evaluation.comparison.ensemble import Ensemble, choose_ensemble, ensemble_logits, record
+from tuner.evaluation.comparison.ensemble import (
+    Ensemble,
+    choose_ensemble,
+    ensemble_logits,
+    record,
+    voted_for_none,
+)
 from tuner.evaluation.comparison.evidence import Comparison, Evidence, Validation
 from tuner.evaluation.comparison.files import write_markdown, write_tables
 from tuner.evaluation.comparison.finalists import (
@@ -172,7 +178,7 @@ def _no_ensemble(most: int, evidence: Evidence) -> tuple[str, ...]:
     """What to say where an ensemble of at most `most` trials was looked for and none was found."""
     if most < 2 or any(one.members for one in evidence.finalists):
         return ()
-    if evidence.chosen_by is not None:
+    if voted_for_none(evidence.runs):
         return (
             f"No ensemble is better than the chosen trial by the {evidence.chosen_by:,} images that judged the search.",
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProbeImages", "ProbeJob", "probe_images_of", "probe_one"]
 
-VERSION = 7
+VERSION = 8
 """Of what is kept of a candidate; raise it when that, or how it is measured, changes."""
 
 

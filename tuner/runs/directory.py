@@ -8,7 +8,7 @@
     similar-groups.csv       path, group: groups that were proposed from similar pictures, if these were asked for
     study.journal            Optuna's journal, from which trials.parquet can be made anew
     epochs/<trial>.parquet   one row an epoch
-    losses/<trial>.npy       the loss of each validation image, one row an epoch; with 4,096 such images at most
+    losses/<trial>.calibrated.npy  the loss of each validation image, one row an epoch; with 4,096 such images at most
     trials.parquet           one row a trial
     weights/<trial>.safetensors    best weights of the kept trials only
     judged.parquet           what all images say of the best trials, each answered by a model that has not seen it
@@ -231,17 +231,21 @@ class Run:
 
         # A run of an earlier version has no such folder.
         (self.path / "losses").mkdir(exist_ok=True)
-        write_atomically(self.path / "losses" / f"{trial_id}.npy", write)
+        write_atomically(self._losses(trial_id), write)
 
     def losses(self, trial_id: str) -> "npt.NDArray[np.float32] | None":
         """What `write_losses` wrote, NaN in epochs whose losses nobody reported; None without a file."""
         import numpy as np
 
         try:
-            found: npt.NDArray[np.float32] = np.load(self.path / "losses" / f"{trial_id}.npy")
+            found: npt.NDArray[np.float32] = np.load(self._losses(trial_id))
         except FileNotFoundError:
             return None
         return found
+
+    def _losses(self, trial_id: str) -> Path:
+        # Earlier versions kept plain losses in TRIAL.npy: they are not to be compared with these.
+        return self.path / "losses" / f"{trial_id}.calibrated.npy"
 
     def write_trials(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace `trials.parquet` by `rows` as `flat_row` makes them."""

@@ -45,8 +45,8 @@ class Budget:
     def reserve(self, total: float, folds: tuple[float, float], final: float) -> float:
         """Seconds to keep for what comes after the trials, of `total` that were left when they began.
 
-        `folds` is how long the other folds take of the best trial alone, and of all that may be judged; `final` how
-        long training on all images takes.
+        `folds` is how long the next folds take of the best trial alone, and all folds of all that may be judged;
+        `final` how long training on all images takes.
         """
         least, most = folds
         limit = FOLDS_SHARE * total

@@ -115,9 +115,7 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
     if challenger is not None:
         chosen, votes = challenger.trial_id, {}
         expected |= _choice([challenger, *full], judges)[1]
-    known = [one for one in candidates if one.answered().sum() >= HALF * most]
-    if len(known) > len(full) and any(one.trial_id == chosen for one in known):
-        votes = _ensemble(known, chosen, judges) or votes
+    votes = _wider(candidates, full, chosen, votes, judges)
     found = [
         replace(
             _judged(one.trial_id, one.epochs, one.logits, judges),
@@ -132,6 +130,32 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
         found.append(replace(_judged(ENSEMBLE, 0, mixed, judges), votes=sum(votes.values())))
     metric = METRICS[judges.metric]
     return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
+
+
+def _wider(
+    candidates: Sequence[Candidate],
+    full: Sequence[Candidate],
+    chosen: str,
+    votes: dict[str, int],
+    judges: Judges,
+) -> dict[str, int]:
+    """The votes of an ensemble of which half of the images judged a member, if it is better there; else `votes`."""
+    most = max(int(one.answered().sum()) for one in full)
+    known = [one for one in candidates if one.answered().sum() >= HALF * most]
+    if len(known) == len(full) or all(one.trial_id != chosen for one in known):
+        return votes
+    wider = _ensemble(known, chosen, judges)
+    if set(wider) <= {one.trial_id for one in full}:
+        return votes
+    mixed, leader = _mixed(known, wider), _mixed(known, votes or {chosen: 1})
+    common = ~np.isnan(mixed).any(axis=1) & ~np.isnan(leader).any(axis=1)
+    labels, groups = judges.pool.numbers[common], np.asarray(judges.pool.groups)[common]
+    metric, values = METRICS[judges.metric], []
+    for logits in (mixed[common], leader[common]):
+        plain = metric.compute(Answers(labels, logits, judges.positive))
+        loss = calibrated_losses(logits, labels, groups).mean() if metric.name == LOSS else plain
+        values.append(float(loss))
+    return wider if metric.better(values[0], values[1]) else votes
 
 
 def _challenger(few: Sequence[Candidate], leader: Floats, judges: Judges) -> Candidate | None:

@@ -31,6 +31,12 @@ def test_no_word_is_broken_and_an_indented_line_stays_indented():
     assert "/a/folder/with/a/name/that/is/longer/than/a/line" in broken(LONG, 20)
     assert broken("  two words", 6) == "  two\n      words"
     assert broken("short\n\nlines", 40) == "short\n\nlines"
+    assert broken("two words", 0) == "two\n    words"
+
+
+def test_a_command_to_copy_stays_one_line():
+    line = "next: tuner resume runs/with/a/long/name --time-budget 20m --out model"
+    assert broken(line, 30) == line
 
 
 def test_a_style_is_kept_and_a_table_fits_itself():

@@ -37,7 +37,7 @@ def test_the_choice_of_all_images_comes_first_and_is_called_so(run):
     found = compare([run.path], scorer=fake_scorer)
     assert found.table["key"].iloc[0] == row["trial_id"]
     assert found.table["verdict"].iloc[0] == "chosen"
-    assert any("the best by the 440 images that judged the search" in one for one in found.plain)
+    assert any("by the 440 images that judged the search" in one for one in found.plain)
     assert "was chosen by the 440 images that judged the search" in found.sentences[0]
     assert "on validation" not in " ".join(found.sentences)
     assert judging_images([run]) == 440
@@ -69,3 +69,24 @@ def test_a_choice_whose_trial_went_on_or_whose_weights_are_gone_is_none(run):
     note(run, [judged(row, chosen=True)])
     run.weights(row["trial_id"]).unlink()
     assert judging_images([run]) is None
+
+
+def test_an_ensemble_of_more_members_than_are_allowed_is_not_denied(run):
+    kept = [one for one in rows_of(run.trials()) if run.weights(one["trial_id"]).exists()][:3]
+    note(run, [judged(one, chosen=one is kept[0], votes=1) for one in kept] + [judged(ENSEMBLE, votes=3)])
+    found = compare([run.path], scorer=fake_scorer, ensemble=2)
+    assert not any("No ensemble is better than the chosen trial by" in one for one in found.sentences)
+    assert len(compare([run.path], scorer=fake_scorer, ensemble=3).table.query("key == @ENSEMBLE")) == 1
+
+
+def test_where_the_validation_images_alone_judged_they_are_not_called_all(run):
+    images = run.images_and_parts().count("val")
+    note(run, [judged(third(run), images=images, chosen=True)])
+    assert judging_images([run]) is None
+    assert compare([run.path], scorer=fake_scorer).table["verdict"].iloc[0] == "best on validation"
+
+
+def test_a_table_of_an_earlier_version_without_votes_is_read(run):
+    table = pd.DataFrame([vars(judged(third(run), chosen=True))]).drop(columns="votes")
+    table.to_parquet(run.judged_file, index=False)
+    assert compare([run.path], scorer=fake_scorer).table["verdict"].iloc[0] == "chosen"

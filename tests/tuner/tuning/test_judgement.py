@@ -52,3 +52,15 @@ def test_the_next_folds_of_the_best_trial_are_what_has_to_fit():
     assert least == pytest.approx(40.0)
     assert most == pytest.approx((40 + 80) * 4 / 2)
     assert folds_seconds([{"source": "probe"}], 5, 2) == (0.0, 0.0)
+
+
+def test_one_that_half_of_the_images_judged_changes_no_ensemble_that_it_is_not_in():
+    random = np.random.default_rng(3)
+    first, second = candidate("a", 2.0, 0), candidate("b", 2.0, 1)
+    alone = {one.trial_id: one.votes for one in judge([first, second], judges())}
+    poor = candidate("p", 0.0, 2, answered=140)
+    poor.logits[:140] += random.normal(0, 5.0, (140, 3))
+    assert alone["a"] > 0
+    assert alone["b"] > 0
+    found = {one.trial_id: one.votes for one in judge([first, second, poor], judges())}
+    assert (found["a"], found["b"], found["p"]) == (alone["a"], alone["b"], 0)

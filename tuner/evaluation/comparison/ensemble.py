@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from trainables.metrics import METRICS, Answers
+from trainables.temperature import calibrated_losses
 from tuner.evaluation.comparison.finalists import Finalist, Scorer, images_of, judging_images, kept_trials
 from tuner.runs.best import read_best, save_best
 from tuner.runs.best_trial import best_of, member_of
@@ -15,7 +17,15 @@ from tuner.statistics.calibration import mean_logits
 from tuner.statistics.ensembles import select_members
 from tuner.statistics.intervals import FloatArray
 
-__all__ = ["KEY", "Ensemble", "choose_ensemble", "ensemble_finalist", "ensemble_logits", "record"]
+__all__ = [
+    "KEY",
+    "Ensemble",
+    "choose_ensemble",
+    "ensemble_finalist",
+    "ensemble_logits",
+    "record",
+    "voted_for_none",
+]
 
 KEY = "ensemble"
 """What the ensemble is called among finalists."""
@@ -45,24 +55,53 @@ def choose_ensemble(runs: Sequence[Run], most: int, scorer: Scorer) -> Ensemble 
     if most < 2 or len(kept) < 2:
         return None
     record = runs[0].record
-    paths, labels, _ = images_of(runs[0], "val")
+    paths, labels, groups = images_of(runs[0], "val")
     logits = {key: np.asarray(scorer(one.run, one.row, paths), dtype=np.float64) for key, one in kept.items()}
     metric, positive = METRICS[str(record["metric"])], record.get("positive")
     number = None if positive is None else [*record["data"]["classes"]].index(positive)
     counts = select_members(logits, labels, metric, most, number) if voted is None else voted
-    if len(counts) < 2:
+    if len(counts) < 2 or (voted is None and not _better(counts, logits, labels, groups, metric.name)):
         return None
     value = metric.compute(Answers(labels, ensemble_logits(counts, logits), number))
     return Ensemble(tuple(kept[key] for key in counts), ensemble_finalist(counts, kept, value))
 
 
+def _better(
+    counts: Mapping[str, int],
+    logits: Mapping[str, FloatArray],
+    labels: npt.NDArray[np.int64],
+    groups: Sequence[str],
+    metric: str,
+) -> bool:
+    """Whether the ensemble's log loss is lower than that of its best member, each under its temperature.
+
+    To average what is too sure of itself lowers the loss, and a temperature does so without a second model.
+    """
+    if metric != "val_loss":
+        return True
+    mixed = calibrated_losses(ensemble_logits(counts, logits), labels, groups).mean()
+    return bool(mixed < min(calibrated_losses(one, labels, groups).mean() for one in logits.values()))
+
+
 def _voted(runs: Sequence[Run], kept: Mapping[str, Finalist], most: int) -> dict[str, int] | None:
-    """How often all images took each trial into their ensemble; empty where they found none, None where few judged."""
+    """How often all images took each trial into their ensemble; empty where they found none.
+
+    None where only the validation images judged, and where their members are too many or are not what they were.
+    """
     if judging_images(runs) is None or (table := runs[0].judged()) is None:
         return None
-    votes = {str(row["trial_id"]): int(row["votes"]) for row in rows_of(table) if row["votes"]}
-    votes.pop(KEY, None)
-    return votes if len(votes) <= most and set(votes) <= set(kept) else {}
+    rows = {str(row["trial_id"]): row for row in rows_of(table) if row.get("votes")}
+    rows.pop(KEY, None)
+    there = all(name in kept and kept[name].row["best_epoch"] == row["epoch"] for name, row in rows.items())
+    return {name: int(row["votes"]) for name, row in rows.items()} if len(rows) <= most and there else None
+
+
+def voted_for_none(runs: Sequence[Run]) -> bool:
+    """Whether more than the validation images of a run judged, and found no ensemble better than the chosen trial."""
+    table = runs[0].judged()
+    if judging_images(runs) is None or table is None or "votes" not in table:
+        return False
+    return not (table["votes"] > 0).any()
 
 
 def record(run: Run, ensemble: Ensemble | None) -> str | None:

@@ -18,6 +18,7 @@ from tuner.runs.directory import Run, fit_of, read_yaml, rows_of
 from tuner.runs.trial_table import trial_config
 from tuner.statistics.intervals import FloatArray
 from tuner.tuning.estimates import chosen_on_folds
+from tuner.tuning.ranking import counts
 
 __all__ = [
     "Finalist",
@@ -109,17 +110,20 @@ def _candidates(runs: Sequence[Run]) -> list[Finalist]:
 
 
 def judging_images(runs: Sequence[Run]) -> int | None:
-    """How many images chose the first finalist out of fold; None where validation alone did."""
+    """How many images judged the search that chose the first finalist; None where validation alone did."""
     if _chosen(runs) is None or (table := runs[0].judged()) is None:
         return None
-    return int(table.loc[table["chosen"], "images"].iloc[0])
+    return int(table["images"].max())
 
 
 def _chosen(runs: Sequence[Run]) -> str | None:
-    """The trial that all images of a single run chose and whose weights are there; None where there is none."""
-    if len(runs) != 1:
+    """The trial that a single run chose by more than its validation images, if its weights are there; else None."""
+    if len(runs) != 1 or (table := runs[0].judged()) is None:
         return None
-    name = chosen_on_folds(runs[0], {str(row["trial_id"]): row for row in rows_of(runs[0].trials())})
+    if table["images"].max() <= runs[0].images_and_parts().count("val"):
+        return None
+    rows = {str(row["trial_id"]): row for row in rows_of(runs[0].trials()) if counts(row)}
+    name = chosen_on_folds(runs[0], rows)
     return name if name is not None and runs[0].weights(name).exists() else None
 
 

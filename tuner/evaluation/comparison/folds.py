@@ -65,6 +65,8 @@ def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence,
         logits=answered,
         temperatures={},
     )
+    same_first = own.finalists[0].key == evidence.finalists[0].key
+    own = own if same_first else replace(own, chosen_by=None)
     table, pairs = judge(own, seed)
     remarks = [*_left_out(own, evidence), _widths(table, on_test, answers.count), _estimates(answers.count)]
     if answers.nested is not None:
@@ -79,7 +81,6 @@ def judge_folds(answers: OutOfFold, on_test: "pd.DataFrame", evidence: Evidence,
             "The finalists were chosen with a part of these images, so their scores are a little too good:"
             " --nested measures by how much."
         )
-    same_first = own.finalists[0].key == evidence.finalists[0].key
     among = "" if same_first else "Of the finalists that trained in every fold, "
     sentences = conclude(table, pairs, own, out_of_fold=True, among=among)
     return FoldsFound(answers.count, table, pairs, sentences, tuple(remarks), own)

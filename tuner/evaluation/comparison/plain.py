@@ -39,10 +39,7 @@ def _best(table: "pd.DataFrame", evidence: "Evidence") -> str:
     blind = best["one_answer"]
     but = f", but it answers {blind!r} for every test image" if isinstance(blind, str) else ""
     if evidence.chosen_by is not None:
-        return (
-            f"The chosen model is {best['label']}, the best by the {evidence.chosen_by:,} images that judged the"
-            f" search{but}."
-        )
+        return f"The chosen model is {best['label']}, by the {evidence.chosen_by:,} images that judged the search{but}."
     return f"The best model on the validation images is {best['label']}{but}."
 
 
@@ -71,8 +68,8 @@ def _sure(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", fo
     if better:
         who = _count(better, "other finalist")
         return (
-            f"{who} {'is' if better == 1 else 'are'} better on the test images, so the choice by validation was not"
-            f" the best one. {surer}"
+            f"{who} {'is' if better == 1 else 'are'} better on the test images, so the choice was not the best one."
+            f" {surer}"
         )
     if not tied:
         return f"It is surely better than {_all(len(others))} (at the 5 % level)."

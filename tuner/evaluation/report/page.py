@@ -151,7 +151,7 @@ def _order(found: "Comparison", evidence: "Evidence") -> str:
     if evidence.chosen_by is not None:
         return (
             f"the choice of the {evidence.chosen_by:,} images that judged the search, which is the first; the others"
-            " by expected, the validation loss without the luck of the images that chose"
+            " by what the validation images say of them"
         )
     if "estimate" in found.table and found.table["estimate"].notna().any():
         return "expected, the validation loss without the luck of the images that chose; beside it the loss as measured"

@@ -133,4 +133,4 @@ def test_where_accuracy_was_searched_for_its_interval_stands_in_the_five_columns
 
 def test_who_chose_is_said():
     first, *_ = told(TIED, chosen_by=1340)
-    assert "m0, the best by the 1,340 images that judged the search" in first
+    assert "m0, by the 1,340 images that judged the search" in first
