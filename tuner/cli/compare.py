@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type=Number("members"),
     default=5,
     show_default=True,
-    help="Add an ensemble as a finalist: at most N trials, chosen on the validation images; 0: no ensemble.",
+    help="Add an ensemble as a finalist: at most N trials, chosen as the search chooses; 0: no ensemble.",
 )
 @click.option(
     "--costs",
