@@ -65,7 +65,7 @@ def test_the_best_strategy_is_tried_with_every_model_in_the_probe_s_order_before
     chosen = ("resnet50", "timm:convnext_nano.in12k_ft_in1k")
     for models_in_order in (chosen, chosen[::-1]):
         first = search_spaces.first_trials(space, 12, {"model": models_in_order})
-        assert [row["model"] for row in first] == [*models_in_order] * 2
+        assert [row["model"] for row in first] == [*models_in_order] * 4
 
 
 def test_each_model_has_its_first_trials_and_its_familys_rate():
@@ -74,7 +74,7 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
         first = search_spaces.first_trials(space, 12, {"model": (name,)})
         stages = models.num_stages(name)
         assert [row[f"strategy@{stages}-stages"] for row in first] == [
-            "probe_then_full",
+            *["probe_then_full"] * 3,
             "full",
         ]
         kind = "low-rate" if "convnext" in name else "convolutional"
@@ -90,7 +90,7 @@ def test_models_that_are_no_candidates_can_be_proposed_and_have_first_trials_at_
     allowed = {"model": (OUTSIDERS[1], "resnet18", OUTSIDERS[0])}
     search_spaces.check(space, {"max_epochs": 12}, allowed, 2)
     first = search_spaces.first_trials(space, 12, allowed)
-    assert [row["model"] for row in first] == [*allowed["model"]] * 2
+    assert [row["model"] for row in first] == [*allowed["model"]] * 4
     drawn = {config.model for config in sample_configs(space, {"max_epochs": 12}, allowed)}
     assert drawn == set(allowed["model"])
     assert first[0]["backbone_learning_rate@low-rate"] == auto.RATES["low-rate"]
