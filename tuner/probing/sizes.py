@@ -118,13 +118,15 @@ def choose_size(rows: Sequence[Probed], groups: Sequence[str], plan: Plan) -> Ch
     """
     best = {row.image_size: row for row in sorted(rows, key=lambda one: -one.log_loss)}
     sizes = sorted(best)
+    # One backbone with time to fine-tune is enough: it need not be the one whose frozen features are best.
+    fits = {size: any(affords(row, plan) for row in rows if row.image_size == size) for size in sizes}
     chosen, said = sizes[0], []
     for size in sizes[1:]:
         more, half = gain(best[chosen], best[size], groups)
         by = f"{size} px gains {more:.3f} nats (± {half:.3f}) over {chosen} px"
         if not more > half / 2:
             said.append(f"{by}, which may be chance")
-        elif affords(best[size], plan) or not affords(best[chosen], plan):
+        elif fits[size] or not fits[chosen]:
             said.append(by)
             chosen = size
         elif best[size].log_loss <= WORTH * best[chosen].log_loss:

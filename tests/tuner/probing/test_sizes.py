@@ -61,6 +61,12 @@ def test_a_side_that_leaves_no_time_to_fine_tune_is_taken_only_where_its_feature
     assert choose_size([fits, too_long], GROUPS, plan()).image_size == 224
 
 
+def test_a_side_leaves_time_if_one_backbone_does():
+    slow, quick = row(160, 0.4, milliseconds=20.0), row(160, 0.5, milliseconds=10.0, model="b")
+    larger = row(224, 0.3, milliseconds=40.0)
+    assert choose_size([slow, quick, larger], GROUPS, plan(seconds=3000.0)).image_size == 160
+
+
 def test_where_no_side_leaves_time_the_features_alone_decide():
     rows = [row(160, 0.5, milliseconds=100.0), row(224, 0.4, milliseconds=200.0)]
     assert choose_size(rows, GROUPS, plan(seconds=60.0)).image_size == 224
