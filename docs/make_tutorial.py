@@ -22,9 +22,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from terminal import broken, plain, record
+from terminal import plain, record
 
 from tuner.console.reporter import clock
+from tuner.console.sentences import broken
 from tuner.runs.hardware import hardware
 
 DOCS = Path(__file__).resolve().parent
@@ -190,7 +191,7 @@ def filled(text: str, outputs: Iterable[Output], sentence: str) -> str:
 
     def made(output: re.Match[str]) -> str:
         screen = plain(screens[_commands(_block_before(text, output))[-1]])
-        shown = cut(broken(screen, WIDEST), output[2])
+        shown = cut(broken("\n".join(map(str.rstrip, screen.splitlines())), WIDEST), output[2])
         return f"{output[1]}\n```text\n{shown}\n```\n\n{output[3]}"
 
     return PRINTED.sub(lambda match: f"{match[1]}\n{sentence}\n\n{match[2]}", OUTPUT.sub(made, text))

@@ -2,7 +2,7 @@
 
 `record` runs a command on a pseudo-terminal, where the command draws live tables and bars and removes them, as it does
 for a person. `Screen` understands the escape codes that rich writes, and no others. It breaks no line: a command knows
-the width of the terminal and breaks its tables itself. `broken` breaks longer sentences for a page.
+the width of the terminal and breaks its tables and sentences itself.
 """
 
 import codecs
@@ -13,13 +13,12 @@ import re
 import struct
 import subprocess
 import termios
-import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["COLUMNS", "Recording", "Screen", "broken", "plain", "record"]
+__all__ = ["COLUMNS", "Recording", "Screen", "plain", "record"]
 
 COLUMNS, ROWS = 112, 50
 """Size of the terminal in characters."""
@@ -110,23 +109,3 @@ def _chunks(driver: int) -> Iterator[str]:
 def plain(text: str) -> str:
     """`text` without its styles."""
     return STYLE.sub("", text)
-
-
-def broken(text: str, width: int) -> str:
-    """`text` with its sentences of more than `width` characters broken at words; the rest of one is indented.
-
-    >>> print(broken("a sentence that is long", 12))
-    a sentence
-        that is
-        long
-    """
-    lines = []
-    for line in map(str.rstrip, text.splitlines()):
-        if len(line) <= width or not line.strip() or line.lstrip()[0] in "┏┃┡│├└":
-            lines.append(line)
-            continue
-        indent = " " * (len(line) - len(line.lstrip()) + 4)
-        lines += textwrap.wrap(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-    return "\n".join(lines)
