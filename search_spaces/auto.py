@@ -41,7 +41,7 @@ any_model = True
 defaults = {"samples": 40, "max_epochs": 12}
 
 MODELS = tuple(candidate.name for candidate in CANDIDATES)
-LOW_RATE = ("ConvNeXt", "DINOv2", "Swin", "ViT")
+LOW_RATE = ("CAFormer", "ConvNeXt", "DINOv2", "DINOv3", "EVA-02", "Swin", "SwinV2", "TinyViT", "ViT")
 """Families that are fine-tuned at low rates."""
 
 LOW_RATE_NAMES = ("beit", "convnext", "deit", "eva", "former", "swin", "vit")

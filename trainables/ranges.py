@@ -70,6 +70,7 @@ NUMBERS: Mapping[str, Range] = {
     "epochs": _sampled("max_epochs"),
     "seeds": Range(1, 10_000),
     "more_seeds": Range(0, 10_000),
+    "networks": Range(1, 100),
     "members": Range(2, 100, or_zero=True),
     "folds": Range(2, 1_000, or_zero=True),
     "top": Range(1, 1_000_000),

@@ -5,6 +5,7 @@ folder); this module makes models with their weights of both, or says in one sen
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from trainables.errors import InvalidValue, WeightsUnavailable
 from trainables.folders import require_folder
 from trainables.image_size import trouble_at
 from trainables.models.candidates import CANDIDATES, SMALL_MILLIONS
+from trainables.models.known import KNOWN, SPREAD
 from trainables.wording import printable, some
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "settle_weights",
     "unused",
     "with_weights",
+    "without_dominated",
     "without_weights",
 ]
 
@@ -41,6 +44,11 @@ WITHOUT = "its pretrained weights are neither cached nor downloadable"
 
 RANDOM_WEIGHTS = "--weights none (random weights)"
 ONE_FILE = "--models NAME --weights FILE"
+
+FAR = 2 * SPREAD
+"""In the logarithm of the error, how much worse a backbone has to be expected to be than one that is no slower to be
+passed over."""
+
 """Ways out where there are no pretrained weights."""
 
 
@@ -108,6 +116,39 @@ def with_weights(
         raise WeightsUnavailable("; ".join([f"{none} ({some(names)})", *idle, ways_out(*ways)]))
     passed_over = {name: WITHOUT for name in names if name not in found}
     return _that_take(found, passed_over, image_size, tuple(idle))
+
+
+def without_dominated(origins: Origins, device: str) -> Origins:
+    """The same without candidates that are expected to be much worse than one that takes no longer on the `device`.
+
+    Those are not fetched. One whose weights come from a file that a person gave is looked at.
+    """
+
+    def seconds(name: str) -> float | None:
+        return KNOWN[name].processor if device == "cpu" else KNOWN[name].gpu
+
+    reasons = {}
+    rated = [name for name in origins.weights if name in KNOWN and seconds(name) is not None]
+    for name in rated:
+        if origins.weights[name] != "imagenet":
+            continue
+        better = [
+            other
+            for other in rated
+            if (seconds(other) or 0.0) <= (seconds(name) or 0.0)
+            and math.log(KNOWN[name].expected / KNOWN[other].expected) > FAR
+        ]
+        if better:
+            best = min(better, key=lambda other: KNOWN[other].expected)
+            fewer = 1 - KNOWN[best].expected / KNOWN[name].expected
+            reasons[name] = f"by published results {best} has {fewer:.0%} fewer errors and takes no longer"
+    kept = {name: origin for name, origin in origins.weights.items() if name not in reasons}
+    told = (
+        (f"not fetched, since others are better and no slower by published results: {some(list(reasons))}",)
+        if reasons
+        else ()
+    )
+    return Origins(kept, {**origins.passed_over, **reasons}, (*origins.notes, *told))
 
 
 def _that_take(

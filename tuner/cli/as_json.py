@@ -160,6 +160,7 @@ def model(name: str) -> dict[str, Any]:
         "image_size": found.image_size,
         "mean": found.built.mean,
         "std": found.built.std,
+        **catalogue.known_row(found.known),
         "stages": [*found.stages, *found.heads],
         "strategies": found.strategies,
     }

@@ -11,6 +11,7 @@ from trainables import models as registry
 from trainables import strategies
 from trainables.config import FIELDS, TrialConfig
 from trainables.models.candidates import CANDIDATES, find
+from trainables.models.known import KNOWN, Known, known_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -24,6 +25,7 @@ __all__ = [
     "SpaceView",
     "condition",
     "draw",
+    "known_row",
     "model",
     "models",
     "space",
@@ -75,6 +77,7 @@ class ModelView:
     stages: list[dict[str, Any]]
     heads: list[dict[str, Any]]
     strategies: list[dict[str, Any]]
+    known: Known
 
 
 def spaces() -> list[Space]:
@@ -142,7 +145,7 @@ def condition(name: str, draws: Sequence[Draw]) -> str:
 def models() -> list[dict[str, Any]]:
     """One row a registered model, then one a candidate of timm's: sizes, licence, stages from the input up.
 
-    `parameters` are those of the backbone; family, image_size and licence are known of candidates only.
+    `parameters` are those of the backbone; family, image_size, licence, prior and seconds are known of candidates only.
     """
     names = [*registry.names(), *(one.name for one in CANDIDATES if one.name not in registry.names())]
     rows = []
@@ -156,6 +159,7 @@ def models() -> list[dict[str, Any]]:
                 "features": _width(built),
                 "image_size": None if known is None else known.image_size,
                 "licence": None if known is None else known.licence,
+                **known_row(KNOWN.get(name)),
                 "stages": [stage.name for stage in built.stages],
             }
         )
@@ -189,7 +193,21 @@ def model(name: str) -> ModelView:
         for part, module in (("head", built.head), ("auxiliary heads", built.auxiliary))
     ]
     rows = [_strategy(strategy, name, built) for strategy in strategies.names() if _fits(strategy, built)]
-    return ModelView(name, built, size, stages, [head for head in heads if head["parameters"]], rows)
+    millions = sum(p.numel() for p in built.backbone.parameters()) / 1e6
+    heads = [head for head in heads if head["parameters"]]
+    return ModelView(name, built, size, stages, heads, rows, known_of(name, millions))
+
+
+def known_row(known: Known | None) -> dict[str, Any]:
+    """The prior of a model, what it follows from, and its seconds in those of ResNet-50; None where it is unknown."""
+    if known is None:
+        return dict.fromkeys(("prior", "basis", "processor_seconds", "gpu_seconds"))
+    return {
+        "prior": known.expected,
+        "basis": known.basis,
+        "processor_seconds": known.processor,
+        "gpu_seconds": known.gpu,
+    }
 
 
 def _fits(strategy: str, built: "Classifier") -> bool:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from search_spaces.priors import entry_of, normal_of, weights_of
 from trainables import augmentations
+from trainables.models.known import Known
 from tuner.cli import catalogue
 from tuner.cli.catalogue import Draw, ModelView, SpaceView, condition, draw
 
@@ -66,11 +67,19 @@ def space(reference: str) -> RenderableType:
     return Group(*parts)
 
 
+PRIOR = (
+    "prior: errors after fine-tuning that published results let expect on any images, an average network 1;\n"
+    "time: seconds of an image on a processor, ResNet-50 1"
+)
+"""What the columns of `models` mean."""
+
+
 def models() -> RenderableType:
     """Every registered model and candidate with its size, licence and stages, and how to name others of timm's."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("model", "parameters", "features", "image size", "licence", "stages, from the input up"):
-        right = heading in ("parameters", "features", "image size")
+    numbers = ("parameters", "features", "image size", "prior", "time")
+    for heading in ("model", *numbers, "licence", "stages, from the input up"):
+        right = heading in numbers
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in catalogue.models():
         table.add_row(
@@ -78,11 +87,13 @@ def models() -> RenderableType:
             f"{row['parameters']:,}",
             f"{row['features']:,}",
             str(row["image_size"] or ""),
+            "" if row["prior"] is None else f"{row['prior']:.2f}",
+            "" if row["processor_seconds"] is None else f"{row['processor_seconds']:.2f}",
             row["licence"] or "",
             ", ".join(row["stages"]),
         )
     last = "any of timm's: timm:NAME    one of them: tuner models NAME"
-    return Group(table, Text("\n" + last))
+    return Group(table, Text(f"\n{PRIOR}\n{last}"))
 
 
 def model(name: str) -> RenderableType:
@@ -96,7 +107,29 @@ def model(name: str) -> RenderableType:
         f"{name}: {catalogue.CLASSES} classes, images of {found.image_size} px, mean {mean}, "
         f"standard deviation {std}"
     )
-    return Group(Text(title), Text(), _stage_table(found), Text(), _strategy_table(found))
+    return Group(
+        Text(title), Text(_known(found.known)), Text(), _stage_table(found), Text(), _strategy_table(found)
+    )
+
+
+BASES = {
+    "measured": "measured with these weights in a published sweep",
+    "ImageNet": "by its error on ImageNet, its kind and its size",
+    "size": "by its kind and size alone",
+}
+
+
+def _known(known: Known) -> str:
+    """The prior in words, and how long an image takes."""
+    better = 1 - known.expected
+    errors = f"{abs(better):.0%} {'fewer' if better > 0 else 'more'} errors than an average network"
+    times = [
+        f"{seconds:.2f} times ResNet-50's on {where}"
+        for seconds, where in ((known.processor, "a processor"), (known.gpu, "a GPU"))
+        if seconds is not None
+    ]
+    timed = f"; an image takes {' and '.join(times)}" if times else ""
+    return f"expected after fine-tuning: {errors}, {BASES[known.basis]}{timed}"
 
 
 def _line(words: str) -> Text:

@@ -34,7 +34,18 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         *("concurrent", "cpus_per_trial", "gpus_per_trial", "precision", "max_failures", "address"),
         "storage",
     ),
-    "Output": ("name", "runs_dir", "keep", "out", "final", "log", "log_weights", "dashboard", "as_json"),
+    "Output": (
+        "name",
+        "runs_dir",
+        "keep",
+        "out",
+        "final",
+        "networks",
+        "log",
+        "log_weights",
+        "dashboard",
+        "as_json",
+    ),
 }
 """The options of a search by what they are about; one that is missing here stands at the end."""
 

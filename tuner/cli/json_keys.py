@@ -197,6 +197,16 @@ _SPACE: Keys = {
     "first_trials[].*": ("any", ""),
 }
 
+_KNOWN: Keys = {
+    "prior": (
+        "number?",
+        "errors after fine-tuning that published results let expect, in those of an average network; null if unknown",
+    ),
+    "basis": ("text?", "what that follows from: measured, ImageNet or size"),
+    "processor_seconds": ("number?", "seconds of an image on a processor, in those of ResNet-50"),
+    "gpu_seconds": ("number?", "the same in training on a GPU"),
+}
+
 _MODELS: Keys = {
     "models": ("list", "one object for each model"),
     "models[].model": ("text", "its name"),
@@ -208,6 +218,7 @@ _MODELS: Keys = {
         "width in pixels of the images that it was trained on; null if tuner does not know it",
     ),
     "models[].licence": ("text?", "licence of its pretrained weights; null if tuner does not know it"),
+    **{f"models[].{name}": told for name, told in _KNOWN.items()},
     "models[].stages": ("list", "from the input up"),
     "models[].stages[]": ("text", ""),
 }
@@ -218,6 +229,7 @@ _MODEL: Keys = {
     "image_size": ("number", "image size in pixels for which the outputs are given"),
     **dict.fromkeys(("mean", "std"), ("list", "of the normalisation, one number for each channel")),
     **{f"{name}[]": ("number", "") for name in ("mean", "std")},
+    **_KNOWN,
     "stages": ("list", "from the input up, the heads last"),
     "stages[].stage": ("text", ""),
     "stages[].output": ("list", "shape of its output"),
@@ -307,9 +319,23 @@ _PROBE: Keys = {
     "sizes": ("list", "the same for every image size that was probed, if there were several"),
     "sizes[].*": ("any", "as of `backbones[]`"),
     "size_reason": ("text?", "why tuner chose this size; null if --image-size named it"),
+    "backbones[].outlook": (
+        "object?",
+        "what is expected of it after fine-tuning; null for one that was probed at another size",
+    ),
+    "backbones[].outlook.model": ("text", "the backbone"),
+    "backbones[].outlook.prior": (
+        "number",
+        "errors after fine-tuning that published results let expect on any images, in those of an average network",
+    ),
+    "backbones[].outlook.basis": ("text", "what the prior follows from: measured, ImageNet or size"),
+    "backbones[].outlook.epochs": ("number", "epochs that there is time for, 12 at most"),
+    "backbones[].outlook.expected": ("number", "expected log loss in nats"),
+    "backbones[].outlook.low": ("number", "lower end of its 90 % interval"),
+    "backbones[].outlook.high": ("number", "upper end"),
     "advised": (
         "list",
-        "backbones to fine-tune: the best two, and the cheapest one that is tied with the best",
+        "backbones to fine-tune, the most promising first: three, or as many as there is time for",
     ),
     "advised[]": ("text", ""),
     "passed_over": ("list", "candidates that were not probed"),

@@ -196,6 +196,16 @@ def fit_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def networks_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How many networks the model of --out has, for the commands that end with one."""
+    return click.option(
+        "--networks",
+        type=Number("networks"),
+        help="With --out: train the chosen configuration from up to this many seeds, as time allows; the model averages"
+        " their answers. Each takes its own time at every prediction. [default: 3]",
+    )(command)
+
+
 def seed_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What seeds that are trained on Ray ask of it, for the commands that train some."""
     for option in reversed(

@@ -30,6 +30,7 @@ ONLY_FOR_A_RUN = {
     "folds",
     "out",
     "final",
+    "networks",
 }
 """Options of `run` that change nothing, or next to nothing, about what a search takes."""
 

@@ -14,8 +14,10 @@ from tuner.cli.names import BACKBONES, PRECISION
 from tuner.cli.parameters import FOLDER, Number, data_options, fit_option, side_option
 from tuner.console.sentences import show, show_part
 from tuner.console.terminal import open_console
+from tuner.probing.sizes import FEWEST
 
 if TYPE_CHECKING:
+    from tuner.probing.outlook import Outlook
     from tuner.probing.ranking import Probe
 
 __all__ = ["probe", "render", "weights"]
@@ -135,15 +137,22 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
         raise click.exceptions.Exit(1)
 
 
-NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 %")
+NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 %", "prior", "px")
 """Columns that a terminal which is too narrow for all of them goes without, the first first."""
+
+
+EXPECTED = (
+    "prior: errors after fine-tuning on any images, an average network 1; expected: log loss after fine-tuning, by"
+    " prior and probe, with a 90 % interval"
+)
+"""What the columns of the outlook mean."""
 
 
 def render(found: "Probe") -> list[RenderableType]:
     """The probe as a table and what follows from it."""
     from trainables.models.selection import WITHOUT
     from tuner.console.reporter import Fitting, clock
-    from tuner.probing.ranking import advised, tied
+    from tuner.probing.ranking import tied
 
     rows = _cells(found)
     table = Fitting([_table(rows, NARROWER[:count]) for count in range(len(NARROWER) + 1)])
@@ -157,7 +166,8 @@ def render(found: "Probe") -> list[RenderableType]:
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]
     if without:
         lines.append(Text(f"note: skipped, since they have no weights: {some(without)}", style="yellow"))
-    lines.append(Text(f"to fine-tune: {', '.join(advised(found))}"))
+    lines.append(Text(EXPECTED))
+    lines.append(Text(f"to fine-tune: {', '.join(found.fine_tuned)}"))
     return [table, *lines]
 
 
@@ -166,12 +176,14 @@ def _cells(found: "Probe") -> list[dict[str, str]]:
     from tuner.probing.probed import ms
     from tuner.probing.ranking import tied
 
-    alike = tied(found)[1:]
+    alike, outlook = tied(found)[1:], {one.model: one for one in found.outlook}
     return [
         {
             "backbone": row.model,
             "px": str(row.image_size),
             "log loss": f"{row.log_loss:.4f}",
+            "prior": f"{outlook[row.model].prior:.2f}" if row.model in outlook else "",
+            "expected": _expected(outlook[row.model]) if row.model in outlook else "",
             "95 %": "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}",
             "balanced acc": f"{row.balanced_accuracy:.3f}",
             "parameters": f"{row.parameters / 1e6:.1f}M",
@@ -182,6 +194,15 @@ def _cells(found: "Probe") -> list[dict[str, str]]:
         }
         for row in found.rows
     ]
+
+
+def _expected(outlook: "Outlook") -> str:
+    """The loss that is expected after fine-tuning, and its interval; a dash where no time is left for that."""
+    return (
+        f"{outlook.expected:.3f} ({outlook.low:.3f} to {outlook.high:.3f})"
+        if outlook.epochs >= FEWEST
+        else "-"
+    )
 
 
 def _table(rows: list[dict[str, str]], without: tuple[str, ...]) -> Table:

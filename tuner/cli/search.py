@@ -30,6 +30,7 @@ from tuner.cli.parameters import (
     Share,
     data_options,
     fit_option,
+    networks_option,
     side_option,
     split_names,
 )
@@ -180,6 +181,7 @@ __all__ = ["leaderboard", "resume", "run"]
     " the time budget.",
 )
 @click.option("--final", is_flag=True, help="With --out: train the model on the test images, too.")
+@networks_option
 @click.option("--name", help="Name of the run directory. [default: the space's name and the time]")
 @click.option(
     "--runs-dir",
@@ -251,6 +253,7 @@ def run(
     start_from: str | None,
     out: Path | None,
     final: bool,
+    networks: int | None,
     **options: Any,
 ) -> None:
     """Search for the best model on your images; all results are kept in a run directory."""
@@ -261,11 +264,7 @@ def run(
     from tuner.tuning.config import search_config
     from tuner.tuning.loop import search
 
-    if out is not None:
-        _check_out(out)
-    elif final:
-        raise click.UsageError("--final says what the model of --out is trained on; give --out MODEL")
-
+    count = _networks(out, final, networks)
     config = search_config(
         time_budget_s=time_budget,
         models=split_names(models),
@@ -276,12 +275,9 @@ def run(
     )
     require_given(config.data)
     console = open_console()
-    result = search(config, Reporter(console), started=started, ships=out is not None)
-    _finish(
-        result,
-        console,
-        None if out is None else _shipping(result, out, final, Budget.of(time_budget, started, ships=True)),
-    )
+    result = search(config, Reporter(console), started=started, networks=count)
+    budget = Budget.of(time_budget, started, networks=count)
+    _finish(result, console, None if out is None else _shipping(result, out, final, budget))
 
 
 @click.command()
@@ -290,8 +286,14 @@ def run(
 @click.option("--time-budget", type=Seconds(), help="End this command within this time, such as 20m or 2h.")
 @click.option("--out", type=FOLDER, help="Write a model folder at the end, as `tuner run --out` does.")
 @click.option("--final", is_flag=True, help="With --out: train the model on the test images, too.")
+@networks_option
 def resume(
-    run_dir: Path, samples: int | None, time_budget: float | None, out: Path | None, final: bool
+    run_dir: Path,
+    samples: int | None,
+    time_budget: float | None,
+    out: Path | None,
+    final: bool,
+    networks: int | None,
 ) -> None:
     """Continue a search that ended early, or add trials to a finished search."""
     started = time.monotonic()
@@ -299,15 +301,11 @@ def resume(
     from tuner.tuning.budget import Budget
     from tuner.tuning.resume import resume as go_on
 
-    if out is not None:
-        _check_out(out)
+    count = _networks(out, final, networks)
     console = open_console()
-    result = go_on(run_dir, samples, time_budget, Reporter(console), started=started, ships=out is not None)
-    _finish(
-        result,
-        console,
-        None if out is None else _shipping(result, out, final, Budget.of(time_budget, started, ships=True)),
-    )
+    result = go_on(run_dir, samples, time_budget, Reporter(console), started=started, networks=count)
+    budget = Budget.of(time_budget, started, networks=count)
+    _finish(result, console, None if out is None else _shipping(result, out, final, budget))
 
 
 @click.command()
@@ -322,6 +320,20 @@ def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
     from tuner.tracking.leaderboard import leaderboard as table
 
     open_console().print(table(run_dir, most))
+
+
+def _networks(out: Path | None, final: bool, networks: int | None) -> int:
+    """How many trainings the model of --out has at most, 0 without one; raises UsageError, or RunProblem for `out`."""
+    from tuner.tuning.budget import NETWORKS
+
+    if out is not None:
+        _check_out(out)
+        return NETWORKS if networks is None else networks
+    if final:
+        raise click.UsageError("--final says what the model of --out is trained on; give --out MODEL")
+    if networks is not None:
+        raise click.UsageError("--networks says what the model of --out consists of; give --out MODEL")
+    return 0
 
 
 def _check_out(out: Path) -> None:
@@ -348,7 +360,7 @@ def _shipping(result: "SearchResult", out: Path, final: bool, budget: "Budget") 
 
     if result.best is None or result.interrupted:
         return None
-    return _Shipping(ShipConfig(result.run.path, out, final), budget)
+    return _Shipping(ShipConfig(result.run.path, out, final, networks=budget.networks), budget)
 
 
 def _finish(result: "SearchResult", console: Console, shipping: _Shipping | None = None) -> None:

@@ -2,7 +2,8 @@
 
 The images go through the cache once and the features into the feature cache, where frozen trials of a later search find
 them. Each image of training and validation is answered by a head that was solved without its group; the test images are
-not read. Where no size of the images was asked for, the best two are probed at several (see `sizes`).
+not read. Where no size of the images was asked for, the best two are probed at several (see `sizes`). Which are
+fine-tuned follows from the probe and from what is known of each (see `outlook`).
 """
 
 import time
@@ -13,12 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.models.selection import RANDOM_WEIGHTS, Origins, backbones_of, none_can, with_weights
+from trainables.models.known import relative_seconds
+from trainables.models.selection import (
+    NAMED_SETS,
+    RANDOM_WEIGHTS,
+    Origins,
+    backbones_of,
+    none_can,
+    with_weights,
+    without_dominated,
+)
 from tuner.cluster.isolated import results_apart
 from tuner.console.reporter import Reporter, clock
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, build_run_cache, scan_and_split
 from tuner.probing.linear import ProbeImages, ProbeJob, probe_images_of, probe_one
+from tuner.probing.outlook import Outlook, chosen, outlooks
 from tuner.probing.probed import Probed
 from tuner.probing.sizes import FIRST, LARGER, SMALLER, Plan, affords, at_side, choose_size
 from tuner.statistics.means import half_width
@@ -32,7 +43,7 @@ PROBE_SHARE = 0.2
 FROZEN_SHARE = 0.5
 """The same where no trial will be trained. Solving the heads on all images and writing the model come after."""
 
-__all__ = ["Probe", "Probed", "Prober", "SplitImages", "advised", "probe", "probe_images", "tied"]
+__all__ = ["Probe", "Probed", "Prober", "SplitImages", "probe", "probe_images", "tied"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,8 @@ class Probe:
 
     `image_size` is the side that was asked for or chosen, for which `size_reason` says why. Candidates that were not
     probed at it come last, with what they showed at another. `sizes` are all results where several sides were looked
-    at. `groups` [n] are those of the images of the losses. `again` counts results that were kept from an earlier probe.
+    at. `groups` [n] are those of the images of the losses. `again` counts results that were kept from an earlier
+    probe. `outlook` is what is to be expected of each at that side, and `fine_tuned` which of them are advised.
     """
 
     rows: tuple[Probed, ...]
@@ -73,15 +85,21 @@ class Probe:
     size_reason: str | None = None
     sizes: tuple[Probed, ...] = field(default=(), repr=False)
     fit: str = "crop"
+    outlook: tuple[Outlook, ...] = ()
+    fine_tuned: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """All of it in plain values, as `--json` prints and a run's directory keeps it."""
         alike = tied(self)
+        outlook = {one.model: vars(one) for one in self.outlook}
         return {
-            "backbones": [{**one.row(), "tied_with_best": one.model in alike} for one in self.rows],
+            "backbones": [
+                {**one.row(), "tied_with_best": one.model in alike, "outlook": outlook.get(one.model)}
+                for one in self.rows
+            ],
             "sizes": [one.row() for one in self.sizes],
             "size_reason": self.size_reason,
-            "advised": list(advised(self)),
+            "advised": list(self.fine_tuned),
             "passed_over": [{"model": name, "reason": reason} for name, reason in self.passed_over.items()],
             "images": dict(self.images),
             "image_size": self.image_size,
@@ -102,13 +120,13 @@ def probe(config: DataConfig, backbones: str = "auto", reporter: Reporter | None
     reporter = reporter or Reporter()
     names = backbones_of(backbones, best_device().type)
     origins = with_weights(names, config.weights, config.weights_dir, config.side(), [RANDOM_WEIGHTS])
+    if backbones in NAMED_SETS:
+        origins = without_dominated(origins, best_device().type)
     for note in origins.notes:
         reporter.warn(note)
     found = scan_and_split(config, reporter)
-    plan = None
-    if config.image_size is None and config.folder is not None:
-        plan = Plan(images=int((found.split["split"] == "train").sum()))
-    return probe_images(config, SplitImages.of(found), origins, reporter, plan)
+    sized = config.image_size is not None or config.folder is None
+    return probe_images(config, SplitImages.of(found), origins, reporter, choose=not sized)
 
 
 def probe_images(
@@ -116,30 +134,36 @@ def probe_images(
     found: SplitImages,
     origins: Origins,
     reporter: Reporter,
-    plan: Plan | None = None,
+    *,
+    seconds: float | None = None,
+    choose: bool = False,
 ) -> Probe:
     """Probe the models that `origins` has weights of on images that are split already.
 
-    With a `plan` of what is to be trained, the side of the images is chosen; else it is that of `config`. A candidate
+    `seconds` are left for the probe and all that follows, None for no limit. With `choose` the side of the images is
+    chosen; else it is that of `config`. A candidate
     that can't be probed is passed over with the reason; raises InvalidValue if none can. What computes on a GPU is
     a process of its own, and over when the search begins.
     """
     started = time.perf_counter()
     prober = Prober(config, found, origins, reporter)
-    first = config.side() if plan is None else FIRST
+    plan = Plan(int((found.split["split"] == "train").sum()), seconds)
+    first = FIRST if choose else config.side()
     rows = prober.at(first, list(origins.weights))
     if not rows:
         raise none_can(prober.failed)
     images = prober.images(first)
     groups = tuple(np.asarray(images.groups)[images.folds() >= 0].tolist())
     size, reason, others = first, None, []
-    if plan is not None:
+    if choose:
         others = _other_sizes(prober, rows, plan, started)
-        chosen = choose_size([*rows, *others], groups, plan)
-        size, reason = chosen.image_size, chosen.reason
+        side = choose_size([*rows, *others], groups, plan)
+        size, reason = side.image_size, side.reason
         reporter.line(reason)
     every = sorted([*rows, *others], key=lambda one: (one.image_size != size, one.log_loss))
     single = {one.model: one for one in reversed(every)}
+    here = [one for one in every if one.image_size == size]
+    left = plan.after(time.perf_counter() - started)
     return Probe(
         rows=tuple(one for one in every if single[one.model] is one),
         passed_over={**origins.passed_over, **prober.failed},
@@ -152,6 +176,8 @@ def probe_images(
         size_reason=reason,
         sizes=tuple(every) if others else (),
         fit=config.fit,
+        outlook=tuple(outlooks(here, left)),
+        fine_tuned=chosen(here, left),
     )
 
 
@@ -207,12 +233,14 @@ class Prober:
         """What the models `names` showed, in their order; those that can't be probed are noted and left out."""
         rows = []
         what = "mirror images" if views == 2 else "backbones"
+        spent: dict[str, float] = {}
         with self.reporter.progress(f"probing {what} at {image_size} px") as progress:
             for number, (name, (shown, kept, used)) in enumerate(self._results(image_size, names, views)):
                 self.again, self.precision = self.again + kept, used
                 if isinstance(shown, Probed):
                     rows.append(shown)
-                    self.reporter.line(_said(shown, kept=kept))
+                    spent |= {} if kept else {name: shown.seconds}
+                    self.reporter.line(_said(shown, kept=kept) + _still(spent, names[number + 1 :]))
                 else:
                     self.failed[name] = shown
                     self.reporter.warn(f"{name} is skipped: {shown}")
@@ -242,6 +270,18 @@ def _said(row: Probed, *, kept: bool) -> str:
     return f"{row.model}{mirrored}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image{how}"
 
 
+def _still(spent: Mapping[str, float], rest: Sequence[str]) -> str:
+    """How long the `rest` of the models will take, by what others took and by what is known of their speed."""
+    if not spent or not rest:
+        return ""
+    costs = {name: relative_seconds(name, "cpu") for name in (*spent, *rest)}
+    known = [name for name in spent if costs[name] is not None]
+    each = sum(spent.values()) / len(spent)
+    unit = sum(spent[name] for name in known) / sum(costs[name] or 0.0 for name in known) if known else None
+    left = sum(each if unit is None or costs[name] is None else unit * (costs[name] or 0.0) for name in rest)
+    return f"; {len(rest)} more, about {clock(left)}"
+
+
 def tied(found: Probe) -> tuple[str, ...]:
     """The models whose loss can't be told from the best one's, that included.
 
@@ -257,10 +297,3 @@ def tied(found: Probe) -> tuple[str, ...]:
         if half is None or abs(difference.mean()) <= half:
             alike.append(one.model)
     return tuple(alike)
-
-
-def advised(found: Probe, best: int = 2) -> tuple[str, ...]:
-    """What to fine-tune: the `best` by validation loss, and the cheapest that is tied with the best of them."""
-    alike = set(tied(found))
-    cheapest = min((one for one in found.rows if one.model in alike), key=lambda one: one.milliseconds)
-    return tuple(dict.fromkeys([*(one.model for one in found.rows[:best]), cheapest.model]))

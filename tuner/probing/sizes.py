@@ -54,6 +54,10 @@ class Plan:
     images: int
     seconds: float | None = None
 
+    def after(self, seconds: float) -> "Plan":
+        """The same when so many `seconds` have passed."""
+        return self if self.seconds is None else replace(self, seconds=max(0.0, self.seconds - seconds))
+
 
 @dataclass(frozen=True)
 class Chosen:

@@ -16,11 +16,23 @@ def how_sure(metrics: Mapping[str, Any]) -> str:
         lines.append("- Not calibrated: a probability of 0.9 need not be right nine times in ten.")
     else:
         lines.append(f"- Calibration error: {for_markdown(_estimator(metrics))}.")
+        lines += _of_several(metrics["calibration"])
     for _, header, rows in sure_tables(metrics):
         lines += _table(header, rows)
     if metrics["costs"] is not None:
         lines += _cost_table(list(metrics["classes"]), metrics["costs"]["matrix"])
     return "\n".join(lines)
+
+
+def _of_several(calibration: Mapping[str, Any]) -> list[str]:
+    """What is said where several trainings answer together, and single ones gave the temperature."""
+    found, exported = calibration["temperature"], calibration["exported_temperature"]
+    if exported == found:
+        return []
+    return [
+        f"- The answers that gave the temperature {found:.2f} are by single trainings. The mean of several is less"
+        f" sure, so the exported model has {exported:.2f}; by how much less was measured on other images."
+    ]
 
 
 def _estimator(metrics: Mapping[str, Any]) -> str:

@@ -28,7 +28,8 @@ KEPT = (
 class Chosen:
     """The weights that are exported, one file a member, the rule by which they were, their answers to the test images.
 
-    `averaging` says what became of --average; None without it.
+    `averaging` says what became of --average; None without it. `trainings` is how many of one configuration, each from
+    its own seed, answer together.
     """
 
     weights: tuple[Path, ...]
@@ -36,6 +37,7 @@ class Chosen:
     seeds: tuple[int, ...]
     test_logits: FloatArray | None
     averaging: Mapping[str, Any] | None = None
+    trainings: int = 1
 
 
 def choose(plan: "ModelPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:
@@ -44,10 +46,14 @@ def choose(plan: "ModelPlan", models: Sequence[Sequence[SeedResult]]) -> Chosen:
     if plan.average:
         return _averaged(plan, [result for (result,) in models])
     files = tuple(Path(result.weights[-1]) for result in first)
+    seeds = tuple(dict.fromkeys(result.seed for result in first))
     rule = KEPT.format(epoch=plan.job.epochs) if plan.kept else FIRST
-    if len(first) > 1:
+    if len(seeds) > 1:
+        trial = plan.members[0].trial
+        rule = f"{len(seeds)} trainings of {trial}, each from its own seed, their probabilities averaged"
+    elif len(first) > 1:
         rule = f"an ensemble of {_members(plan)}, their probabilities averaged; {rule}"
-    return Chosen(files, rule, (first[0].seed,), logits_of(plan, first))
+    return Chosen(files, rule, seeds, logits_of(plan, first), trainings=len(seeds))
 
 
 def _members(plan: "ModelPlan") -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainables.temperature import share_of_mean
 from tuner.evaluation.comparison.uncertainty import (
     OUT_OF_FOLD,
     Answers,
@@ -84,7 +85,7 @@ def _portable(
         load_classifier(member.job.config, len(job.classes), weights)
         for member, weights in zip(plan.members, chosen.weights, strict=True)
     ]
-    temperature = 1.0 if calibration is None else calibration.temperature
+    temperature = 1.0 if calibration is None else exported_temperature(calibration, chosen)
     spec = ModelSpec(
         model=" + ".join(dict.fromkeys(member.job.config.model for member in plan.members)),
         classes=job.classes,
@@ -102,6 +103,11 @@ def _portable(
     )
     portable = Portable(*classifiers, counts=counts, temperature=temperature, strangers=strangers.score)
     return portable, spec
+
+
+def exported_temperature(calibration: Calibration, chosen: Chosen) -> float:
+    """The temperature of what is exported: of several trainings the mean's, where a single one answered."""
+    return calibration.temperature * share_of_mean(chosen.trainings)
 
 
 def _running_cost(portable: "Portable", folder: Path) -> dict[str, Any]:
@@ -155,7 +161,7 @@ def _metrics(
         "trained_images": sum(part == "train" for _, _, part in plan.job.rows),
         "epochs": plan.job.epochs,
         "epochs_rule": plan.epochs_rule,
-        "seeds": [model[0].seed for model in models],
+        "seeds": list(dict.fromkeys(result.seed for model in models for result in model)),
         "exported": chosen.rule,
         "exported_seeds": list(chosen.seeds),
         "split": images.words,
@@ -166,13 +172,21 @@ def _metrics(
     }
     if len(plan.members) > 1:
         metrics["ensemble"] = [
-            {"trial": one.trial, "count": one.count, "model": one.job.config.model, "epochs": one.job.epochs}
-            for one in plan.members
+            {
+                "trial": one.trial,
+                "seed": result.seed,
+                "count": one.count,
+                "model": one.job.config.model,
+                "epochs": one.job.epochs,
+            }
+            for one, result in zip(plan.members, models[0], strict=True)
         ]
     if chosen.averaging is not None:
         metrics["averaging"] = dict(chosen.averaging)
     test = None if chosen.test_logits is None else _answers(plan, "test", chosen.test_logits)
     metrics |= uncertainty(plan.job.classes, calibration, test, plan.costs)
+    if calibration is not None:
+        metrics["calibration"]["exported_temperature"] = exported_temperature(calibration, chosen)
     if test is None:
         return {**metrics, "test": None, "why_no_test": NO_TEST["test" in plan.trained_parts]}
     by_seed = [

@@ -5,12 +5,19 @@ from dataclasses import dataclass, replace
 
 from search_spaces import Space
 from trainables.errors import InvalidValue, WeightsUnavailable
-from trainables.models.selection import NAMED_SETS, ONE_FILE, RANDOM_WEIGHTS, backbones_of, with_weights
+from trainables.models.selection import (
+    NAMED_SETS,
+    ONE_FILE,
+    RANDOM_WEIGHTS,
+    backbones_of,
+    with_weights,
+    without_dominated,
+)
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
 from tuner.probing.mirrored import with_mirror_images
-from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
+from tuner.probing.ranking import Probe, SplitImages, probe_images
 from tuner.probing.sizes import Plan, epochs_in_time
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
@@ -75,18 +82,21 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         return Narrowed(config, resolve(config))
     # What the space makes of them has to be right before minutes go into probing them.
     resolve(replace(config, models=tuple(origins.weights)))
+    if config.data.backbones in NAMED_SETS:
+        origins = without_dominated(origins, best_device().type)
     for note in origins.notes:
         reporter.warn(note)
     found = scan_and_split(config.data, reporter)
     started = time.perf_counter()
     plan = Plan(int((found.split["split"] == "train").sum()), config.time_budget_s)
     images = SplitImages.of(found)
-    probe = probe_images(config.data, images, origins, reporter, plan if chooses_size else None)
+    probe = probe_images(
+        config.data, images, origins, reporter, seconds=config.time_budget_s, choose=chooses_size
+    )
     left = None if plan.seconds is None else plan.seconds - (time.perf_counter() - started)
     probe = with_mirror_images(probe, config.data, images, origins, reporter, most=FIRST_MODELS, seconds=left)
-    chosen = advised(probe)
-    reporter.line(f"to fine-tune, by the probe: {', '.join(chosen)}")
-    config = replace(config, models=chosen, data=replace(config.data, image_size=probe.image_size))
+    reporter.line(f"to fine-tune, by the probe: {', '.join(probe.fine_tuned)}")
+    config = replace(config, models=probe.fine_tuned, data=replace(config.data, image_size=probe.image_size))
     config = _with_epochs_in_time(config, settings, probe, plan, time.perf_counter() - started, reporter)
     return Narrowed(config, resolve(config), found, probe)
 
@@ -103,7 +113,8 @@ def _with_epochs_in_time(
     """The same with fewer epochs a trial where the time budget is short and nobody said how many."""
     if config.max_epochs is not None or plan.seconds is None:
         return config
-    epochs = epochs_in_time(probe.rows[0], plan, spent, settings.max_epochs)
+    first = next(row for row in probe.rows if row.model == probe.fine_tuned[0])
+    epochs = epochs_in_time(first, plan, spent, settings.max_epochs)
     if epochs == settings.max_epochs:
         return config
     reporter.line(

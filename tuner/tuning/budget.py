@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 
-__all__ = ["Budget"]
+__all__ = ["NETWORKS", "Budget"]
 
 ENDING_S = 4.0
 """Between the last epoch and the end of the command: the tables, and Ray's end."""
@@ -22,25 +22,36 @@ images. Where they need more they are left out, and the search has that time, to
 MARGIN = 1.15
 """By how much more is kept for training what is shipped than it is expected to take: a trial may end late."""
 
+NETWORKS = 3
+"""How many trainings of the choice answer together in what is shipped, where nobody says and time allows. Single ones
+differ more by their seed than configurations do; `benchmarks/quality/small_sets.py` has what three gain."""
+
+NETWORKS_SHARE = 0.35
+"""Of the time that is left when trials begin, what all but the first of them may be kept back for."""
+
 
 @dataclass(frozen=True)
 class Budget:
-    """When the command has to have ended, None for no limit; `ships`: a model folder is written at the end."""
+    """When the command has to have ended, None for no limit.
+
+    `networks` is how many trainings answer together in the model folder that is written at the end, at most; 0 for
+    none.
+    """
 
     deadline: float | None = None
-    ships: bool = False
+    networks: int = 0
 
     @classmethod
-    def of(cls, seconds: float | None, started: float | None = None, *, ships: bool = False) -> "Budget":
+    def of(cls, seconds: float | None, started: float | None = None, *, networks: int = 0) -> "Budget":
         """So many seconds from `started`, by default from now; None is no limit."""
         since = time.monotonic() if started is None else started
-        return cls(None if seconds is None else since + seconds, ships)
+        return cls(None if seconds is None else since + seconds, networks)
 
     def left(self) -> float:
         """Seconds that are left for all but the ending; infinity without a limit."""
         if self.deadline is None:
             return math.inf
-        return self.deadline - (SHIPPING_S if self.ships else ENDING_S) - time.monotonic()
+        return self.deadline - (SHIPPING_S if self.networks else ENDING_S) - time.monotonic()
 
     def reserve(self, total: float, folds: tuple[float, float], final: float) -> float:
         """Seconds to keep for what comes after the trials, of `total` that were left when they began.
@@ -51,11 +62,18 @@ class Budget:
         least, most = folds
         limit = FOLDS_SHARE * total
         judging = 0.0 if least > limit else min(most, limit)
-        shipping = MARGIN * final if self.ships and final <= FINAL_SHARE * total else 0.0
+        shipping = self._shipping(total, final) if final <= FINAL_SHARE * total else 0.0
         return judging + shipping
 
     def folds_end(self, final_s: float) -> float | None:
         """When the folds have to have ended; what is shipped trains for `final_s` seconds after them."""
         if self.deadline is None:
             return None
-        return time.monotonic() + self.left() - (MARGIN * final_s if self.ships else 0.0)
+        return time.monotonic() + self.left() - self._shipping(self.left(), final_s)
+
+    def _shipping(self, total: float, final: float) -> float:
+        """Seconds to keep for training what is shipped, one training of which takes `final`, of `total`."""
+        if not self.networks or final <= 0:
+            return 0.0
+        several = min(self.networks, int(NETWORKS_SHARE * total / final))
+        return MARGIN * final * max(1, several)

@@ -39,12 +39,13 @@ def search(
     observers: "Sequence[Observer]" = (),
     *,
     started: float | None = None,
-    ships: bool = False,
+    networks: int = 0,
 ) -> SearchResult:
     """Search as `config` says and return the result; `reporter` displays progress, `observers` hear of each epoch.
 
-    The time budget runs from `started`, by `time.monotonic()`, by default from now; with `ships` it leaves time for a
-    model folder. Raises UserMistake for whatever a person can mend, before any trial starts.
+    The time budget runs from `started`, by `time.monotonic()`, by default from now; with `networks` it leaves time for
+    a model folder of as many trainings, at most. Raises UserMistake for whatever a person can mend, before any trial
+    starts.
     """
     since = time.monotonic() if started is None else started
     with ray_environment(config.address):
@@ -56,7 +57,7 @@ def search(
         try:
             with prepared.run.owned():
                 _enter_first_model(prepared, reporter or Reporter())
-                budget = Budget.of(prepared.time_budget_s, since, ships=ships)
+                budget = Budget.of(prepared.time_budget_s, since, networks=networks)
                 if is_too_short(prepared, budget, reporter or Reporter()):
                     with quiet_optuna():
                         return _close_without_trials(prepared, reporter or Reporter())

@@ -36,7 +36,7 @@ def resume(
     observers: "Sequence[Observer]" = (),
     *,
     started: float | None = None,
-    ships: bool = False,
+    networks: int = 0,
 ) -> SearchResult:
     """Finish the run at `path`; with `samples`, add that many trials to it.
 
@@ -51,7 +51,7 @@ def resume(
     with run.owned():
         run.sweep()
         prepared = _reopen(run, samples, time_budget_s, reporter)
-        budget = Budget.of(time_budget_s, started, ships=ships)
+        budget = Budget.of(time_budget_s, started, networks=networks)
         return execute(prepared, reporter, observers=observers, budget=budget)
 
 

@@ -61,7 +61,7 @@ def time_left(
         if ended not in reserved:
             rows = store.best_first()
             judging = folds_seconds(rows, folds, session.slots()) if folds else (0.0, 0.0)
-            final = final_seconds(rows, store.run) if budget.ships else 0.0
+            final = final_seconds(rows, store.run) if budget.networks else 0.0
             reserved[ended] = budget.reserve(total, judging, final)
         return budget.left() - reserved[ended]
 

@@ -1,5 +1,6 @@
 """Probing backbones: what a probe measures, keeps, and advises."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 from library_weights import SMALL as SMALL_LIBRARY
 from library_weights import put_weights, use_own_libraries
 from pictures import stretch, write_pictures
+from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
@@ -22,8 +24,9 @@ from trainables.linear_probe import PENALTIES, choose_l2, solve
 from trainables.models.candidates import CANDIDATES
 from trainables.models.selection import backbones_of
 from tuner.cli.probe import render
+from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
-from tuner.probing.ranking import Probe, Probed, advised, probe, tied
+from tuner.probing.ranking import Probe, Probed, probe, tied
 from tuner.statistics.groups import grouped_folds
 
 SMALL = "timm:test_resnet,resnet18"
@@ -202,7 +205,7 @@ def test_the_penalty_is_the_one_that_cross_validation_by_groups_prefers():
     assert by_image < l2
 
 
-def test_ties_are_told_by_paired_differences_and_the_cheapest_of_them_is_advised():
+def test_ties_are_told_by_paired_differences():
     random = np.random.default_rng(0)
     hard = random.exponential(1.0, 60)
     best, near, far, cheap = (
@@ -214,8 +217,18 @@ def test_ties_are_told_by_paired_differences_and_the_cheapest_of_them_is_advised
     found = probe_of(best, near, far, cheap)
     # A small but steady loss is no tie, though its interval overlaps; a wavering one is.
     assert tied(found) == ("best", "cheap")
-    assert advised(found) == ("best", "near", "cheap")
-    assert advised(probe_of(best)) == ("best",)
+
+
+def test_a_probe_says_what_is_expected_of_each_and_how_long_the_rest_takes(images):
+    said = io.StringIO()
+    found = probe(config_of(images), SMALL, Reporter(Console(file=said, width=200)))
+    assert {one.model for one in found.outlook} == {one.model for one in found.rows} == set(found.fine_tuned)
+    document = found.document()
+    assert {row["outlook"]["model"] for row in document["backbones"]} == {*found.fine_tuned}
+    assert document["advised"] == [*found.fine_tuned]
+    told = [line for line in said.getvalue().splitlines() if "probed in" in line]
+    assert "; 1 more, about " in told[0]
+    assert "more, about" not in told[1]
 
 
 def test_names_of_backbones():

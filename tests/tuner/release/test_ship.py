@@ -1,10 +1,12 @@
 """The model that a search ends with: trained once on all images, or an ensemble, or the kept weights without time."""
 
+import json
 import time
 
 import pytest
 from pictures import write_pictures
 
+from trainables.temperature import share_of_mean
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.uncertainty import OUT_OF_FOLD
 from tuner.release.folder import verify
@@ -83,9 +85,54 @@ def test_with_final_the_test_images_are_trained_on_as_well(run, tmp_path):
 
 
 def test_without_time_the_weights_that_the_search_kept_are_released(run, tmp_path):
-    done = shipped(run, tmp_path, Budget(deadline=time.monotonic() - 1, ships=True))
+    done = shipped(run, tmp_path, Budget(deadline=time.monotonic() - 1, networks=1))
     assert done.metrics["trained_on"] == ["train"]
     assert done.metrics["trained_images"] == count(run, "train")
+
+
+@pytest.fixture
+def any_seed_counts(monkeypatch):
+    """Seeds make no difference to a solved head, so it is trained once; here it counts as what is trained."""
+    monkeypatch.setattr("tuner.release.ship.strategies.is_linear_probe", lambda name: False)
+
+
+def test_trainings_from_several_seeds_are_shipped_as_one_model(run, tmp_path, any_seed_counts):
+    one = ship(ShipConfig(run.path, tmp_path / "one", formats=("onnx",), networks=1))
+    done = shipped(run, tmp_path)
+    assert [member["trial"] for member in done.metrics["ensemble"]] == 3 * [one.metrics["trial"]]
+    assert done.metrics["seeds"] == done.metrics["exported_seeds"]
+    assert len(set(done.metrics["seeds"])) == 3
+    assert done.metrics["exported"].startswith("3 trainings of ")
+    spec, calibration = json.loads((done.folder / "labels.json").read_text()), done.metrics["calibration"]
+    assert spec["members"] == 3
+    assert spec["temperature"] == calibration["exported_temperature"]
+    assert spec["temperature"] == pytest.approx(calibration["temperature"] * share_of_mean(3))
+    assert "by single trainings" in (done.folder / "MODEL_CARD.md").read_text()
+    photograph = next((run.path.parent / "pictures").rglob("*.png"))
+    answer = next(iter(predict(load_model(done.folder), [photograph])))
+    assert sum(answer.probabilities) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_no_further_seed_is_trained_for_which_there_is_no_time(run, tmp_path, any_seed_counts, monkeypatch):
+    monkeypatch.setattr("tuner.release.ship.final_seconds", lambda rows, run: 1000.0)
+    done = shipped(run, tmp_path, Budget.of(1100.0, networks=3))
+    assert done.metrics["exported"].startswith("the first seed's model")
+    assert "ensemble" not in done.metrics
+
+
+def test_a_solved_head_is_trained_once(run, tmp_path):
+    assert len(shipped(run, tmp_path).metrics["seeds"]) == 1
+
+
+def test_an_ensemble_of_more_than_was_asked_for_is_not_shipped(run, tmp_path):
+    rows = rows_of(run.trials())
+    members = tuple(member_of(best_of(run, row), 1) for row in rows)
+    write_best(run, rows[0], members)
+    try:
+        done = shipped(run, tmp_path, networks=1)
+    finally:
+        write_best(run, rows[0])
+    assert "ensemble" not in done.metrics
 
 
 def test_an_ensemble_that_all_images_chose_is_shipped_as_one_model(run, tmp_path):

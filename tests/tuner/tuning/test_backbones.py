@@ -19,6 +19,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset import loading as data_module
 from tuner.evaluation.compare import compare
 from tuner.planning.plan import plan
+from tuner.probing import ranking
 from tuner.runs.directory import Run
 from tuner.tuning import backbones
 from tuner.tuning import prepare as prepare_module
@@ -224,7 +225,7 @@ def test_files_that_are_named_as_no_backbone_are_named_where_none_has_weights(fo
 def test_a_file_that_only_the_probe_used_is_not_called_unused(folder, monkeypatch):
     said = io.StringIO()
     (folder / "weights" / "resnet8.pt").touch()
-    monkeypatch.setattr(backbones, "advised", lambda found: ("resnet18",))
+    monkeypatch.setattr(ranking, "chosen", lambda rows, plan: ("resnet18",))
     prepared = prepare(config_of(folder), Reporter(Console(file=said, width=200)))
     assert prepared.allowed["model"] == ("resnet18",)
     assert said.getvalue().count("not used") == 1

@@ -13,7 +13,7 @@ from trainables.errors import WeightsUnavailable
 from trainables.models.selection import WITHOUT, with_weights
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
-from tuner.probing.ranking import Probe, SplitImages, advised, probe_images
+from tuner.probing.ranking import Probe, SplitImages, probe_images
 from tuner.runs.directory import Run, fit_of
 from tuner.runs.weights_files import fingerprints
 
@@ -59,8 +59,8 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
         )
     classes = tuple(map(str, record["data"]["classes"]))
     images = SplitImages(Path(record["data"]["folder"]), classes, split, run.images())
-    probe = probe_images(config, images, origins, reporter)
-    reporter.line(f"to fine-tune, by the probe inside this fold: {', '.join(advised(probe))}")
+    probe = probe_images(config, images, origins, reporter, seconds=record["settings"]["time_budget_s"])
+    reporter.line(f"to fine-tune, by the probe inside this fold: {', '.join(probe.fine_tuned)}")
     return probe
 
 
@@ -69,7 +69,7 @@ def narrowed(record: Mapping[str, Any], outer: Mapping[str, Any], probe: Probe) 
 
     Its time budget is that of the run, less what this probe took.
     """
-    chosen, settings = advised(probe), dict(record["settings"])
+    chosen, settings = probe.fine_tuned, dict(record["settings"])
     settings["allowed"] = {**settings["allowed"], "model": list(chosen)}
     if settings["time_budget_s"] is not None:
         settings["time_budget_s"] = max(1.0, settings["time_budget_s"] - probe.seconds)

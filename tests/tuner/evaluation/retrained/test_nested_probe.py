@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -79,13 +80,13 @@ def test_each_fold_probes_the_same_candidates_on_the_other_folds_images(run, sea
     read, advice = [], [("resnet18",), ("resnet18", "timm:test_vit.r160_in1k")]
     probe_images = nested_probe.probe_images
 
-    def probed(config, images, origins, reporter):
+    def probed(config, images, origins, reporter, *, seconds):
         assert config.fit == "squash"
+        assert seconds == 1000
         read.append((images.split, sorted(origins.weights)))
-        return probe_images(config, images, origins, reporter)
+        return replace(probe_images(config, images, origins, reporter), fine_tuned=advice[len(read) - 1])
 
     monkeypatch.setattr(nested_probe, "probe_images", probed)
-    monkeypatch.setattr(nested_probe, "advised", lambda found: advice[len(read) - 1])
     said = io.StringIO()
     inner = nested.nested_searches(run, 2, Reporter(Console(file=said, width=200)))
     for (split, names), own, chosen, prepared in zip(read, inner, advice, searched, strict=True):
