@@ -36,6 +36,10 @@ AFFORDABLE = 1 / 60
 the folds and the model that is shipped take all of it then. In a short time many epochs at a small side are better than
 few at a larger one."""
 
+LEAST_AFFORDABLE = 1 / 30
+"""The same at the smallest side: what else there is are frozen features, which even a few trials of twelve epochs beat
+(`benchmarks/quality/small_sets.py`)."""
+
 TRIAL_SHARE = 0.45
 """Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
 
@@ -74,7 +78,8 @@ def epoch_seconds(milliseconds: float, images: int) -> float:
 
 def affords(row: Probed, plan: Plan) -> bool:
     """Whether the time is enough to fine-tune the backbone of `row` at its side."""
-    return plan.seconds is None or _epoch(row, plan.images) <= AFFORDABLE * plan.seconds
+    share = LEAST_AFFORDABLE if row.image_size <= SMALLER else AFFORDABLE
+    return plan.seconds is None or _epoch(row, plan.images) <= share * plan.seconds
 
 
 def epochs_in_time(row: Probed, plan: Plan, spent: float, most: int) -> int:

@@ -104,3 +104,11 @@ def test_an_epoch_is_estimated_by_a_training_step_where_one_was_timed():
 
 def test_the_time_at_another_side_goes_with_the_pixels():
     assert at_side(row(160, 0.5, milliseconds=16.0), 80).milliseconds == pytest.approx(4.0)
+
+
+def test_the_smallest_side_may_take_longer_an_epoch_than_others():
+    # An epoch of 1,000 images takes 35 s.
+    limit = plan(seconds=1500.0)
+    assert affords(row(96, 0.5), limit)
+    assert not affords(row(160, 0.5), limit)
+    assert not affords(row(96, 0.5), plan(seconds=1000.0))
