@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trainables import strategies
 from trainables.config import TrialConfig
 from trainables.data.split import Split
 from trainables.metrics import METRICS, Answers
@@ -83,6 +84,11 @@ class Candidate:
         """How long it trains: as long as its best epoch."""
         return int(self.row["best_epoch"])
 
+    @property
+    def frozen(self) -> bool:
+        """Whether only its head was trained, or solved."""
+        return strategies.is_linear_probe(self.config.strategy)
+
     def lacks(self, images: npt.NDArray[np.bool_]) -> bool:
         """Whether some of the `images` [n] have no answer."""
         return bool((images & ~self.answered()).any())
@@ -104,14 +110,17 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
 
     The choice is made among those that most images judged, an ensemble of them included. One that fewer judged, since
     there was no time for its folds, takes their place only where it is better by more than the standard error of the
-    paired difference on the images that it answered. It may be in the ensemble where half as many or more judged it.
+    paired difference on the images that it answered. Where the others are frozen networks with a solved head and it is
+    fine-tuned, any lead is enough: fine-tuning gained on every kind of image that `benchmarks/quality/small_sets.py`
+    measured. It may be in the ensemble where half as many or more judged it.
     """
     most = max(int(one.answered().sum()) for one in candidates)
     full = [one for one in candidates if one.answered().sum() == most]
     chosen, expected = _choice(full, judges)
     votes = _ensemble(full, chosen, judges)
     leader = _mixed(full, votes) if votes else _by_name(full, chosen).logits
-    challenger = _challenger([one for one in candidates if one not in full], leader, judges)
+    frozen = all(one.frozen for one in full if one.trial_id in (votes or {chosen: 1}))
+    challenger = _challenger([one for one in candidates if one not in full], leader, judges, frozen=frozen)
     if challenger is not None:
         chosen, votes = challenger.trial_id, {}
         expected |= _choice([challenger, *full], judges)[1]
@@ -158,8 +167,13 @@ def _wider(
     return wider if metric.better(values[0], values[1]) else votes
 
 
-def _challenger(few: Sequence[Candidate], leader: Floats, judges: Judges) -> Candidate | None:
-    """The best of those that `few` images judged, if it is better there than the `leader` beyond a standard error."""
+def _challenger(
+    few: Sequence[Candidate], leader: Floats, judges: Judges, *, frozen: bool
+) -> Candidate | None:
+    """The best of those that `few` images judged, if it is better there than the `leader` beyond a standard error.
+
+    If the leader is `frozen`, a fine-tuned one is taken if it is better there at all.
+    """
     metric, positive = METRICS[judges.metric], judges.positive
     best: tuple[float, Candidate] | None = None
     for one in few:
@@ -173,7 +187,7 @@ def _challenger(few: Sequence[Candidate], leader: Floats, judges: Judges) -> Can
             )
             error = error_of_mean(difference, groups)
             lead = -float(difference.mean())
-            ahead = math.isfinite(error) and lead > error
+            ahead = lead > 0 if frozen and not one.frozen else math.isfinite(error) and lead > error
         else:
             values = [
                 metric.compute(Answers(labels, logits[own], positive)) for logits in (one.logits, leader)

@@ -139,7 +139,7 @@ def _fit(
 ) -> SearchResult:
     from tuner.tuning.operation import operated
     from tuner.tuning.progress import Progress
-    from tuner.tuning.scheduler import Costs, FairASHA, rungs_of
+    from tuner.tuning.scheduler import Costs, FairASHA, noise_of, rungs_of
     from tuner.tuning.searcher import OptunaSearcher
 
     store = open_store(prepared, reporter.warn)
@@ -158,6 +158,7 @@ def _fit(
         prepared.run.path / "stop",
         costs,
         lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
+        noise_of(prepared),
     )
     searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
     progress = Progress(store, reporter)

@@ -5,7 +5,8 @@ Hyperparameter Tuning) and Ray's ASHAScheduler, but what is counted is cost, not
 whole of the reference network, and one of another network costs as much more as it takes more seconds in the probe (see
 `trainables.epoch_cost` and `relative_costs`). A trial is judged in the
 first epoch by which it has spent that much, and stopped when its best value so far is outside the best
-1 / reduction_factor of those judged there before. A trial that stays frozen spends next to nothing and reaches no rung.
+1 / reduction_factor of those judged there before, by more than the standard error of its own value: on few validation
+images a smaller difference is chance. A trial that stays frozen spends next to nothing and reaches no rung.
 """
 
 import math
@@ -18,8 +19,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from trainables import epoch_cost
 from trainables.config import TrialConfig
+from trainables.image_losses import LOSSES, Losses
 from trainables.metrics import METRICS
 from tuner.runs.trial_table import BUDGET_OVER, STOPPED_BY_HAND
+from tuner.statistics.means import error_of_mean
 from tuner.tuning.rungs import ladder_of
 
 if TYPE_CHECKING:
@@ -54,6 +57,29 @@ def _one_each(trial_id: str, epoch: int) -> float:
     return float(epoch)
 
 
+def _exact(losses: Losses | None) -> float:
+    return 0.0
+
+
+def noise_of(prepared: "Prepared") -> Callable[[Losses | None], float]:
+    """The standard error of the mean of the losses [n] of the run's validation images, over whole groups.
+
+    0 where the search is by another metric than the log loss, and where losses are not kept, since images are many.
+    Infinity with a single group, which says nothing of others: then nobody is stopped early.
+    """
+    if prepared.context.metric != "val_loss":
+        return _exact
+    groups = prepared.run.images_and_parts().part("val").groups
+
+    def noise(losses: Losses | None) -> float:
+        if losses is None or np.isnan(losses).any():
+            return 0.0
+        error = error_of_mean(losses.astype(np.float64), groups)
+        return error if math.isfinite(error) else math.inf
+
+    return noise
+
+
 class Rungs:
     """The scores at every rung and the verdicts that follow; plain Python, no Ray.
 
@@ -70,15 +96,22 @@ class Rungs:
         self._verdicts: dict[str, float | None] = {}
 
     def enter(
-        self, trial_id: str, epoch: int, full_epochs: int, value: float, spent: float | None = None
+        self,
+        trial_id: str,
+        epoch: int,
+        full_epochs: int,
+        value: float,
+        spent: float | None = None,
+        noise: float = 0.0,
     ) -> float | None:
         """Note `value`; the cutoff that the trial fails at the rung it reaches now, or None where it may go on.
 
-        `spent` is the cost of its epochs so far, in full epochs; by default each counts one. An epoch that is known
-        already changes nothing, so a resumed trial may report its past again; its latest one gets the same verdict
-        again, since the driver may have died between the verdict and the stop. No score is left and no verdict made
-        before everything that the strategy trains has trained for `grace_period` epochs: a frozen trial's score would
-        distort the comparison for others. A rung that is reached before stays unused.
+        It fails where it is worse by more than `noise`, the standard error of `value`. `spent` is the cost of its
+        epochs so far, in full epochs; by default each counts one. An epoch that is known already changes nothing, so a
+        resumed trial may report its past again; its latest one gets the same verdict again, since the driver may have
+        died between the verdict and the stop. No score is left and no verdict made before everything that the strategy
+        trains has trained for `grace_period` epochs: a frozen trial's score would distort the comparison for others. A
+        rung that is reached before stays unused.
         """
         known, best, before = self._known.get(trial_id, (0, value, 0.0))
         if epoch <= known:
@@ -87,23 +120,32 @@ class Rungs:
         total = float(epoch) if spent is None else spent
         self._known[trial_id] = (epoch, best, total)
         rung = self.ladder.reached(before, total, full_epochs)
-        self._verdicts[trial_id] = None if rung is None else self._judge(trial_id, rung, best)
+        self._verdicts[trial_id] = None if rung is None else self._judge(trial_id, rung, best, noise)
         return self._verdicts[trial_id]
 
-    def replay(self, epochs: Iterable[tuple[str, int, int, float]], spent: Spent | None = None) -> None:
-        """Enter what had been reported before a restart, as (trial_id, epoch, full_epochs, value) in order of time."""
+    def replay(
+        self,
+        epochs: Iterable[tuple[str, int, int, float]],
+        spent: Spent | None = None,
+        noise: Spent | None = None,
+    ) -> None:
+        """Enter what had been reported before a restart, as (trial_id, epoch, full_epochs, value) in order of time.
+
+        `noise` says what the standard error of a trial's value in an epoch is.
+        """
         for trial_id, epoch, full_epochs, value in epochs:
             total = None if spent is None else spent(trial_id, epoch)
-            self.enter(trial_id, epoch, full_epochs, value, total)
+            error = 0.0 if noise is None else noise(trial_id, epoch)
+            self.enter(trial_id, epoch, full_epochs, value, total, error)
 
-    def _judge(self, trial_id: str, rung: int, best: float) -> float | None:
+    def _judge(self, trial_id: str, rung: int, best: float, noise: float) -> float | None:
         earlier = list(self.scores[rung].values())
         self.scores[rung][trial_id] = best
         if not earlier:
             return None
         sign = 1 if self.mode == "min" else -1
         cutoff = sign * float(np.quantile([sign * score for score in earlier], 1 / self.reduction_factor))
-        return cutoff if sign * best > sign * cutoff else None
+        return cutoff if sign * best > sign * cutoff + noise else None
 
 
 class FairASHA(FIFOScheduler):  # type: ignore[misc]
@@ -113,7 +155,8 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     stops nobody early; `spent` tells them what a trial has cost, without it every epoch counts one. `time_left` says
     how many seconds trials may still take, None is no limit; a trial ends before an epoch that would last longer, as
     its longest did or, before all of it has trained, as `epoch_seconds` expects of the trial of an id. A file
-    `<stop_folder>/<trial id>` stops that trial after its epoch.
+    `<stop_folder>/<trial id>` stops that trial after its epoch. `noise` says what the standard error of the mean of an
+    epoch's image losses is; without it a value counts as exact.
     """
 
     def __init__(
@@ -124,9 +167,10 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         stop_folder: Path | None = None,
         spent: Spent | None = None,
         epoch_seconds: Callable[[str], float] | None = None,
+        noise: Callable[[Losses | None], float] | None = None,
     ) -> None:
         super().__init__()
-        self.epoch_seconds = epoch_seconds
+        self.epoch_seconds, self.noise = epoch_seconds, noise or _exact
         self.spent = spent or _one_each
         self.value_name, self.rungs, self.time_left, self.stop_folder = metric, rungs, time_left, stop_folder
         self.verdicts: dict[str, str] = {}
@@ -135,7 +179,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what asks the driver: Ray writes the scheduler into its snapshots."""
-        return {**vars(self), "time_left": None, "epoch_seconds": None}
+        return {**vars(self), "time_left": None, "epoch_seconds": None, "noise": _exact}
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Ray's call; metric and direction are known already."""
@@ -191,8 +235,9 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         if self.rungs is None:
             return None
         cost = self.spent(trial_id, result["epoch"])
+        error = self.noise(result.get(LOSSES))
         return self.rungs.enter(
-            trial_id, result["epoch"], result["full_epochs"], result[self.value_name], cost
+            trial_id, result["epoch"], result["full_epochs"], result[self.value_name], cost, error
         )
 
 
@@ -208,7 +253,14 @@ def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) 
     if rungs is not None and epochs is not None:
         ordered = as_they_came(epochs)
         columns = ("trial_id", "epoch", "full_epochs", prepared.context.metric)
-        rungs.replay(zip(*(ordered[name].tolist() for name in columns), strict=True), spent)
+        error = noise_of(prepared)
+        kept = {name: prepared.run.losses(name) for name in set(ordered["trial_id"])}
+
+        def noise(trial_id: str, epoch: int) -> float:
+            losses = kept[trial_id]
+            return error(None if losses is None or epoch > len(losses) else losses[epoch - 1])
+
+        rungs.replay(zip(*(ordered[name].tolist() for name in columns), strict=True), spent, noise)
     return rungs
 
 

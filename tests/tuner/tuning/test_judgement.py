@@ -9,6 +9,7 @@ from tuner.tuning.judgement import ENSEMBLE, Candidate, Judges, judge
 IMAGES = 240
 LABELS = np.arange(IMAGES) % 3
 CONFIG = TrialConfig.resolve({"model": "resnet18", "strategy": "full"})
+HEAD = TrialConfig.resolve({"model": "resnet18", "strategy": "linear_probe", "max_epochs": 1})
 
 
 def judges():
@@ -16,11 +17,11 @@ def judges():
     return Judges(Split(names, LABELS, names, ("train",) * IMAGES, ("a", "b", "c")), "val_loss", None)
 
 
-def candidate(name, skill, seed, answered=IMAGES, source="first"):
+def candidate(name, skill, seed, answered=IMAGES, source="first", config=CONFIG):
     random = np.random.default_rng(seed)
     logits = skill * np.eye(3)[LABELS] + random.normal(0, 1.5, (IMAGES, 3))
     logits[answered:] = np.nan
-    return Candidate({"trial_id": name, "best_epoch": 3, "source": source}, CONFIG, logits)
+    return Candidate({"trial_id": name, "best_epoch": 3, "source": source}, config, logits)
 
 
 def test_half_of_the_images_are_enough_to_take_part_in_the_ensemble():
@@ -36,6 +37,16 @@ def test_fewer_than_half_are_not():
     few = judge([candidate("head", 2.0, 0), candidate("tuned", 2.2, 1, answered=100)], judges())
     assert {one.trial_id for one in few} == {"head", "tuned"}
     assert not any(one.votes for one in few)
+
+
+def test_before_a_frozen_network_any_lead_on_few_images_is_enough_and_before_another_it_is_not():
+    # A lead of about half of its standard error.
+    few = [candidate("tuned", 2.1, 1, answered=24)]
+    frozen = judge([candidate("head", 2.0, 0, config=HEAD), *few], judges())
+    trained = judge([candidate("head", 2.0, 0), *few], judges())
+    assert [frozen[0].trial_id, trained[0].trial_id] == ["tuned", "head"]
+    worse = judge([candidate("head", 2.0, 0, config=HEAD), candidate("tuned", 0.5, 1, answered=24)], judges())
+    assert worse[0].trial_id == "head"
 
 
 def test_of_two_trials_the_one_that_names_more_classes_rightly_is_chosen_though_it_is_too_sure():

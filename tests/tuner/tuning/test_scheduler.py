@@ -9,6 +9,7 @@ import pytest
 
 from trainables import epoch_cost, models, strategies
 from trainables.config import TrialConfig
+from trainables.image_losses import LOSSES
 from tuner.runs.trial_table import BUDGET_OVER, STOPPED_BY_HAND
 from tuner.tuning.budget import Budget
 from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came
@@ -151,6 +152,36 @@ def test_the_scheduler_stops_at_the_rung_and_says_why():
     assert scheduler.verdicts == {
         "t0.9": "ASHA, epoch 2, at a cost of 2 full epochs: val_loss worse than 0.2"
     }
+
+
+def test_a_trial_that_is_worse_by_no_more_than_the_noise_of_its_value_goes_on():
+    for noise, expected in ((0.0, 0.2), (0.09, 0.2), (0.11, None), (math.inf, None)):
+        book = rungs()
+        feed(book, "a", [0.2, 0.2])
+        book.enter("b", 1, 1, 0.3, noise=noise)
+        assert book.enter("b", 2, 2, 0.3, noise=noise) == expected
+        # Its score stands on the rung all the same, and a known epoch gets its verdict again.
+        assert book.scores[2] == {"a": 0.2, "b": 0.3}
+        assert book.enter("b", 2, 2, 0.3) == expected
+        again = rungs()
+        past = [("a", 1, 1, 0.2), ("a", 2, 2, 0.2), ("b", 1, 1, 0.3), ("b", 2, 2, 0.3)]
+        again.replay(past, noise=lambda trial_id, epoch, noise=noise: noise)
+        assert again.enter("b", 2, 2, 0.3) == expected
+
+
+def test_the_scheduler_asks_for_the_noise_of_the_losses_that_a_result_brings():
+    scheduler = FairASHA("val_loss", rungs(), noise=lambda losses: float(losses.std()))
+    wavering = np.array([0.0, 1.8], dtype=np.float32)
+    for trial_id, losses, expected in (
+        ("a", np.full(2, 0.2, dtype=np.float32), "CONTINUE"),
+        ("b", np.full(2, 0.9, dtype=np.float32), "STOP"),
+        ("c", wavering, "CONTINUE"),
+    ):
+        for epoch in (1, 2):
+            result = {"epoch": epoch, "full_epochs": epoch, "val_loss": float(losses.mean()), LOSSES: losses}
+            decision = scheduler.on_trial_result(None, FakeTrial(trial_id), result)
+        assert decision == expected
+    assert pickle.loads(pickle.dumps(scheduler)).noise(None) == 0.0
 
 
 def test_a_trial_that_ends_by_itself_leaves_its_score():
