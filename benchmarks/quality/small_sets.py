@@ -5,8 +5,10 @@
 
 Every contender is trained from ImageNet weights on the images of a split that may be learned from, for as many
 epochs as the others, and its last epoch answers the test images. Nothing is chosen on these. "Calibrated" is the log
-loss under a temperature that other groups of the test images gave. A row a set, split and contender goes to a file; a
-run that was killed goes on with those that are missing. The last table shows, for each set, what the other two choose.
+loss under a temperature that other groups of the test images gave. Three seeds answer together by their mean
+probability, or as one network of their mean weights; the share is by what the temperature of one is multiplied for that
+of the mean. A row a set, split and contender goes to a file; a run that was killed goes on with those that are missing.
+The last table shows, for each set, what the other two choose.
 """
 
 import argparse
@@ -28,9 +30,13 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.split import class_numbers
 from trainables.inference import compute_logits
-from trainables.temperature import calibrated_losses
+from trainables.temperature import calibrated_losses, fit_temperature
 from trainables.training import TrainingRun
 from tuner.dataset.reading.scan import scan
+from tuner.release.soup import average
+from tuner.statistics.calibration import mean_logits
+from tuner.statistics.intervals import FloatArray
+from tuner.statistics.log_loss import log_losses
 
 MODEL, SIZE, IMAGES, EPOCHS = "timm:tf_efficientnet_lite0", 96, 400, 12
 
@@ -50,6 +56,10 @@ MOVING = "moving BatchNorms, 3e-4"
 LARGER = "1e-3, tested at 128 px, the head solved anew"
 TESTED_AT = 4 / 3
 """Touvron et al. 2019 (Fixing the train-test resolution discrepancy) test at sides that are larger by 15 to 70 %."""
+MODERATE = {**SOLVED, "augmentation": "moderate"}
+SEEDS = "1e-3, moderate, mean answer of three seeds"
+WEIGHTS = "1e-3, moderate, mean weights of three seeds"
+COUNT = 3
 CONTENDERS: Mapping[str, Mapping[str, Any]] = {
     "solved head": HEAD,
     MOVING: {**SOLVED, "backbone_learning_rate": 3e-4},
@@ -62,8 +72,10 @@ CONTENDERS: Mapping[str, Mapping[str, Any]] = {
     "1e-3, label smoothing 0.1": {**SOLVED, "label_smoothing": 0.1},
     "1e-3, average of weights 0.9": {**SOLVED, "ema_decay": 0.9},
     "1e-3, mixup 0.2": {**SOLVED, "mixup": 0.2},
-    "1e-3, moderate augmentation": {**SOLVED, "augmentation": "moderate"},
+    "1e-3, moderate augmentation": MODERATE,
     LARGER: SOLVED,
+    SEEDS: MODERATE,
+    WEIGHTS: MODERATE,
 }
 """The first is what every other is compared with; the second is what tuner did before its BatchNorms were still."""
 
@@ -98,14 +110,19 @@ def _measure(options: argparse.Namespace, weights: str) -> None:
             drawn = draw(open_set(name), number, images)
             split, larger = (split_of(drawn, side, number) for side in (size, round(TESTED_AT * size)))
             for contender in options.contenders:
-                if (name, number, contender) not in there:
-                    row = measure(contender, split, larger, weights, size, epochs)
-                    row = {"set": name, "split": number, "name": contender, **row}
+                if (name, number, contender) in there or (
+                    contender == WEIGHTS and SEEDS in options.contenders
+                ):
+                    continue
+                if contender in (SEEDS, WEIGHTS):
+                    rows = measure_seeds(split, weights, size, epochs)
+                else:
+                    rows = {contender: measure(contender, split, larger, weights, size, epochs)}
+                for told, row in rows.items():
+                    row = {"set": name, "split": number, "name": told, **row}
                     with options.file.open("a") as file:
                         file.write(json.dumps(row) + "\n")
-                    say(
-                        f"  {name}, split {number}, {contender}: {row['calibrated']:.4f}, {row['seconds']:.0f} s"
-                    )
+                    say(f"  {name}, split {number}, {told}: {row['calibrated']:.4f}, {row['seconds']:.0f} s")
 
 
 def split_of(drawn: Draw, size: int, seed: int) -> Split:
@@ -124,33 +141,66 @@ def measure(
     contender: str, split: Split, larger: Split, weights: str, size: int, epochs: int
 ) -> dict[str, Any]:
     """Train the `contender` on images of `size` pixels and score its last epoch; `larger` has larger images."""
-    compute = compute_config(weights, size, "auto")
-    config = TrialConfig.resolve(
-        {**SHARED, "max_epochs": epochs, **CONTENDERS[contender], "seed": split.seed}
-    )
     started = time.perf_counter()
     with moving() if contender == MOVING else still():
-        # Nothing validates: an epoch costs what training costs.
-        data = replace(split.data, val_rows=split.data.val_rows[:0], val_labels=split.data.val_labels[:0])
-        run = TrainingRun(config, data, compute, features(config.model, split, compute))
-        for _ in run.epochs():
-            pass
+        run = train(contender, split, weights, size, epochs, split.seed)
     if contender == LARGER:
         split, size = larger, round(TESTED_AT * size)
         run = solved_anew(run, split, weights, size)
-    seconds, pool = time.perf_counter() - started, split.pool
-    rows, labels = pool.rows[split.test], pool.labels[split.test]
+    return scored(answers(run, split, size), split, time.perf_counter() - started, run.compute.precision)
+
+
+def train(contender: str, split: Split, weights: str, size: int, epochs: int, seed: int) -> TrainingRun:
+    """The `contender`, trained on the images that may be learned from."""
+    compute = compute_config(weights, size, "auto")
+    config = TrialConfig.resolve({**SHARED, "max_epochs": epochs, **CONTENDERS[contender], "seed": seed})
+    # Nothing validates: an epoch costs what training costs.
+    data = replace(split.data, val_rows=split.data.val_rows[:0], val_labels=split.data.val_labels[:0])
+    run = TrainingRun(config, data, compute, features(config.model, split, compute))
+    for _ in run.epochs():
+        pass
+    return run
+
+
+def answers(run: TrainingRun, split: Split, size: int) -> FloatArray:
+    """Logits [test images, classes]."""
+    pool, compute = split.pool, run.compute
+    rows = pool.rows[split.test]
     logits = compute_logits(run.classifier, pool.cache, rows, size, compute.precision, compute.device)
-    found = logits.double().numpy()
-    plain = -logits.double().log_softmax(1).numpy()[range(len(labels)), labels]
+    return np.asarray(logits.double().numpy())
+
+
+def scored(logits: FloatArray, split: Split, seconds: float, precision: str) -> dict[str, Any]:
+    """A row of what `logits` are worth."""
+    labels, groups = split.pool.labels[split.test], split.pool.groups[split.test]
     return {
-        "plain": float(plain.mean()),
-        "calibrated": float(calibrated_losses(found, labels, pool.groups[split.test]).mean()),
-        "accuracy": float((found.argmax(axis=1) == labels).mean()),
+        "plain": float(log_losses(logits, labels).mean()),
+        "calibrated": float(calibrated_losses(logits, labels, groups).mean()),
+        "accuracy": float((logits.argmax(axis=1) == labels).mean()),
         "seconds": seconds,
-        "precision": compute.precision,
+        "precision": precision,
         "learned": len(split.train),
         "tested": len(split.test),
+    }
+
+
+def measure_seeds(split: Split, weights: str, size: int, epochs: int) -> dict[str, dict[str, Any]]:
+    """What the mean answer and the mean weights of `COUNT` seeds are worth, a row each."""
+    started = time.perf_counter()
+    logits, states = [], []
+    for number in range(COUNT):
+        run = train(SEEDS, split, weights, size, epochs, COUNT * split.seed + number)
+        logits.append(answers(run, split, size))
+        states.append({name: value.clone() for name, value in run.classifier.state_dict().items()})
+    seconds, precision = time.perf_counter() - started, run.compute.precision
+    run.classifier.load_state_dict(average(states))
+    labels, groups = split.pool.labels[split.test], split.pool.groups[split.test]
+    single = np.mean([np.log(fit_temperature(one, labels, groups)) for one in logits])
+    mixed = mean_logits(logits, [1] * COUNT)
+    share = {"share": fit_temperature(mixed, labels, groups) / float(np.exp(single))}
+    return {
+        SEEDS: {**scored(mixed, split, seconds, precision), **share},
+        WEIGHTS: scored(answers(run, split, size), split, seconds, precision),
     }
 
 
@@ -208,6 +258,8 @@ def print_tables(rows: Sequence[Mapping[str, Any]]) -> None:
         least = min(names, key=lambda name: _ratio(rows, [one], name, first))
         said = f"{_ratio(rows, [one], least, first):.2f}, {least}"
         print(f"| {one} | {chosen} | {_ratio(rows, [one], chosen, first):.2f} | {said} |")
+    if shares := [row["share"] for row in rows if "share" in row]:
+        print(f"\nshare of the temperature: {np.mean(shares):.3f} ({min(shares):.3f} to {max(shares):.3f})")
     counts = {f"{row['set']}: {row['learned']} learned, {row['tested']} tested" for row in rows}
     splits = len({row["split"] for row in rows})
     print_held_equal(f"{'; '.join(sorted(counts))}; {SIZE} px, {splits} splits", f"{MODEL}, {EPOCHS} epochs")

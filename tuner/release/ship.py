@@ -28,7 +28,7 @@ from tuner.retraining.seed_job import SEEDS, SeedJob, SeedResult
 from tuner.runs.best import Best, read_best
 from tuner.runs.directory import Run, rows_of
 from tuner.statistics.calibration import mean_logits
-from tuner.tuning.budget import MARGIN, NETWORKS, Budget
+from tuner.tuning.budget import MARGIN, NETWORK_S, NETWORKS, Budget
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.fold_seconds import final_seconds
 
@@ -115,7 +115,7 @@ def _models(
     from tuner.retraining.seeds import draw_seeds
 
     for number, seed in enumerate(draw_seeds(plan.best.config.seed, count)[1:], start=2):
-        if MARGIN * seconds > budget.left():
+        if MARGIN * seconds + NETWORK_S * len(models) > budget.left():
             break
         started = time.perf_counter()
         with reporter.waiting(f"training {number} of {count}, from another seed"):

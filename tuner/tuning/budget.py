@@ -12,8 +12,11 @@ __all__ = ["NETWORKS", "Budget"]
 ENDING_S = 4.0
 """Between the last epoch and the end of the command: the tables, and Ray's end."""
 
-SHIPPING_S = 20.0
+SHIPPING_S = 12.0
 """The same where a model folder is written: its formats, and how long the model takes an image."""
+
+NETWORK_S = 4.0
+"""What each further network of the model adds to that."""
 
 FOLDS_SHARE, FINAL_SHARE = 0.4, 0.45
 """Of the time that is left when trials begin, at most: for the other folds, and for training what is shipped on all
@@ -75,5 +78,5 @@ class Budget:
         """Seconds to keep for training what is shipped, one training of which takes `final`, of `total`."""
         if not self.networks or final <= 0:
             return 0.0
-        several = min(self.networks, int(NETWORKS_SHARE * total / final))
-        return MARGIN * final * max(1, several)
+        several = max(1, min(self.networks, int(NETWORKS_SHARE * total / final)))
+        return MARGIN * final * several + NETWORK_S * (several - 1)

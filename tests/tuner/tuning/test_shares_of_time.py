@@ -5,7 +5,16 @@ import time
 
 import pytest
 
-from tuner.tuning.budget import ENDING_S, FINAL_SHARE, FOLDS_SHARE, MARGIN, NETWORKS_SHARE, SHIPPING_S, Budget
+from tuner.tuning.budget import (
+    ENDING_S,
+    FINAL_SHARE,
+    FOLDS_SHARE,
+    MARGIN,
+    NETWORK_S,
+    NETWORKS_SHARE,
+    SHIPPING_S,
+    Budget,
+)
 
 
 @pytest.fixture
@@ -41,8 +50,8 @@ def test_where_it_needs_more_than_its_share_trials_have_that_time_too(now):
 
 def test_several_trainings_are_kept_time_for_as_far_as_their_share_goes(now):
     shipping, each = Budget.of(100.0, networks=3), 100 * NETWORKS_SHARE / 2
-    assert shipping.reserve(100.0, (0.0, 0.0), 5.0) == pytest.approx(3 * 5 * MARGIN)
-    assert shipping.reserve(100.0, (0.0, 0.0), each) == pytest.approx(2 * each * MARGIN)
+    assert shipping.reserve(100.0, (0.0, 0.0), 5.0) == pytest.approx(3 * 5 * MARGIN + 2 * NETWORK_S)
+    assert shipping.reserve(100.0, (0.0, 0.0), each) == pytest.approx(2 * each * MARGIN + NETWORK_S)
     assert shipping.reserve(100.0, (0.0, 0.0), 2 * each + 1) == pytest.approx((2 * each + 1) * MARGIN)
     assert shipping.reserve(100.0, (0.0, 0.0), 0.0) == 0
-    assert shipping.folds_end(5.0) == pytest.approx(1100 - SHIPPING_S - 3 * 5 * MARGIN)
+    assert shipping.folds_end(5.0) == pytest.approx(1100 - SHIPPING_S - 3 * 5 * MARGIN - 2 * NETWORK_S)
