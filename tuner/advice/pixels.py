@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from trainables.models.candidates import CANDIDATES
+from trainables.models.known import KNOWN, known_of
+from trainables.models.selection import num_parameters
 from trainables.wording import some
 from tuner.advice.line import Found, Line, Unknown, paired_gain
 from tuner.advice.material import Head, Material, losses_of
@@ -129,23 +131,19 @@ def backbones(found: Material) -> list[Found]:
 
 
 def _not_probed(found: Material) -> list[Found]:
+    """The candidates that were not probed, and those of which published results let expect most."""
     probed = {head.model.partition(".")[0] for head in found.heads}
-    own = {one.family for one in CANDIDATES if one.name.partition(".")[0] in probed}
-    rest = [one for one in CANDIDATES if one.name.partition(".")[0] not in probed]
-    promising = sorted(rest, key=lambda one: (one.family in own, _place(one.family)))
-    if not promising:
+    rest = [one.name for one in CANDIDATES if one.name.partition(".")[0] not in probed]
+    if found.head is None or not rest:
         return []
-    names = [one.name for one in promising]
+    promising = sorted(rest, key=lambda name: KNOWN[name].expected)
+    here = known_of(found.head.model, num_parameters(found.head.model) / 1e6)
+    fewer = 1 - KNOWN[promising[0]].expected / here.expected
+    least = (
+        f", at best {fewer:.0%} fewer errors after fine-tuning than {found.head.model}" if fewer > 0 else ""
+    )
     reason = (
-        f"{len(rest)} backbones that tuner knows were not probed, so what they gain is not known; by what is published"
-        f" of frozen features the most promising are {some(names, most=3)}: tuner probe --backbones {names[0]}"
+        f"{len(rest)} backbones that tuner knows were not probed, so what they gain here is not known; by published"
+        f" results the most promising are {some(promising, most=3)}{least}: tuner probe --backbones {promising[0]}"
     )
     return [Unknown(BACKBONE_KIND, reason)]
-
-
-PRIOR = ("DINOv2", "ConvNeXt", "Swin", "ViT", "EfficientNetV2")
-"""Families in the order in which comparisons find them at few images; `trainables.models.candidates` names these."""
-
-
-def _place(family: str) -> int:
-    return PRIOR.index(family) if family in PRIOR else len(PRIOR)

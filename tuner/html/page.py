@@ -63,7 +63,8 @@ figure { margin: 1.5rem 0; } figcaption strong { color: var(--ink); display: blo
   border-radius: .5rem; background: var(--wash); }
 .gone { display: grid; place-items: center; color: var(--soft); }
 @media (max-width: 40rem) { main { padding: .25rem 1rem 4rem; } td { min-width: 7rem; }
-  th, td { padding: .35rem .5rem; } .wide img { min-width: 29rem; }
+  th, td { padding: .35rem .5rem; } .wide img { min-width: 0; } .wide:focus img { min-width: 44rem; }
+  .wide::after { content: "tap the picture to enlarge it"; color: var(--soft); font-size: .75rem; }
   .first th, .first td { min-width: 0; padding: .3rem .35rem; font-size: .8rem; }
   .first thead th, .first td.number { white-space: normal; } .first td:first-child { width: 46%; }
   .first small { overflow-wrap: anywhere; font-size: .65rem; line-height: 1.3; } }
