@@ -40,10 +40,13 @@ if TYPE_CHECKING:
 PROBE_SHARE = 0.2
 """Of the time that is left for a search, what the probe may take of it to look at larger sides."""
 
+LOOKED_FOR = "the weights of the backbones are looked for"
+"""What a person who waits for that is told."""
+
 FROZEN_SHARE = 0.5
 """The same where no trial will be trained. Solving the heads on all images and writing the model come after."""
 
-__all__ = ["Probe", "Probed", "Prober", "SplitImages", "probe", "probe_images", "tied"]
+__all__ = ["LOOKED_FOR", "Probe", "Probed", "Prober", "SplitImages", "probe", "probe_images", "tied"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def probe(config: DataConfig, backbones: str = "auto", reporter: Reporter | None
 
     reporter = reporter or Reporter()
     names = backbones_of(backbones, best_device().type)
-    origins = with_weights(names, config.weights, config.weights_dir, config.side(), [RANDOM_WEIGHTS])
+    with reporter.waiting(LOOKED_FOR):
+        origins = with_weights(names, config.weights, config.weights_dir, config.side(), [RANDOM_WEIGHTS])
     if backbones in NAMED_SETS:
         origins = without_dominated(origins, best_device().type)
     for note in origins.notes:

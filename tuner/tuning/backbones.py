@@ -17,7 +17,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
 from tuner.probing.mirrored import with_mirror_images
-from tuner.probing.ranking import Probe, SplitImages, probe_images
+from tuner.probing.ranking import LOOKED_FOR, Probe, SplitImages, probe_images
 from tuner.probing.sizes import Plan, epochs_in_time
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
 
@@ -69,9 +69,10 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
     try:
         ways = [RANDOM_WEIGHTS, ONE_FILE]
-        origins = with_weights(
-            names, config.data.weights, config.data.weights_dir, settings.data.side(), ways
-        )
+        with reporter.waiting(LOOKED_FOR):
+            origins = with_weights(
+                names, config.data.weights, config.data.weights_dir, settings.data.side(), ways
+            )
     except WeightsUnavailable:
         if not _drawn_without_asking(config.data):
             raise
