@@ -1,10 +1,12 @@
 """Which epoch of a trial is its best by validation loss, seen through the noise of a few validation images.
 
-The lowest of many epochs is low by luck too. Two epochs in a row answer the same images, so the losses of the images
-say how much of the distance between them is chance. Within two standard errors all of it is taken for chance, and the
-later one counts as the mean of both; beyond, the less the farther they lie apart. With thousands of images next to
-nothing is chance, and the curve stays as it is. An epoch is smoothed with the one before and not with the one after:
-its weights have to be kept when it ends.
+The lowest of many epochs is low by luck too. Two epochs answer the same images, so the losses of the images say how
+much of the distance between them is chance. An epoch that is worse than the lowest one before it by no more than half
+a standard error of their paired difference takes its place: it has been trained for longer, and rates fall towards the
+end of a schedule. `benchmarks/statistics/choice.py` compares it with the lowest epoch on three kinds of images. What an
+epoch is then worth is smoothed with the one before: within two standard errors all of their distance is taken for
+chance, beyond, the less the farther they lie apart. With thousands of images next to nothing is chance. No later epoch
+changes what an earlier one counts: weights have to be kept when an epoch ends.
 """
 
 from collections.abc import Sequence
@@ -15,17 +17,29 @@ import numpy.typing as npt
 __all__ = ["best_epoch", "smoothed"]
 
 STANDARD_ERRORS = 2.0
-"""A distance between two epochs of so many standard errors at most is chance."""
+"""A distance between two epochs of so many standard errors at most is chance, where an epoch is smoothed."""
+
+LATER = 0.5
+"""By so many standard errors a later epoch may be worse than the lowest one before it, and takes its place."""
 
 FloatArray = npt.NDArray[np.floating]
 
 
 def best_epoch(
-    losses: Sequence[FloatArray], groups: npt.NDArray[np.int64], standard_errors: float = STANDARD_ERRORS
+    losses: Sequence[FloatArray], groups: npt.NDArray[np.int64], standard_errors: float = LATER
 ) -> int:
-    """The place, from 0 on, of the best of the epochs with these `losses` [images], of images in `groups` [images]."""
-    curve = [smoothed(losses, place, groups, standard_errors).mean() for place in range(len(losses))]
-    return int(np.argmin(curve))
+    """The place, from 0 on, of the best of the epochs with these `losses` [images], of images in `groups` [images].
+
+    Images of a group, numbered from 0 on, count together.
+    """
+    best = lowest = 0
+    for place in range(1, len(losses)):
+        worse = np.asarray(losses[place], dtype=np.float64) - losses[lowest]
+        if worse.mean() <= standard_errors * _error_of_mean(worse, groups):
+            best = place
+        if worse.mean() < 0:
+            lowest = place
+    return best
 
 
 def smoothed(

@@ -13,7 +13,7 @@ from torch import Tensor
 from trainables import strategies
 from trainables.averaging import WeightAverage
 from trainables.batch_loader import EVAL_BATCH, BatchLoader
-from trainables.best_epoch import smoothed
+from trainables.best_epoch import best_epoch
 from trainables.config import EpochMetrics, TrialConfig
 from trainables.device_errors import in_smaller_batches
 from trainables.divergence import require_finite, watch_for
@@ -327,7 +327,7 @@ class TrainingRun:
     def _judge(self, metrics: EpochMetrics) -> None:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""
         values = [self._metric.cost(m.scores[self._metric.name]) for m in self.history]
-        self.best_epoch = self._best(values, metrics.epoch)
+        self.best_epoch = self._best(values)
         improved = values[-1] < self._reference - self.config.min_delta
         self._reference = values[-1] if improved else self._reference
         # While something is still frozen the clock of patience stands still: late bloomers must be able to win.
@@ -337,13 +337,12 @@ class TrainingRun:
         if metrics.epoch >= strategies.max_epochs(self.config):
             self.finished = "completed"
 
-    def _best(self, values: list[float], last: int) -> int:
-        """The best epoch up to `last`: by the losses of the images where val_loss is searched by, else by `values`."""
+    def _best(self, values: list[float]) -> int:
+        """The best epoch so far: by the losses of the images where val_loss is searched by, else by `values`."""
         known = [self.losses[m.epoch] for m in self.history if m.epoch in self.losses]
-        if self._metric.name != "val_loss" or len(known) < len(values) or self.best_epoch == 0:
+        if self._metric.name != "val_loss" or len(known) < len(values):
             return self.history[min(range(len(values)), key=values.__getitem__)].epoch
-        means = [smoothed(known, place, self.data.groups).mean() for place in (self.best_epoch - 1, last - 1)]
-        return last if means[1] < means[0] else self.best_epoch
+        return self.history[best_epoch(known, self.data.groups)].epoch
 
     def _rates(self) -> str:
         return ", ".join(f"{name}={rate:.6g}" for name, rate in self.schedule.rates().items())

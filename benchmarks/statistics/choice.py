@@ -24,15 +24,15 @@ import numpy.typing as npt
 from benchmarks.common import print_held_equal, say
 from benchmarks.quality.fine_tuning import mean_and_interval
 from benchmarks.statistics.record_answers import MODEL, SETS, SIZE, Answers, read, record
-from trainables.best_epoch import STANDARD_ERRORS, best_epoch, smoothed
+from trainables.best_epoch import LATER, best_epoch, smoothed
 from tuner.statistics.groups import group_codes
 from tuner.statistics.shrinkage import group_sums, shrink
 
 SPLITS = 100
 TENTH, LEARNING = 1 / 10, 2 / 3
 FIRST, ESTIMATE = "best epoch", "estimate"
-CHOICES = (0.0, 1.0, STANDARD_ERRORS, 4.0)
-"""Standard errors up to which an epoch's distance from its neighbours may be taken for chance."""
+CHOICES = (0.0, LATER, 1.0, 2.0)
+"""Standard errors by which a later epoch may be worse than the lowest one before it, and takes its place."""
 
 FloatArray = npt.NDArray[np.float64]
 Chosen = tuple[int, int, float]
@@ -108,7 +108,7 @@ def ways() -> Mapping[str, Callable[[FloatArray, npt.NDArray[np.int64]], Chosen]
         found[f"by variances, {images}"] = partial(by_estimate, moments=True)
         found[f"{ESTIMATE}, {images}"] = by_estimate
     for errors in CHOICES:
-        if errors != STANDARD_ERRORS:
+        if errors != LATER:
             found[f"{errors:g} standard errors"] = partial(by_estimate, standard_errors=errors)
     return found
 
@@ -123,7 +123,7 @@ def lowest(losses: FloatArray, groups: npt.NDArray[np.int64]) -> Chosen:
 def by_estimate(
     losses: FloatArray,
     groups: npt.NDArray[np.int64],
-    standard_errors: float = STANDARD_ERRORS,
+    standard_errors: float = LATER,
     *,
     moments: bool = False,
 ) -> Chosen:
@@ -132,7 +132,7 @@ def by_estimate(
     for own in losses:
         known = [row for row in own if not np.isnan(row[0])]
         epochs.append(best_epoch(known, groups, standard_errors))
-        rows.append(smoothed(known, epochs[-1], groups, standard_errors))
+        rows.append(smoothed(known, epochs[-1], groups))
     stacked = np.stack(rows)
     first = int(stacked.mean(axis=1).argmin())
     values = by_variances(stacked, groups) if moments else shrink(stacked, groups).values
@@ -175,7 +175,7 @@ def print_table(found: Mapping[str, Mapping[str, Sequence[Judged]]]) -> None:
 def print_constant(found: Mapping[str, Mapping[str, Sequence[Judged]]]) -> None:
     """The number of standard errors that two sets choose by regret, and what it gives on the third."""
     names = {
-        errors: f"{ESTIMATE}, every image" if errors == STANDARD_ERRORS else f"{errors:g} standard errors"
+        errors: f"{ESTIMATE}, every image" if errors == LATER else f"{errors:g} standard errors"
         for errors in CHOICES
     }
 

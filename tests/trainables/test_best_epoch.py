@@ -44,10 +44,23 @@ def test_images_of_a_group_count_together():
     assert abs(together.mean() - middle) <= abs(alone.mean() - middle)
 
 
-def test_one_epoch_is_the_best_and_an_equal_one_does_not_replace_it():
+def test_of_epochs_that_noise_does_not_tell_apart_the_latest_is_the_best():
     losses, groups = curve([0.5], 0.1)
     assert best_epoch(losses, groups) == 0
-    assert best_epoch([losses[0], losses[0]], groups) == 0
+    assert best_epoch([losses[0], losses[0]], groups) == 1
+    # The last epoch is a little worse than the lowest one, or beyond half a standard error.
+    noisy, groups = curve([0.9, 0.5, 0.5], 0.3)
+    error = (noisy[2] - noisy[1]).std(ddof=1) / np.sqrt(len(groups))
+    level = noisy[2] - noisy[2].mean() + noisy[1].mean()
+    assert best_epoch([*noisy[:2], level + 0.4 * error], groups) == 2
+    assert best_epoch([*noisy[:2], level + 0.6 * error], groups) == 1
+
+
+def test_it_can_be_told_when_an_epoch_ends():
+    losses, groups = curve([1.0, 0.6, 0.5, 0.7, 0.45, 0.5, 0.9, 0.5], 0.4)
+    so_far = [best_epoch(losses[: count + 1], groups) for count in range(len(losses))]
+    for before, (place, now) in zip(so_far, list(enumerate(so_far))[1:], strict=False):
+        assert now in (before, place)
 
 
 def test_what_comes_later_does_not_change_what_an_epoch_counts():
