@@ -143,17 +143,19 @@ def measure(
     """Train the `contender` on images of `size` pixels and score its last epoch; `larger` has larger images."""
     started = time.perf_counter()
     with moving() if contender == MOVING else still():
-        run = train(contender, split, weights, size, epochs, split.seed)
+        run = train(CONTENDERS[contender], split, weights, size, epochs, split.seed)
     if contender == LARGER:
         split, size = larger, round(TESTED_AT * size)
         run = solved_anew(run, split, weights, size)
     return scored(answers(run, split, size), split, time.perf_counter() - started, run.compute.precision)
 
 
-def train(contender: str, split: Split, weights: str, size: int, epochs: int, seed: int) -> TrainingRun:
-    """The `contender`, trained on the images that may be learned from."""
+def train(
+    settings: Mapping[str, Any], split: Split, weights: str, size: int, epochs: int, seed: int
+) -> TrainingRun:
+    """The configuration `settings`, trained on the images that may be learned from."""
     compute = compute_config(weights, size, "auto")
-    config = TrialConfig.resolve({**SHARED, "max_epochs": epochs, **CONTENDERS[contender], "seed": seed})
+    config = TrialConfig.resolve({**SHARED, "max_epochs": epochs, **settings, "seed": seed})
     # Nothing validates: an epoch costs what training costs.
     data = replace(split.data, val_rows=split.data.val_rows[:0], val_labels=split.data.val_labels[:0])
     run = TrainingRun(config, data, compute, features(config.model, split, compute))
@@ -189,7 +191,7 @@ def measure_seeds(split: Split, weights: str, size: int, epochs: int) -> dict[st
     started = time.perf_counter()
     logits, states = [], []
     for number in range(COUNT):
-        run = train(SEEDS, split, weights, size, epochs, COUNT * split.seed + number)
+        run = train(MODERATE, split, weights, size, epochs, COUNT * split.seed + number)
         logits.append(answers(run, split, size))
         states.append({name: value.clone() for name, value in run.classifier.state_dict().items()})
     seconds, precision = time.perf_counter() - started, run.compute.precision
