@@ -56,8 +56,8 @@ class Budget:
             return math.inf
         return self.deadline - (SHIPPING_S if self.networks else ENDING_S) - time.monotonic()
 
-    def reserve(self, total: float, folds: tuple[float, float], final: float) -> float:
-        """Seconds to keep for what comes after the trials, of `total` that were left when they began.
+    def reserve(self, total: float, folds: tuple[float, float], final: float) -> tuple[float, float]:
+        """Seconds to keep for folds and for what is shipped, of `total` that were left when the trials began.
 
         `folds` is how long the next folds take of the best trial alone, and all folds of all that may be judged;
         `final` how long training on all images takes.
@@ -66,7 +66,7 @@ class Budget:
         limit = FOLDS_SHARE * total
         judging = 0.0 if least > limit else min(most, limit)
         shipping = self._shipping(total, final) if final <= FINAL_SHARE * total else 0.0
-        return judging + shipping
+        return judging, shipping
 
     def folds_end(self, final_s: float) -> float | None:
         """When the folds have to have ended; what is shipped trains for `final_s` seconds after them."""

@@ -25,7 +25,7 @@ from tuner.tuning.proposals import Proposals
 from tuner.tuning.ray_tuner import ray_tuner
 from tuner.tuning.result import SearchResult
 from tuner.tuning.rungs import Steps, ladder_of, relative_costs
-from tuner.tuning.time_left import epoch_seconds_of, is_too_short, time_left
+from tuner.tuning.time_left import TimeLeft, epoch_seconds_of, is_too_short
 from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:
@@ -149,18 +149,20 @@ def _fit(
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
     folds = num_folds(prepared)
-    left = time_left(budget, store, folds, session)
+    left = TimeLeft(budget, store, folds, session)
     expected = epoch_seconds_of(prepared.run)
     scheduler = FairASHA(
         prepared.context.metric,
         rungs,
-        left,
+        left.to_go_on,
         prepared.run.path / "stop",
         costs,
         lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
         noise_of(prepared),
     )
-    searcher = OptunaSearcher(store, scheduler, session.slots, prepared.max_failures)
+    searcher = OptunaSearcher(
+        store, scheduler, session.slots, prepared.max_failures, left.for_folds, prepared.max_epochs
+    )
     progress = Progress(store, reporter)
     tuner = ray_tuner(prepared, session, searcher, progress, trainable)
     signals.stop = searcher.interrupt
@@ -178,7 +180,7 @@ def _fit(
             f"{prepared.run.path}: {searcher.halted}; make room, then go on with: tuner resume {prepared.run.path}"
         )
     store.storage.keep_only(store.live)
-    over = not searcher.interrupted and searcher.over_budget()
+    over = not searcher.interrupted and (searcher.late or searcher.over_budget())
     if over:
         store.cut_off_all()
     if not searcher.interrupted and trainable is None and folds > 0:

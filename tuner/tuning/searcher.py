@@ -19,6 +19,9 @@ from tuner.runs.trial_table import BUDGET_OVER
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
 
+HALF = 0.5
+"""Of a trial's time, how much has to be left beside that of the folds for it to begin."""
+
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]
     """Proposes trials from `store` while fewer than `slots()` live, and tells it how they end.
@@ -27,6 +30,9 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
     times and within the time budget: Ray's own retries give up at once when an idle worker dies that a trial was
     about to take over. Trials that the time budget cut stay alive, for a resume. After `interrupted` is set nothing
     more is told: the trials that live stay as they are. Pickles to an empty shell.
+
+    `late` is set once nothing more is begun for want of time. `for_folds` says how many seconds folds are to have after
+    the trials, of which each has `max_epochs` at most.
     """
 
     def __init__(
@@ -35,11 +41,14 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         scheduler: FairASHA | None = None,
         slots: Callable[[], int] | None = None,
         max_failures: int = 0,
+        for_folds: Callable[[], float] | None = None,
+        max_epochs: int = 1,
     ) -> None:
         super().__init__()
         self.store, self.scheduler, self.slots = store, scheduler, slots
-        self.max_failures = max_failures
-        self.interrupted = False
+        self.max_failures, self.max_epochs = max_failures, max_epochs
+        self.for_folds = for_folds or _nothing
+        self.interrupted, self.late = False, False
         self.halted: str | None = None
         self._names: dict[str, str] = {}
 
@@ -69,7 +78,8 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         if started >= self.slots():
             return None
         if self._is_too_late():
-            return None if self.store.live else str(Searcher.FINISHED)
+            self.late = not self.store.live
+            return str(Searcher.FINISHED) if self.late else None
         config = self.store.next()
         if config is None:
             return None if self.store.live else str(Searcher.FINISHED)
@@ -156,8 +166,16 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         return self.scheduler is not None and self.scheduler.left() <= 0
 
     def _is_too_late(self) -> bool:
-        """Whether a trial that is begun now would not end an epoch in time."""
-        return self.scheduler is not None and self.scheduler.left() <= self.scheduler.usual_epoch()
+        """Whether a trial that is begun now would not end an epoch in time, or take the folds most of theirs."""
+        if self.scheduler is None:
+            return False
+        left, epoch, kept = self.scheduler.left(), self.scheduler.usual_epoch(), self.for_folds()
+        whole = HALF * epoch * self.max_epochs if kept > 0 else 0.0
+        return left <= epoch or (kept > 0 and left - kept <= whole)
+
+
+def _nothing() -> float:
+    return 0.0
 
 
 class Halt(tune.Stopper):  # type: ignore[misc]

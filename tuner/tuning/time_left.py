@@ -1,6 +1,10 @@
-"""How long trials may still train: what is left of the budget, less what comes after them."""
+"""How long trials may still train: what is left of the budget, less what comes after them.
 
-from collections.abc import Callable
+A trial that runs gives way to the model that is shipped alone: a schedule that is cut is not the schedule. Before
+another trial begins, the folds' time is kept back as well.
+"""
+
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tuner.console.reporter import Reporter, clock
@@ -15,7 +19,7 @@ from tuner.tuning.trial_store import TrialStore
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
 
-__all__ = ["epoch_seconds_of", "is_too_short", "time_left"]
+__all__ = ["TimeLeft", "epoch_seconds_of", "is_too_short"]
 
 RAY_S = 10.0
 """What Ray and its workers take until the first epoch begins."""
@@ -47,22 +51,37 @@ def epoch_seconds_of(run: Run) -> dict[str, float]:
     }
 
 
-def time_left(
-    budget: Budget, store: TrialStore, folds: int, session: "RaySession"
-) -> Callable[[], float] | None:
-    """Seconds that trials may still take, of a budget that has a limit: what comes after them is kept back."""
-    if budget.deadline is None:
-        return None
-    total, reserved = budget.left(), {0: 0.0}
+@dataclass
+class TimeLeft:
+    """What the trials of `store` may still take of a `budget`; `folds` of them are judged after the search."""
 
-    def left() -> float:
+    budget: Budget
+    store: TrialStore
+    folds: int
+    session: "RaySession"
+    total: float = field(init=False)
+    _kept: dict[int, tuple[float, float]] = field(default_factory=lambda: {0: (0.0, 0.0)})
+
+    def __post_init__(self) -> None:
+        """Note what is left as the trials begin."""
+        self.total = self.budget.left()
+
+    def to_go_on(self) -> float:
+        """Seconds that a running trial may still take; infinity without a limit."""
+        return self.budget.left() - self._keeps()[1]
+
+    def for_folds(self) -> float:
+        """Seconds of these that folds are to have, if no trial needs them to end."""
+        return self._keeps()[0]
+
+    def _keeps(self) -> tuple[float, float]:
         # Asked at every epoch; what is kept back changes when a trial ends.
-        ended = len(store.scored())
-        if ended not in reserved:
-            rows = store.best_first()
-            judging = folds_seconds(rows, folds, session.slots()) if folds else (0.0, 0.0)
-            final = final_seconds(rows, store.run) if budget.networks else 0.0
-            reserved[ended] = budget.reserve(total, judging, final)
-        return budget.left() - reserved[ended]
-
-    return left
+        if self.budget.deadline is None:
+            return 0.0, 0.0
+        ended = len(self.store.scored())
+        if ended not in self._kept:
+            rows = self.store.best_first()
+            judging = folds_seconds(rows, self.folds, self.session.slots()) if self.folds else (0.0, 0.0)
+            final = final_seconds(rows, self.store.run) if self.budget.networks else 0.0
+            self._kept[ended] = self.budget.reserve(self.total, judging, final)
+        return self._kept[ended]

@@ -107,3 +107,19 @@ def test_the_losses_of_the_images_reach_the_book_and_ray_keeps_none_of_them(book
     SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), result)
     assert LOSSES not in result
     assert book.run.losses(config["trial_id"]).tolist() == [pytest.approx([0.4, 0.6])]
+
+
+def test_no_trial_begins_that_would_take_the_folds_most_of_their_time(book):
+    book.samples = 9
+    searcher = searcher_of(book)
+    searcher.for_folds, searcher.max_epochs = lambda: 60.0, 10
+    searcher.scheduler.longest = {"one": 4.0}
+    # A whole trial takes 40 s; half of it has to be left beside the folds' minute.
+    for left, begins in ((1000.0, True), (81.0, True), (79.0, False), (3.0, False)):
+        searcher.scheduler.time_left = lambda left=left: left
+        assert searcher._is_too_late() != begins
+    assert searcher.suggest("a") == Searcher.FINISHED
+    assert searcher.late
+    searcher.for_folds = lambda: 0.0
+    searcher.scheduler.time_left = lambda: 5.0
+    assert isinstance(searcher.suggest("b"), dict)

@@ -35,23 +35,23 @@ def test_time_counts_from_the_start_of_the_command(now):
 
 def test_what_comes_after_the_trials_keeps_what_it_needs_up_to_its_share(now):
     budget, shipping = Budget.of(100.0), Budget.of(100.0, networks=1)
-    assert budget.reserve(100.0, (10.0, 25.0), 20.0) == 25
-    assert budget.reserve(100.0, (10.0, 90.0), 20.0) == pytest.approx(100 * FOLDS_SHARE)
-    assert shipping.reserve(100.0, (10.0, 25.0), 20.0) == pytest.approx(25 + 20 * MARGIN)
+    assert budget.reserve(100.0, (10.0, 25.0), 20.0) == (25, 0)
+    assert budget.reserve(100.0, (10.0, 90.0), 20.0) == pytest.approx((100 * FOLDS_SHARE, 0))
+    assert shipping.reserve(100.0, (10.0, 25.0), 20.0) == pytest.approx((25, 20 * MARGIN))
     assert budget.folds_end(30.0) == pytest.approx(1100 - ENDING_S)
     assert shipping.folds_end(30.0) == pytest.approx(1100 - SHIPPING_S - 30 * MARGIN)
 
 
 def test_where_it_needs_more_than_its_share_trials_have_that_time_too(now):
     shipping = Budget.of(100.0, networks=1)
-    assert shipping.reserve(100.0, (100 * FOLDS_SHARE + 1, 500.0), 5.0) == pytest.approx(5 * MARGIN)
-    assert shipping.reserve(100.0, (10.0, 20.0), 100 * FINAL_SHARE + 1) == 20
+    assert shipping.reserve(100.0, (100 * FOLDS_SHARE + 1, 500.0), 5.0) == pytest.approx((0, 5 * MARGIN))
+    assert shipping.reserve(100.0, (10.0, 20.0), 100 * FINAL_SHARE + 1) == (20, 0)
 
 
 def test_several_trainings_are_kept_time_for_as_far_as_their_share_goes(now):
     shipping, each = Budget.of(100.0, networks=3), 100 * NETWORKS_SHARE / 2
-    assert shipping.reserve(100.0, (0.0, 0.0), 5.0) == pytest.approx(3 * 5 * MARGIN + 2 * NETWORK_S)
-    assert shipping.reserve(100.0, (0.0, 0.0), each) == pytest.approx(2 * each * MARGIN + NETWORK_S)
-    assert shipping.reserve(100.0, (0.0, 0.0), 2 * each + 1) == pytest.approx((2 * each + 1) * MARGIN)
-    assert shipping.reserve(100.0, (0.0, 0.0), 0.0) == 0
+    assert shipping.reserve(100.0, (0.0, 0.0), 5.0)[1] == pytest.approx(3 * 5 * MARGIN + 2 * NETWORK_S)
+    assert shipping.reserve(100.0, (0.0, 0.0), each)[1] == pytest.approx(2 * each * MARGIN + NETWORK_S)
+    assert shipping.reserve(100.0, (0.0, 0.0), 2 * each + 1)[1] == pytest.approx((2 * each + 1) * MARGIN)
+    assert shipping.reserve(100.0, (0.0, 0.0), 0.0)[1] == 0
     assert shipping.folds_end(5.0) == pytest.approx(1100 - SHIPPING_S - 3 * 5 * MARGIN - 2 * NETWORK_S)
