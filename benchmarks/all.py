@@ -19,7 +19,6 @@ NAMES = (
     "speed.losses",
     "search.race",
     "quality.policies",
-    "quality.probe_advice",
     "quality.calibration",
     "statistics.calibration_coverage",
     "quality.eight_bits",

@@ -134,14 +134,18 @@ def _source(build: Any, width: int, spans: "Mapping[str, tuple[int, int]]") -> S
     )
 
 
-@register(SQUEEZENET, num_stages=4)
+def add_networks() -> None:
+    """Let tuner know SqueezeNet and EfficientNet-B0 by their names, in this process."""
+    register(SQUEEZENET, num_stages=4)(squeezenet)
+    register(IMPOSTOR, num_stages=5)(efficientnet)
+
+
 def squeezenet() -> Source:
     """Fire modules without BatchNorms, 512 features."""
     spans = {"stem": (0, 3), "stride4": (3, 6), "stride8": (6, 9), "stride16": (9, 13)}
     return _source(models.squeezenet1_1, 512, spans)
 
 
-@register(IMPOSTOR, num_stages=5)
 def efficientnet() -> Source:
     """Torchvision's EfficientNet-B0, 1280 features."""
     spans = {"stem": (0, 2), "stride4": (2, 3), "stride8": (3, 4), "stride16": (4, 6), "stride32": (6, 9)}

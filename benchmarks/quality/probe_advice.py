@@ -30,7 +30,7 @@ from scipy import stats
 from benchmarks.common import print_held_equal, say
 from benchmarks.quality.anytime_sets import KNOWN, draw, open_set
 from benchmarks.quality.fine_tuning import Split, compute_config, features, lite_weights
-from benchmarks.quality.other_networks import IMPOSTOR, OTHERS, write_weights
+from benchmarks.quality.other_networks import IMPOSTOR, OTHERS, add_networks, write_weights
 from benchmarks.quality.small_sets import MODERATE, SHARED, answers, split_of
 from trainables.config import TrialConfig
 from trainables.inference import placed
@@ -69,6 +69,7 @@ def main() -> None:
     if options.quick:
         options.sizes, options.models = [32], [name for name in options.models if name not in OTHERS]
     if not options.table:
+        add_networks()
         with _weights(options.models, options.quick) as weights:
             _measure(options, weights)
     rows = [json.loads(line) for line in options.file.read_text().splitlines()]

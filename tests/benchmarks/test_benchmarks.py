@@ -17,7 +17,6 @@ LAST_ROWS = {
     "speed.losses": "difference",
     "search.race": "| random, nobody stopped",
     "quality.policies": "| ensemble",
-    "quality.probe_advice": "| at random",
     "quality.calibration": "| groups alike",
     "statistics.calibration_coverage": "| 54 groups of 4",
     "speed.depthwise": "timm:tf_efficientnet_lite0, 32 px",
