@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainables.data.parallel import num_workers
 from tuner.runs.directory import Run
 from tuner.tuning.prior import PROBE
 
-__all__ = ["MOST", "final_seconds", "folds_seconds", "training_seconds"]
+__all__ = ["MOST", "final_seconds", "folds_seconds", "on_all_images", "training_seconds"]
 
 MOST = 3
 """Trials that go on to the second fold."""
@@ -21,15 +22,18 @@ def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
 
     It trains alone, on a processor with all its cores.
     """
-    from trainables.data.parallel import num_workers
+    each = [training_seconds(row) for row in rows if row["source"] != PROBE]
+    return max(each[:MOST], default=0.0) * on_all_images(run)
 
+
+def on_all_images(run: Run) -> float:
+    """How long a training on all images takes, in times of one of a trial of `run`."""
     parts, record = run.images_and_parts(), run.record
     more = len(parts) / max(1, parts.count("train"))
-    if not record["hardware"]["gpus"]:
-        cores = float(record["settings"].get("cpus_per_trial") or 1.0)
-        more *= min(1.0, cores / num_workers(None) / EFFICIENCY)
-    each = [training_seconds(row) * more for row in rows if row["source"] != PROBE]
-    return max(each[:MOST], default=0.0)
+    if record["hardware"]["gpus"]:
+        return more
+    cores = float(record["settings"].get("cpus_per_trial") or 1.0)
+    return more * min(1.0, cores / num_workers(None) / EFFICIENCY)
 
 
 def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:

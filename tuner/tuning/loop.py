@@ -149,8 +149,13 @@ def _fit(
     known = prepared.run.epochs() if store.configs else None
     rungs = rungs_of(prepared, known, costs)
     folds = num_folds(prepared)
-    left = TimeLeft(budget, store, folds, session)
     expected = epoch_seconds_of(prepared.run)
+
+    def whole() -> float:
+        # Trials that have begun say how long an epoch takes beside others, before them the probe does.
+        return prepared.max_epochs * max(scheduler.usual_epoch(), min(expected.values(), default=0.0))
+
+    left = TimeLeft(budget, store, folds, session, whole)
     scheduler = FairASHA(
         prepared.context.metric,
         rungs,

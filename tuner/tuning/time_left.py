@@ -4,6 +4,7 @@ A trial that runs gives way to the model that is shipped alone: a schedule that 
 another trial begins, the folds' time is kept back as well.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ from tuner.console.reporter import Reporter, clock
 from tuner.probing.probed import trial_milliseconds
 from tuner.probing.sizes import FEWEST, epoch_seconds
 from tuner.runs.directory import Run
-from tuner.tuning.budget import Budget
-from tuner.tuning.fold_seconds import final_seconds, folds_seconds
+from tuner.tuning.budget import FINAL_SHARE, Budget
+from tuner.tuning.fold_seconds import final_seconds, folds_seconds, on_all_images
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.trial_store import TrialStore
 
@@ -53,18 +54,24 @@ def epoch_seconds_of(run: Run) -> dict[str, float]:
 
 @dataclass
 class TimeLeft:
-    """What the trials of `store` may still take of a `budget`; `folds` of them are judged after the search."""
+    """What the trials of `store` may still take of a `budget`; `folds` of them are judged after the search.
+
+    `whole` says how long a trial that ends its schedule takes: before one has, the model that is shipped is expected to
+    train for as long.
+    """
 
     budget: Budget
     store: TrialStore
     folds: int
     session: "RaySession"
+    whole: Callable[[], float]
     total: float = field(init=False)
-    _kept: dict[int, tuple[float, float]] = field(default_factory=lambda: {0: (0.0, 0.0)})
+    _known: dict[int, tuple[tuple[float, float], float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Note what is left as the trials begin."""
         self.total = self.budget.left()
+        self._more = on_all_images(self.store.run)
 
     def to_go_on(self) -> float:
         """Seconds that a running trial may still take; infinity without a limit."""
@@ -75,13 +82,15 @@ class TimeLeft:
         return self._keeps()[0]
 
     def _keeps(self) -> tuple[float, float]:
-        # Asked at every epoch; what is kept back changes when a trial ends.
         if self.budget.deadline is None:
             return 0.0, 0.0
+        # Asked at every epoch; what the rows say changes when a trial ends.
         ended = len(self.store.scored())
-        if ended not in self._kept:
+        if ended not in self._known:
             rows = self.store.best_first()
             judging = folds_seconds(rows, self.folds, self.session.slots()) if self.folds else (0.0, 0.0)
             final = final_seconds(rows, self.store.run) if self.budget.networks else 0.0
-            self._kept[ended] = self.budget.reserve(self.total, judging, final)
-        return self._kept[ended]
+            self._known[ended] = judging, final
+        judging, final = self._known[ended]
+        planned = self._more * self.whole() if self.budget.networks else 0.0
+        return self.budget.reserve(self.total, judging, max(final, min(planned, FINAL_SHARE * self.total)))
