@@ -24,14 +24,11 @@ import pandas as pd
 from scipy import stats
 
 from trainables.models.candidates import CANDIDATES, TIMM_PREFIX
+from trainables.models.known import ATTENTION, WIDE
 
 Floats = npt.NDArray[np.float64]
 
 SETS = ("pets", "planet")
-ATTENTION = ("vit", "swin", "former", "eva", "beit", "deit", "coat")
-WIDE = ("in21k", "in22k", "in12k", "lvd")
-"""Parts of a tag that say that a network saw more than ImageNet's thousand classes before."""
-
 USUAL_TAGS = (
     "augreg_in21k_ft_in1k",
     *("fb_in1k", "ms_in1k", "pycls_in1k", "a1_in1k", "a1h_in1k", "ra_in1k", "ra2_in1k", "bt_in1k"),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from trainables.models.candidates import TIMM_PREFIX, find
 
-__all__ = ["KNOWN", "SPREAD", "Known", "family_of", "known_of", "relative_seconds"]
+__all__ = ["ATTENTION", "KNOWN", "SPREAD", "WIDE", "Known", "family_of", "known_of", "relative_seconds"]
 
 
 class Known(NamedTuple):
@@ -76,8 +76,12 @@ KNOWN = {
 """What is known of each candidate."""
 
 _CONSTANT, _WIDE, _ATTENTION, _LOG_MILLIONS = 0.398, -0.068, -0.063, -0.116
-_ATTENTION_NAMES = ("vit", "swin", "former", "eva", "beit", "deit", "coat")
-_WIDE_TAGS = ("in21k", "in22k", "in12k", "lvd")
+ATTENTION = ("vit", "swin", "former", "eva", "beit", "deit", "coat")
+"""Parts of the names of networks with attention."""
+
+WIDE = ("in21k", "in22k", "in12k", "lvd")
+"""Parts of a tag that say that a network saw more than ImageNet's thousand classes before."""
+
 _BY_ARCHITECTURE = {name.partition(".")[0]: known for name, known in KNOWN.items()}
 
 
@@ -98,8 +102,8 @@ def known_of(name: str, millions: float) -> Known:
         return _BY_ARCHITECTURE[architecture]
     own = architecture.removeprefix(TIMM_PREFIX)
     logarithm = _CONSTANT + _LOG_MILLIONS * math.log(max(millions, 0.1))
-    logarithm += _ATTENTION * any(part in own for part in _ATTENTION_NAMES)
-    logarithm += _WIDE * any(part in tag for part in _WIDE_TAGS)
+    logarithm += _ATTENTION * any(part in own for part in ATTENTION)
+    logarithm += _WIDE * any(part in tag for part in WIDE)
     return Known(math.exp(logarithm), "size", None, None)
 
 

@@ -20,6 +20,7 @@ from trainables.models.known import KNOWN, SPREAD
 from trainables.wording import printable, some
 
 __all__ = [
+    "DOMINATED",
     "NAMED_SETS",
     "ONE_FILE",
     "RANDOM_WEIGHTS",
@@ -44,12 +45,14 @@ WITHOUT = "its pretrained weights are neither cached nor downloadable"
 
 RANDOM_WEIGHTS = "--weights none (random weights)"
 ONE_FILE = "--models NAME --weights FILE"
+"""Ways out where there are no pretrained weights."""
 
 FAR = 2 * SPREAD
 """In the logarithm of the error, how much worse a backbone has to be expected to be than one that is no slower to be
 passed over."""
 
-"""Ways out where there are no pretrained weights."""
+DOMINATED = "by published results "
+"""How the reason begins why such a backbone is passed over."""
 
 
 def backbones_of(wanted: str, device: str) -> tuple[str, ...]:
@@ -141,7 +144,7 @@ def without_dominated(origins: Origins, device: str) -> Origins:
         if better:
             best = min(better, key=lambda other: KNOWN[other].expected)
             fewer = 1 - KNOWN[best].expected / KNOWN[name].expected
-            reasons[name] = f"by published results {best} has {fewer:.0%} fewer errors and takes no longer"
+            reasons[name] = f"{DOMINATED}{best} has {fewer:.0%} fewer errors and takes no longer"
     kept = {name: origin for name, origin in origins.weights.items() if name not in reasons}
     told = (
         (f"not fetched, since others are better and no slower by published results: {some(list(reasons))}",)

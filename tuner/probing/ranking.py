@@ -145,9 +145,8 @@ def probe_images(
     """Probe the models that `origins` has weights of on images that are split already.
 
     `seconds` are left for the probe and all that follows, None for no limit. With `choose` the side of the images is
-    chosen; else it is that of `config`. A candidate
-    that can't be probed is passed over with the reason; raises InvalidValue if none can. What computes on a GPU is
-    a process of its own, and over when the search begins.
+    chosen; else it is that of `config`. A candidate that can't be probed is passed over with the reason; raises
+    InvalidValue if none can. What computes on a GPU is a process of its own, and over when the search begins.
     """
     started = time.perf_counter()
     prober = Prober(config, found, origins, reporter)
@@ -244,7 +243,9 @@ class Prober:
                 if isinstance(shown, Probed):
                     rows.append(shown)
                     spent |= {} if kept else {name: shown.seconds}
-                    self.reporter.line(_said(shown, kept=kept) + _still(spent, names[number + 1 :]))
+                    device = "cpu" if shown.gpu_milliseconds is None else "cuda"
+                    rest = _still(spent, names[number + 1 :], device)
+                    self.reporter.line(_said(shown, kept=kept) + rest)
                 else:
                     self.failed[name] = shown
                     self.reporter.warn(f"{name} is skipped: {shown}")
@@ -274,11 +275,11 @@ def _said(row: Probed, *, kept: bool) -> str:
     return f"{row.model}{mirrored}: log loss {row.log_loss:.4f}, {row.milliseconds:.1f} ms an image{how}"
 
 
-def _still(spent: Mapping[str, float], rest: Sequence[str]) -> str:
+def _still(spent: Mapping[str, float], rest: Sequence[str], device: str) -> str:
     """How long the `rest` of the models will take, by what others took and by what is known of their speed."""
     if not spent or not rest:
         return ""
-    costs = {name: relative_seconds(name, "cpu") for name in (*spent, *rest)}
+    costs = {name: relative_seconds(name, device) for name in (*spent, *rest)}
     known = [name for name in spent if costs[name] is not None]
     each = sum(spent.values()) / len(spent)
     unit = sum(spent[name] for name in known) / sum(costs[name] or 0.0 for name in known) if known else None

@@ -30,7 +30,7 @@ NETWORKS = 3
 differ more by their seed than configurations do; `benchmarks/quality/small_sets.py` has what three gain."""
 
 NETWORKS_SHARE = 0.35
-"""Of the time that is left when trials begin, what all but the first of them may be kept back for."""
+"""Of the time that is left when trials begin, what several of them may take together to be kept back for."""
 
 
 @dataclass(frozen=True)

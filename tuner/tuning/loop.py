@@ -31,6 +31,7 @@ from tuner.tuning.trial_store import TrialStore
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
     from tuner.tracking.events import Observer
+    from tuner.tuning.searcher import OptunaSearcher
 
 
 def search(
@@ -128,6 +129,37 @@ def _execute(
         return _fit(prepared, session, reporter, signals, trainable, observers, budget)
 
 
+def _searcher(
+    prepared: Prepared, store: TrialStore, session: "RaySession", budget: Budget, folds: int
+) -> "OptunaSearcher":
+    """What proposes trials and what stops them, with the time that both may take."""
+    from tuner.tuning.scheduler import Costs, FairASHA, noise_of, rungs_of
+    from tuner.tuning.searcher import OptunaSearcher
+
+    relative = relative_costs(prepared.run.probe())
+    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0, relative=relative)
+    known = prepared.run.epochs() if store.configs else None
+    expected = epoch_seconds_of(prepared.run)
+
+    def whole() -> float:
+        # Trials that have begun say how long an epoch takes beside others, before them the probe does.
+        return prepared.max_epochs * max(scheduler.usual_epoch(), min(expected.values(), default=0.0))
+
+    left = TimeLeft(budget, store, folds, session, whole)
+    scheduler = FairASHA(
+        prepared.context.metric,
+        rungs_of(prepared, known, costs),
+        left.to_go_on,
+        prepared.run.path / "stop",
+        costs,
+        lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
+        noise_of(prepared),
+    )
+    return OptunaSearcher(
+        store, scheduler, session.slots, prepared.max_failures, left.for_folds, prepared.max_epochs
+    )
+
+
 def _fit(
     prepared: Prepared,
     session: "RaySession",
@@ -139,35 +171,11 @@ def _fit(
 ) -> SearchResult:
     from tuner.tuning.operation import operated
     from tuner.tuning.progress import Progress
-    from tuner.tuning.scheduler import Costs, FairASHA, noise_of, rungs_of
-    from tuner.tuning.searcher import OptunaSearcher
 
     store = open_store(prepared, reporter.warn)
     store.storage.share()
-    relative = relative_costs(prepared.run.probe())
-    costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0, relative=relative)
-    known = prepared.run.epochs() if store.configs else None
-    rungs = rungs_of(prepared, known, costs)
     folds = num_folds(prepared)
-    expected = epoch_seconds_of(prepared.run)
-
-    def whole() -> float:
-        # Trials that have begun say how long an epoch takes beside others, before them the probe does.
-        return prepared.max_epochs * max(scheduler.usual_epoch(), min(expected.values(), default=0.0))
-
-    left = TimeLeft(budget, store, folds, session, whole)
-    scheduler = FairASHA(
-        prepared.context.metric,
-        rungs,
-        left.to_go_on,
-        prepared.run.path / "stop",
-        costs,
-        lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
-        noise_of(prepared),
-    )
-    searcher = OptunaSearcher(
-        store, scheduler, session.slots, prepared.max_failures, left.for_folds, prepared.max_epochs
-    )
+    searcher = _searcher(prepared, store, session, budget, folds)
     progress = Progress(store, reporter)
     tuner = ray_tuner(prepared, session, searcher, progress, trainable)
     signals.stop = searcher.interrupt

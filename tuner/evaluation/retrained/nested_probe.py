@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.errors import WeightsUnavailable
-from trainables.models.selection import WITHOUT, with_weights
+from trainables.models.selection import DOMINATED, WITHOUT, with_weights
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.probing.ranking import Probe, SplitImages, probe_images
@@ -26,9 +26,14 @@ __all__ = ["candidates_of", "narrowed", "probe_inside"]
 def candidates_of(probe: Mapping[str, Any]) -> list[str]:
     """The models among which the probe of that document chose, sorted: all that had weights.
 
-    One that could not be probed is among them, since that may depend on the images.
+    One that could not be probed is among them, since that may depend on the images; one that was not looked at, since
+    published results have a better one, is not.
     """
-    failed = [row["model"] for row in probe["passed_over"] if row["reason"] != WITHOUT]
+    failed = [
+        row["model"]
+        for row in probe["passed_over"]
+        if row["reason"] != WITHOUT and not row["reason"].startswith(DOMINATED)
+    ]
     return sorted({*(row["model"] for row in probe["backbones"]), *failed})
 
 

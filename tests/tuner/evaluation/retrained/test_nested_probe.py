@@ -16,6 +16,7 @@ from rich.console import Console
 from trainables import models
 from trainables.data.cache import ImageCache
 from trainables.errors import RunProblem, WeightsUnavailable
+from trainables.models.selection import DOMINATED, WITHOUT
 from tuner.console.reporter import Reporter
 from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.folds import OutOfFold
@@ -166,3 +167,12 @@ def test_the_report_says_that_the_probe_was_repeated_too(tmp_path, monkeypatch, 
     included = "the probe of backbones included, " if probed else ""
     assert f"Repeated inside every fold, {included}the search itself reaches" in said
     assert "no image was used to choose the model that answered it" in said
+
+
+def test_a_candidate_that_published_results_ruled_out_is_not_fetched_for_a_fold():
+    reasons = {"kept": "it fails", "gone": WITHOUT, "worse": f"{DOMINATED}kept has 40% fewer errors"}
+    probe = {
+        "backbones": [{"model": "best"}],
+        "passed_over": [{"model": model, "reason": reason} for model, reason in reasons.items()],
+    }
+    assert candidates_of(probe) == ["best", "kept"]
