@@ -234,6 +234,8 @@ class Prober:
 
     def at(self, image_size: int, names: Sequence[str], views: int = 1) -> list[Probed]:
         """What the models `names` showed, in their order; those that can't be probed are noted and left out."""
+        from trainables.inference import best_device
+
         rows = []
         what = "mirror images" if views == 2 else "backbones"
         spent: dict[str, float] = {}
@@ -243,8 +245,7 @@ class Prober:
                 if isinstance(shown, Probed):
                     rows.append(shown)
                     spent |= {} if kept else {name: shown.seconds}
-                    device = "cpu" if shown.gpu_milliseconds is None else "cuda"
-                    rest = _still(spent, names[number + 1 :], device)
+                    rest = _still(spent, names[number + 1 :], best_device().type)
                     self.reporter.line(_said(shown, kept=kept) + rest)
                 else:
                     self.failed[name] = shown
@@ -276,7 +277,10 @@ def _said(row: Probed, *, kept: bool) -> str:
 
 
 def _still(spent: Mapping[str, float], rest: Sequence[str], device: str) -> str:
-    """How long the `rest` of the models will take, by what others took and by what is known of their speed."""
+    """How long the `rest` of the models will take, by what others took and by what is known of their speed.
+
+    On a GPU it goes by the known seconds of GPUs, which was not run on a GPU.
+    """
     if not spent or not rest:
         return ""
     costs = {name: relative_seconds(name, device) for name in (*spent, *rest)}
