@@ -21,8 +21,10 @@ and narrows the space to those that are advised. Any model of timm may be named.
 The first trials follow from `benchmarks/quality/small_sets.py`: on 312 to 404 images of three kinds the solved head
 and then everything, BatchNorms still, is better than the head alone, and than everything from a random head. So that
 strategy weighs three times as much as any other. Best over the three kinds is `moderate` augmentation, which any two of
-them choose or come near to; none is better on leaves, and label smoothing as good on small objects. The head alone is
-no first trial: the probe's best is a trial of the run already.
+them choose or come near to: it is tried with every backbone. The other four recipes are tried with the first backbone
+alone, in the order in which `benchmarks/quality/regimes.py` chose them: where moderate augmentation is not the best,
+`light` or `strong` was on fine differences, label smoothing on a hundred images, `strong` far from ImageNet. The head
+alone is no first trial: the probe's best is a trial of the run already.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ from trainables import models, strategies
 from trainables.models.candidates import CANDIDATES, find
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from optuna.trial import BaseTrial
 
@@ -57,6 +59,26 @@ FROZEN = "feature_extractor"
 POLICIES = ("light", "moderate", "dihedral", "strong")
 MIXUP, CUTMIX = (0.0, 0.2), (0.0, 1.0)
 
+PLAIN: "Mapping[str, Any]" = {
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-2,
+    "label_smoothing": 0.0,
+    "dropout": 0.2,
+    "class_weight_power": 0.0,
+    "sampler": "shuffle",
+    "augmentation": "moderate",
+    "mixup": 0.0,
+    "cutmix": 0.0,
+}
+RECIPES: "tuple[Mapping[str, Any], ...]" = (
+    PLAIN,
+    {**PLAIN, "augmentation": "light"},
+    {**PLAIN, "augmentation": "light", "label_smoothing": 0.1},
+    {**PLAIN, "augmentation": "strong"},
+    {**PLAIN, "mixup": 0.2},
+)
+"""What the first trials train with: the first for most images, each other one for a regime of its own."""
+
 
 def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
     """Sample the model, a strategy that fits it, rates, regularisation, augmentation and mixing."""
@@ -80,34 +102,14 @@ def space(trial: "BaseTrial", max_epochs: int) -> dict[str, Any]:
 
 
 def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict[str, Any]]:
-    """Of each model the probe's head and then everything: more augmented, plain, smoothed; last everything at once."""
-    shared = {
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-2,
-        "label_smoothing": 0.0,
-        "dropout": 0.2,
-        "class_weight_power": 0.0,
-        "sampler": "shuffle",
-        "augmentation": "light",
-    }
-    unmixed, solved = {"mixup": 0.0, "cutmix": 0.0}, {"probe_l2": 0.03}
+    """The first recipe with each of `models`, best first, then the others with the first one.
+
+    The head is solved first where there is an epoch for that.
+    """
+    usual, *others = RECIPES
+    tried = [(model, usual) for model in models] + [(models[0], recipe) for recipe in others]
     return [
-        {
-            "model": model,
-            _strategy_name(model): strategy,
-            **shared,
-            **own,
-            **_rate(model),
-            **unmixed,
-        }
-        for strategy, own in (
-            (SOLVED, {**solved, "augmentation": "moderate"}),
-            (SOLVED, solved),
-            (SOLVED, {**solved, "label_smoothing": 0.1}),
-            ("full", {"augmentation": "dihedral"}),
-        )
-        for model in models
-        if strategy in _strategies(model, max_epochs)
+        {"model": model, **_begun(model, max_epochs), **recipe, **_rate(model)} for model, recipe in tried
     ]
 
 
@@ -151,6 +153,12 @@ def _strategies(model: str, max_epochs: int) -> tuple[str, ...]:
     """What `model` can follow and trains its backbone; auxiliary heads, which only one has, are left out."""
     fitting = common.fitting_strategies(model, max_epochs)
     return tuple(name for name in fitting if name != FROZEN and not strategies.wants_auxiliary(name))
+
+
+def _begun(model: str, max_epochs: int) -> dict[str, Any]:
+    """The strategy of the first trials of `model`."""
+    name = _strategy_name(model)
+    return {name: SOLVED, "probe_l2": 0.03} if SOLVED in _strategies(model, max_epochs) else {name: "full"}
 
 
 def _rate(model: str) -> dict[str, float]:

@@ -18,3 +18,13 @@ def test_it_begins_with_more_augmentation_after_a_solved_head_and_tries_each_bac
     assert [one["model"] for one in first[:2]] == ["resnet18", "resnet50"]
     assert {one["augmentation"] for one in first[:2]} == {"moderate"}
     assert first[0]["backbone_learning_rate@convolutional"] == 1e-3
+
+
+def test_the_other_recipes_are_complete_and_tried_with_the_first_backbone_alone():
+    first = auto.first_trials(12, ["resnet50", "resnet18"])
+    others = first[2:]
+    assert {one["model"] for one in others} == {"resnet50"}
+    assert all(one.keys() == first[0].keys() for one in others)
+    recipes = [tuple(one[name] for name in ("augmentation", "label_smoothing", "mixup")) for one in first]
+    assert recipes[0] == recipes[1]
+    assert len(set(recipes[1:])) == len(others) + 1 == 5

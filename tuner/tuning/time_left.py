@@ -12,7 +12,7 @@ from tuner.console.reporter import Reporter, clock
 from tuner.probing.probed import trial_milliseconds
 from tuner.probing.sizes import FEWEST, epoch_seconds
 from tuner.runs.directory import Run
-from tuner.tuning.budget import FINAL_SHARE, Budget
+from tuner.tuning.budget import FINAL_SHARE, MARGIN, Budget
 from tuner.tuning.fold_seconds import final_seconds, folds_seconds, on_all_images
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.trial_store import TrialStore
@@ -27,11 +27,15 @@ RAY_S = 10.0
 
 
 def is_too_short(prepared: Prepared, budget: Budget, reporter: Reporter) -> bool:
-    """Whether the time that is left lets no trial train for `FEWEST` epochs, so that what the probe found is all."""
+    """Whether the time that is left lets no trial train for `FEWEST` epochs, so that what the probe found is all.
+
+    Where a model is shipped, that trains once more, on all images, and a trial that leaves no time for it is none.
+    """
     if not prepared.first_models or budget.deadline is None:
         return False
     epoch = epoch_seconds_of(prepared.run).get(prepared.first_models[0].model, 0.0)
-    if budget.left() > RAY_S + FEWEST * epoch:
+    trainings = 1.0 + (MARGIN * on_all_images(prepared.run) if budget.networks else 0.0)
+    if budget.left() > RAY_S + FEWEST * epoch * trainings:
         return False
     reporter.line(
         f"an epoch takes about {clock(epoch)}, too long for the time that is left: the probe's model is the result"

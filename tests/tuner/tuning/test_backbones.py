@@ -61,12 +61,12 @@ def test_the_default_space_is_auto_and_its_models_are_the_candidates():
     assert not search_spaces.load("all_models").probe
 
 
-def test_the_best_strategy_is_tried_with_every_model_in_the_probe_s_order_before_the_next():
+def test_the_first_recipe_is_tried_with_every_model_in_the_probe_s_order_the_others_with_the_first():
     space = search_spaces.load("auto")
     chosen = ("resnet50", "timm:convnext_nano.in12k_ft_in1k")
     for models_in_order in (chosen, chosen[::-1]):
         first = search_spaces.first_trials(space, 12, {"model": models_in_order})
-        assert [row["model"] for row in first] == [*models_in_order] * 4
+        assert [row["model"] for row in first] == [*models_in_order, *[models_in_order[0]] * 4]
 
 
 def test_each_model_has_its_first_trials_and_its_familys_rate():
@@ -74,10 +74,9 @@ def test_each_model_has_its_first_trials_and_its_familys_rate():
     for name in ("timm:convnext_nano.in12k_ft_in1k", "resnet50"):
         first = search_spaces.first_trials(space, 12, {"model": (name,)})
         stages = models.num_stages(name)
-        assert [row[f"strategy@{stages}-stages"] for row in first] == [
-            *["probe_then_full"] * 3,
-            "full",
-        ]
+        assert [row[f"strategy@{stages}-stages"] for row in first] == ["probe_then_full"] * 5
+        [alone] = search_spaces.first_trials(space, 1, {"model": (name,)})[:1]
+        assert alone[f"strategy@{stages}-stages"] == "full"
         kind = "low-rate" if "convnext" in name else "convolutional"
         assert first[0][f"backbone_learning_rate@{kind}"] == auto.RATES[kind]
     search_spaces.check(space, {"max_epochs": 12}, {"model": ("vgg16", "resnet18")}, 2)
@@ -91,11 +90,11 @@ def test_models_that_are_no_candidates_can_be_proposed_and_have_first_trials_at_
     allowed = {"model": (OUTSIDERS[1], "resnet18", OUTSIDERS[0])}
     search_spaces.check(space, {"max_epochs": 12}, allowed, 2)
     first = search_spaces.first_trials(space, 12, allowed)
-    assert [row["model"] for row in first] == [*allowed["model"]] * 4
+    assert [row["model"] for row in first] == [*allowed["model"], *[OUTSIDERS[1]] * 4]
     drawn = {config.model for config in sample_configs(space, {"max_epochs": 12}, allowed)}
     assert drawn == set(allowed["model"])
     assert first[0]["backbone_learning_rate@low-rate"] == auto.RATES["low-rate"]
-    assert first[-1]["backbone_learning_rate@convolutional"] == auto.RATES["convolutional"]
+    assert first[1]["backbone_learning_rate@convolutional"] == auto.RATES["convolutional"]
 
 
 def test_the_kind_that_a_name_tells_is_that_of_the_family():

@@ -1,12 +1,14 @@
 """What trials may still take: running ones beside the model that is shipped, new ones beside the folds as well."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from tuner.console.reporter import Reporter
 from tuner.tuning import time_left
-from tuner.tuning.budget import FINAL_SHARE, FOLDS_SHARE, MARGIN, SHIPPING_S, Budget
-from tuner.tuning.time_left import TimeLeft
+from tuner.tuning.budget import ENDING_S, FINAL_SHARE, FOLDS_SHARE, MARGIN, SHIPPING_S, Budget
+from tuner.tuning.time_left import RAY_S, TimeLeft, is_too_short
 
 
 class Store:
@@ -64,3 +66,23 @@ def test_trials_that_ended_say_it_then_and_folds_keep_other_trials_from_beginnin
     assert found.for_folds() == 20.0
     found.store.ended = 9
     assert found.for_folds() <= FOLDS_SHARE * 200
+
+
+def test_a_trial_of_three_epochs_is_begun_only_if_the_model_that_is_shipped_can_train_as_long(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(time_left, "on_all_images", lambda run: 2.0)
+    monkeypatch.setattr(time_left, "epoch_seconds_of", lambda run: {"net": 5.0})
+    prepared = SimpleNamespace(run=None, first_models=(SimpleNamespace(model="net"),))
+    one, all_of_it = RAY_S + 3 * 5, RAY_S + 3 * 5 * (1 + 2 * MARGIN)
+    searched, shipped = ENDING_S, SHIPPING_S
+
+    def short(seconds, networks):
+        return is_too_short(prepared, Budget.of(seconds, networks=networks), Reporter())
+
+    assert short(searched + one - 0.1, 0)
+    assert not short(searched + one + 0.1, 0)
+    assert short(shipped + all_of_it - 0.1, 1)
+    assert not short(shipped + all_of_it + 0.1, 1)
+    assert not short(None, 1)
+    prepared.first_models = ()
+    assert not short(shipped + 1, 1)
