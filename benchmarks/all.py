@@ -14,6 +14,7 @@ NAMES = (
     "speed.trials",
     "speed.memory",
     "speed.scale",
+    "speed.scale_images",
     "speed.grid",
     "speed.to_target",
     "speed.losses",

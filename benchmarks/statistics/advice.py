@@ -97,12 +97,14 @@ def row(title: str, rows: Sequence[Drawn]) -> str:
     )
     promised = float(np.mean([one.promised for one in rows]))
     error, gain = float(np.abs(guess - truth).mean()), float(gains.mean())
-    # Luck of the draw: even the mean gain, which nobody knows beforehand, misses the single ones by that much.
-    luck = float(np.abs(truth - truth.mean()).mean()) / gain
+    # Luck of the draw: even the mean gain, which nobody knows beforehand, misses the single ones by that much. The
+    # level that all images have is one number.
+    same = np.ptp(truth) == 0 and len(rows) > 1
+    luck = "-" if same else f"{np.abs(truth - truth.mean()).mean() / gain:.2f}"
     held = np.mean([one.low <= one.truth <= one.high for one in rows])
     return (
         f"| {title} | {len(rows)} | {gain:.4f} | {promised:.4f} | {error:.4f} |"
-        f" {error / gain:.2f} | {luck:.2f} | {100 * held:.0f} % |"
+        f" {error / gain:.2f} | {luck} | {100 * held:.0f} % |"
     )
 
 

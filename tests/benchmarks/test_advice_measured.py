@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn_features import drawn
@@ -48,6 +50,13 @@ def test_a_row_has_the_gain_the_error_and_how_often_the_interval_holds(found):
     one = found["images"]
     assert cells[1:5] == ["drawn", "1", f"{one.gain:.4f}", f"{one.mean:.4f}"]
     assert cells[-2] == ("100 %" if one.low <= one.truth <= one.high else "0 %")
+
+
+def test_a_row_says_how_far_the_mean_gain_misses_where_gains_differ(found):
+    image, level = found["images"], found["level"]
+    other = replace(image, truth=3 * image.truth, gain=3 * image.gain)
+    assert row("drawn", [image, other]).split("|")[7].strip() == "0.50"
+    assert row("drawn", [level, level]).split("|")[7].strip() == "-"
 
 
 def test_orders_of_recorded_trials_are_halved():

@@ -12,6 +12,7 @@ LAST_ROWS = {
     "speed.trials": "Ray Tune, class, reuse_actors",
     "speed.memory": "study's loop",
     "speed.scale": "ratio",
+    "speed.scale_images": "| growth",
     "speed.grid": "study's loop",
     "speed.to_target": "search, plain Ray",
     "speed.losses": "difference",

@@ -1,4 +1,4 @@
-"""A search on four GPUs that are none: prints what every trial saw, and when."""
+"""Two searches on two GPUs that are none, on one Ray: prints what every trial saw, and when, a line for each."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute
 from tuner.tuning.prepare import prepare
 
-TOGETHER = int(sys.argv[3])
-"""Trials wait until so many have begun: a busy machine starts its workers slowly."""
+GPUS, SEARCHES = 2, ((0.5, 4), (2, 2))
+"""GPUs a trial, and trials. They wait until as many have begun as can: a busy machine starts its workers slowly."""
 PATIENCE_S = 60.0
 
 SPACE = '''"""Many trials."""
@@ -34,6 +34,7 @@ class Sleeping(tune.Trainable):
 
     def setup(self, config, context=None):
         self.named, self.folder = config["trial_id"], Path(context.run_dir)
+        self.together = int((self.folder / "together").read_text())
 
     def reset_config(self, new_config):
         self.named = new_config["trial_id"]
@@ -42,7 +43,7 @@ class Sleeping(tune.Trainable):
     def step(self):
         began = time.time()
         (self.folder / f"{self.named}.began").touch()
-        while len(list(self.folder.glob("*.began"))) < TOGETHER and time.time() < began + PATIENCE_S:
+        while len(list(self.folder.glob("*.began"))) < self.together and time.time() < began + PATIENCE_S:
             time.sleep(0.2)
         time.sleep(1)
         seen = {"devices": os.environ.get("CUDA_VISIBLE_DEVICES"), "began": began, "ended": time.time()}
@@ -58,31 +59,43 @@ def without_gpu():
     return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
-def main(gpus_per_trial, samples):
+def search(folder, pictures, gpus_per_trial, samples):
+    """What the trials of one search saw, as a line of JSON."""
+    config = search_config(
+        space=str(write_space(folder, SPACE)),
+        data=pictures,
+        runs_dir=folder,
+        image_size=16,
+        max_epochs=1,
+        weights="none",
+        samples=samples,
+        gpus_per_trial=gpus_per_trial,
+    )
+    prepared_search = prepare(config)
+    run = prepared_search.run
+    (run.path / "together").write_text(str(min(samples, int(GPUS / gpus_per_trial))))
+    beside = without_gpu.remote()
+    trials = execute(prepared_search, trainable=Sleeping).trials
+    for error in trials["error"].dropna():
+        print(error, file=sys.stderr)
+    seen = [json.loads(file.read_text()) for file in sorted(run.path.glob("*.seen"))]
+    print(json.dumps({"seen": seen, "statuses": trials["status"].tolist(), "beside": ray.get(beside)}))
+
+
+def main():
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
-    ray.init(address="local", num_cpus=9, num_gpus=4, include_dashboard=False, _node_ip_address="127.0.0.1")
+    ray.init(
+        address="local", num_cpus=5, num_gpus=GPUS, include_dashboard=False, _node_ip_address="127.0.0.1"
+    )
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_pictures(folder / "pictures", {"blue": 20, "red": 20})
-        config = search_config(
-            space=str(write_space(folder, SPACE)),
-            data=folder / "pictures",
-            runs_dir=folder / "runs",
-            image_size=16,
-            max_epochs=1,
-            weights="none",
-            samples=samples,
-            gpus_per_trial=gpus_per_trial,
-        )
-        prepared_search = prepare(config)
-        beside = without_gpu.remote()
-        trials = execute(prepared_search, trainable=Sleeping).trials
-        for error in trials["error"].dropna():
-            print(error, file=sys.stderr)
-        seen = [json.loads(file.read_text()) for file in sorted(prepared_search.run.path.glob("*.seen"))]
-        print(json.dumps({"seen": seen, "statuses": trials["status"].tolist(), "beside": ray.get(beside)}))
+        pictures = Path(name) / "pictures"
+        write_pictures(pictures, {"blue": 20, "red": 20})
+        for number, (gpus_per_trial, samples) in enumerate(SEARCHES):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            search(folder, pictures, gpus_per_trial, samples)
     ray.shutdown()
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]))
+    main()

@@ -7,6 +7,7 @@ import psutil
 from optuna.trial import TrialState
 
 from tuner.runs.journal import load_study
+from tuner.tracking.status import read_status
 
 
 def epochs_of(run):
@@ -45,19 +46,21 @@ def kill(process):
 
 
 def interrupted(run, process, number):
-    """Wait for a new epoch, send the signal, and see everything end readable."""
-    wait_for_epoch(run, process)
+    """Wait for a new epoch, send the signal, and see everything end readable; how many epochs there were then."""
+    before = wait_for_epoch(run, process)
     children = family(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert f"tuner resume {run.path}" in output
     assert left(children, 20) == []
+    assert read_status(run.path).state == "interrupted"
     for trial in load_study(run.journal).trials:
         # The signal may come between two trials: one that has trained is left with its state.
         trial_id = trial.user_attrs["trial_id"]
         if not trial.state.is_finished() and len(run.epochs(trial_id)):
             assert (run.alive(trial_id) / "state.pt").exists()
+    return before
 
 
 def check_whole(run, samples, cut=()):

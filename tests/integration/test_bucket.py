@@ -1,10 +1,10 @@
-"""A search whose trials write to an S3 bucket, of a real server on this machine; interrupted, then resumed."""
+"""A search whose trials write to an S3 bucket, of a real server on this machine; stopped by request, then resumed."""
 
-import signal
 import time
 
 import pytest
 from command import tuner
+from interrupting import family, left
 from pictures import write_pictures
 from pyarrow.fs import FileSelector, S3FileSystem
 from tiny import write_space
@@ -45,11 +45,11 @@ def objects(files):
     ]
 
 
-def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bucket, tmp_path):
+def test_a_search_on_a_bucket_is_stopped_goes_on_and_leaves_nothing_there(bucket, tmp_path):
     files, address = bucket
     write_pictures(tmp_path / "pictures", {"blue": 12, "red": 12})
     run = Run(tmp_path / "r")
-    options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 2]
+    options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 1]
     options += ["--max-epochs", 25, "--grace-period", 25, "--runs-dir", tmp_path]
     options += ["--name", "r", "--strategies", "feature_extractor", "--no-dashboard"]
     search = tuner("run", "--space", write_space(tmp_path), "--storage", address, *options)
@@ -58,8 +58,12 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
         assert search.poll() is None, search.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    search.send_signal(signal.SIGINT)
-    search.communicate(timeout=90)
+    children = family(search)
+    asked = tuner("stop", run.path)
+    assert "tuner resume" in asked.communicate(timeout=60)[0]
+    said = search.communicate(timeout=90)[0]
+    assert search.returncode == 130, said
+    assert left(children, 20) == []
     live = [t.user_attrs["trial_id"] for t in load_study(run.journal).trials if not t.state.is_finished()]
     assert live
     there = {name.split("/")[4] for name in objects(files) if "/alive/" in name}
@@ -72,7 +76,7 @@ def test_a_search_on_a_bucket_is_interrupted_goes_on_and_leaves_nothing_there(bu
     said = again.communicate(timeout=300)[0]
     assert again.returncode == 0, said
     trials = run.trials()
-    assert trials["status"].tolist() == ["completed"] * 2
+    assert trials["status"].tolist() == ["completed"]
     assert all((trials.set_index("trial_id")["epochs"] >= done[trial_id]).loc[trial_id] for trial_id in live)
     assert export(run.path, out=tmp_path / "best.yaml").trial in set(trials["trial_id"])
     assert (run.path / "weights").iterdir()

@@ -16,7 +16,7 @@ pytest.importorskip("aiohttp")
 pytest.importorskip("optuna_dashboard")
 
 from browser import CHROMIUM, Browser
-from fake_run import fake_scorer, make_run
+from fake_run import fake_scorer, make_run, study_parameters
 from pictures import write_pictures
 
 from tuner.evaluation.compare import compare
@@ -150,7 +150,7 @@ def test_the_board_shows_the_curves_over_the_rungs_and_the_trials_name(running, 
 
 @needs_chromium
 def test_the_report_names_the_finalists(tmp_path, browser, shots):
-    run = make_run(tmp_path / "potato", images=True)
+    run = make_run(tmp_path / "potato", images=True, parameters=study_parameters()[:3])
     found = compare([run.path], scorer=fake_scorer)
     labels = found.table["label"].tolist()
     text = browser.text(found.report.as_uri(), labels[:1], shot=shots / "report.png")

@@ -8,6 +8,7 @@ import pytest
 import ray
 import torch
 from click.testing import CliRunner
+from pictures import write_pictures
 
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.preprocessing import centre_crop
@@ -40,11 +41,13 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A search of two epochs on the sample pictures."""
+    """A search of two epochs on tiny pictures."""
     folder = tmp_path_factory.mktemp("search")
+    write_pictures(folder / "pictures", {"blue": 60, "green": 60, "red": 60})
     (folder / "one.py").write_text(SPACE, encoding="utf-8")
     config = search_config(
         space=str(folder / "one.py"),
+        data=folder / "pictures",
         samples=1,
         max_epochs=2,
         grace_period=2,
@@ -82,7 +85,7 @@ def call(command, *arguments):
 def test_export_writes_a_best_yaml_with_what_is_expected_and_how_sure_that_is(run, exported):
     best = read_best(exported)
     assert best.trial == run.trials()["trial_id"][0]
-    assert best.data.sample
+    assert Path(best.data.folder).name == "pictures"
     assert is_estimate(best.expected.spread)
     assert 0 < best.expected.standard_error < 1
 
@@ -176,7 +179,9 @@ def test_the_sets_of_predict_hold_what_the_metrics_say(run, model, tmp_path):
 
 def test_final_trains_on_every_image_and_reports_no_score(exported, run):
     said = call(
-        retrain, str(exported), "--seeds", "1", "--epochs", "1", "--final", "--out", str(run.path / "final")
+        retrain,
+        *(str(exported), "--seeds", "1", "--epochs", "1", "--final", "--formats", "onnx"),
+        *("--out", str(run.path / "final")),
     )
     metrics = json.loads((run.path / "final" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["trained_images"] == len(run.split())
@@ -188,7 +193,8 @@ def test_final_trains_on_every_image_and_reports_no_score(exported, run):
 
 def test_average_holds_validation_out_and_says_what_became_of_it(exported, run, tmp_path):
     out = tmp_path / "average"
-    said = call(retrain, str(exported), "--seeds", "1", "--epochs", "3", "--average", "--out", str(out))
+    options = ("--seeds", "1", "--epochs", "3", "--average", "--formats", "onnx", "--out", str(out))
+    said = call(retrain, str(exported), *options)
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["trained_on"] == ["train"]
     averaging = metrics["averaging"]

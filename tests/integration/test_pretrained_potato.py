@@ -32,7 +32,9 @@ def split():
     found = scan(DATA / "potato")
     table = make_split(found, read_groups(found, DATA / "potato-groups.csv", None))
     assert leaks(table) == 0
-    return table.assign(pixels=[image.pixels for image in found.images])
+    table = table.assign(pixels=[image.pixels for image in found.images])
+    # Every second leaf is enough.
+    return table[table["group"].isin(sorted(set(table["group"]))[::2])]
 
 
 @pytest.fixture(scope="module")

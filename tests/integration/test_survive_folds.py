@@ -10,27 +10,28 @@ from interrupting import kill
 from tiny import write_space
 
 from tuner.runs.directory import Run
+from tuner.tuning.config import search_config
+from tuner.tuning.loop import search
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("two_cores")]
 
 OPTIONS = {
     "weights": "none",
-    "image-size": 32,
+    "image_size": 32,
     "samples": 2,
-    "max-epochs": 2,
+    "max_epochs": 2,
     "folds": 3,
     "split": "0.6,0.2,0.2",
     "concurrent": 1,
     "precision": "fp32",
 }
+"""Of a search of two trials; the better one is judged by three folds."""
 
 
-def search(folder, pictures, name):
-    """A search of two trials in a process of its own; the better one is judged by three folds."""
-    given = {**OPTIONS, "space": write_space(folder), "data": pictures, "runs-dir": folder, "name": name}
-    return tuner(
-        "run", "--no-dashboard", *(word for key, value in given.items() for word in (f"--{key}", value))
-    )
+def apart(given):
+    """Such a search in a process of its own."""
+    words = (word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", value))
+    return tuner("run", "--no-dashboard", *words)
 
 
 def answered(run):
@@ -45,10 +46,11 @@ def table(run):
 
 def test_a_search_killed_among_its_folds_ends_with_the_tables_of_an_undisturbed_one(tmp_path, pictures):
     whole, killed = Run(tmp_path / "whole"), Run(tmp_path / "killed")
-    output, _ = search(tmp_path, pictures, "whole").communicate(timeout=300)
+    given = {**OPTIONS, "space": str(write_space(tmp_path)), "data": pictures, "runs_dir": tmp_path}
+    search(search_config(**given, name="whole"))
     judged = whole.judged()
-    assert judged is not None, output
-    process = search(tmp_path, pictures, "killed")
+    assert judged is not None
+    process = apart({**given, "name": "killed"})
     validation = int((whole.split()["split"] == "val").sum())
     limit = time.monotonic() + 300
     while answered(killed) <= validation and process.poll() is None and time.monotonic() < limit:
