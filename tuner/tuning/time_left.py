@@ -33,7 +33,9 @@ def is_too_short(prepared: Prepared, budget: Budget, reporter: Reporter) -> bool
     """
     if not prepared.first_models or budget.deadline is None:
         return False
-    epoch = epoch_seconds_of(prepared.run).get(prepared.first_models[0].model, 0.0)
+    # Those that are fine-tuned need not be the one whose frozen features are best; the first trial is of the first.
+    first = (*prepared.allowed.get("model", ()), prepared.first_models[0].model)[0]
+    epoch = epoch_seconds_of(prepared.run).get(str(first), 0.0)
     trainings = 1.0 + (MARGIN * on_all_images(prepared.run) if budget.networks else 0.0)
     if budget.left() > RAY_S + FEWEST * epoch * trainings:
         return False

@@ -71,8 +71,10 @@ def test_trials_that_ended_say_it_then_and_folds_keep_other_trials_from_beginnin
 def test_a_trial_of_three_epochs_is_begun_only_if_the_model_that_is_shipped_can_train_as_long(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(time_left, "on_all_images", lambda run: 2.0)
-    monkeypatch.setattr(time_left, "epoch_seconds_of", lambda run: {"net": 5.0})
-    prepared = SimpleNamespace(run=None, first_models=(SimpleNamespace(model="net"),))
+    monkeypatch.setattr(time_left, "epoch_seconds_of", lambda run: {"net": 5.0, "best head": 50.0})
+    prepared = SimpleNamespace(
+        run=None, allowed={"model": ("net", "best head")}, first_models=(SimpleNamespace(model="best head"),)
+    )
     one, all_of_it = RAY_S + 3 * 5, RAY_S + 3 * 5 * (1 + 2 * MARGIN)
     searched, shipped = ENDING_S, SHIPPING_S
 
@@ -84,5 +86,8 @@ def test_a_trial_of_three_epochs_is_begun_only_if_the_model_that_is_shipped_can_
     assert short(shipped + all_of_it - 0.1, 1)
     assert not short(shipped + all_of_it + 0.1, 1)
     assert not short(None, 1)
+    prepared.allowed = {}
+    assert short(searched + RAY_S + 3 * 50 - 0.1, 0)
+    assert not short(searched + RAY_S + 3 * 50 + 0.1, 0)
     prepared.first_models = ()
     assert not short(shipped + 1, 1)
