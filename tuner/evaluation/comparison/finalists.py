@@ -1,6 +1,7 @@
 """Who reaches the final comparison, and their logits on the test images."""
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -256,10 +257,13 @@ def score_with_weights(run: Run, trial: Mapping[str, Any], paths: Sequence[str])
 def labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
     """The same, each with its short name: backbone, strategy, and what else tells it apart from the others.
 
+    The augmentation that most of them had goes without saying.
     Finalists that words can't tell apart get the number of their trial.
     """
     models = short_models(one.config.model for one in finalists)
-    words = [_words(one, models) for one in finalists]
+    seen = Counter(found for one in finalists if (found := _augmentation(one)) is not None)
+    usual = seen.most_common(1)[0][0] if seen else None
+    words = [_words(one, models, usual) for one in finalists]
     varying = [i for i in range(len(words[0])) if i < 2 or len({w[i] for w in words}) > 1]
     shorts = [" · ".join(w[i] for i in varying if w[i]) for w in words]
     return [
@@ -268,13 +272,21 @@ def labelled(finalists: Sequence[Finalist]) -> list[Finalist]:
     ]
 
 
-def _words(one: Finalist, models: Mapping[str, str]) -> tuple[str, ...]:
+def _augmentation(one: Finalist) -> str | None:
+    """How the images were augmented; None where the backbone did not train, and saw no augmented image."""
+    return None if one.config.mixup is None else one.config.augmentation
+
+
+def _words(one: Finalist, models: Mapping[str, str], usual: str | None) -> tuple[str, ...]:
     config = one.config
     return (
         models[config.model],
         strategy_name(config.strategy, config.auxiliary_weight),
         "smoothed" if config.label_smoothing > 0 else "",
         "class weights" if config.class_weight_power > 0 else "",
+        "" if _augmentation(one) in (None, usual) else f"{config.augmentation} augmentation",
+        "mixup" if config.mixup else "",
+        "cutmix" if config.cutmix else "",
         config.schedule,
         _run_name(one.run),
     )

@@ -122,9 +122,7 @@ def _add_search(album: _Album, run: Run, ending: str, seed: int) -> list[str]:
         )
         album.add(f"rungs{ending}", "search", f"Rung survival by strategy{name}", caption, rungs)
     if document := run.probe():
-        caption = (
-            "The search may fine-tune the blue ones. Intervals of 95 % over groups of validation images."
-        )
+        caption = "The search may fine-tune the blue ones. Intervals of 95 % over groups of images."
         album.add(
             f"backbones{ending}", "backbones", f"Probed backbones{name}", caption, backbones.probed(document)
         )

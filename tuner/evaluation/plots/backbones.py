@@ -36,7 +36,7 @@ def probed(document: Mapping[str, Any]) -> "Drawing":
         names = [for_picture(short[row["model"]]) for row in rows]
         left.set_yticks(y, names, fontsize=9)
         left.set_ylim(len(rows) - 0.5, -0.5)
-        left.set_xlabel("log loss on validation images, nats")
+        left.set_xlabel("log loss out of fold, nats")
         right.set_xlabel("ms an image")
         for axes in (left, right):
             axes.grid(axis="y", visible=False)

@@ -25,13 +25,16 @@ def test_models_lose_library_tag_and_common_beginning_as_long_as_names_differ(mo
     assert list(short_models(models).values()) == short
 
 
-def finalist(number, model, strategy, *, smoothing=0.0):
+def finalist(number, model, strategy, *, smoothing=0.0, augmentation="light", mixup=0.0):
     config = SimpleNamespace(
         model=model,
         strategy=strategy,
         auxiliary_weight=None,
         label_smoothing=smoothing,
         class_weight_power=0.0,
+        augmentation=augmentation,
+        mixup=mixup,
+        cutmix=mixup,
         schedule="cosine",
     )
     run = SimpleNamespace(path=SimpleNamespace(resolve=lambda: SimpleNamespace(name="run")))
@@ -53,6 +56,25 @@ def test_a_finalist_is_named_by_backbone_strategy_and_what_differs():
         "lite0 · probe then full · smoothed #1",
         "lite0 · probe then full · smoothed #2",
         "lite1 · full",
+    ]
+
+
+def test_an_augmentation_that_is_not_the_usual_one_and_mixing_are_named():
+    found = labelled(
+        [
+            finalist(0, "resnet18", "linear_probe", augmentation="strong", mixup=None),
+            finalist(1, "resnet18", "full", augmentation="moderate"),
+            finalist(2, "resnet50", "full", augmentation="moderate"),
+            finalist(3, "resnet18", "full"),
+            finalist(4, "resnet18", "full", augmentation="moderate", mixup=0.2),
+        ]
+    )
+    assert [one.label for one in found] == [
+        "resnet18 · linear probe",
+        "resnet18 · full",
+        "resnet50 · full",
+        "resnet18 · full · light augmentation",
+        "resnet18 · full · mixup · cutmix",
     ]
 
 
