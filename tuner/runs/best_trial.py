@@ -16,7 +16,15 @@ from tuner.runs.trial_table import trial_config
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["best_of", "is_estimate", "member_of", "part_counts", "value_words", "write_best"]
+__all__ = [
+    "best_of",
+    "by_all_images",
+    "is_estimate",
+    "member_of",
+    "part_counts",
+    "value_words",
+    "write_best",
+]
 
 ESTIMATED = (
     "standard error of the value, which is estimated for new images: the luck of the choice is taken off"
@@ -113,8 +121,11 @@ def part_counts(split: "pd.DataFrame") -> dict[str, int]:
     return {part: int((split["split"] == part).sum()) for part in ("train", "val", "test")}
 
 
-def _judged(run: Run, trial_id: str, epoch: Any) -> tuple[float, tuple[float | None, str]] | None:
-    """What is to be expected of a trial by all images that judged it, its error, and what that is of."""
+def by_all_images(run: Run, trial_id: str, epoch: Any) -> tuple[float, tuple[float | None, str]] | None:
+    """What is to be expected of a trial by all images that judged it, its error, and what that is of.
+
+    None where `epoch` of the trial `trial_id` was not judged by folds.
+    """
     table = run.judged()
     if table is None:
         return None
@@ -141,7 +152,7 @@ def _expected(
         raise RunProblem(f"trial {row['trial_id']} has no score ({row['reason']}); choose another")
     metric = str(record["metric"])
     estimate = row.get("estimate")
-    judged = _judged(run, str(row["trial_id"]), epoch) if spread is None else None
+    judged = by_all_images(run, str(row["trial_id"]), epoch) if spread is None else None
     if judged is not None:
         value, (error, how) = judged
     elif estimate is not None and estimate == estimate:

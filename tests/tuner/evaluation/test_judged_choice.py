@@ -6,6 +6,7 @@ from fake_run import fake_scorer, make_run
 
 from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.finalists import choose_finalists, judging_images
+from tuner.runs.best_trial import best_of
 from tuner.runs.directory import rows_of
 from tuner.tuning.judgement import ENSEMBLE, Judged
 
@@ -41,6 +42,8 @@ def test_the_choice_of_all_images_comes_first_and_is_called_so(run):
     assert "was chosen by the 440 images that judged the search" in found.sentences[0]
     assert "on validation" not in " ".join(found.sentences)
     assert judging_images([run]) == 440
+    # What the run's end, best.yaml and the report expect of it is one figure.
+    assert found.table["estimate"].iloc[0] == 0.31 == best_of(run, row).expected.value
 
 
 def test_the_ensemble_is_the_one_that_all_images_voted_for(run):

@@ -11,6 +11,8 @@ from trainables.metrics import METRICS, Answers, Metric
 from tuner.evaluation.comparison.conclusion import BEST, BETTER, CHOSEN, TIED, TOO_FEW, UNTESTED, WORSE
 from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.evaluation.comparison.evidence import Evidence
+from tuner.evaluation.comparison.finalists import Finalist
+from tuner.runs.best_trial import by_all_images
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.means import cost_interval
 from tuner.statistics.metric_intervals import metric_interval
@@ -67,6 +69,12 @@ def cost_metric(costs: FloatArray) -> Metric:
     )
 
 
+def _estimate(one: Finalist) -> Any:
+    """What new images are expected to lose: by all images that judged it, else by the validation images."""
+    judged = by_all_images(one.run, str(one.row["trial_id"]), one.row["best_epoch"])
+    return one.row.get("estimate") if judged is None else judged[0]
+
+
 def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for rank, one in enumerate(evidence.finalists, start=1):
@@ -81,7 +89,7 @@ def _table(evidence: Evidence, pairs: pd.DataFrame, seed: int) -> pd.DataFrame:
         row |= {"key": one.key, "label": one.label, "combination": one.config.combination}
         row |= {"model": one.config.model, "strategy": one.config.strategy, "status": one.row["status"]}
         row |= {"best_epoch": one.row["best_epoch"], "metric": evidence.metric.name, "value": one.value}
-        row |= {"estimate": one.row.get("estimate")}
+        row |= {"estimate": _estimate(one)}
         row |= {"test_value": evidence.metric.compute(answers)}
         row |= _ends(
             "test_value", metric_interval(evidence.metric, answers, evidence.groups, sure, seed=seed)
