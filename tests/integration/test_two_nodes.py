@@ -24,7 +24,7 @@ def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
     return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
-SAMPLES, EPOCHS = 3, 8
+SAMPLES, EPOCHS = 2, 7
 
 
 @pytest.fixture
