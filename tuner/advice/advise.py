@@ -87,6 +87,7 @@ def advise_run(run: Run, reporter: Reporter | None = None) -> Advice:
     every: list[Found] = []
     for kind, ask in KINDS:
         every += _asked(kind, ask, found)
+    every = [_unless_a_loss(one) for one in every]
     lines = sorted((one for one in every if isinstance(one, Line)), key=_order)
     name, loss, accuracy, count, groups = _level(found)
     return Advice(
@@ -109,6 +110,14 @@ def _asked(kind: str, ask: Callable[[Material], list[Found]], found: Material) -
         return ask(found)
     except RunProblem as error:
         return [Unknown(kind, str(error))]
+
+
+def _unless_a_loss(found: Found) -> Found:
+    """The same; a line of which even the upper end is a loss is no advice."""
+    if isinstance(found, Unknown) or found.log_loss is None or found.log_loss.high > 0:
+        return found
+    by = f"{-found.log_loss.high:.3f} to {-found.log_loss.low:.3f}"
+    return Unknown(found.kind, f"{found.do}: the log loss would rise by {by} nats, so it is left out")
 
 
 def _order(line: Line) -> tuple[bool, float]:

@@ -28,10 +28,13 @@ def advise(run_dir: Path, as_json: bool) -> None:
     Each line has its expected gain in log loss and in accuracy, with a 90 % interval, and what it costs. The test
     images are not read.
     """
-    from tuner.advice.advise import advise as ask
     from tuner.console.reporter import Reporter
 
-    found = ask(run_dir, Reporter(Console(stderr=True, highlight=False)))
+    reporter = Reporter(Console(stderr=True, highlight=False))
+    with reporter.starting():
+        from tuner.advice.advise import advise as ask
+
+    found = ask(run_dir, reporter)
     if as_json:
         print_json(found.document())
         return

@@ -43,11 +43,14 @@ def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data:
         return
     if data is not None:
         raise click.UsageError("--data belongs to --int8; best.yaml names the images of the search")
-    from tuner.release.export import export as write
-    from tuner.runs.best_trial import value_words
+    from tuner.console.reporter import Reporter
 
     out = out or Path("best.yaml")
-    best = write(run_dir, trial, out)
+    with Reporter(Console(highlight=False)).starting():
+        from tuner.release.export import export as write
+        from tuner.runs.best_trial import value_words
+
+        best = write(run_dir, trial, out)
     expected = best.expected
     say(f"{best.trial}: {value_words(expected)}, at epoch {expected.epoch}")
     error = "" if expected.standard_error is None else f"± {expected.standard_error:.4f}, "
@@ -102,9 +105,12 @@ def _formats_option(default: str) -> "Callable[[FC], FC]":
 def release(run_dir: Path, **options: Any) -> None:
     """Write a model folder from the weights that a search has kept. Trains nothing; works at any moment of a search."""
     from tuner.console.reporter import Reporter
-    from tuner.release.from_run import ReleaseConfig, release_model
 
-    done = release_model(ReleaseConfig(run=run_dir, **options), Reporter(Console(highlight=False)))
+    reporter = Reporter(Console(highlight=False))
+    with reporter.starting():
+        from tuner.release.from_run import ReleaseConfig, release_model
+
+    done = release_model(ReleaseConfig(run=run_dir, **options), reporter)
     for line in done.sentences:
         say(line)
     say(f"the model is in {done.folder}")
@@ -161,10 +167,13 @@ def release(run_dir: Path, **options: Any) -> None:
 def retrain(best: Path, **options: Any) -> None:
     """Train the best configuration again, score it on the test images and write a model folder."""
     from tuner.console.reporter import Reporter
-    from tuner.release.job import RetrainConfig
-    from tuner.release.retrain import retrain as train
 
-    done = train(RetrainConfig(best=best, **options), Reporter(Console(highlight=False)))
+    reporter = Reporter(Console(highlight=False))
+    with reporter.starting():
+        from tuner.release.job import RetrainConfig
+        from tuner.release.retrain import retrain as train
+
+    done = train(RetrainConfig(best=best, **options), reporter)
     for line in done.sentences:
         say(line)
     say(f"the model is in {done.folder}")

@@ -160,7 +160,7 @@ def render(found: "Probe") -> list[RenderableType]:
     alike = "; tied: the loss is not significantly higher than the lowest" if len(tied(found)) > 1 else ""
     said = (
         f"on {count} images of training and validation, fit {found.fit}, each answered by a head solved without"
-        f" its group, in {clock(found.seconds)}; ms: one image on one thread{alike}"
+        f" its group, in {clock(found.seconds)}; ms: one image on one thread, by PyTorch{alike}"
     )
     lines = [Text(said)]
     without = [name for name, reason in found.passed_over.items() if reason == WITHOUT]

@@ -298,12 +298,15 @@ def resume(
     """Continue a search that ended early, or add trials to a finished search."""
     started = time.monotonic()
     from tuner.console.reporter import Reporter
-    from tuner.tuning.budget import Budget
-    from tuner.tuning.resume import resume as go_on
 
     count = _networks(out, final, networks)
     console = open_console()
-    result = go_on(run_dir, samples, time_budget, Reporter(console), started=started, networks=count)
+    reporter = Reporter(console)
+    with reporter.starting():
+        from tuner.tuning.budget import Budget
+        from tuner.tuning.resume import resume as go_on
+
+    result = go_on(run_dir, samples, time_budget, reporter, started=started, networks=count)
     budget = Budget.of(time_budget, started, networks=count)
     _finish(result, console, None if out is None else _shipping(result, out, final, budget))
 

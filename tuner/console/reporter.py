@@ -58,6 +58,15 @@ class Reporter:
             yield
 
     @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Say that tuner starts while what it needs is imported, on a terminal alone."""
+        if self.console is None or not self.console.is_terminal:
+            yield
+            return
+        with self.waiting("tuner starts"):
+            yield
+
+    @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int], None] | None]:
         """A function of (done, total) that draws a bar on a terminal; None where there is none."""
         if self.console is None or not self.console.is_terminal:

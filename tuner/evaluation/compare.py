@@ -125,7 +125,9 @@ def _compare(
         given.folder,
         findings,
         judged,
-        in_plain_words(table, pairs, evidence, folds=judged is not None),
+        in_plain_words(table, pairs, evidence)
+        if judged is None
+        else in_plain_words(judged.table, judged.pairs, judged.evidence, folds=True),
     )
     write_tables(found, evidence)
     edges = write_report(found, evidence, seed=seed, reporter=reporter)

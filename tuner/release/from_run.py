@@ -24,7 +24,7 @@ from tuner.retraining.jobs import make_job
 from tuner.retraining.scoring import score_weights
 from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best import Best
-from tuner.runs.best_trial import best_of, value_words
+from tuner.runs.best_trial import best_of, by_all_images, value_words
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.hardware import usable_cores
 from tuner.runs.paths import is_taken, try_target
@@ -171,7 +171,12 @@ def _tell(config: ReleaseConfig, run: Run, best: Best, reporter: Reporter) -> No
 
 
 def _with_error(run: Run, row: Mapping[str, Any], best: Best, images: Images, validation: FloatArray) -> Best:
-    """The same with the standard error of its score over groups of validation images, where there is one."""
+    """The same with the standard error of its score over groups of validation images, where there is one.
+
+    What all images judged has an error of its own.
+    """
+    if by_all_images(run, best.trial, best.expected.epoch) is not None:
+        return best
     own, positive = images.part("val"), best.expected.positive
     answers = Answers(
         own.numbers, validation, None if positive is None else list(images.classes).index(positive)

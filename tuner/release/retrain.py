@@ -243,10 +243,11 @@ def epochs_rule(best: Best, images: Images, parts: tuple[str, ...], asked: int |
     now = -(-sum(len(images.paths(part)) for part in parts) // size)
     then = -(-best.split.images["train"] // size)
     epochs = best.expected.epoch if asked is None else asked
+    counted = f"{epochs} epoch{'' if epochs == 1 else 's'}"
     if asked is not None:
-        why = f"{epochs} epochs as asked (the search's best was {best.expected.epoch})"
+        why = f"{counted} as asked (the search's best was {best.expected.epoch})"
     else:
-        why = f"{epochs} epochs, the same as in the search, with the same rates and unfreezing in each epoch"
+        why = f"{counted}, the same as in the search, with the same rates and unfreezing in each epoch"
     scaled = f"; the number of images is another one, so the steps are, too: {now} an epoch instead of {then}"
     text = why + (scaled if now != then else f"; {now} steps an epoch as in the search")
     if best.config.schedule != "plateau" or "val" not in parts:

@@ -176,7 +176,7 @@ def _fit(
     store.storage.share()
     folds = num_folds(prepared)
     searcher = _searcher(prepared, store, session, budget, folds)
-    progress = Progress(store, reporter)
+    progress = Progress(store, reporter, budget.left)
     tuner = ray_tuner(prepared, session, searcher, progress, trainable)
     signals.stop = searcher.interrupt
     if signals.asked:

@@ -1,7 +1,8 @@
 """What a person sees while a search runs: a live table on a terminal, plain lines elsewhere."""
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
@@ -21,10 +22,18 @@ SECONDS_BETWEEN_FRAMES = 0.5
 
 
 class Progress(Callback):  # type: ignore[misc]
-    """Draws the search from the store; as a context manager it owns the terminal meanwhile."""
+    """Draws the search from the store; as a context manager it owns the terminal meanwhile.
 
-    def __init__(self, store: "TrialStore | None" = None, reporter: Reporter | None = None) -> None:
-        self.store, self.reporter = store, reporter or Reporter()
+    `time_left` says how many seconds are left of a time budget; infinity without one.
+    """
+
+    def __init__(
+        self,
+        store: "TrialStore | None" = None,
+        reporter: Reporter | None = None,
+        time_left: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        self.store, self.reporter, self.time_left = store, reporter or Reporter(), time_left
         self._live: Live | None = None
         self._drawn = 0.0
         self._told: set[str] = set()
@@ -93,7 +102,13 @@ class Progress(Callback):  # type: ignore[misc]
         text = f"{counts} | epochs {epochs} | elapsed {clock(elapsed)}"
         new = len([row for row in sampled(rows) if row["trial_id"] not in self._told_before()])
         left = self.store.num_samples - len(sampled(rows))
-        return f"{text} | about {clock(elapsed / new * left)} left" if new > 0 and left > 0 else text
+        if not left:
+            return text
+        within = max(0.0, self.time_left())
+        rest = min(elapsed / new * left if new else math.inf, within)
+        if math.isinf(rest):
+            return text
+        return f"{text} | {'at most' if rest == within else 'about'} {clock(rest)} left"
 
     def _told_before(self) -> set[str]:
         return self._told if self._live is not None else set()

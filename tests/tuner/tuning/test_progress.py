@@ -35,6 +35,14 @@ def test_the_models_of_the_probe_are_no_samples() -> None:
     assert "trials 1/8: 0 running, 0 completed, 1 stopped, 0 failed | 3 models of the probe" in text
 
 
+def test_no_more_time_is_told_than_the_budget_has() -> None:
+    store = store_of(row("a", "first"))
+    assert " left" in shown(Progress(store))
+    assert "at most 0s left" in shown(Progress(store, time_left=lambda: 0.0))
+    assert "at most 1m30s left" in shown(Progress(store_of(), time_left=lambda: 90.0))
+    assert " left" not in shown(Progress(store_of()))
+
+
 def test_ended_trials_are_numbered_among_the_samples() -> None:
     console = Console(width=200, file=(written := io.StringIO()))
     store = store_of(row("probe-0", "probe"))

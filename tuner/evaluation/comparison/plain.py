@@ -25,13 +25,14 @@ def in_plain_words(
 ) -> tuple[str, ...]:
     """What was best, how good it will be on new images, and whether that is sure and what would make it surer.
 
-    Where the test images can't tell finalists apart at all, that comes first. With `folds` all images have judged
-    already, and nobody is advised to let them.
+    Where the images can't tell finalists apart at all, that comes first. With `folds` everything given is about all
+    images, each answered out of fold, and nobody is advised to let them judge.
     """
     first, sure = _best(table, evidence), _sure(table, pairs, evidence, folds)
+    good = _how_good(table, evidence, folds)
     if (table["verdict"] == TOO_FEW).any():
-        return (sure, first, _how_good(table, evidence))
-    return (first, _how_good(table, evidence), sure)
+        return (sure, first, good)
+    return (first, good, sure)
 
 
 def _best(table: "pd.DataFrame", evidence: "Evidence") -> str:
@@ -43,14 +44,19 @@ def _best(table: "pd.DataFrame", evidence: "Evidence") -> str:
     return f"The best model on the validation images is {best['label']}{but}."
 
 
-def _how_good(table: "pd.DataFrame", evidence: "Evidence") -> str:
+def _how_good(table: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
     best, images = table.iloc[0], len(evidence.labels)
     groups = f" of {_count(evidence.judges, 'group')}" if evidence.grouped else ""
     low, high = percent(best["test_accuracy_low"]), percent(best["test_accuracy_high"])
+    measured = (
+        f"on {_count(images, 'image')}{groups}, each answered by a model that has not seen its group; a part of them"
+        " chose the finalists, so it is a little too good"
+        if folds
+        else f"on {_count(images, 'test image')}{groups} that had no part in the search"
+    )
     return (
         f"Of new images that are taken like these it names the right class for about {percent(best['test_accuracy'])}"
-        f" (95 % interval {low} to {high}). This was measured on {_count(images, 'test image')}{groups} that had no"
-        " part in the search."
+        f" (95 % interval {low} to {high}). This was measured {measured}."
     )
 
 
@@ -66,26 +72,24 @@ def _sure(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", fo
         return why_no_test(evidence)
     better, tied = int((verdicts == BETTER).sum()), int((verdicts == TIED).sum())
     if better:
-        who = _count(better, "other finalist")
+        who, which = _count(better, "other finalist"), "all" if folds else "the test"
         return (
-            f"{who} {'is' if better == 1 else 'are'} better on the test images, so the choice was not the best one."
+            f"{who} {'is' if better == 1 else 'are'} better on {which} images, so the choice was not the best one."
             f" {surer}"
         )
     if not tied:
         return f"It is surely better than {_all(len(others))} (at the 5 % level)."
-    return (
-        f"It is not sure that it is better than {_of(tied, len(others))}. {_needed(pairs, evidence)}{surer}"
-    )
+    return f"It is not sure that it is better than {_of(tied, len(others))}. {_needed(pairs, evidence, folds)}{surer}"
 
 
-def _needed(pairs: "pd.DataFrame", evidence: "Evidence") -> str:
+def _needed(pairs: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
     import pandas as pd
 
     needed = pairs.iloc[0]["groups_needed"]
     if pd.isna(needed) or int(needed) <= evidence.judges:
         return ""
     return (
-        f"About {int(needed):,} test {evidence.unit}s would tell it from the next one; there are"
+        f"About {int(needed):,} {'' if folds else 'test '}{evidence.unit}s would tell it from the next one; there are"
         f" {evidence.judges:,}. "
     )
 

@@ -41,7 +41,7 @@ def backbones_section(runs: Sequence[Run], pictures: "Sequence[Picture]") -> lis
         caption = (
             f"Linear probes on frozen features of images of {document['image_size']} px (fit {fit_of(document)}): each"
             f" of {images['train'] + images['val']:,} training and validation images is answered by a head that has"
-            " not seen its group; 95 % over groups; one image on one thread"
+            " not seen its group; 95 % over groups; one image on one thread, by PyTorch"
         )
         tried = Counter(str(name) for name in run.trials()["model"])
         parts.append(table(HEADER, backbone_rows(document, tried), caption))

@@ -142,5 +142,7 @@ def _on_ray(
     for run in opened if count else ():
         check_folds(run, count)
     winners = nested_searches(opened[0], count, reporter) if asked.nested else []
-    with ray_session(demands, signals) as session:
+    with contextlib.ExitStack() as stack:
+        with reporter.waiting("Ray starts"):
+            session = stack.enter_context(ray_session(demands, signals))
         yield Trained(asked, session, reporter, winners)

@@ -51,6 +51,14 @@ def test_what_is_sure_and_what_another_does_better_is_said_so():
     assert told()[2] == "There is no other finalist to compare it with."
 
 
+def test_where_all_images_judged_the_sentences_are_about_these():
+    _, good, sure = told(TIED, folds=True)
+    assert "on 216 images of 54 groups, each answered by a model that has not seen its group" in good
+    assert "test image" not in good
+    assert "About 182 groups would tell it" in sure
+    assert told(BETTER, folds=True)[2].startswith("1 other finalist is better on all images")
+
+
 def test_too_few_groups_are_said_first_with_how_many_would_do():
     few, best, good = told(*[TOO_FEW] * 11, groups=5)
     assert few.startswith(
