@@ -3,8 +3,10 @@ from fake_run import make_run
 
 from trainables.errors import RunProblem
 from tuner.advice.advise import advise
+from tuner.advice.line import Line
 from tuner.advice.words import reasons, rows
 from tuner.runs.directory import Run
+from tuner.statistics.learning_curve import Gain
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,16 @@ def test_a_run_without_a_trial_says_so(tmp_path, run):
     empty.write_split(run.split())
     with pytest.raises(RunProblem, match="no trial has ended"):
         advise(empty.path)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kept"), [(-0.06, -0.02, False), (-0.06, 0.01, True), (0.01, 0.02, True)]
+)
+def test_what_can_only_lose_is_no_advice(run, monkeypatch, low, high, kept):
+    line = Line("folds", "average the models of 4 folds", "why", Gain((low + high) / 2, low, high))
+    monkeypatch.setattr("tuner.advice.advise.KINDS", (("folds", lambda material: [line]),))
+    found = advise(run.path)
+    assert (line in found.lines) == kept
+    assert [one.kind for one in found.unknown] == ([] if kept else ["folds"])
+    if not kept:
+        assert "would rise by 0.020 to 0.060 nats" in found.unknown[0].reason

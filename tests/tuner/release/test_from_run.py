@@ -28,6 +28,7 @@ from tuner.retraining.scoring import score_weights
 from tuner.runs.best import read_best
 from tuner.runs.directory import Run, read_yaml
 from tuner.statistics.scores import softmax
+from tuner.tuning.judgement import Judged
 
 SPACE = '''"""Linear probes."""
 
@@ -142,6 +143,16 @@ def test_a_finished_run_s_own_choice_goes_before_the_order_of_its_trials(book):
     assert released(book).metrics["trial"] == better
     book.run.update_record(finished="2026-01-01T10:00:00")
     assert released(book, out=book.run.path.parent / "again").metrics["trial"] == chosen
+
+
+def test_what_all_images_judged_keeps_the_error_of_all_images(book):
+    name = train(book, 0.3)
+    row = next(one for one in book.rows.values() if one["trial_id"] == name)
+    judged = Judged(name, int(row["best_epoch"]), 19, 19, 0.4, 0.5, 0.0123, True)
+    pd.DataFrame([vars(judged)]).to_parquet(book.run.judged_file, index=False)
+    expected = read_best(released(book).folder / "best.yaml").expected
+    assert (expected.value, expected.standard_error) == (0.5, 0.0123)
+    assert "19 groups of 19 images" in expected.spread
 
 
 def test_a_trial_without_weights_is_answered_with_those_that_have_some(book):
