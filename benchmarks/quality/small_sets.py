@@ -73,6 +73,7 @@ CONTENDERS: Mapping[str, Mapping[str, Any]] = {
     "1e-3, average of weights 0.9": {**SOLVED, "ema_decay": 0.9},
     "1e-3, mixup 0.2": {**SOLVED, "mixup": 0.2},
     "1e-3, moderate augmentation": MODERATE,
+    "3e-4, moderate augmentation": {**MODERATE, "backbone_learning_rate": 3e-4},
     LARGER: SOLVED,
     SEEDS: MODERATE,
     WEIGHTS: MODERATE,
@@ -96,6 +97,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", default=list(KNOWN), help="sets, or folders")
     parser.add_argument("--splits", type=int, default=1, help="how many splits [default: 1]")
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of a training [default: {EPOCHS}]")
     parser.add_argument("--file", type=Path, default=Path("small_sets.jsonl"))
     parser.add_argument("--table", action="store_true", help="measure nothing, print what the file holds")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs; means nothing")
@@ -104,7 +106,7 @@ def _parse() -> argparse.Namespace:
 
 def _measure(options: argparse.Namespace, weights: str) -> None:
     there = {(row["set"], row["split"], row["name"]) for row in _read(options.file)}
-    size, images, epochs = (32, 40, 2) if options.quick else (SIZE, IMAGES, EPOCHS)
+    size, images, epochs = (32, 40, 2) if options.quick else (SIZE, IMAGES, options.epochs)
     for number in range(options.splits):
         for name in options.sets:
             drawn = draw(open_set(name), number, images)
