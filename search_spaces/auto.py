@@ -52,8 +52,8 @@ LOW_RATE_NAMES = ("beit", "convnext", "deit", "eva", "former", "swin", "vit")
 
 RATES = {"low-rate": 3e-5, "convolutional": 1e-3}
 WHOLE_EPOCHS = 12
-"""Of the schedule at which the convolutional rate was found. A shorter one has no time to come back from so high a rate:
-there it is lower in proportion."""
+"""Of the schedule at which the convolutional rate was found. A shorter one has no time to come back from so high a
+rate: there it is lower in proportion."""
 WIDTHS = {"low-rate": 0.75, "convolutional": 0.4}
 """Where the rate is expected, and the standard deviation of that in decades."""
 

@@ -121,7 +121,7 @@ def _measure(options: argparse.Namespace, weights: str) -> None:
                 else:
                     rows = {contender: measure(contender, split, larger, weights, size, epochs)}
                 for told, row in rows.items():
-                    row = {"set": name, "split": number, "name": told, **row}
+                    row = {"set": name, "split": number, "name": told, "epochs": epochs, **row}
                     with options.file.open("a") as file:
                         file.write(json.dumps(row) + "\n")
                     say(f"  {name}, split {number}, {told}: {row['calibrated']:.4f}, {row['seconds']:.0f} s")
@@ -266,7 +266,8 @@ def print_tables(rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"\nshare of the temperature: {np.mean(shares):.3f} ({min(shares):.3f} to {max(shares):.3f})")
     counts = {f"{row['set']}: {row['learned']} learned, {row['tested']} tested" for row in rows}
     splits = len({row["split"] for row in rows})
-    print_held_equal(f"{'; '.join(sorted(counts))}; {SIZE} px, {splits} splits", f"{MODEL}, {EPOCHS} epochs")
+    epochs = ", ".join(sorted({str(row.get("epochs", EPOCHS)) for row in rows}))
+    print_held_equal(f"{'; '.join(sorted(counts))}; {SIZE} px, {splits} splits", f"{MODEL}, {epochs} epochs")
 
 
 KEYS = ("plain", "calibrated", "accuracy")
