@@ -6,8 +6,7 @@ and narrows the space to those that are advised. Any model of timm may be named.
 
 - `backbone_learning_rate`: 3e-5 for transformers and ConvNeXt, as Liu et al. 2021 (Swin), Liu et al. 2022 (ConvNeXt)
   and Touvron et al. 2022 (DeiT III) fine-tune between 1e-5 and 1e-4 with AdamW; 1e-3 for other convolutional networks,
-  as `benchmarks/quality/small_sets.py` found it best or as good as lower ones on three kinds of images, and lower in
-  proportion where a trial has fewer than twelve epochs, as it found 3e-4 better in four.
+  as `benchmarks/quality/small_sets.py` found it best or as good as lower ones on three kinds of images.
 - `weight_decay`: 1e-2 is AdamW's own default (Loshchilov and Hutter 2019); those papers have 1e-8 to 5e-2.
 - `label_smoothing`: little. It puts a floor under the log loss, which is what is searched for, and a solved head stands
   on it at once.
@@ -51,9 +50,6 @@ LOW_RATE_NAMES = ("beit", "convnext", "deit", "eva", "former", "swin", "vit")
 """Parts of the names of timm's models of such families, by which one that is no candidate is known."""
 
 RATES = {"low-rate": 3e-5, "convolutional": 1e-3}
-WHOLE_EPOCHS = 12
-"""Of the schedule at which the convolutional rate was found. A shorter one has no time to come back from so high a
-rate: there it is lower in proportion."""
 WIDTHS = {"low-rate": 0.75, "convolutional": 0.4}
 """Where the rate is expected, and the standard deviation of that in decades."""
 
@@ -113,8 +109,7 @@ def first_trials(max_epochs: int, models: "Sequence[str]" = MODELS) -> list[dict
     usual, *others = RECIPES
     tried = [(model, usual) for model in models] + [(models[0], recipe) for recipe in others]
     return [
-        {"model": model, **_begun(model, max_epochs), **recipe, **_rate(model, max_epochs)}
-        for model, recipe in tried
+        {"model": model, **_begun(model, max_epochs), **recipe, **_rate(model)} for model, recipe in tried
     ]
 
 
@@ -123,9 +118,9 @@ def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
     usual = common.usual_prior({_strategy_name(model): _strategies(model, max_epochs) for model in MODELS})
     for name in ("backbone_learning_rate", "schedule", "gamma", "plateau_factor"):
         del usual[name]
-    backbone_rates = {
+    rates = {
         f"backbone_learning_rate@{kind}": {"centre": rate, "width": WIDTHS[kind]}
-        for kind, rate in rates(max_epochs).items()
+        for kind, rate in RATES.items()
     }
     for model in MODELS:
         choices = usual[_strategy_name(model)]
@@ -133,7 +128,7 @@ def prior(max_epochs: int) -> dict[str, dict[Any, float]]:
             choices[SOLVED] = SOLVED_WEIGHT
     return {
         **usual,
-        **backbone_rates,
+        **rates,
         "weight_decay": {"centre": 1e-2, "width": 1.0},
         "augmentation": {"light": 2.0, "moderate": 2.0, "dihedral": 1.0, "strong": 1.0},
         "label_smoothing": {"centre": 0.02, "width": 0.05},
@@ -166,10 +161,5 @@ def _begun(model: str, max_epochs: int) -> dict[str, Any]:
     return {name: SOLVED, "probe_l2": 0.03} if SOLVED in _strategies(model, max_epochs) else {name: "full"}
 
 
-def rates(max_epochs: int) -> dict[str, float]:
-    """The rate of each kind of network in so many epochs."""
-    return {**RATES, "convolutional": RATES["convolutional"] * min(1.0, max_epochs / WHOLE_EPOCHS)}
-
-
-def _rate(model: str, max_epochs: int) -> dict[str, float]:
-    return {f"backbone_learning_rate@{kind(model)}": rates(max_epochs)[kind(model)]}
+def _rate(model: str) -> dict[str, float]:
+    return {f"backbone_learning_rate@{kind(model)}": RATES[kind(model)]}

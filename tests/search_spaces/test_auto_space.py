@@ -20,17 +20,6 @@ def test_it_begins_with_more_augmentation_after_a_solved_head_and_tries_each_bac
     assert first[0]["backbone_learning_rate@convolutional"] == 1e-3
 
 
-def test_short_schedules_of_convolutional_networks_have_lower_rates():
-    def rate(max_epochs, name="convolutional"):
-        return auto.prior(max_epochs)[f"backbone_learning_rate@{name}"]["centre"]
-
-    assert rate(12) == rate(30) == 1e-3
-    assert rate(3) == pytest.approx(2.5e-4)
-    assert rate(3, "low-rate") == 3e-5
-    first = auto.first_trials(6, ["resnet18"])
-    assert {one["backbone_learning_rate@convolutional"] for one in first} == {5e-4}
-
-
 def test_the_other_recipes_are_complete_and_tried_with_the_first_backbone_alone():
     first = auto.first_trials(12, ["resnet50", "resnet18"])
     others = first[2:]
