@@ -58,12 +58,12 @@ class Reporter:
             yield
 
     @contextlib.contextmanager
-    def starting(self) -> Iterator[None]:
-        """Say that tuner starts while what it needs is imported, on a terminal alone."""
+    def starting(self, what: str = "tuner starts") -> Iterator[None]:
+        """Say `what` is done while it is done, on a terminal alone: by default, that what tuner needs is imported."""
         if self.console is None or not self.console.is_terminal:
             yield
             return
-        with self.waiting("tuner starts"):
+        with self.waiting(what):
             yield
 
     @contextlib.contextmanager

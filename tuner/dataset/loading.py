@@ -202,7 +202,8 @@ def _data_source(config: DataConfig, reporter: Reporter) -> tuple[Path, Path | N
     reporter.line(
         "no --data given: using sample pictures of leaves that tuner draws itself; they are not photographs"
     )
-    folder, groups = sample_data()
+    with reporter.starting("the sample pictures are drawn"):
+        folder, groups = sample_data()
     return folder, groups, True
 
 

@@ -61,3 +61,13 @@ def test_who_waits_is_told_what_for(terminal):
     assert "a word meanwhile" in file.getvalue()
     with Reporter().waiting("nobody looks"):
         pass
+
+
+def test_a_start_has_a_word_on_a_terminal_and_none_in_a_pipe():
+    for terminal in (True, False):
+        console = Console(width=80, file=(written := io.StringIO()), force_terminal=terminal)
+        with Reporter(console).starting("the sample pictures are drawn"):
+            pass
+        assert ("the sample pictures are drawn" in written.getvalue()) == terminal
+    with Reporter().starting():
+        pass
