@@ -119,7 +119,9 @@ def proportional_megabytes(pid: int) -> float:
         return 0.0
     for one in family:
         try:
-            total += one.memory_full_info().pss
+            info = one.memory_full_info()
+            # macOS knows no proportional share.
+            total += getattr(info, "pss", info.uss)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return total / 1e6

@@ -140,10 +140,7 @@ def prepare_plan(
         group_regex=config.group_regex,
     )
     costs = None if config.costs is None else read_costs(config.costs, images.classes)
-    if config.final:
-        parts: tuple[str, ...] = ("train", "val", "test")
-    else:
-        parts = ("train",) if config.average else ("train", "val")
+    parts = _trained_parts(config)
     planned, rules = [], []
     for member in members:
         own = _as_best(best, member)
@@ -175,6 +172,13 @@ def prepare_plan(
     if test and images.same_split:
         _note_scoring(best, [member.trial for member in members], reporter)
     return plan
+
+
+def _trained_parts(config: RetrainConfig) -> tuple[str, ...]:
+    """The parts whose images are trained on; an average holds validation out, which judges it."""
+    if config.final:
+        return ("train", "val", "test")
+    return ("train",) if config.average else ("train", "val")
 
 
 def chosen_members(config: RetrainConfig, best: Best) -> tuple[Member, ...]:

@@ -73,7 +73,6 @@ def best_of(
     expected = _expected(run, row, record, epochs, spread)
     origin = source(config.model)
     data = record["data"]
-    low, middle, high = data["fractions"]
     return Best(
         trial=str(row["trial_id"]),
         run=str(run.path.resolve()),
@@ -88,26 +87,37 @@ def best_of(
         mean=origin.mean,
         std=origin.std,
         classes=tuple(data["classes"]),
-        data=Data(
-            data["folder"],
-            bool(data["sample"]),
-            data["fingerprint"],
-            dict(data["classes"]),
-            data.get("labels"),
-            tuple(data.get("left_out") or ()),
-            scale_from(data.get("scale")),
-        ),
-        split=SplitSource(
-            fingerprint=data["split_fingerprint"],
-            images=part_counts(run.split()),
-            file=split_file,
-            fractions=(low, middle, high),
-            seed=int(record["seed"]),
-            groups=data["groups"],
-            group_regex=data["group_regex"],
-        ),
+        data=_data(data),
+        split=_split_source(run, split_file),
         versions=dict(record["versions"]),
         plateau_reduced_after=_reductions(config, epochs, expected.epoch),
+    )
+
+
+def _data(data: Mapping[str, Any]) -> Data:
+    return Data(
+        data["folder"],
+        bool(data["sample"]),
+        data["fingerprint"],
+        dict(data["classes"]),
+        data.get("labels"),
+        tuple(data.get("left_out") or ()),
+        scale_from(data.get("scale")),
+    )
+
+
+def _split_source(run: Run, file: str) -> SplitSource:
+    record = run.record
+    data = record["data"]
+    low, middle, high = data["fractions"]
+    return SplitSource(
+        fingerprint=data["split_fingerprint"],
+        images=part_counts(run.split()),
+        file=file,
+        fractions=(low, middle, high),
+        seed=int(record["seed"]),
+        groups=data["groups"],
+        group_regex=data["group_regex"],
     )
 
 
