@@ -12,6 +12,7 @@ NAMES = (
     "speed.depthwise",
     "speed.folding",
     "speed.trials",
+    "speed.around",
     "speed.memory",
     "speed.scale",
     "speed.scale_images",

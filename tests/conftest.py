@@ -1,7 +1,11 @@
+import compileall
 import os
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 # One core's worth of threads a test process, and no cache of the person who runs the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +24,13 @@ def _own_cache(tmp_path_factory):
         del os.environ["TUNER_CACHE_DIR"]
     else:
         os.environ["TUNER_CACHE_DIR"] = before
+
+
+def pytest_configure(config):
+    """Compile what every process of the tests imports, once: they keep no bytecode themselves."""
+    if not hasattr(config, "workerinput"):
+        for package in ("search_spaces", "trainables", "tuner"):
+            compileall.compile_dir(ROOT / package, quiet=2)
 
 
 def pytest_collection_modifyitems(items):

@@ -18,6 +18,9 @@ LEARNED_FROM = 45
 """Curves from which the length scales are learned; all are learned from once these are known."""
 
 STEPS = 60
+ROWS_AT_ONCE, ASKED_AT_ONCE = 128, 4096
+"""Of the covariance, and of what is predicted: memory is that of the covariance and of its factor, 8 bytes a pair each."""
+
 USUAL_SCALE = 3.0
 """Where the length scales of standardised features are expected; by a factor e to either side is nothing unusual."""
 
@@ -68,11 +71,13 @@ class CurveProcess:
         """The smooth part at `features` [m, d]: log losses [m]."""
         asked = (features - self.middle) / self.spread / self.shape.scales
         known = self.rows / self.shape.scales
+        parts = [asked[start : start + ASKED_AT_ONCE] for start in range(0, len(asked), ASKED_AT_ONCE)]
+        return np.concatenate([self._smooth(part, known) for part in parts])
+
+    def _smooth(self, asked: np.ndarray, known: np.ndarray) -> np.ndarray:
         squares = (asked**2).sum(1)[:, None] + (known**2).sum(1)[None] - 2 * asked @ known.T
-        return (
-            _matern(np.sqrt(np.maximum(squares, 0.0)), np.exp) * self.shape.amplitude @ self.weights
-            + self.mean
-        )
+        kernel = _matern(np.sqrt(np.maximum(squares, 0.0)), np.exp) * self.shape.amplitude
+        return kernel @ self.weights + self.mean
 
     @classmethod
     def learn(
@@ -95,8 +100,7 @@ class CurveProcess:
         if shape is None:
             some = np.isin(curve, np.random.default_rng(0).permutation(len(features))[:LEARNED_FROM])
             shape = _learned(rows[some], targets[some] - mean, curve[some], shares[some], noise)
-        covariance = _covariance(torch.from_numpy(rows), curve, shares, noise, _tensors(shape))
-        factor = torch.linalg.cholesky(covariance)
+        factor = torch.linalg.cholesky(_whole(torch.from_numpy(rows), curve, shares, noise, _tensors(shape)))
         weights = torch.cholesky_solve(torch.from_numpy(targets - mean)[:, None], factor)[:, 0]
         return cls(shape, rows, weights.numpy(), middle, spread, mean)
 
@@ -115,16 +119,37 @@ def _covariance(
     rows: Tensor, curve: np.ndarray, shares: np.ndarray, noise: Noise, shape: tuple[Tensor, ...]
 ) -> Tensor:
     """Of the mean log losses of `rows` [n, d]: f's, the trials' luck within a curve, the epochs' on the diagonal."""
-    amplitude, scales, persistent, misfit = shape
+    own = noise.epoch**2 * torch.from_numpy(shares) + shape[-1] ** 2
+    return _some_rows(slice(None), rows, curve, shares, noise, shape) + torch.diag(own)
+
+
+def _whole(
+    rows: Tensor, curve: np.ndarray, shares: np.ndarray, noise: Noise, shape: tuple[Tensor, ...]
+) -> Tensor:
+    """The same without a gradient, put together from parts: differences of all pairs at once take n * n * d numbers."""
+    count = len(rows)
+    covariance = torch.empty((count, count), dtype=rows.dtype)
+    for start in range(0, count, ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        covariance[some] = _some_rows(some, rows, curve, shares, noise, shape)
+    covariance.diagonal().add_(noise.epoch**2 * torch.from_numpy(shares) + shape[-1] ** 2)
+    return covariance
+
+
+def _some_rows(
+    some: slice, rows: Tensor, curve: np.ndarray, shares: np.ndarray, noise: Noise, shape: tuple[Tensor, ...]
+) -> Tensor:
+    """Some rows of the covariance, but for what stands on its diagonal alone."""
+    amplitude, scales, persistent, _ = shape
     scaled = rows / scales
-    squares = (scaled[:, None] - scaled[None]).square().sum(-1)
+    squares = (scaled[some, None] - scaled[None]).square().sum(-1)
     smooth = amplitude * _matern((squares + 1e-12).sqrt(), torch.exp)
     share = torch.from_numpy(shares)
-    same = torch.from_numpy(curve[:, None] == curve[None])
+    same = torch.from_numpy(curve[some, None] == curve[None])
     # The validation images are the same for every repeat, so that part does not shrink with their number.
     split = (noise.split or 0.0) ** 2
     luck = torch.where(same, split + (persistent**2 - split).clamp(min=0.0) * share, torch.zeros_like(share))
-    return smooth + luck + torch.diag(noise.epoch**2 * share + misfit**2)
+    return smooth + luck
 
 
 def _learned(

@@ -10,6 +10,7 @@ LAST_ROWS = {
     "speed.epoch": "bound",
     "speed.frozen": "bound",
     "speed.trials": "Ray Tune, class, reuse_actors",
+    "speed.around": "tuner ",
     "speed.memory": "study's loop",
     "speed.scale": "ratio",
     "speed.scale_images": "| growth",

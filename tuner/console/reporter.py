@@ -78,6 +78,10 @@ class Reporter:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+EQUAL = "the same number under expected: these trials differ by no more than luck"
+"""What stands below a table in which several trials expect the same."""
+
+
 def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> RenderableType:
     """The best trials first; failed ones last. `rows` as `trials.parquet` has them.
 
@@ -111,7 +115,10 @@ def _best_trials(
     rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str], *, with_source: bool = True
 ) -> Table:
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
-    expected = ["expected"] if any(_number(row.get("estimate")) != "-" for row in rows) else []
+    estimates = [value for row in rows if (value := _number(row.get("estimate"))) != "-"]
+    expected = ["expected"] if estimates else []
+    if len(set(estimates)) < len(estimates):
+        table.caption, table.caption_justify = EQUAL, "left"
     for name in (
         "trial",
         *expected,

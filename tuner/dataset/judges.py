@@ -1,7 +1,7 @@
 """How many groups judge in the test part of a split, how many it takes to show anything, and which split has them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from trainables.errors import DataProblem
@@ -22,7 +22,7 @@ LARGER: "tuple[Fractions, ...]" = ((0.7, 0.15, 0.15), (0.6, 0.2, 0.2))
 class Judges:
     """Groups of the test part, fewest groups that can show a difference, and groups of all parts.
 
-    `advised` are shares that give the test part more groups, and how many; None where none of `LARGER` does.
+    `advised` are shares that give the test part enough groups, and how many; None where none of `LARGER` does.
     """
 
     groups: int
@@ -41,24 +41,21 @@ def count_judges(
 ) -> Judges:
     """The judges of `split` for so many comparisons; `make` splits the same images by other shares.
 
-    A split that is advised was made, so it is known to exist and to have more test groups: the first of `LARGER` with
-    enough of them, else the one with most. One is looked for where judges are too few, or with `few` in any case.
+    A split that is advised was made, so it is known to exist and to have more test groups: the first of `LARGER` that
+    has enough of them. One is looked for where judges are too few, or with `few` in any case.
     """
     have, needed = _tested(split), fewest_groups(questions)
     found = Judges(have, needed, int(split["group"].nunique()))
     if found.enough and not few:
         return found
-    best: tuple[Fractions, int] | None = None
     for shares in LARGER:
         try:
             count = _tested(make(shares))
         except DataProblem:
             continue
-        if count > (have if best is None else best[1]):
-            best = (shares, count)
         if count >= max(needed, have + 1):
-            break
-    return Judges(have, needed, found.every, best)
+            return replace(found, advised=(shares, count))
+    return found
 
 
 def in_option(shares: "Fractions") -> str:

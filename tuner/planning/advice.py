@@ -70,8 +70,7 @@ def few_judges(found: Examined, data: DataConfig, finalists: int) -> tuple[str, 
     share = ""
     if judges.advised is not None:
         shares, count = judges.advised
-        still = "" if count >= judges.needed else ", still too few"
-        share = f", --split {in_option(shares)} gives {count:,}{still}"
+        share = f", --split {in_option(shares)} gives {count:,}"
     return (
         f"{why_no_difference(judges.groups, finalists, unit)} More photographs help{share}, and with tuner compare RUN"
         f" --folds 5 all {judges.every:,} {unit}s judge",

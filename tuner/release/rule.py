@@ -12,7 +12,13 @@ from trainables.wording import some
 from tuner.evaluation.comparison.costs import decide
 from tuner.release.folder import ModelSpec
 from tuner.release.predictions import UNSURE, Prediction
-from tuner.statistics.conformal import conformal_sets, needed_groups, thresholds, why_every_class
+from tuner.statistics.conformal import (
+    conformal_sets,
+    enough_from,
+    needed_groups,
+    thresholds,
+    why_every_class,
+)
 
 __all__ = ["Rule", "make_rule"]
 
@@ -93,5 +99,5 @@ def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, .
         return ()
     return (
         f"--alpha {alpha:g} needs {needed} calibration groups a class, and {some(few)} had fewer: for these"
-        " the sets may miss the true class more often",
+        f" the sets may miss the true class more often{enough_from(min(map(len, spec.scores)))}",
     )

@@ -16,6 +16,7 @@ from tuner.statistics.groups import group_codes
 __all__ = [
     "conformal_sets",
     "conformity_scores",
+    "enough_from",
     "needed_groups",
     "one_of_each",
     "thresholds",
@@ -70,6 +71,15 @@ def why_every_class(alpha: float, groups: int) -> str:
         f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups and the model has {groups}: every set holds"
         f" every class; from --alpha {1 / (groups + 1):.2g} on sets say something"
     )
+
+
+def enough_from(groups: int) -> str:
+    """From which alpha on a class with so many calibration `groups` has enough; empty where none below one half is.
+
+    >>> enough_from(3), enough_from(0)
+    ('; from --alpha 0.25 on all have enough', '')
+    """
+    return f"; from --alpha {math.ceil(100 / (groups + 1)) / 100:g} on all have enough" if groups > 0 else ""
 
 
 def thresholds(scores: Sequence[Sequence[float]], alpha: float) -> FloatArray:

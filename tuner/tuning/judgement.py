@@ -35,6 +35,12 @@ ENSEMBLE, MEMBERS = "ensemble", 3
 """What the ensemble is called, and how many trials take part at most: each costs its own time at every prediction."""
 
 
+LONG = 8
+"""Epochs of a fine-tuned trial from which on it is expected to be better than a solved head. Twelve were measured; of
+four searches whose trials had three or four, the trial was better in one and worse in two than the heads would have
+been."""
+
+
 @dataclass(frozen=True)
 class Judges:
     """The images of training and validation, the metric, and the number of the class that it is of."""
@@ -111,8 +117,8 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
     The choice is made among those that most images judged, an ensemble of them included. One that fewer judged, since
     there was no time for its folds, takes their place only where it is better by more than the standard error of the
     paired difference on the images that it answered. Where the others are frozen networks with a solved head and it is
-    fine-tuned, any lead is enough: fine-tuning gained on every kind of image that `benchmarks/quality/small_sets.py`
-    measured. It may be in the ensemble where half as many or more judged it.
+    fine-tuned for `LONG` epochs, any lead is enough: so long, fine-tuning gained on every kind of image that
+    `benchmarks/quality/small_sets.py` measured. It may be in the ensemble where half as many or more judged it.
     """
     most = max(int(one.answered().sum()) for one in candidates)
     full = [one for one in candidates if one.answered().sum() == most]
@@ -123,7 +129,8 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
     challenger = _challenger([one for one in candidates if one not in full], leader, judges, frozen=frozen)
     if challenger is not None:
         chosen, votes = challenger.trial_id, {}
-        expected |= _choice([challenger, *full], judges)[1]
+        # What the others are worth is known by more images.
+        expected[chosen] = _choice([challenger, *full], judges)[1][chosen]
     votes = _wider(candidates, full, chosen, votes, judges)
     found = [
         replace(
@@ -172,7 +179,7 @@ def _challenger(
 ) -> Candidate | None:
     """The best of those that `few` images judged, if it is better there than the `leader` beyond a standard error.
 
-    If the leader is `frozen`, a fine-tuned one is taken if it is better there at all.
+    If the leader is `frozen`, one that was fine-tuned for `LONG` epochs is taken if it is better there at all.
     """
     metric, positive = METRICS[judges.metric], judges.positive
     best: tuple[float, Candidate] | None = None
@@ -187,7 +194,8 @@ def _challenger(
             )
             error = error_of_mean(difference, groups)
             lead = -float(difference.mean())
-            ahead = lead > 0 if frozen and not one.frozen else math.isfinite(error) and lead > error
+            trusted = frozen and not one.frozen and one.epochs >= LONG
+            ahead = lead > 0 if trusted else math.isfinite(error) and lead > error
         else:
             values = [
                 metric.compute(Answers(labels, logits[own], positive)) for logits in (one.logits, leader)

@@ -26,10 +26,10 @@ def test_the_first_split_with_enough_groups_is_advised_with_their_number():
     assert found.advised == ((0.6, 0.2, 0.2), 9)
 
 
-def test_a_split_that_has_no_more_groups_or_can_not_be_made_is_not_advised():
+def test_a_split_that_can_not_be_made_or_has_too_few_groups_still_is_not_advised():
     def make(shares):
         if shares[2] == 0.2:
             raise DataProblem("no split")
-        return split(3)
+        return split(7)
 
     assert count_judges(split(3), 4, make).advised is None

@@ -17,11 +17,11 @@ def judges():
     return Judges(Split(names, LABELS, names, ("train",) * IMAGES, ("a", "b", "c")), "val_loss", None)
 
 
-def candidate(name, skill, seed, answered=IMAGES, source="first", config=CONFIG):
+def candidate(name, skill, seed, answered=IMAGES, source="first", config=CONFIG, epochs=12):
     random = np.random.default_rng(seed)
     logits = skill * np.eye(3)[LABELS] + random.normal(0, 1.5, (IMAGES, 3))
     logits[answered:] = np.nan
-    return Candidate({"trial_id": name, "best_epoch": 3, "source": source}, config, logits)
+    return Candidate({"trial_id": name, "best_epoch": epochs, "source": source}, config, logits)
 
 
 def test_half_of_the_images_are_enough_to_take_part_in_the_ensemble():
@@ -47,6 +47,17 @@ def test_before_a_frozen_network_any_lead_on_few_images_is_enough_and_before_ano
     assert [frozen[0].trial_id, trained[0].trial_id] == ["tuned", "head"]
     worse = judge([candidate("head", 2.0, 0, config=HEAD), candidate("tuned", 0.5, 1, answered=24)], judges())
     assert worse[0].trial_id == "head"
+
+
+def test_a_trial_of_few_epochs_needs_more_than_any_lead_and_does_not_change_what_heads_are_worth():
+    head = candidate("head", 2.0, 0, config=HEAD)
+    short = judge([head, candidate("tuned", 2.1, 1, answered=24, epochs=3)], judges())
+    assert short[0].trial_id == "head"
+    far = judge([head, candidate("tuned", 6.0, 1, answered=24, epochs=3)], judges())
+    assert far[0].trial_id == "tuned"
+    alone = judge([head], judges())[0].expected
+    for found in (short, far):
+        assert next(one for one in found if one.trial_id == "head").expected == alone
 
 
 def test_of_two_trials_the_one_that_names_more_classes_rightly_is_chosen_though_it_is_too_sure():

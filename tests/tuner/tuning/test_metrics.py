@@ -10,7 +10,7 @@ from tiny import epoch, store, write_space
 
 from trainables.metrics import METRICS, Metric
 from tuner.cli import app
-from tuner.console.reporter import leaderboard_table
+from tuner.console.reporter import EQUAL, leaderboard_table
 from tuner.evaluation.comparison.finalists import choose_finalists
 from tuner.runs.journal import load_study
 from tuner.tracking.events import improved
@@ -56,6 +56,7 @@ def test_an_added_metric_is_optimised_from_the_config_to_the_finalists(tmp_path,
     with console.capture() as said:
         console.print(leaderboard_table(list(book.rows.values()), added))
     assert said.get().index("0.9") < said.get().index("0.5")
+    assert EQUAL not in said.get()
     for trial_id in book.rows:
         book.run.weights(trial_id).write_bytes(b"")
     assert [one.value for one in choose_finalists([book.run], 2)[0]] == [0.9, 0.5]

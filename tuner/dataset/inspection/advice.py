@@ -102,12 +102,11 @@ def _judges(found: Inspection) -> list[Advice]:
 
 
 def _larger(judges: Judges, unit: str) -> str:
-    """A split with its number of test groups, which was counted, and whether these are enough."""
+    """A split that has enough test groups, with their number, which was counted."""
     if judges.advised is None:
         raise ValueError("no split is advised")
     shares, count = judges.advised
-    still = "" if count >= judges.needed else ", which is still too few"
-    return f"{in_option(shares)} gives {count:,} test {unit}s{still}"
+    return f"{in_option(shares)} gives {count:,} test {unit}s"
 
 
 def _few(found: Inspection) -> list[Advice]:

@@ -70,6 +70,7 @@ def collapse_sentence(finalists: Sequence["Finalist"]) -> str | None:
     many = len(told) > 1
     return (
         f"{'Trainings' if many else 'A training'} fell apart: {some(told, between='; ')}. Learning rates were too high"
-        f" or there were too few images. The weights of the best epoch are kept, so the scores do not suffer; lower"
-        " rates, or leaving the backbone as it is (feature extractor), may do better."
+        " or there were too few images. The weights of the best epoch are kept, so the scores do not suffer. What"
+        " may do better: a search that leaves the backbone as it is (tuner run --strategies"
+        " feature_extractor,linear_probe), or one in a space of your own with lower rates (docs/how-to/own-space.md)."
     )

@@ -79,7 +79,23 @@ def _sure(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", fo
         )
     if not tied:
         return f"It is surely better than {_all(len(others))} (at the 5 % level)."
-    return f"It is not sure that it is better than {_of(tied, len(others))}. {_needed(pairs, evidence, folds)}{surer}"
+    unsure = f"It is not sure that it is better than {_of(tied, len(others))}."
+    return f"{unsure} {_overtaken(table, evidence, folds)}{_needed(pairs, evidence, folds)}{surer}"
+
+
+def _overtaken(table: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
+    """Why the choice stands though a finalist has a better value on the images of `table`; empty where none has."""
+    metric = evidence.metric
+    own = float(table["test_value"].iloc[0])
+    better = table[[metric.better(float(value), own) for value in table["test_value"]]]
+    if not len(better):
+        return ""
+    other = better.iloc[int(better["test_value"].map(metric.cost).argmin())]
+    value, mine = (f"{one:.3f}" if metric.minimised else percent(one) for one in (other["test_value"], own))
+    which = "these images" if folds else "the test images"
+    why = "" if folds else "; the choice is made without these images, so that they can measure it"
+    better_by = f"a better {metric.title} ({value} against {mine})"
+    return f"On {which} {other['label']} has {better_by}. That may be chance{why}. "
 
 
 def _needed(pairs: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:

@@ -9,7 +9,7 @@ from tuner.evaluation.comparison.uncertainty import OUT_OF_FOLD, Answers, calibr
 from tuner.html.escaping import for_html
 from tuner.html.page import bullets, section
 from tuner.html.page import table as html_table
-from tuner.statistics.conformal import why_every_class
+from tuner.statistics.conformal import enough_from, why_every_class
 
 if TYPE_CHECKING:
     from tuner.evaluation.comparison.evidence import Evidence
@@ -102,7 +102,7 @@ def _sets(found: Mapping[str, Any]) -> list[str]:
     if few:
         lines.append(
             f"fewer than {found['needed_groups']} calibration groups of {some(few)}: for these the sets may"
-            " miss the true class more often"
+            f" miss the true class more often{enough_from(min(found['calibration_groups'].values()))}"
         )
     return lines
 

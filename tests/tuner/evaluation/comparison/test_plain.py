@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from fake_run import fake_scorer, make_run, paint_only
 
+from trainables.metrics import METRICS
 from tuner.cli.compare import render
 from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.conclusion import BEST, BETTER, TIED, TOO_FEW, WORSE
@@ -15,15 +16,17 @@ from tuner.evaluation.comparison.plain import in_plain_words
 from tuner.evaluation.comparison.table import brief_rows, first_rows
 
 
-def told(*verdicts, groups=54, needed=182, folds=False, chosen_by=None):
-    """The plain sentences on a best finalist and others with these verdicts."""
+def told(*verdicts, groups=54, needed=182, folds=False, chosen_by=None, values=None, metric="val_loss"):
+    """The plain sentences on a best finalist and others with these verdicts, and test values, the same by default."""
     labels = [f"m{number}" for number in range(len(verdicts) + 1)]
     scores = {"test_accuracy": 0.917, "test_accuracy_low": 0.465, "test_accuracy_high": 0.993}
     table = pd.DataFrame({"label": labels, "verdict": [BEST, *verdicts], "one_answer": None, **scores})
+    table["test_value"] = 0.2 if values is None else values
     pairs = pd.DataFrame({"groups_needed": pd.array([needed], dtype="Int64")})
     split = pd.DataFrame({"group": [f"g{number}" for number in range(10 * groups)]})
     run = SimpleNamespace(path=Path("runs/leaves"), split=lambda: split)
     evidence = SimpleNamespace(
+        metric=METRICS[metric],
         judges=groups,
         unit="group",
         grouped=True,
@@ -49,6 +52,17 @@ def test_what_is_sure_and_what_another_does_better_is_said_so():
     assert told(WORSE, BETTER)[2].startswith("1 other finalist is better on the test images")
     assert "--folds" not in told(TIED, folds=True)[2]
     assert told()[2] == "There is no other finalist to compare it with."
+
+
+def test_a_finalist_with_a_better_value_on_the_test_images_is_named_and_why_the_choice_stands():
+    sure = told(TIED, TIED, WORSE, values=[0.3, 0.25, 0.2, 0.4])[2]
+    assert "On the test images m2 has a better log loss (0.200 against 0.300). That may be chance;" in sure
+    assert "the choice is made without these images" in sure
+    by_accuracy = told(TIED, values=[0.9, 0.95], metric="val_accuracy")[2]
+    assert "m1 has a better accuracy (95.0 % against 90.0 %)" in by_accuracy
+    assert "On these images m1 has a better" in told(TIED, values=[0.3, 0.2], folds=True)[2]
+    assert "the choice is made without" not in told(TIED, values=[0.3, 0.2], folds=True)[2]
+    assert "has a better" not in told(TIED, TIED, values=[0.2, 0.2, float("nan")])[2]
 
 
 def test_where_all_images_judged_the_sentences_are_about_these():
