@@ -19,7 +19,7 @@ LEARNED_FROM = 45
 
 STEPS = 60
 ROWS_AT_ONCE, ASKED_AT_ONCE = 128, 4096
-"""Of the covariance, and of what is predicted: memory is that of the covariance and of its factor, 8 bytes a pair each."""
+"""Of the covariance, and of what is predicted: memory is that of the covariance and of its factor, 16 bytes a pair."""
 
 USUAL_SCALE = 3.0
 """Where the length scales of standardised features are expected; by a factor e to either side is nothing unusual."""
