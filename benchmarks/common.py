@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+Measured = TypeVar("Measured")
 
 SPLIT = "0.7,0.2,0.1"
 BATCH_SIZE = 32
@@ -71,14 +74,21 @@ def parse(description: str | None, **own: int | Sequence[int | str]) -> argparse
 
 def in_turns(contenders: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, float]:
     """The median of `repeats` measurements of each; a round measures every one once, each time another first."""
+    measured = in_rounds(contenders, repeats)
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def in_rounds(contenders: Mapping[str, Callable[[], Measured]], repeats: int) -> dict[str, list[Measured]]:
+    """All measurements of each, whatever they are."""
     names = list(contenders)
-    measured: dict[str, list[float]] = {name: [] for name in names}
+    measured: dict[str, list[Measured]] = {name: [] for name in names}
     for turn in range(repeats):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
-            measured[name].append(contenders[name]())
-            say(f"  {name}: {measured[name][-1]:.4g}")
-    return {name: statistics.median(values) for name, values in measured.items()}
+            found = contenders[name]()
+            measured[name].append(found)
+            say(f"  {name}: {f'{found:.4g}' if isinstance(found, float) else found}")
+    return measured
 
 
 def print_table(title: str, unit: str, values: Mapping[str, float], bases: Sequence[str]) -> None:

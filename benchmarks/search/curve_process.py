@@ -119,8 +119,12 @@ def _covariance(
     rows: Tensor, curve: np.ndarray, shares: np.ndarray, noise: Noise, shape: tuple[Tensor, ...]
 ) -> Tensor:
     """Of the mean log losses of `rows` [n, d]: f's, the trials' luck within a curve, the epochs' on the diagonal."""
-    own = noise.epoch**2 * torch.from_numpy(shares) + shape[-1] ** 2
-    return _some_rows(slice(None), rows, curve, shares, noise, shape) + torch.diag(own)
+    return _some_rows(slice(None), rows, curve, shares, noise, shape) + torch.diag(_own(shares, noise, shape))
+
+
+def _own(shares: np.ndarray, noise: Noise, shape: tuple[Tensor, ...]) -> Tensor:
+    """What stands on the diagonal alone: the epochs' noise, and what f can't follow."""
+    return noise.epoch**2 * torch.from_numpy(shares) + shape[-1] ** 2
 
 
 def _whole(
@@ -132,7 +136,7 @@ def _whole(
     for start in range(0, count, ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
         covariance[some] = _some_rows(some, rows, curve, shares, noise, shape)
-    covariance.diagonal().add_(noise.epoch**2 * torch.from_numpy(shares) + shape[-1] ** 2)
+    covariance.diagonal().add_(_own(shares, noise, shape))
     return covariance
 
 

@@ -13,14 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
 
-from benchmarks.common import Images, chosen_images, parse, print_held_equal, print_table, say
+from benchmarks.common import Images, chosen_images, in_rounds, parse, print_held_equal, print_table
 
 SPACE = '''"""One network."""
 
@@ -43,26 +44,25 @@ class Version:
 
     def seconds(self, *words: object) -> float:
         """How long a command takes; raises RuntimeError with its last words if it fails."""
-        environment = {**os.environ, "TUNER_CACHE_DIR": str(self.cache)}
-        environment.pop("PYTHONPATH", None)
         started = time.perf_counter()
-        done = subprocess.run(
-            [self.python, "-m", "tuner", *map(str, words)],
-            env=environment,
-            cwd=self.cache,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = self._run(*words)
         if done.returncode:
             raise RuntimeError(f"tuner {words[0]}: {(done.stdout + done.stderr)[-2000:]}")
         return time.perf_counter() - started
 
     def has(self, command: str, option: str = "") -> bool:
         """Whether there is a command, and in its help an option."""
-        words = [self.python, "-m", "tuner", command, "--help"]
-        done = subprocess.run(words, capture_output=True, text=True, cwd=self.cache, check=False)
+        done = self._run(command, "--help")
         return done.returncode == 0 and option in done.stdout
+
+    def _run(self, *words: object) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "TUNER_CACHE_DIR": str(self.cache)}
+        # What lies there would take the place of the version that is installed.
+        environment.pop("PYTHONPATH", None)
+        command = [self.python, "-m", "tuner", *map(str, words)]
+        return subprocess.run(
+            command, env=environment, cwd=self.cache, capture_output=True, text=True, check=False
+        )
 
 
 def trained(run: Path) -> float:
@@ -93,22 +93,15 @@ def around(version: Version, images: Images) -> dict[str, float]:
     return found
 
 
-def medians(rounds: list[Mapping[str, float]]) -> dict[str, float]:
+def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The median of every command."""
     return {name: median(one[name] for one in rounds) for name in rounds[0]}
 
 
-def measured(pythons: Mapping[str, str], images: Images, repeats: int) -> dict[str, dict[str, float]]:
-    """The medians of each version; a round measures every one once, each time another first."""
-    rounds: dict[str, list[Mapping[str, float]]] = {name: [] for name in pythons}
-    names = list(pythons)
-    for turn in range(repeats):
-        start = turn % len(names)
-        for name in names[start:] + names[:start]:
-            with tempfile.TemporaryDirectory(prefix="around-") as place:
-                rounds[name].append(around(Version(pythons[name], Path(place)), images))
-            say(f"  {name}: {rounds[name][-1]}")
-    return {name: medians(ones) for name, ones in rounds.items()}
+def measured(python: str, images: Images) -> dict[str, float]:
+    """The same of the version of `python`, in an empty folder."""
+    with tempfile.TemporaryDirectory(prefix="around-") as place:
+        return around(Version(python, Path(place)), images)
 
 
 def main() -> None:
@@ -117,7 +110,8 @@ def main() -> None:
     peer = os.environ.get("TUNER_PEER")
     pythons = {HERE: sys.executable, **({PEER: peer} if peer else {})}
     with chosen_images(36 if options.quick else NUM_IMAGES) as images:
-        found = measured(pythons, images, options.repeats)
+        versions = {name: partial(measured, python, images) for name, python in pythons.items()}
+        found = {name: medians(ones) for name, ones in in_rounds(versions, options.repeats).items()}
         count = len(images.rows)
     for command in found[HERE]:
         values = {name: ones[command] for name, ones in found.items() if command in ones}

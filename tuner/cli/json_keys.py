@@ -85,7 +85,7 @@ _INSPECT: Keys = {
     "judges.every": ("number", "groups of all parts"),
     "judges.advised": (
         "object?",
-        "a split with more test groups, which tuner has tried out; null if none was needed",
+        "a split with enough test groups, which tuner has tried out; null if none was needed, or none has enough",
     ),
     "judges.advised.split": ("text", "its shares, as --split takes them"),
     "judges.advised.groups": ("number", "its test groups"),

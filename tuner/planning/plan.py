@@ -86,15 +86,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     """
     reporter = reporter or Reporter()
     similar = config.data.groups_from_similar
-    # Finding them takes minutes, and changes next to nothing about how many images train.
-    config = replace(config, data=replace(config.data, groups_from_similar=False))
-    settings = resolve(config)
-    check_backbones(replace(config, data=replace(config.data, groups_from_similar=similar)), settings.space)
-    narrowed = narrow(config, settings, reporter)
-    config, settings = narrowed.config, narrowed.settings
-    found = load_data(
-        config.data, sorted(models_of(settings)), settings.data.side(), reporter, narrowed.found
-    )
+    config, settings, found = _examined(config, reporter)
     before = foretell(config.data, found.scan, usable_backbone(config.data, reporter)) if similar else 0.0
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = make_pool(settings, prior=config.prior)
@@ -135,6 +127,22 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             *unexplored(configs, settings.samples),
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),
+    )
+
+
+def _examined(config: SearchConfig, reporter: Reporter) -> tuple[SearchConfig, SpaceSettings, Examined]:
+    """What `config` and its space become after the probe, and the images, read and split."""
+    # Finding similar pictures takes minutes, and changes next to nothing about how many images train.
+    without = replace(config, data=replace(config.data, groups_from_similar=False))
+    settings = resolve(without)
+    check_backbones(config, settings.space)
+    narrowed = narrow(without, settings, reporter)
+    config, settings = narrowed.config, narrowed.settings
+    side = settings.data.side()
+    return (
+        config,
+        settings,
+        load_data(config.data, sorted(models_of(settings)), side, reporter, narrowed.found),
     )
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from trainables import strategies
-from trainables.data.parallel import num_workers
 from trainables.errors import RunProblem
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
@@ -24,6 +23,7 @@ from tuner.release.from_run import ReleaseConfig, release_model
 from tuner.release.job import ModelPlan, PlannedMember, RetrainConfig, Retrained, Trained
 from tuner.release.retrain import check_config, prepare_plan
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
+from tuner.retraining.here import train_here
 from tuner.retraining.seed_job import SEEDS, SeedJob, SeedResult
 from tuner.runs.best import Best, read_best
 from tuner.runs.directory import Run, rows_of
@@ -108,7 +108,7 @@ def _models(
     One training is expected to take `seconds`.
     """
     with reporter.waiting("the model is trained on all images"):
-        models = [(one, _train(one.job, plan.seeds[0], plan)) for one in plan.members]
+        models = [(one, _train(one.job, plan, reporter)) for one in plan.members]
     if strategies.is_linear_probe(plan.job.config.strategy):
         # A solved head is the same whatever the seed.
         return models
@@ -150,9 +150,9 @@ def _write(
     return done
 
 
-def _train(job: SeedJob, seed: int, plan: ModelPlan) -> SeedResult:
+def _train(job: SeedJob, plan: ModelPlan, reporter: Reporter) -> SeedResult:
     """The model from the first seed; raises RunProblem if it diverged."""
-    result = _trained(job, seed)
+    result = train_here(job, plan.seeds[0], reporter)
     if result.error is not None:
         raise RunProblem(
             f"the training on all images diverged ({result.error}); release the weights that the search kept:"
@@ -163,22 +163,8 @@ def _train(job: SeedJob, seed: int, plan: ModelPlan) -> SeedResult:
 
 def _try(job: SeedJob, seed: int, reporter: Reporter) -> SeedResult | None:
     """The model from a further seed; None if it diverged."""
-    result = _trained(job, seed)
+    result = train_here(job, seed, reporter)
     if result.error is None:
         return result
     reporter.warn(f"seed {seed} diverged and is left out: {result.error}")
     return None
-
-
-def _trained(job: SeedJob, seed: int) -> SeedResult:
-    """The model, trained in this process on all its cores, or kept from a call that was interrupted."""
-    from tuner.retraining import kept
-    from tuner.retraining.seeds import train_seed
-
-    job = replace(job, num_threads=num_workers(None))
-    if (found := kept.find(job, seed)) is not None:
-        return found
-    result = train_seed(job, seed)
-    if result.error is None:
-        kept.keep(job, result)
-    return result

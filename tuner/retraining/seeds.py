@@ -25,6 +25,7 @@ from tuner.console.reporter import Reporter
 from tuner.retraining import kept
 from tuner.retraining.room import lack_of_room
 from tuner.retraining.seed_job import SeedJob, SeedResult
+from tuner.retraining.words import ended_words, kept_words, unkept_words
 from tuner.statistics.intervals import FloatArray
 
 __all__ = ["SeedJob", "SeedResult", "draw_seeds", "train_jobs"]
@@ -94,10 +95,7 @@ class _Training:
     def run(self, title: str) -> None:
         """Train whatever is not kept from before, shown as `title`; raises what kept a seed from being trained."""
         if self.results:
-            self.reporter.line(
-                f"{len(self.results)} of {self.count} trained models are kept from before;"
-                f" {len(self.waiting)} to train"
-            )
+            self.reporter.line(kept_words(len(self.results), self.count))
         remote = ray.remote(**self._options())(train_seed)
         shared = {place: ray.put(self.jobs[place]) for place in sorted({place for place, _ in self.waiting})}
         with self.reporter.progress(title) as progress:
@@ -151,13 +149,13 @@ class _Training:
         try:
             kept.keep(job, result)
         except OSError as error:
-            self.reporter.warn(f"{job.said(seed)} is trained but can't be kept in {job.folder}: {error}")
+            self.reporter.warn(unkept_words(job, seed, error))
         if self.on_result is not None:
             self.on_result(place, result)
         if progress is not None:
             progress(len(self.results), self.count)
         else:
-            self.reporter.line(_said(job.said(seed), result, len(self.results), self.count))
+            self.reporter.line(ended_words(job.said(seed), result, len(self.results), self.count))
 
     def _lose(self, who: str, error: Exception) -> None:
         cause = error.cause if isinstance(error, RayTaskError) else None
@@ -271,13 +269,6 @@ def _test_logits(job: SeedJob, run: TrainingRun) -> FloatArray | None:
     device = run.compute.device
     logits = compute_logits(run.classifier, cache, rows, job.image_size, "fp32", device)
     return np.asarray(logits.double().numpy())
-
-
-def _said(who: str, result: SeedResult, done: int, count: int) -> str:
-    if result.error is not None:
-        return f"{who} diverged ({done} of {count} done): {result.error}"
-    last = result.history[-1]
-    return f"{who}: train_loss {last['train_loss']:.4f} ({done} of {count} done)"
 
 
 def _first_line(error: BaseException) -> str:

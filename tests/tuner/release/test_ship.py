@@ -43,7 +43,7 @@ def run(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Tests run several at once: threads that wait for a core would take most of the time."""
-    monkeypatch.setattr("tuner.release.ship.num_workers", lambda asked: 1)
+    monkeypatch.setattr("tuner.retraining.here.num_workers", lambda asked: 1)
     monkeypatch.setattr("tuner.release.from_run.usable_cores", lambda: 1)
 
 

@@ -161,6 +161,7 @@ def test_an_export_that_fails_keeps_the_seeds_and_the_same_call_takes_them(asked
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (folder / "written").touch()
 
+    monkeypatch.setattr(retraining, "_needs_no_ray", lambda *_: False)
     monkeypatch.setattr(retraining, "_train", train)
     monkeypatch.setattr("tuner.release.writing.finish", finish)
     monkeypatch.setattr("tuner.cluster.session.ray_session", lambda *_: contextlib.nullcontext())
