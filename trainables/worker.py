@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import cv2
 import torch
 
+from trainables.collection import collect_as_usual
+
 __all__ = ["as_worker", "keep_freed_memory", "prepare_worker"]
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, NEVER = -1, -4, 2**31 - 1
@@ -34,6 +36,7 @@ def prepare_worker(num_threads: int) -> None:
 
 
 def _prepare(num_threads: int) -> None:
+    collect_as_usual()
     keep_freed_memory()
     torch.set_num_threads(num_threads)
     cv2.setNumThreads(1)

@@ -27,22 +27,16 @@ _TAPS = {"inception4a": 512, "inception4d": 528}
 @register("googlenet", num_stages=4, auxiliary=True)
 def googlenet() -> Source:
     """Inception v1, 1024 features."""
-    from torchvision import models
-
     from trainables.models import torchvision_weights
     from trainables.models.classifier import named_stages
 
-    enum = models.GoogLeNet_Weights.DEFAULT
     return Source(
         build=_build,
         trunk=_trunk,
         width=1024,
         stages=partial(named_stages, members=_STAGES),
         heads=("fc.", "aux1.", "aux2."),
-        pretrained=partial(torchvision_weights.fetch, enum),
-        available=partial(torchvision_weights.available, enum),
-        cached=partial(torchvision_weights.cached, enum),
-        url=enum.url,
+        **torchvision_weights.published("googlenet"),
         # torchvision's weights want ImageNet's normalisation followed by transform_input, which together are
         # exactly (x - 0.5) / 0.5; so it is done once, with the images.
         mean=(0.5, 0.5, 0.5),

@@ -17,22 +17,16 @@ _STAGES = {name: tuple(f"features.{i}" for i in range(*span)) for name, span in 
 @register("mobilenet_v2", num_stages=5)
 def mobilenet_v2() -> Source:
     """Inverted residuals, 1280 features."""
-    from torchvision import models
-
     from trainables.models import torchvision_weights
     from trainables.models.classifier import named_stages
 
-    enum = models.MobileNet_V2_Weights.DEFAULT
     return Source(
-        build=models.mobilenet_v2,
+        build=partial(torchvision_weights.build, "mobilenet_v2"),
         trunk=_trunk,
         width=1280,
         stages=partial(named_stages, members=_STAGES),
         heads=("classifier.",),
-        pretrained=partial(torchvision_weights.fetch, enum),
-        available=partial(torchvision_weights.available, enum),
-        cached=partial(torchvision_weights.cached, enum),
-        url=enum.url,
+        **torchvision_weights.published("mobilenet_v2"),
     )
 
 

@@ -1,7 +1,7 @@
 """ResNet (He et al. 2016) from torchvision."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainables.models import register
 from trainables.models.source import Source
@@ -16,33 +16,26 @@ _STAGES = {"stem": ("conv1", "bn1"), **{f"layer{i}": (f"layer{i}",) for i in (1,
 @register("resnet18", num_stages=5)
 def resnet18() -> Source:
     """Eighteen layers, 512 features."""
-    from torchvision import models
-
-    return _source(models.resnet18, models.ResNet18_Weights.DEFAULT, width=512)
+    return _source("resnet18", width=512)
 
 
 @register("resnet50", num_stages=5)
 def resnet50() -> Source:
     """Fifty layers, 2048 features."""
-    from torchvision import models
-
-    return _source(models.resnet50, models.ResNet50_Weights.DEFAULT, width=2048)
+    return _source("resnet50", width=2048)
 
 
-def _source(build: Any, enum: Any, width: int) -> Source:
+def _source(name: str, width: int) -> Source:
     from trainables.models import torchvision_weights
     from trainables.models.classifier import named_stages
 
     return Source(
-        build=build,
+        build=partial(torchvision_weights.build, name),
         trunk=_trunk,
         width=width,
         stages=partial(named_stages, members=_STAGES),
         heads=("fc.",),
-        pretrained=partial(torchvision_weights.fetch, enum),
-        available=partial(torchvision_weights.available, enum),
-        cached=partial(torchvision_weights.cached, enum),
-        url=enum.url,
+        **torchvision_weights.published(name),
     )
 
 

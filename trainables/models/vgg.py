@@ -23,22 +23,16 @@ _LAST_HIDDEN = 5
 @register("vgg16", num_stages=6)
 def vgg16() -> Source:
     """Sixteen layers without BatchNorm, 4096 features."""
-    from torchvision import models
-
     from trainables.models import torchvision_weights
     from trainables.models.classifier import named_stages
 
-    enum = models.VGG16_Weights.DEFAULT
     return Source(
-        build=models.vgg16,
+        build=partial(torchvision_weights.build, "vgg16"),
         trunk=_trunk,
         width=4096,
         stages=partial(named_stages, members=_STAGES),
         heads=("classifier.6.",),
-        pretrained=partial(torchvision_weights.fetch, enum),
-        available=partial(torchvision_weights.available, enum),
-        cached=partial(torchvision_weights.cached, enum),
-        url=enum.url,
+        **torchvision_weights.published("vgg16"),
     )
 
 

@@ -1,10 +1,12 @@
 """The group of all commands, and what happens around each. Nothing heavy is imported before a command needs it."""
 
+import gc
 import os
 import sys
 
 import click
 
+from trainables.collection import collect_less
 from trainables.errors import Interrupted, UserMistake
 from tuner.cli import advise, compare, models, operate, plan, probe, search
 from tuner.cli import listing as look
@@ -48,6 +50,15 @@ for command in (
 
 def main() -> None:
     """Run the command line; a person's mistake is one line and exit status 2."""
+    collect_less()
+    try:
+        _run()
+    finally:
+        # The process ends: what it holds goes with it, and need not be looked through once more, for a second.
+        gc.freeze()
+
+
+def _run() -> None:
     try:
         require_posix()
         escape_what_cannot_be_shown()

@@ -24,8 +24,13 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
-ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's switch for a machine without a cluster: everything listens on 127.0.0.1 only."""
+ALONE = {
+    # Everything listens on 127.0.0.1 only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Workers are processes of this installation, which their own cluster's need not be.
+    "RAY_preload_python_modules": "tuner.cluster.worker_start",
+}
+"""Ray's switches for a machine without a cluster."""
 
 SET_BY_RAY = ("PYTHONBREAKPOINT", "RAY_AUTH_MODE")
 """What `ray.init` leaves in the environment of its process; the first would make `breakpoint()` Ray's for good."""

@@ -25,6 +25,7 @@ __all__ = [
     "fit",
     "fit_all",
     "ink",
+    "is_dark",
     "lines",
     "paint",
     "paper",
@@ -36,9 +37,17 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-_INKS = {"light": ("#ffffff", "#1d1d1f", "#d9d9de"), "dark": ("#17181c", "#e8e8ea", "#3c3e46")}
+_INKS = {"light": ("#fffffe", "#1d1d20", "#d9d9df"), "dark": ("#17181c", "#e8e8ea", "#3c3e46")}
+"""Paper, text and grid. No drawing has those of the light paper otherwise, as its white is #ffffff: so they can be
+told from its own colours in a file and replaced by those of the dark one."""
 
 _FAMILIES = ("DejaVu Sans",)
+
+PACKED = {"compress_level": 2}
+"""How hard PNG files are packed: Pillow's own 6 takes three times as long."""
+
+_asked: set[str] = set()
+"""What the present drawing has asked of its paper."""
 
 
 @dataclass(frozen=True)
@@ -134,25 +143,46 @@ def paint(
     draw: "Callable[[Figure], object]",
     families: Sequence[str] = _FAMILIES,
 ) -> tuple[Path, Path, Path]:
-    """Let `draw` fill a figure of `size` inches, on light and on dark paper; files PNG, SVG and dark SVG."""
+    """Let `draw` fill a figure of `size` inches, on light and on dark paper; files PNG, SVG and dark SVG.
+
+    What asks whether the paper `is_dark` is drawn on each; the others are drawn once and get the dark paper's colours.
+    """
+    png, light, dark = (folder / f"{name}{ending}" for ending in (".png", ".svg", "-dark.svg"))
+    _asked.clear()
+    _save("light", size, draw, families, (png, light))
+    if _asked:
+        _save("dark", size, draw, families, (dark,))
+    else:
+        text = light.read_text(encoding="utf-8")
+        for one, other in zip(_INKS["light"], _INKS["dark"], strict=True):
+            text = text.replace(one, other)
+        write_atomically(dark, lambda path: path.write_text(text, encoding="utf-8"))
+    return png, light, dark
+
+
+def _save(
+    theme: str,
+    size: tuple[float, float],
+    draw: "Callable[[Figure], object]",
+    families: Sequence[str],
+    files: Sequence[Path],
+) -> None:
+    """Draw a figure once on the paper of `theme` and write it to `files`."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    png, light, dark = (folder / f"{name}{ending}" for ending in (".png", ".svg", "-dark.svg"))
-    for theme, files in (("light", (png, light)), ("dark", (dark,))):
-        with mpl.rc_context(_style(theme, families)), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="constrained_layout not applied")
-            figure = Figure(figsize=size, layout="constrained")
-            draw(figure)
-            for file in files:
-                kind = file.suffix[1:]
-                # Without a date two drawings of one comparison are the same file.
-                metadata = {"Date": None} if kind == "svg" else {}
-                write_atomically(file, partial(figure.savefig, format=kind, metadata=metadata))
-                # The second file of a figure keeps the places that were found for the first; finding them again
-                # takes longer than drawing.
-                figure.set_layout_engine("none")
-    return png, light, dark
+    with mpl.rc_context(_style(theme, families)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        for file in files:
+            kind = file.suffix[1:]
+            # Without a date two drawings of one comparison are the same file.
+            more = {"metadata": {"Date": None}} if kind == "svg" else {"pil_kwargs": PACKED}
+            write_atomically(file, partial(figure.savefig, format=kind, **more))
+            # The second file of a figure keeps the places that were found for the first; finding them again takes
+            # longer than drawing.
+            figure.set_layout_engine("none")
 
 
 def ink() -> str:
@@ -167,6 +197,12 @@ def paper() -> str:
     import matplotlib as mpl
 
     return str(mpl.rcParams["axes.facecolor"])
+
+
+def is_dark() -> bool:
+    """Whether the present paper is dark."""
+    _asked.add("is dark")
+    return paper() == _INKS["dark"][0]
 
 
 def _style(theme: str, families: Sequence[str]) -> dict[Any, Any]:

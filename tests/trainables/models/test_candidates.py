@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from families import SMALLEST
+from torchvision import models as torchvision_models
 
 from trainables import models, strategies
 from trainables.config import TrialConfig
@@ -42,7 +43,8 @@ def test_size_licence_and_image_size_are_what_the_library_says(candidate: Candid
         assert settings.input_size[-1] == candidate.image_size
         assert settings.hf_hub_id == hub_id(candidate.name)
     else:
-        assert models.source(candidate.name).url == torchvision_url(candidate.name)
+        published = torchvision_models.get_model_weights(candidate.name).DEFAULT.url
+        assert models.source(candidate.name).url == torchvision_url(candidate.name) == published
 
 
 def test_whether_a_candidate_has_weights_is_told_without_timm_or_torchvision():
@@ -57,6 +59,16 @@ def test_whether_a_candidate_has_weights_is_told_without_timm_or_torchvision():
     environment = {**os.environ, "HF_HOME": "/nowhere", "TORCH_HOME": "/nowhere", "HF_HUB_OFFLINE": ""}
     told = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, env=environment)
     assert told.stdout == "['timm:tf_efficientnet_lite0.in1k', 'resnet18'] set()\n", told.stderr
+
+
+def test_what_a_search_asks_of_torchvisions_networks_does_not_import_it():
+    asking = (
+        "import sys; from trainables import models;"
+        "print([models.source(name).std[0] for name in ('googlenet', 'resnet18', 'mobilenet_v2', 'vgg16')],"
+        " 'torchvision' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True)
+    assert told.stdout == "[0.5, 0.229, 0.229, 0.229] False\n", told.stderr
 
 
 def test_stages_are_as_many_as_it_says_and_cover_the_backbone_once(built):

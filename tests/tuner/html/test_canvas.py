@@ -6,7 +6,7 @@ from fake_run import fake_scorer, make_run
 from PIL import Image
 
 from tuner.evaluation.compare import compare
-from tuner.html.canvas import Names, columns, fit, lines
+from tuner.html.canvas import Names, columns, fit, is_dark, lines, paint
 
 KOREAN = {"감자 겹무늬병": 12, "건강한 감자 잎": 5}
 
@@ -81,3 +81,31 @@ def test_a_name_that_no_font_can_draw_gets_a_number_and_a_key():
     names = Names(["healthy", private])
     assert names.drawn == ("healthy", "class 2")
     assert names.key == {"class 2": private}
+
+
+def _one_word(asked: list[bool] | None = None):
+    def draw(figure):
+        axes = figure.add_subplot()
+        if asked is not None:
+            asked.append(is_dark())
+        axes.text(0.5, 0.5, "white", color="#ffffff")
+
+    return draw
+
+
+def test_a_figure_on_dark_paper_has_its_colours_and_keeps_the_drawings_own_white(tmp_path):
+    _, light, dark = (path.read_bytes() for path in paint(tmp_path, "one", (2.0, 1.5), _one_word()))
+    for paper, others in ((light, (b"#17181c", b"#e8e8ea")), (dark, (b"#fffffe", b"#1d1d20", b"#d9d9df"))):
+        assert b"#ffffff" in paper
+        assert not any(colour in paper for colour in others)
+    assert b"#17181c" in dark
+    assert b"#e8e8ea" in dark
+
+
+def test_only_a_drawing_that_asks_for_its_paper_is_drawn_on_both(tmp_path):
+    asked: list[bool] = []
+    paint(tmp_path, "asks", (2.0, 1.5), _one_word(asked))
+    assert asked == [False, True]
+    drawn = []
+    paint(tmp_path, "asks-not", (2.0, 1.5), drawn.append)
+    assert len(drawn) == 1

@@ -8,7 +8,7 @@ import numpy as np
 from trainables.metrics import METRICS
 from tuner.evaluation.comparison.hyperparameters import Importances
 from tuner.evaluation.comparison.names import short_models
-from tuner.html.canvas import COLOURS, fit_all, paper
+from tuner.html.canvas import COLOURS, fit_all, is_dark, paper
 from tuner.html.escaping import for_picture
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def parallel(frame: "pd.DataFrame", metric: str, order: Sequence[str]) -> "Drawi
         best_first = METRICS[metric].minimised
         norm = Normalize(frame["value"].min(), frame["value"].max())
         # Good trials stand out most: dark on light paper, bright on dark paper.
-        bright_best = paper() < "#8"
+        bright_best = is_dark()
         scale = ScalarMappable(norm, cmap="viridis" if best_first != bright_best else "viridis_r")
         heights = np.stack([_scaled(frame[name], name) for name in names], axis=1)
         worst_first = np.argsort(frame["value"].to_numpy())
