@@ -15,6 +15,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,8 +26,9 @@ from trainables.config import CROP
 from trainables.data import cache_home
 from trainables.data.decode import Pixels, quiet_decoding, read_picture, read_rgb
 from trainables.data.deep import is_hash, plain_hash, scale_in
-from trainables.data.parallel import Progress, in_threads, num_workers
+from trainables.data.parallel import Progress, num_workers
 from trainables.data.preprocessing import cache_side, fitted
+from trainables.data.processes import in_processes
 from trainables.errors import DataProblem
 from trainables.locks import locked
 from trainables.wording import printable
@@ -158,7 +160,7 @@ def _build(
         with temporary.open("wb") as file, quiet_decoding():
             file.write(bytes(_HEADER_SIZE))
             shapes, sums = [], []
-            for pixels in in_threads(lambda one: fitted(_of_hash(folder, *one), *shape), wanted, workers):
+            for pixels in in_processes(partial(_fitted, folder, *shape), wanted, workers):
                 file.write(pixels.data)
                 shapes.append(pixels.shape[:2])
                 sums.append(zlib.crc32(pixels.data))
@@ -171,6 +173,10 @@ def _build(
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _fitted(folder: Path, side: int, fit: str, wanted: tuple[str, str]) -> Pixels:
+    return fitted(_of_hash(folder, *wanted), side, fit)
 
 
 def _of_hash(folder: Path, name: str, expected: str) -> Pixels:

@@ -78,15 +78,22 @@ def advise(path: Path, reporter: Reporter | None = None) -> Advice:
     return advise_run(Run.open(path), reporter)
 
 
-def advise_run(run: Run, reporter: Reporter | None = None) -> Advice:
-    """What would help, by the training and validation images of `run`; the test images are not read."""
+def advise_run(run: Run, reporter: Reporter | None = None, *, quick: bool = False) -> Advice:
+    """What would help, by the training and validation images of `run`; the test images are not read.
+
+    If it is to be `quick`, what would take minutes on many images is named instead.
+    """
     started = time.perf_counter()
-    found = Material(run, reporter or Reporter())
+    reporter = reporter or Reporter()
+    found = Material(run, reporter, quick)
     if not found.trials and not found.heads:
         raise RunProblem(f"{run.path}: no trial has ended with a score yet, so there is nothing to advise on")
     every: list[Found] = []
-    for kind, ask in KINDS:
-        every += _asked(kind, ask, found)
+    with reporter.progress("what would help is measured") as progress:
+        for number, (kind, ask) in enumerate(KINDS, start=1):
+            every += _asked(kind, ask, found)
+            if progress:
+                progress(number, len(KINDS))
     every = [_unless_a_loss(one) for one in every]
     lines = sorted((one for one in every if isinstance(one, Line)), key=_order)
     name, loss, accuracy, count, groups = _level(found)
@@ -114,7 +121,7 @@ def _asked(kind: str, ask: Callable[[Material], list[Found]], found: Material) -
 
 def _unless_a_loss(found: Found) -> Found:
     """The same; a line of which even the upper end is a loss is no advice."""
-    if isinstance(found, Unknown) or found.log_loss is None or found.log_loss.high > 0:
+    if isinstance(found, Unknown) or found.log_loss is None or found.log_loss.high >= 0:
         return found
     by = f"{-found.log_loss.high:.3f} to {-found.log_loss.low:.3f}"
     return Unknown(found.kind, f"{found.do}: the log loss would rise by {by} nats, so it is left out")

@@ -20,7 +20,7 @@ __all__ = ["averaged_folds", "crossed", "ensemble"]
 KIND, FOLDS_KIND = "ensemble", "folds"
 
 OUTER = 2
-"""Folds whose images judge the average of the others' models: two fifths of the images."""
+"""Folds whose images judge the average of the others' models, at most: two fifths of the images."""
 
 
 def ensemble(found: Material) -> list[Found]:
@@ -101,9 +101,10 @@ def averaged_folds(found: Material) -> list[Found]:
     numbers = images.numbers
     if len(numbers) < OUTER + 2:
         return [Unknown(FOLDS_KIND, f"{len(numbers)} folds are too few to average their models")]
-    place = np.flatnonzero(np.isin(images.folds, numbers[:OUTER]))
-    averaged = np.concatenate([_average(images, fold) for fold in numbers[:OUTER]])
-    order = np.concatenate([np.flatnonzero(images.folds == fold) for fold in numbers[:OUTER]])
+    outer = images.judging[:OUTER]
+    place = np.flatnonzero(np.isin(images.folds, outer))
+    averaged = np.concatenate([_average(images, fold) for fold in outer])
+    order = np.concatenate([np.flatnonzero(images.folds == fold) for fold in outer])
     averaged = averaged[np.argsort(order)]
     held = np.cumsum(images.held) - 1
     labels, groups = images.labels[place], images.groups[place]

@@ -45,6 +45,9 @@ COVERED = 0.9
 STEPS = (1.0, 10.0)
 """Penalties that are tried for smaller sizes, in units of the one for all images: fewer images want larger ones."""
 
+JUDGES = 2_000
+"""Images that judge, at least: of many images one fold says what five would, in a fifth of the time."""
+
 PENALTIES = (1.0, 0.1, 0.01, 0.001)
 """Where no probe says which."""
 
@@ -73,12 +76,18 @@ class Images:
     @cached_property
     def numbers(self) -> list[int]:
         """The folds that hold images out."""
-        return [int(fold) for fold in np.unique(self.folds[self.held])]
+        return [int(fold) for fold in np.unique(self.folds[self.folds >= 0])]
+
+    @cached_property
+    def judging(self) -> list[int]:
+        """The folds whose images are answered: all, or the first with at least `JUDGES` images together."""
+        images = np.cumsum([(self.folds == fold).sum() for fold in self.numbers])
+        return self.numbers[: 1 + int((images < JUDGES).sum())]
 
     @property
     def held(self) -> Mask:
-        """Which images [n] are held out by some fold: those that judge."""
-        return np.asarray(self.folds >= 0, dtype=np.bool_)
+        """Which images [n] are in a fold that is answered: those that judge."""
+        return np.isin(self.folds, self.judging)
 
     def training(self, fold: int) -> Mask:
         """Which images [n] train where a fold is held out."""
@@ -137,12 +146,13 @@ def heads_on(
     # Problems as small as these are solved fastest on one core.
     with threadpool_limits(limits=1):
         for step in steps:
-            logits = np.full((len(images.labels), len(images.classes)), np.nan)
-            for fold in images.numbers:
+            logits = np.full((int(images.held.sum()), len(images.classes)), np.nan)
+            judges = images.folds[images.held]
+            for fold in images.judging:
                 train = images.training(fold) if among is None else among[fold]
                 out = images.folds == fold
-                logits[out] = solved(images, train, out, step * images.l2, weight)
-            answers.append(Answered(logits[images.held], images.labels[images.held]))
+                logits[judges == fold] = solved(images, train, out, step * images.l2, weight)
+            answers.append(Answered(logits, images.labels[images.held]))
     return min(answers, key=lambda one: float(one.losses.mean()))
 
 
@@ -179,7 +189,7 @@ def solved(
 
 def mask_by_fold(images: Images, kept: Mask) -> dict[int, Mask]:
     """By fold the images [n] of its training part that are `kept` [n]."""
-    return {fold: images.training(fold) & kept for fold in images.numbers}
+    return {fold: images.training(fold) & kept for fold in images.judging}
 
 
 def shares_of(images: Images) -> tuple[float, ...]:
@@ -193,14 +203,14 @@ def shares_of(images: Images) -> tuple[float, ...]:
 
 def subsets(images: Images, share: float) -> Iterator[dict[int, Mask]]:
     """By fold which images [n] train, for each draw of `share` of the groups of the fold's training part."""
-    dealt = {fold: _dealt(images, images.training(fold), round(1 / share)) for fold in images.numbers}
+    dealt = {fold: _dealt(images, images.training(fold), round(1 / share)) for fold in images.judging}
     for draw in range(DRAWS[share]):
         yield {fold: _with_every_class(images, parts, draw) for fold, parts in dealt.items()}
 
 
 def class_halves(images: Images, label: int) -> Iterator[dict[int, Mask]]:
     """By fold which images [n] train where a half of the groups of class `label` is left out; both halves in turn."""
-    dealt = {fold: _dealt(images, images.training(fold), 2) for fold in images.numbers}
+    dealt = {fold: _dealt(images, images.training(fold), 2) for fold in images.judging}
     own = images.labels == label
     for draw in range(2):
         yield {

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from trainables.data.split import Split
 from trainables.errors import RunProblem
+from trainables.wording import printable
 from tuner.advice.features import pool_features
 from tuner.advice.heads import Answered, Images, best_penalty, compressed, heads_on
 from tuner.console.reporter import Reporter
@@ -21,6 +22,9 @@ from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.ranking import counts
 
 __all__ = ["Head", "Material", "wrong"]
+
+QUICK = 200_000
+"""Images times classes up to which heads on parts of the images are solved within some ten seconds on two cores."""
 
 ENOUGH = 0.5
 """Share of the images that a trial has to have answered, for its losses to stand for the whole."""
@@ -45,10 +49,13 @@ class Head:
 
 
 class Material:
-    """A run, read for advice. Nothing of the test images is among it."""
+    """A run, read for advice. Nothing of the test images is among it.
 
-    def __init__(self, run: Run, reporter: Reporter) -> None:
-        self.run, self.reporter = run, reporter
+    If it is to be `quick`, more than `QUICK` heads' worth of images have no features.
+    """
+
+    def __init__(self, run: Run, reporter: Reporter, quick: bool = False) -> None:
+        self.run, self.reporter, self.quick = run, reporter, quick
         self.record = run.record
         self.pool: Split = run.images_and_parts().part("train", "val")
         self.groups = np.asarray(self.pool.groups, dtype=str)
@@ -122,10 +129,16 @@ class Material:
 
     @cached_property
     def images(self) -> Images:
-        """The images with the features of the best frozen backbone; raises RunProblem where there are none.
+        """The images with the features of the best frozen backbone.
 
-        Features that are kept are read, others are computed.
+        Features that are kept are read, others are computed. Raises RunProblem where there are none, or where there are
+        too many images for a quick answer.
         """
+        if self.quick and len(self.pool) * len(self.classes) > QUICK:
+            raise RunProblem(
+                f"heads on parts of {len(self.pool):,} images of {len(self.classes):,} classes take minutes;"
+                f" tuner advise {printable(self.run.path)} takes the time"
+            )
         head = self.head
         model = str(head.model if head is not None else (self.chosen or {}).get("model", ""))
         if not model:

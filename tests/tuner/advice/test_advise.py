@@ -2,7 +2,7 @@ import pytest
 from fake_run import make_run
 
 from trainables.errors import RunProblem
-from tuner.advice.advise import advise
+from tuner.advice.advise import _unless_a_loss, advise, advise_run
 from tuner.advice.line import Line
 from tuner.advice.words import reasons, rows
 from tuner.runs.directory import Run
@@ -71,3 +71,18 @@ def test_what_can_only_lose_is_no_advice(run, monkeypatch, low, high, kept):
     assert [one.kind for one in found.unknown] == ([] if kept else ["folds"])
     if not kept:
         assert "would rise by 0.020 to 0.060 nats" in found.unknown[0].reason
+
+
+def test_advice_that_changes_nothing_is_no_loss():
+    nothing = Line(
+        "labels", "leave the labels as they are", "none looks wrong", *[Gain(0.0, 0.0, 0.0)] * 2, {}
+    )
+    assert _unless_a_loss(nothing) is nothing
+
+
+def test_quick_advice_names_what_would_take_minutes(run, monkeypatch):
+    monkeypatch.setattr("tuner.advice.material.QUICK", 10)
+    quick = advise_run(run, quick=True)
+    told = next(one for one in reasons(quick) if one.startswith("Not known (images, labels, folds, floor)"))
+    assert "take minutes; tuner advise " in told
+    assert "take minutes" not in " ".join(reasons(advise_run(run)))

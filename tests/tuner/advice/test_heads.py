@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn_features import drawn
 
-from tuner.advice.heads import class_halves, compressed, heads_on, shares_of, subsets
+from tuner.advice.heads import class_halves, compressed, heads_on, shares_of, solved, subsets
 
 
 def groups_of(images, mask):
@@ -70,3 +70,19 @@ def test_fewer_images_lose_more():
         [heads_on(images, draw, steps=(1.0, 10.0)).losses.mean() for draw in subsets(images, 0.125)]
     )
     assert heads_on(images).losses.mean() < few
+
+
+def test_all_images_judge_but_many_are_judged_in_as_few_folds_as_are_enough():
+    few = drawn(groups=60)
+    assert few.judging == few.numbers == [0, 1, 2, 3, 4]
+    assert len(heads_on(few).losses) == len(few.labels)
+    many = drawn(groups=100, each=70)
+    assert many.numbers == [0, 1, 2, 3, 4]
+    assert many.judging == [0, 1]
+    answers = heads_on(many)
+    assert len(answers.losses) == many.held.sum() == pytest.approx(2800, abs=140)
+    assert (answers.labels == many.labels[many.held]).all()
+    for fold in many.judging:
+        images = many.folds == fold
+        alone = solved(many, many.training(fold), images, many.l2)
+        assert answers.logits[many.folds[many.held] == fold] == pytest.approx(alone)

@@ -195,3 +195,11 @@ def test_a_head_that_stands_for_the_chosen_trial_has_its_backbone_s_cost():
     (line,) = ensemble(given)
     assert "ensemble of 3" in line.do
     assert line.cost == {"milliseconds": 2.0 + 2.0 + 7.0 - 7.0}
+
+
+def test_many_images_are_averaged_over_folds_on_those_that_judge():
+    images = drawn(groups=100, each=70)
+    (line,) = averaged_folds(material(images))
+    assert isinstance(line, Line)
+    assert line.do == "average the models of 4 folds"
+    assert f"on {int(images.held.sum()):,} images" in line.why

@@ -73,15 +73,16 @@ class Onlooker:
     def __init__(self, most: int, seed: int = 0) -> None:
         self._most = most
         self._seed = seed
+        self.measure = nuisance_in
         self.found: dict[str, Nuisance] = {}
 
     def choose(self, paths: Sequence[str]) -> Collection[str]:
-        """Which of the images that a scan is going to decode shall be shown to `see`."""
+        """Which of the images that a scan is going to decode shall be measured."""
         return frozenset(paths[place] for place in a_choice(len(paths), self._most, self._seed))
 
-    def see(self, path: str, file: Path, pixels: Pixels) -> None:
-        """Note how the picture in `file` was taken; called in several threads."""
-        self.found[path] = nuisance_in(file, pixels)
+    def note(self, path: str, measured: Nuisance) -> None:
+        """Keep how the image `path` was taken."""
+        self.found[path] = measured
 
 
 def a_choice(count: int, most: int, seed: int) -> list[int]:

@@ -4,14 +4,16 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from trainables.data.decode import Pixels, UnreadableImage, pixel_hash, quiet_decoding, read_rgb
 from trainables.data.deep import Levels, Scale, hash_with, plain_hash, settle
-from trainables.data.parallel import Progress, in_threads, num_workers
+from trainables.data.parallel import Progress, num_workers
+from trainables.data.processes import in_processes
 from trainables.errors import DataProblem
 from trainables.wording import some
 from tuner.dataset.reading.labels import NOT_LISTED, alike, lay_out_table
@@ -25,11 +27,15 @@ __all__ = ["ImageFile", "Scan", "UnreadableImage", "pixel_hash", "read_rgb", "sc
 class Onlooker(Protocol):
     """Sees pictures while a scan has them decoded, so that nobody decodes them again."""
 
+    @property
+    def measure(self) -> Callable[[Path, Pixels], Any]:
+        """What it notes of a file and its upright picture uint8 [h, w, 3]; picklable, since processes may call it."""
+
     def choose(self, paths: Sequence[str]) -> Collection[str]:
         """Which of the images that the scan is going to decode it wants to see."""
 
-    def see(self, path: str, file: Path, pixels: Pixels) -> None:
-        """Called in several threads, with the upright picture uint8 [h, w, 3] of `path`, which was read from `file`."""
+    def note(self, path: str, measured: Any) -> None:
+        """Take what was measured of the image `path`."""
 
 
 MAX_CORRUPT = 0.05
@@ -158,6 +164,17 @@ def _with_images(scan: Scan, readable: Sequence[tuple[Found, Look]], given: Scal
     )
 
 
+def _look_at(
+    folder: Path, measure: Callable[[Path, Pixels], Any] | None, wanted: tuple[str, bool]
+) -> tuple[Look | str, list[Any]]:
+    """The look at one path, and what was measured of it, if it shall be and can."""
+    path, seen = wanted
+    noted: list[Any] = []
+    if measure is None or not seen:
+        return look_at_file(folder / path), noted
+    return look_at_file(folder / path, lambda pixels: noted.append(measure(folder / path, pixels))), noted
+
+
 def _image(file: Found, look: Look, scale: Scale) -> ImageFile:
     """A readable file, the hash of a deep picture with its levels."""
     pixels = look.pixels
@@ -211,14 +228,20 @@ def changed_images(folder: Path, hashes: Mapping[str, str]) -> list[str]:
     folder = folder.expanduser().absolute()
     known = known_looks(folder)
 
-    def pixels_now(path: str) -> str | None:
-        look = look_known(known, folder, path) or look_at_file(folder / path)
-        return None if isinstance(look, str) else look.pixels
-
+    looks: dict[str, Look | str] = {}
+    for path in hashes:
+        if (look := look_known(known, folder, path)) is not None:
+            looks[path] = look
+    rest = [(path, False) for path in hashes if path not in looks]
     with quiet_decoding():
-        found = in_threads(pixels_now, hashes, num_workers(None))
-        pairs = zip(hashes.items(), found, strict=True)
-        return [path for (path, before), now in pairs if now != plain_hash(before)]
+        done = in_processes(partial(_look_at, folder, None), rest, num_workers(None))
+        for (path, _), (seen, _) in zip(rest, done, strict=True):
+            looks[path] = seen
+    return [path for path, before in hashes.items() if _pixels(looks[path]) != plain_hash(before)]
+
+
+def _pixels(look: Look | str) -> str | None:
+    return None if isinstance(look, str) else look.pixels
 
 
 def _check_corrupt(
@@ -256,16 +279,14 @@ def _look_at_all(
     rest = [file.path for file in found if file.path not in looks]
     seen = frozenset() if onlooker is None else frozenset(onlooker.choose(rest))
 
-    def look_at(path: str) -> Look | str:
-        file = folder / path
-        if onlooker is None or path not in seen:
-            return look_at_file(file)
-        return look_at_file(file, lambda pixels: onlooker.see(path, file, pixels))
-
+    wanted = [(path, path in seen) for path in rest]
+    look_at = partial(_look_at, folder, None if onlooker is None else onlooker.measure)
     with quiet_decoding():
-        done = in_threads(look_at, rest, workers)
-        for count, (path, look) in enumerate(zip(rest, done, strict=True), start=len(looks) + 1):
+        done = in_processes(look_at, wanted, workers)
+        for count, (path, (look, noted)) in enumerate(zip(rest, done, strict=True), start=len(looks) + 1):
             looks[path] = look
+            if onlooker is not None and noted:
+                onlooker.note(path, noted[0])
             if progress:
                 progress(count, len(found))
     if began_ns is not None and rest:

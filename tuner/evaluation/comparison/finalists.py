@@ -208,24 +208,11 @@ def note_scoring(run: Run, trials: Sequence[str], purpose: str) -> str | None:
 
 def check_judges(run: Run) -> None:
     """Raise RunProblem if a test or validation image of `run` is gone or is not the picture that the search split."""
-    from trainables.data.decode import UnreadableImage, quiet_decoding, read_picture
-    from trainables.data.deep import plain_hash
-    from trainables.data.parallel import in_threads, num_workers
+    from tuner.dataset.reading.scan import changed_images
 
     folder, known, split = Path(run.record["data"]["folder"]), run.images(), run.split()
-
-    def changed(path: str) -> bool:
-        try:
-            return path not in known or read_picture(folder / path).hash != plain_hash(known[path])
-        except UnreadableImage:
-            return True
-
     paths = [str(path) for path in split.loc[split["split"].isin(["test", "val"]), "path"]]
-    with quiet_decoding():
-        wrong = [
-            p for p, bad in zip(paths, in_threads(changed, paths, num_workers(None)), strict=True) if bad
-        ]
-    if wrong:
+    if wrong := changed_images(folder, {path: known.get(path, "") for path in paths}):
         raise RunProblem(
             f"{len(wrong)} of {len(paths)} test and validation images in {folder} are gone or changed since the search,"
             f" the first: {wrong[0]}; restore them, or search again"

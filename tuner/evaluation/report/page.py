@@ -89,7 +89,7 @@ def _advice(runs: Sequence[Run]) -> "list[Advice]":
     found = []
     for run in runs:
         with suppress(RunProblem):
-            found.append(advise_run(run))
+            found.append(advise_run(run, quick=True))
     return found
 
 
