@@ -118,8 +118,8 @@ def _tell(name: str, losses: list[float]) -> None:
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__)
-    num_images, size, epochs = (40, 32, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
+    options = parse(__doc__, size=SIZE, images=NUM_IMAGES)
+    num_images, size, epochs = (40, 32, 2) if options.quick else (options.images, options.size, EPOCHS)
     makers = {"tuner": tuner_grid, "plain Ray Tune": ray_grid, "study's loop": loop_grid}
     with chosen_images(num_images) as images, ExitStack() as stack:
         weights = base_weights(images, size, options.quick)

@@ -61,8 +61,9 @@ def print_losses(title: str, found: np.ndarray) -> None:
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__)
-    num_images, epochs, sizes = (40, 2, {32: 2}) if options.quick else (NUM_IMAGES, EPOCHS, SEEDS)
+    options = parse(__doc__, sizes=tuple(SEEDS))
+    chosen = {size: SEEDS[size] for size in options.sizes}
+    num_images, epochs, sizes = (40, 2, {32: 2}) if options.quick else (NUM_IMAGES, EPOCHS, chosen)
     settings = {
         "model": "googlenet",
         "strategy": "full",

@@ -1,13 +1,16 @@
-"""Driver time per trial and driver memory at trial 100 and at trial 1,000 of a search with instant epochs.
+"""Driver time per trial and driver memory at a tenth of a search with instant epochs, and at its end.
 
-    python -m benchmarks.speed.scale
+    python -m benchmarks.speed.scale --trials 10000 --repeats 1
 
 All trials are simulated, up to four epochs each under ASHA, on all cores. Time per trial is that of the hundred trials
-around a mark, by the clock and by the driver's own processor time.
+around a mark, by the clock and by the driver's own processor time. In the end `tuner resume` adds one trial that really
+trains: its seconds, imports and Ray's start included, are those of a process of its own.
 """
 
 import os
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +21,7 @@ from benchmarks.speed.simulated import Simulated, prepared_run
 from benchmarks.speed.trials import started_ray
 from tuner.tuning.loop import execute
 
-MARKS = (100, 1000)
-WINDOW = 100
+NUM_TRIALS, WINDOW = 1000, 100
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,27 @@ class Watch:
             say(f"  {len(self.readings)} trials")
 
 
-def search(num_trials: int) -> list[Reading]:
-    """Readings at the end of each trial of one search."""
+def search(num_trials: int) -> tuple[list[Reading], float]:
+    """Readings at the end of each trial of one search, and the seconds of its resumption by one trial more."""
     watch = Watch()
     with prepared_run(num_trials, 4) as prepared:
         with started_ray():
             result = execute(prepared, trainable=Simulated, observers=(watch,))
         if len(result.run.trials()) != num_trials:
             raise RuntimeError(f"{len(result.run.trials())} trials ended, not {num_trials}")
-    return watch.readings
+        seconds = resumed(result.run.path, num_trials + 1)
+    say(f"  resumed in {seconds:.1f} s")
+    return watch.readings, seconds
+
+
+def resumed(run: Path, num_trials: int) -> float:
+    """Seconds of `tuner resume` up to so many trials; raises RuntimeError with its last words if it fails."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "tuner", "resume", str(run), "--samples", str(num_trials)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stdout + done.stderr)[-2000:])
+    return time.perf_counter() - started
 
 
 def around(readings: list[Reading], mark: int, window: int) -> tuple[float, float, float]:
@@ -77,9 +91,9 @@ def around(readings: list[Reading], mark: int, window: int) -> tuple[float, floa
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__)
-    marks, window = ((10, 30), 10) if options.quick else (MARKS, WINDOW)
-    searches = [search(marks[-1]) for _ in range(options.repeats)]
+    options = parse(__doc__, trials=NUM_TRIALS)
+    marks, window = ((10, 30), 10) if options.quick else ((options.trials // 10, options.trials), WINDOW)
+    searches, resumptions = zip(*(search(marks[-1]) for _ in range(options.repeats)), strict=True)
     rows = {
         mark: [
             statistics.median(column)
@@ -93,6 +107,7 @@ def main() -> None:
         print(f"{f'at trial {mark}':>16}" + "".join(f"{value:>14.1f}" for value in values))
     ratios = [late / early for early, late in zip(rows[marks[0]], rows[marks[1]], strict=True)]
     print(f"{'ratio':>16}" + "".join(f"{ratio:>14.2f}" for ratio in ratios))
+    print(f"tuner resume, with one trial more: {statistics.median(resumptions):.1f} s")
     print_held_equal("one core a trial", "TPE, ASHA, journal, tables and weights as in every search")
 
 

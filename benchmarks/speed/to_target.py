@@ -139,9 +139,9 @@ def once(grid: Grid, samples: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    options = parse(__doc__)
+    options = parse(__doc__, size=SIZE, images=NUM_IMAGES)
     samples = 2 if options.quick else SAMPLES
-    num_images, size, epochs = (40, 32, 2) if options.quick else (NUM_IMAGES, SIZE, EPOCHS)
+    num_images, size, epochs = (40, 32, 2) if options.quick else (options.images, options.size, EPOCHS)
     with chosen_images(num_images) as images:
         weights = base_weights(images, size, options.quick)
         repeats = []
