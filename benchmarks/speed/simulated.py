@@ -85,6 +85,7 @@ def prepared_run(samples: int, max_epochs: int) -> Iterator[Prepared]:
                 grace_period=1,
                 cpus_per_trial=1.0,
                 image_size=16,
+                folds=0,
                 weights="none",
                 runs_dir=folder,
                 name="run",
