@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trainables.config import MEASURED
+from trainables.pace import Pace
 from tuner.html.escaping import for_prometheus
 from tuner.tracking.events import Event
 
@@ -57,6 +58,8 @@ class Gauges:
         from ray.util import metrics
 
         self._store, self._images = store, images
+        # The best is looked for among all trials, in a time that grows with them.
+        self._pace = Pace()
         self._run = {"run": for_prometheus(store.run.path.resolve().name)}
         self._metrics: dict[str, Any] = {}
         for name, text in NAMES.items():
@@ -96,7 +99,10 @@ class Gauges:
         for state in STATES:
             number = len(self._store.live) if state == "running" else self._ended[state]
             self._set("tuner_trials", number, {**self._run, "state": state})
-        best = self._store.best()
+        if not self._pace.due:
+            return
+        with self._pace.working():
+            best = self._store.best()
         if best is not None:
             self._set("tuner_best_value", best["value"], self._run)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainables import strategies
+from trainables.pace import Pace
 from tuner.console.reporter import Reporter, clock, leaderboard_table, sampled, trial_counts
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Progress(Callback):  # type: ignore[misc]
     ) -> None:
         self.store, self.reporter, self.time_left = store, reporter or Reporter(), time_left
         self._live: Live | None = None
-        self._drawn = 0.0
+        self._frames = Pace(SECONDS_BETWEEN_FRAMES)
         self._told: set[str] = set()
         self._cut: dict[str, Mapping[str, Any]] = {}
         self._started = time.monotonic()
@@ -70,13 +71,13 @@ class Progress(Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Draw at most twice a second; called by Ray after every event."""
-        if self.store is None or time.monotonic() - self._drawn < SECONDS_BETWEEN_FRAMES:
+        if self.store is None or not self._frames.due:
             return
-        self._drawn = time.monotonic()
-        if self._live is not None:
-            self._live.update(self.render(), refresh=True)
-        else:
-            self._tell_ends()
+        with self._frames.working():
+            if self._live is not None:
+                self._live.update(self.render(), refresh=True)
+            else:
+                self._tell_ends()
 
     def render(self) -> RenderableType:
         """The present state of the search."""
@@ -128,12 +129,13 @@ class Progress(Callback):  # type: ignore[misc]
         """A plain line for every trial that has ended since the last call."""
         if self.store is None or (self.reporter.console is not None and self.reporter.console.is_terminal):
             return
-        for trial_id, row in list(self.store.rows.items()):
+        rows = list(self.store.rows.items())
+        done = len(sampled([row for trial_id, row in rows if trial_id in self._told]))
+        for trial_id, row in rows:
             if trial_id not in self._told:
                 self._told.add(trial_id)
-                total = self.store.num_samples
-                done = len(sampled([self.store.rows[name] for name in self._told]))
-                self.reporter.line(f"[{done}/{total}] {self._ended(row)}")
+                done += len(sampled([row]))
+                self.reporter.line(f"[{done}/{self.store.num_samples}] {self._ended(row)}")
         for trial_id, row in list(self.store.cut.items()):
             # A row of an earlier process is another, though it may be equal.
             if self._cut.get(trial_id) is not row:

@@ -6,7 +6,6 @@ or still to go on.
 """
 
 import shutil
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from trainables.checkpoint import SPLIT, best_name, read_batch_parts, write_batc
 from trainables.config import EPOCH_COLUMNS, EpochMetrics, TrialConfig
 from trainables.image_losses import LOSSES, Losses
 from trainables.metrics import METRICS
+from trainables.pace import Pace
 from trainables.storage import RunFolder
 from tuner.runs.directory import Run
 from tuner.runs.heartbeat import request_stop
@@ -72,7 +72,7 @@ class TrialStore:
         self.rows: dict[str, dict[str, Any]] = {}
         self.cut: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, TrialConfig] = {}
-        self._written = 0.0
+        self._tables = Pace(SECONDS_BETWEEN_TABLES)
         self._weights = str(run.record.get("weights", ""))
         self._estimates = Estimates(run, metric)
         self._ranking = Ranking(METRICS[metric], self._estimates.mean)
@@ -261,9 +261,9 @@ class TrialStore:
 
     def write_table(self, *, force: bool = True) -> None:
         """Write `trials.parquet`; without `force` only if the last time is long enough ago."""
-        if force or time.monotonic() - self._written > SECONDS_BETWEEN_TABLES:
-            self.run.write_trials(sorted(self.judged().values(), key=lambda row: int(row["number"])))
-            self._written = time.monotonic()
+        if force or self._tables.due:
+            with self._tables.working():
+                self.run.write_trials(sorted(self.judged().values(), key=lambda row: int(row["number"])))
 
     def scored(self) -> dict[str, dict[str, Any]]:
         """The rows of ended trials and of those that a time budget cut, by trial."""

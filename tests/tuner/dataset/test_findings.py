@@ -85,7 +85,11 @@ def test_the_run_keeps_them_and_the_comparison_repeats_them(folder: Path, tmp_pa
     evidence = Evidence(
         (Run.open(run.path),), (), ("a", "b"), ("a/1", "b/1"), ("x", "y"), np.array([0, 1]), {}
     )
-    assert set(WANTED) <= set(doubts(evidence))
+    said = doubts(evidence)
+    assert set(WANTED) <= set(said)
+    assert (
+        "2 of 2 classes have fewer than 10 images in the test set: their scores can't be precise; 'a' has 1, 'b' has 1"
+    ) in said
 
 
 def test_scale_frames_and_doubtful_names_are_said_by_run_and_inspect_and_kept(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """What a reader must know of the images before believing the scores."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.data.deep import scale_from
+from trainables.wording import some
 from tuner.dataset.inspection.carried import Pictures, image_warnings
 from tuner.statistics.metric_errors import groups_by_class
 from tuner.statistics.scores import why_no_interval
@@ -15,17 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["doubts", "near_training"]
 
+PRECISE = 10
+"""Test groups of a class (images, where no groups are given) below which its scores are said to be imprecise."""
+
 
 def doubts(evidence: "Evidence") -> list[str]:
     """What a reader must know before believing the table."""
     notes = list(_of_images(evidence.runs[0]))
     counts = groups_by_class(evidence.labels, evidence.groups, len(evidence.classes)).tolist()
-    for name, count in zip(evidence.classes, counts, strict=True):
-        if count < 10:
-            unit = ("group" if evidence.grouped else "image") + ("" if count == 1 else "s")
-            notes.append(
-                f"class {name!r} has only {count} {unit} in the test set: its scores can't be precise"
-            )
+    notes += _few(dict(zip(evidence.classes, counts, strict=True)), "group" if evidence.grouped else "image")
     alone = [name for name, count in zip(evidence.classes, counts, strict=True) if count == 1]
     if alone:
         notes.append(why_no_interval(alone, "group" if evidence.grouped else "image"))
@@ -42,6 +42,22 @@ def doubts(evidence: "Evidence") -> list[str]:
             " high"
         )
     return notes
+
+
+def _few(counts: Mapping[str, int], unit: str) -> list[str]:
+    """The sentence on classes whose scores so few test groups (or images) make imprecise; empty without any."""
+    few = sorted(((count, name) for name, count in counts.items() if count < PRECISE), key=itemgetter(0))
+    if not few:
+        return []
+    if len(few) == 1:
+        ((count, name),) = few
+        units = f"{count} {unit}" + ("" if count == 1 else "s")
+        return [f"class {name!r} has only {units} in the test set: its scores can't be precise"]
+    named = some(f"{name!r} has {count}" for count, name in few)
+    return [
+        f"{len(few)} of {len(counts)} classes have fewer than {PRECISE} {unit}s in the test set: their scores can't be"
+        f" precise; {named}"
+    ]
 
 
 def _near_training(data: Mapping[str, Any]) -> list[str]:
