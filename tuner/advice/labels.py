@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.metrics.answers import log_softmax
+from tuner.advice.commands import typed
 from tuner.advice.heads import Answered, Images, heads_on, mask_by_fold
 from tuner.advice.line import Found, Line, nothing, paired_gain
 from tuner.advice.material import Material
@@ -53,8 +54,8 @@ def better_labels(found: Material) -> list[Found]:
     why = (
         f"{len(out)} of them ({share:.0%}) look wrong. If they are wrong, and not difficult pictures, the others lose"
         f" this much less without them in training; they themselves bear {borne:.3f} nats of the log loss of"
-        f" {full.losses.mean():.3f} ({borne / full.losses.mean():.0%}), which no training can mend. tuner inspect"
-        " --suspects shows them"
+        f" {full.losses.mean():.3f} ({borne / full.losses.mean():.0%}), which no training can mend. To see them:"
+        f" {typed(found.record, 'inspect', '--suspects')}"
     )
     do = f"check the {looks} labels that are doubted most"
     return [Line(KIND, do, why, loss, accuracy, {"looks": looks})]

@@ -8,6 +8,7 @@ from trainables.models.candidates import CANDIDATES
 from trainables.models.known import KNOWN, known_of
 from trainables.models.selection import num_parameters
 from trainables.wording import some
+from tuner.advice.commands import typed
 from tuner.advice.line import Found, Line, Unknown, paired_gain
 from tuner.advice.material import Head, Material, losses_of
 from tuner.runs.directory import fit_of
@@ -35,7 +36,7 @@ def pixels(found: Material) -> list[Found]:
     if not best:
         reason = (
             f"the probe looked at no side above {here.image_size} px with {here.model}; look:"
-            f" tuner probe --image-size {round(1.4 * here.image_size / 32) * 32}"
+            f" {typed(found.record, 'probe', '--image-size', str(round(1.4 * here.image_size / 32) * 32))}"
         )
         return [Unknown(KIND, reason)]
     return [_larger(found, here, head) for head in best]
@@ -144,6 +145,7 @@ def _not_probed(found: Material) -> list[Found]:
     )
     reason = (
         f"{len(rest)} backbones that tuner knows were not probed, so what they gain here is not known; by published"
-        f" results the most promising are {some(promising, most=3)}{least}: tuner probe --backbones {promising[0]}"
+        f" results the most promising are {some(promising, most=3)}{least}:"
+        f" {typed(found.record, 'probe', '--backbones', promising[0])}"
     )
     return [Unknown(BACKBONE_KIND, reason)]

@@ -7,12 +7,11 @@ from rich.text import Text
 
 from tuner.console.reporter import leaderboard_table
 from tuner.runs.directory import rows_of
-from tuner.tracking.leaderboard import cut_words, remarks
+from tuner.tracking.leaderboard import cut_words, judged_words, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tuner.runs.directory import Run
     from tuner.tuning.result import SearchResult
 
 __all__ = ["ending"]
@@ -68,30 +67,6 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
 def _ran_out(result: "SearchResult", rows: "Sequence[Mapping[str, Any]]") -> bool:
     """Whether a search ended without a trial that finished because its time was over."""
     return result.best is None and result.trouble is None and (result.cut > 0 or not rows)
-
-
-def judged_words(run: "Run") -> list[str]:
-    """How many images judged the best trials, and what is to be expected of the chosen one; nothing where none did."""
-    table = run.judged()
-    if table is None:
-        return []
-    metric, lines = str(run.record["metric"]), []
-    for row in rows_of(table):
-        what = "chosen" if row["chosen"] else "also judged"
-        error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
-        name, taken = row["trial_id"], f", {_votes(row['votes'])} in the ensemble" if row["votes"] else ""
-        if name == "ensemble":
-            what, taken = "better together", ""
-            name = f"the ensemble of {sum(one['votes'] > 0 for one in rows_of(table)) - 1} of them"
-        lines.append(
-            f"{what}: {name}, by {row['images']} images that its models had not seen: {metric} {row['value']:.4f};"
-            f" expected {row['expected']:.4f}{error}{taken}"
-        )
-    return lines
-
-
-def _votes(count: int) -> str:
-    return f"{count} vote{'s' * (count > 1)}"
 
 
 def _expected(row: "Mapping[str, Any]") -> str:

@@ -59,7 +59,8 @@ def similar(
         reporter.line(f"split {how}, {counts[0]} of {counts[1]} test images would look like one in training")
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / GROUPS, out / SIMILAR_PAGE
-    write_similar_page(found, scan.folder, page, scan.scale, against)
+    with reporter.starting("the page is made"):
+        write_similar_page(found, scan.folder, page, scan.scale, against)
     if against is not None:
         # Groups that a person knows are better than any that likeness proposes.
         reporter.line(f"wrote {page} to look through; no groups are proposed, since yours are there")
@@ -84,8 +85,9 @@ def suspects(
         reporter.line(sentence)
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / SUSPECTS, out / SUSPECTS_PAGE
-    write_suspects(found, file)
-    write_suspects_page(found, scan.folder, page, scan.scale)
+    with reporter.starting("the page is made"):
+        write_suspects(found, file)
+        write_suspects_page(found, scan.folder, page, scan.scale)
     reporter.line(f"wrote {file}, ranked, and {page} to look through and mark; nothing is deleted")
     reporter.line(f"to leave out what you marked: tuner run --data {scan.folder} --without {file}")
     return {**found.document(), "table": file, "page": page}

@@ -133,9 +133,10 @@ def inspect(
     console = Console(stderr=True, highlight=False) if as_json else open_console()
     reporter = Reporter(console)
     scan, taken = inspection.look(folder, config.labels, config.without, config.seed, reporter)
-    found = inspection.describe(
-        scan, groups, config.group_regex, parse_fractions(split), config.seed, reporter, taken
-    )
+    with reporter.starting("copies and shortcuts are looked for"):
+        found = inspection.describe(
+            scan, groups, config.group_regex, parse_fractions(split), config.seed, None, taken
+        )
     known = read_groups(scan, groups, config.group_regex)
     keep_background(Pictures.of(scan, merged_groups(scan.images, known)), found.photographed)
     document = documents.inspection(found)

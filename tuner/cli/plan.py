@@ -42,9 +42,12 @@ def plan_command(run: click.Command) -> click.Command:
         time_budget: float | None, models: str | None, strategies: str | None, as_json: bool, **options: Any
     ) -> None:
         from tuner.console.reporter import Reporter
-        from tuner.dataset.loading import require_given
-        from tuner.planning.plan import plan
-        from tuner.tuning.config import search_config
+
+        reporter = Reporter(Console(stderr=True, highlight=False) if as_json else open_console())
+        with reporter.starting():
+            from tuner.dataset.loading import require_given
+            from tuner.planning.plan import plan
+            from tuner.tuning.config import search_config
 
         config = search_config(
             time_budget_s=time_budget,
@@ -54,11 +57,10 @@ def plan_command(run: click.Command) -> click.Command:
         )
         require_given(config.data)
         if as_json:
-            print_json(documents.plan(plan(config, Reporter(Console(stderr=True, highlight=False)))))
+            print_json(documents.plan(plan(config, reporter)))
             return
-        console = open_console()
-        for part in render(plan(config, Reporter(console))):
-            show_part(console, part)
+        for part in render(plan(config, reporter)):
+            show_part(open_console(), part)
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
     text = "Estimate what a search takes: epochs, hours, disk, memory. Times a few training steps; runs no trial."

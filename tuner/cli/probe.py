@@ -74,16 +74,18 @@ def probe(data: Path | None, backbones: str, out: Path | None, as_json: bool, **
     same probe is not computed twice.
     """
     from tuner.console.reporter import Reporter
-    from tuner.dataset.config import DataConfig
-    from tuner.dataset.loading import require_given
-    from tuner.probing.ranking import probe as find
-    from tuner.runs.paths import try_folder
+
+    console = Console(stderr=True, highlight=False) if as_json else open_console()
+    with Reporter(console).starting():
+        from tuner.dataset.config import DataConfig
+        from tuner.dataset.loading import require_given
+        from tuner.probing.ranking import probe as find
+        from tuner.runs.paths import try_folder
 
     if out is not None:
         try_folder(out, "--out")
     config = DataConfig(folder=data, **options)
     require_given(config)
-    console = Console(stderr=True, highlight=False) if as_json else open_console()
     found = find(config, backbones, Reporter(console))
     if out is not None:
         save(found, out)

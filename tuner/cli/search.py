@@ -259,10 +259,13 @@ def run(
     """Search for the best model on your images; all results are kept in a run directory."""
     started = time.monotonic()
     from tuner.console.reporter import Reporter
-    from tuner.dataset.loading import require_given
-    from tuner.tuning.budget import Budget
-    from tuner.tuning.config import search_config
-    from tuner.tuning.loop import search
+
+    console = open_console()
+    with Reporter(console).starting():
+        from tuner.dataset.loading import require_given
+        from tuner.tuning.budget import Budget
+        from tuner.tuning.config import search_config
+        from tuner.tuning.loop import search
 
     count = _networks(out, final, networks)
     config = search_config(
@@ -274,7 +277,6 @@ def run(
         **options,
     )
     require_given(config.data)
-    console = open_console()
     result = search(config, Reporter(console), started=started, networks=count)
     budget = Budget.of(time_budget, started, networks=count)
     _finish(result, console, None if out is None else _shipping(result, out, final, budget))
@@ -377,6 +379,7 @@ def _finish(result: "SearchResult", console: Console, shipping: _Shipping | None
         from tuner.release.ship import ship
 
         done = ship(shipping.config, shipping.budget, Reporter(console))
+        show(console, done.sentences[0])
         show(console, f"the model is in {done.folder}")
         show(console, f"next: tuner predict {done.folder} IMAGES...")
     sys.exit(result.exit_status)

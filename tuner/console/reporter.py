@@ -74,7 +74,7 @@ class Reporter:
             return
         columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bar(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task(title)
+            task = bar.add_task(title, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

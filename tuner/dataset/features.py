@@ -75,7 +75,8 @@ def image_features(
     with reporter.progress("preparing images") as progress:
         built = build_cache(scan.folder, paths, hashed, config.side(), fit=config.fit, progress=progress)
     cache = ImageCache.open(built)
-    classifier, features = _opened(config, backbone, cache)
+    with reporter.starting(f"{backbone[0]} is loaded"):
+        classifier, features = _opened(config, backbone, cache)
     rows = cache.rows(paths)
     parts = []
     with as_worker(torch.get_num_threads()), reporter.progress("computing features") as progress:
@@ -127,7 +128,9 @@ def foretell(config: DataConfig, scan: "Scan", backbone: tuple[str, str] | None)
 def find_similar(config: DataConfig, scan: "Scan", reporter: Reporter) -> Similar:
     """Look for pictures of the same object among the images of `scan`; raises UserMistake for what can be mended."""
     backbone = usable_backbone(config, reporter)
-    return propose(scan, told_features(config, scan, backbone, reporter), config.seed)
+    features = told_features(config, scan, backbone, reporter)
+    with reporter.starting("similar pictures are looked for"):
+        return propose(scan, features, config.seed)
 
 
 def told_features(
@@ -142,7 +145,9 @@ def told_features(
     told = len(scan.images) >= TOLD_FROM
     if backbone is None or best_device().type == "cpu":
         if told:
-            _tell(scan, backbone, foretell(config, scan, backbone), reporter)
+            with reporter.starting("what the features will take is measured"):
+                seconds = foretell(config, scan, backbone)
+            _tell(scan, backbone, seconds, reporter)
         return _told_after(image_features(config, scan, backbone, reporter), told, reporter)
     answers = results_apart(
         _Asked(config, scan, backbone).answer, [foretell, _quietly] if told else [_quietly]

@@ -11,7 +11,7 @@ from trainables.data.cache import ImageCache
 from tuner.release.folder import FORMATS
 from tuner.retraining.images import Images
 from tuner.retraining.seed_job import SeedJob, SeedResult
-from tuner.runs.best import Best
+from tuner.runs.best import Best, Expected
 from tuner.statistics.intervals import FloatArray
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class ModelPlan:
 
     `members` are trained from `seeds` each. `average` is whether averages of the models are looked at, `calibrated`
     whether a temperature and sets are wanted; `costs` [true class, named class] is what answers cost. The folder will
-    stand at `folder` and hold `formats`. `kept` says that the search kept the weights: nothing is trained.
+    stand at `folder` and hold `formats`. `kept` says that the search kept the weights: nothing is trained. `together`
+    is what is to be expected of an ensemble, where that is known; `best` knows what is of its own trial.
     """
 
     best: Best
@@ -109,6 +110,7 @@ class ModelPlan:
     average: bool = False
     calibrated: bool = True
     kept: bool = False
+    together: Expected | None = None
 
     @property
     def held_out(self) -> bool:

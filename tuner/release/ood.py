@@ -89,9 +89,14 @@ def strangers_sentence(found: dict[str, Any]) -> str:
     alarms = found["false_alarms"]
     if alarms is None:
         return "strangeness: 1 is the limit that 99 % of validation stay below; it was not checked on test images"
+    often = percent(alarms["above_99"])
+    first = f"strangeness: {often} of the test images are above 1, the limit of 99 % of validation"
+    lower = f"{found['at_95']:.2f}"
+    # Of few validation images both limits are the same one.
     return (
-        f"strangeness: {percent(alarms['above_99'])} of the test images are above 1, the limit of 99 % of validation;"
-        f" {percent(alarms['above_95'])} are above {found['at_95']:.2f}, the limit of 95 %"
+        first
+        if lower == "1.00"
+        else f"{first}; {percent(alarms['above_95'])} are above {lower}, the limit of 95 %"
     )
 
 

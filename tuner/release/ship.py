@@ -25,12 +25,14 @@ from tuner.release.retrain import check_config, prepare_plan
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.here import train_here
 from tuner.retraining.seed_job import SEEDS, SeedJob, SeedResult
-from tuner.runs.best import Best, read_best
+from tuner.runs.best import Best, Expected, read_best
+from tuner.runs.best_trial import by_all_images
 from tuner.runs.directory import Run, rows_of
 from tuner.statistics.calibration import mean_logits
 from tuner.tuning.budget import MARGIN, NETWORK_S, NETWORKS, Budget
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.fold_seconds import final_seconds
+from tuner.tuning.judgement import ENSEMBLE
 
 __all__ = ["ShipConfig", "ship"]
 
@@ -80,6 +82,8 @@ def ship(config: ShipConfig, budget: Budget | None = None, reporter: Reporter | 
     retraining = replace(retraining, ensemble=len(members) > 1)
     with Signals(raises=True), unfinished(retraining.folder) as work:
         plan = prepare_plan(retraining, best, work / SEEDS, reporter, test=False)
+        if len(members) > 1:
+            plan = replace(plan, together=_together(run, best.expected))
         with kept_at_the_end(plan, work, reporter):
             note_room(plan, work, reporter)
             count = config.networks if len(members) == 1 else 1
@@ -100,6 +104,15 @@ def _members(run: Run, best: Best, budget: Budget, networks: int) -> Sequence[Ma
     return []
 
 
+def _together(run: Run, single: Expected) -> Expected | None:
+    """What is to be expected of the ensemble that all images judged, by the metric of the `single` trial's."""
+    known = by_all_images(run, ENSEMBLE, 0)
+    if known is None:
+        return None
+    value, (error, spread) = known
+    return Expected(single.metric, value, 0, error, spread, {}, single.positive)
+
+
 def _models(
     plan: ModelPlan, count: int, seconds: float, budget: Budget, reporter: Reporter
 ) -> Sequence[tuple[PlannedMember, SeedResult]]:
@@ -107,7 +120,7 @@ def _models(
 
     One training is expected to take `seconds`.
     """
-    with reporter.waiting("the model is trained on all images"):
+    with reporter.waiting("the model is trained"):
         models = [(one, _train(one.job, plan, reporter)) for one in plan.members]
     if strategies.is_linear_probe(plan.job.config.strategy):
         # A solved head is the same whatever the seed.

@@ -152,6 +152,7 @@ def _metrics(
 ) -> dict[str, Any]:
     """What metrics.json says; `test` is absent where nothing was left to test on."""
     images, best = plan.images, plan.best
+    expected = plan.together or best.expected
     metrics: dict[str, Any] = {
         "model": best.config.model,
         "classes": list(plan.job.classes),
@@ -168,7 +169,7 @@ def _metrics(
         "split_fingerprint": images.source.fingerprint,
         "data_fingerprint": images.data.fingerprint,
         "grouped": images.grouped,
-        "expected": {**asdict(best.expected), "scores": dict(best.expected.scores)},
+        "expected": {**asdict(expected), "scores": dict(expected.scores)},
     }
     if len(plan.members) > 1:
         metrics["ensemble"] = [

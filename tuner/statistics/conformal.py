@@ -65,11 +65,11 @@ def why_every_class(alpha: float, groups: int) -> str:
 
     >>> why_every_class(0.1, 3)
     '--alpha 0.1 needs 9 calibration groups and the model has 3: every set holds every class; from --alpha 0.25 on sets\
- say something'
+ can leave classes out'
     """
     return (
         f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups and the model has {groups}: every set holds"
-        f" every class; from --alpha {1 / (groups + 1):.2g} on sets say something"
+        f" every class; from --alpha {1 / (groups + 1):.2g} on sets can leave classes out"
     )
 
 

@@ -137,12 +137,13 @@ def why_no_difference(groups: int, finalists: int, unit: str = "group") -> str:
 
     >>> why_no_difference(5, 5)
     '5 test groups cannot show any difference between finalists, however large; that does not make them equal.\
- Comparing 5 finalists takes at least 8 test groups.'
+ Comparing the chosen one of 5 finalists with the others takes at least 8 test groups.'
     """
     verb = f"test {unit}{'' if groups == 1 else 's'}"
     return (
         f"{groups} {verb} cannot show any difference between finalists, however large; that does not make them equal."
-        f" Comparing {finalists} finalists takes at least {fewest_groups(finalists - 1)} test {unit}s."
+        f" Comparing the chosen one of {finalists} finalists with the others takes at least"
+        f" {fewest_groups(finalists - 1)} test {unit}s."
     )
 
 

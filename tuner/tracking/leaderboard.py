@@ -1,7 +1,7 @@
 """The table of a run from its directory, finished or running, and the words at its end."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,8 +10,13 @@ from tuner.console.reporter import leaderboard_table, probed_words, sampled
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.trial_table import BUDGET_OVER
 
-if TYPE_CHECKING:
-    pass
+__all__ = ["cut_words", "judged_words", "leaderboard", "remarks"]
+
+BY_ALL = (
+    "the images judged the best trials, each image answered by models that had not seen its group; where a lead may be"
+    " luck, the smaller network or the head without fine-tuning is chosen; ± is the standard error:"
+)
+"""What stands above the trials that all images judged."""
 
 
 def leaderboard(path: Path, most: int) -> RenderableType:
@@ -24,12 +29,50 @@ def leaderboard(path: Path, most: int) -> RenderableType:
     head = f"{run.path.name}: {len(ended) - cut} of {record['settings']['samples']} trials ended"
     head += f", {cut_words(cut)}" if cut else ""
     head += probed_words(len(rows) - len(ended))
-    return Group(Text(head), *map(Text, remarks(record)), leaderboard_table(rows, record["metric"], most))
+    table = leaderboard_table(_by_all(run, rows), record["metric"], most)
+    return Group(Text(head), *map(Text, remarks(record)), table, *map(Text, judged_words(run)))
+
+
+def _by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The `rows`; those of trials that all images judged expect what these images say."""
+    table = run.judged()
+    known = {} if table is None else {str(one["trial_id"]): one for one in rows_of(table)}
+    judged = {key: one for key, one in known.items() if one["expected"] == one["expected"]}
+    return [
+        row | {"estimate": judged[row["trial_id"]]["expected"]}
+        if row["trial_id"] in judged and judged[row["trial_id"]]["epoch"] == row["best_epoch"]
+        else row
+        for row in rows
+    ]
 
 
 def cut_words(count: int) -> str:
     """That so many trials can go on after a time budget."""
     return f"{count} {'trial was' if count == 1 else 'trials were'} cut by the time budget and can go on"
+
+
+def judged_words(run: "Run") -> list[str]:
+    """How many images judged the best trials, and what is to be expected of the chosen one; nothing where none did."""
+    table = run.judged()
+    if table is None:
+        return []
+    metric, lines = str(run.record["metric"]), [BY_ALL]
+    for row in rows_of(table):
+        what = "chosen" if row["chosen"] else "also judged"
+        error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
+        name, taken = row["trial_id"], f", {_votes(row['votes'])} in the ensemble" if row["votes"] else ""
+        if name == "ensemble":
+            what, taken = "better together", ""
+            name = f"the ensemble of {sum(one['votes'] > 0 for one in rows_of(table)) - 1} of them"
+        lines.append(
+            f"{what}: {name}, by {row['images']} images that its models had not seen: {metric} {row['value']:.4f};"
+            f" expected {row['expected']:.4f}{error}{taken}"
+        )
+    return lines
+
+
+def _votes(count: int) -> str:
+    return f"{count} vote{'s' * (count > 1)}"
 
 
 def remarks(record: dict[str, Any]) -> list[str]:

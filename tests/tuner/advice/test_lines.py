@@ -29,7 +29,11 @@ def material(images, **own):
         "groups": images.groups,
         "classes": images.classes,
         "unit": "group",
-        "record": {"seed": 0, "settings": {}},
+        "record": {
+            "seed": 0,
+            "settings": {},
+            "data": {"folder": "photos", "groups": "groups.csv", "group_regex": None},
+        },
         "head": None,
         "heads": [],
         "chosen": None,

@@ -240,7 +240,7 @@ def test_a_plan_says_when_the_test_part_can_show_no_difference(tmp_path, monkeyp
     examined = Examined(looked, make_split(looked, None), "none", False, None)
     (said,) = few_judges(examined, data, 5)
     assert said.startswith("6 test images cannot show any difference between finalists, however large")
-    assert "Comparing 5 finalists takes at least 8 test images." in said
+    assert "Comparing the chosen one of 5 finalists with the others takes at least 8 test images." in said
     assert "--split 0.7,0.15,0.15 gives 10" in said
     assert "tuner compare RUN --folds 5 all 60 images judge" in said
     assert few_judges(examined, data, 2) == ()

@@ -101,7 +101,9 @@ def find_suspects(
     backbone = usable_backbone(config, reporter)
     if backbone is None:
         raise WeightsUnavailable(f"--suspects needs the features of a pretrained backbone; {ways_out()}")
-    return suspects_of(scan, groups, told_features(config, scan, backbone, reporter), config.seed)
+    features = told_features(config, scan, backbone, reporter)
+    with reporter.starting("labels are compared with the answers of heads that have not seen the image"):
+        return suspects_of(scan, groups, features, config.seed)
 
 
 def suspects_of(scan: "Scan", groups: Mapping[str, str], features: ImageFeatures, seed: int = 0) -> Suspects:

@@ -71,6 +71,6 @@ def collapse_sentence(finalists: Sequence["Finalist"]) -> str | None:
     return (
         f"{'Trainings' if many else 'A training'} fell apart: {some(told, between='; ')}. Learning rates were too high"
         " or there were too few images. The weights of the best epoch are kept, so the scores do not suffer. What"
-        " may do better: a search that leaves the backbone as it is (tuner run --strategies"
-        " feature_extractor,linear_probe), or one in a space of your own with lower rates (docs/how-to/own-space.md)."
+        " may do better: a space of your own (docs/how-to/own-space.md) with lower rates, or with strategies that leave"
+        " the backbone as it is, feature_extractor and linear_probe."
     )

@@ -81,8 +81,8 @@ def _note(evidence: "Evidence", asked: int) -> str:
     if evidence.judges < fewest_groups(asked):
         return (
             f"{evidence.judges} {evidence.unit}{'' if evidence.judges == 1 else 's'} can't tell any of {asked:,} pairs"
-            f" apart, however different their answers are: it takes at least {fewest_groups(asked)}. So no interval of"
-            f" a difference is given. {needed}"
+            f" apart, however different their answers are: so many take at least {fewest_groups(asked)}. So no"
+            f" interval of a difference is given. {needed}"
         )
     return (
         f"Told apart are pairs whose p-value stays at most 0.05 after correction for all {asked:,} pairs. The interval"

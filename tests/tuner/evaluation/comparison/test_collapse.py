@@ -48,6 +48,6 @@ def test_it_is_said_in_words_and_of_ensembles_nothing():
     assert "lite0 · full got worse after epoch 1" in said
     assert "from 94 % to 53 % in epoch 2, when more of the network was trained" in said
     assert "Learning rates were too high or there were too few images" in said
-    assert "--strategies feature_extractor,linear_probe" in said
+    assert "feature_extractor and linear_probe" in said
     assert "ensemble" not in said
     assert collapse_sentence([both]) is None
