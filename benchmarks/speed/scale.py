@@ -62,15 +62,15 @@ def search(num_trials: int) -> tuple[list[Reading], float]:
             result = execute(prepared, trainable=Simulated, observers=(watch,))
         if len(result.run.trials()) != num_trials:
             raise RuntimeError(f"{len(result.run.trials())} trials ended, not {num_trials}")
-        seconds = resumed(result.run.path, num_trials + 1)
+        seconds = resumed(result.run.path)
     say(f"  resumed in {seconds:.1f} s")
     return watch.readings, seconds
 
 
-def resumed(run: Path, num_trials: int) -> float:
-    """Seconds of `tuner resume` up to so many trials; raises RuntimeError with its last words if it fails."""
+def resumed(run: Path) -> float:
+    """Seconds of `tuner resume` with one trial more; raises RuntimeError with its last words if it fails."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "tuner", "resume", str(run), "--samples", str(num_trials)]
+    command = [sys.executable, "-m", "tuner", "resume", str(run), "--samples", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stdout + done.stderr)[-2000:])

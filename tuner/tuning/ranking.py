@@ -21,22 +21,23 @@ class Ranking:
         """Rank by the loss that `mean` says of a row, where it says one, else by the value of `metric`."""
         self._metric, self._mean = metric, mean
         self._ordered: list[tuple[float, int, str]] = []
-        self._combinations: dict[str, str] = {}
+        self._first: dict[str, tuple[float, int, str]] = {}
 
     def enter(self, row: Mapping[str, Any], combination: str) -> None:
         """Put the trial of `row`, as `trials.parquet` has it, in its place."""
         if not counts(row):
             return
         trial_id = str(row["trial_id"])
-        self._combinations[trial_id] = combination
         mean = self._mean(row)
         cost = self._metric.cost(float(row["value"])) if mean is None else mean
-        bisect.insort(self._ordered, (cost, int(row["number"]), trial_id))
+        place = (cost, int(row["number"]), trial_id)
+        bisect.insort(self._ordered, place)
+        self._first[combination] = min(place, self._first.get(combination, place))
 
     def copy(self) -> "Ranking":
         """Another with the same trials."""
         other = Ranking(self._metric, self._mean)
-        other._ordered, other._combinations = list(self._ordered), dict(self._combinations)
+        other._ordered, other._first = list(self._ordered), dict(self._first)
         return other
 
     def best(self) -> str | None:
@@ -49,7 +50,4 @@ class Ranking:
 
     def kept(self, top: int) -> set[str]:
         """Trials whose weights stay: the best of every combination, and the `top` best of all."""
-        first: dict[str, str] = {}
-        for _, _, trial_id in self._ordered:
-            first.setdefault(self._combinations[trial_id], trial_id)
-        return {*first.values(), *(trial_id for _, _, trial_id in self._ordered[:top])}
+        return {trial_id for _, _, trial_id in (*self._first.values(), *self._ordered[:top])}

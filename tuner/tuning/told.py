@@ -43,6 +43,7 @@ class Told:
         self._mark = mark_of(self.study)
         self.own = own_trials(self.study)
         self._known = {trial.number for trial in self.own.values()}
+        self._looked_at = 0
         self._waiting: deque[FrozenTrial] = deque()
 
     def open_in_memory(self, values: Mapping[int, Mapping[int, float]]) -> None:
@@ -145,7 +146,10 @@ class Told:
         return trial, dict(trial.system_attrs.get(FIXED, {}))
 
     def _look_around(self) -> None:
-        new = [t for t in self.study.get_trials(deepcopy=False) if t.number not in self._known]
+        every = self.study.get_trials(deepcopy=False)
+        # Trials are numbered in their order: those that were there are not looked at again.
+        new = [trial for trial in every[self._looked_at :] if trial.number not in self._known]
+        self._looked_at = len(every)
         self._known.update(trial.number for trial in new)
         self._waiting.extend(trial for trial in new if trial.state is TrialState.WAITING)
         others = [str(trial.number) for trial in new if trial.state is not TrialState.WAITING]

@@ -67,7 +67,8 @@ def _sure(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", fo
     surer = _surer(evidence, folds)
     verdicts = others["verdict"]
     if (verdicts == TOO_FEW).any():
-        return f"{why_no_difference(evidence.judges, len(table), evidence.unit)} {surer}"
+        few = why_no_difference(evidence.judges, len(table), evidence.unit)
+        return f"{few} {_overtaken(table, evidence, folds)}{surer}"
     if (verdicts == UNTESTED).any():
         return why_no_test(evidence)
     better, tied = int((verdicts == BETTER).sum()), int((verdicts == TIED).sum())

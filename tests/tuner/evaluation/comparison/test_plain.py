@@ -81,6 +81,8 @@ def test_too_few_groups_are_said_first_with_how_many_would_do():
     )
     assert best.startswith("The best model")
     assert "91.7 %" in good
+    named = told(TOO_FEW, values=[0.5, 0.3], groups=5)[0]
+    assert "On the test images m1 has a better log loss (0.300 against 0.500). That may be chance;" in named
 
 
 def test_no_needed_number_is_told_that_the_test_images_have_already():
