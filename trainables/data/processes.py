@@ -29,13 +29,16 @@ MANY = 2_000
 CHUNK = 16
 """Items that a process is given at once: few, since Ctrl-C waits for those that are being worked on."""
 
+MOST = 16
+"""Processes at most: one thread hands out the work, and each process takes memory of its own."""
+
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from trainables.data.processes import serve; serve()"
 
 
 def in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int, many: int = MANY
 ) -> Iterator[Result]:
-    """`function` of every item, in order, in as many processes as `workers`; in threads if fewer than `many` items.
+    """`function` of every item, in order, in `workers` processes, `MOST` at most; in threads if fewer than `many` items.
 
     `function`, items and results have to be picklable. What `function` raises is raised here. Raises RunProblem where a
     process ends, as one does whose memory the system takes.
@@ -43,6 +46,7 @@ def in_processes(
     if workers < 2 or len(items) < many:
         yield from in_threads(function, items, workers)
         return
+    workers = min(workers, MOST)
     chunks = [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]
     with contextlib.ExitStack() as stack:
         free: SimpleQueue[_Child] = SimpleQueue()
