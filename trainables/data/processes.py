@@ -38,7 +38,7 @@ _PROGRAM = "import sys; sys.path[:] = {path!r}; from trainables.data.processes i
 def in_processes(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int, many: int = MANY
 ) -> Iterator[Result]:
-    """`function` of every item, in order, in `workers` processes, `MOST` at most; in threads if fewer than `many` items.
+    """`function` of every item, in order, in `workers` processes, `MOST` at most; of fewer than `many` in threads.
 
     `function`, items and results have to be picklable. What `function` raises is raised here. Raises RunProblem where a
     process ends, as one does whose memory the system takes.
