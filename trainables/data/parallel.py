@@ -19,10 +19,16 @@ _AHEAD = 16
 """Results a thread may be ahead of the reader, which bounds the memory."""
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_threads(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    at_end: Callable[[], object] = lambda: None,
+) -> Iterator[Result]:
     """`function` of every item, in order, never more than a few results ahead of the reader.
 
-    Ends without working off the rest when the reader stops or `function` raises.
+    Ends without working off the rest when the reader stops or `function` raises; `at_end` is called before what is
+    being worked on is waited for.
     """
     # threads, not processes: a spawned process would run the caller's __main__ again
     pool = ThreadPoolExecutor(workers)
@@ -36,6 +42,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], worker
                 return
             yield waiting.popleft().result()
     finally:
+        at_end()
         pool.shutdown(cancel_futures=True)
 
 

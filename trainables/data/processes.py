@@ -50,8 +50,9 @@ def in_processes(
     chunks = [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]
     with contextlib.ExitStack() as stack:
         free: SimpleQueue[_Child] = SimpleQueue()
-        for _ in range(workers):
-            free.put(stack.enter_context(_Child()))
+        children = [stack.enter_context(_Child()) for _ in range(workers)]
+        for child in children:
+            free.put(child)
 
         def work_off(chunk: Sequence[Item]) -> list[Any]:
             child = free.get()
@@ -60,7 +61,12 @@ def in_processes(
             finally:
                 free.put(child)
 
-        for results in in_threads(work_off, chunks, workers):
+        def kill() -> None:
+            for child in children:
+                child.kill()
+
+        # Killed at once, or Ctrl-C would wait for what they are working on.
+        for results in in_threads(work_off, chunks, workers, kill):
             yield from results
 
 
@@ -77,8 +83,12 @@ class _Child:
     def __enter__(self) -> "_Child":
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def kill(self) -> None:
+        """End the process; whoever waits for its answer hears that it ended."""
         self._process.kill()
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
