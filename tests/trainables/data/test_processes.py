@@ -59,8 +59,11 @@ def test_what_a_library_prints_does_not_come_between_the_answers():
 
 
 PROGRAM = """
+import signal
 import time
 from trainables.data.processes import in_processes
+# What a shell starts in the background ignores Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("main runs", flush=True)
 for one in in_processes(time.sleep, [0.0] * 20 + [0.2] * 10_000, 2, many=1):
     pass
@@ -82,6 +85,9 @@ def test_the_main_program_runs_once_and_ctrl_c_leaves_nothing_behind(tmp_path: P
     while len(pids := Path(children).read_text().split()) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    said, complained = process.communicate(timeout=30)
+    try:
+        said, complained = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert (said, "KeyboardInterrupt" in complained) == ("", True)
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
