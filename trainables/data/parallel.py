@@ -30,7 +30,6 @@ def in_threads(
     Ends without working off the rest when the reader stops or `function` raises; `at_end` is called before what is
     being worked on is waited for.
     """
-    # threads, not processes: a spawned process would run the caller's __main__ again
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Result]] = deque()
     source = iter(items)

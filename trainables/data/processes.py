@@ -27,7 +27,7 @@ MANY = 2_000
 """Fewer items are worked off in threads."""
 
 CHUNK = 16
-"""Items that a process is given at once: few, since Ctrl-C waits for those that are being worked on."""
+"""Items that a process is given at once: few, so that progress is told often and all end together."""
 
 MOST = 16
 """Processes at most: one thread hands out the work, and each process takes memory of its own."""

@@ -51,7 +51,7 @@ class Head:
 class Material:
     """A run, read for advice. Nothing of the test images is among it.
 
-    If it is to be `quick`, more than `QUICK` heads' worth of images have no features.
+    If it is to be `quick`, `images` raises RunProblem where images times classes are more than `QUICK`.
     """
 
     def __init__(self, run: Run, reporter: Reporter, quick: bool = False) -> None:

@@ -44,7 +44,7 @@ told from its own colours in a file and replaced by those of the dark one."""
 _FAMILIES = ("DejaVu Sans",)
 
 PACKED = {"compress_level": 2}
-"""How hard PNG files are packed: Pillow's own 6 takes three times as long."""
+"""How hard PNG files are packed: Pillow's own 6 took 2.5 times as long on a report's pictures."""
 
 _asked: set[str] = set()
 """What the present drawing has asked of its paper."""
