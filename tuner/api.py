@@ -104,18 +104,20 @@ def plan(
     space: AnyPath = "auto",
     data: AnyPath | None = None,
     *,
+    networks: int = 0,
     verbose: bool = False,
     **options: Unpack[SearchOptions],
 ) -> "Plan":
     """What a search with these arguments would take here: epochs, seconds, bytes. No trial runs.
 
-    Raises UserMistake for whatever `search` would refuse.
+    A time budget is also to hold the training of a model folder of up to `networks` networks. Raises UserMistake for
+    whatever `search` would refuse.
 
     >>> low, middle, high = tuner.plan("googlenet_full", data="potato/").seconds  # doctest: +SKIP
     """
     from tuner.planning.plan import plan as work_out
 
-    return work_out(_config(space, data, dict(options)), _show(verbose))
+    return work_out(_config(space, data, dict(options)), _show(verbose), networks=networks)
 
 
 def probe(

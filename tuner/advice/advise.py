@@ -137,6 +137,12 @@ def _level(found: Material) -> tuple[str | None, float | None, float | None, int
         return None, None, None, 0, 0
     name, logits = found.level
     known = np.isfinite(logits).all(axis=1)
-    losses, wrong = losses_of(logits[known], found.pool.numbers[known])
-    groups = len(set(found.groups[known].tolist()))
-    return name, float(losses.mean()), float(1 - wrong.mean()), int(known.sum()), groups
+    groups = found.groups[known]
+    losses, wrong = losses_of(logits[known], found.pool.numbers[known], groups)
+    return (
+        name,
+        float(losses.mean()),
+        float(1 - wrong.mean()),
+        int(known.sum()),
+        len(set(groups.tolist())),
+    )

@@ -40,7 +40,8 @@ def flips(found: Material) -> list[Found]:
     chosen = _validation(found, milliseconds or UNKNOWN_MILLISECONDS)
     groups = found.groups[chosen]
     if len(set(groups.tolist())) < FEWEST:
-        reason = f"{len(set(groups.tolist()))} {found.unit}s of validation are too few to say what test-time flips gain"
+        count = len(set(groups.tolist()))
+        reason = f"{count} {found.unit}s of validation are too few to say what answers to mirror images gain"
         return [Unknown(KIND, reason)]
     started = time.perf_counter()
     try:
@@ -50,7 +51,7 @@ def flips(found: Material) -> list[Found]:
     took = 1e3 * (time.perf_counter() - started) / len(chosen) / 2
     labels = found.pool.numbers[chosen]
     both = mean_logits([plain, mirrored], [1, 1])
-    now, then = losses_of(plain, labels), losses_of(both, labels)
+    now, then = (losses_of(logits, labels, groups) for logits in (plain, both))
     loss, accuracy = (paired_gain(a, b, groups) for a, b in zip(now, then, strict=True))
     why = f"the mean of both probabilities, by the weights of {row['trial_id']} on {len(chosen)} validation images"
     do = "average each answer with that to the mirror image"

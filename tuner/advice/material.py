@@ -1,5 +1,6 @@
 """What a run left that advice is made of: its images, the heads and trials with their answers, kept features."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,15 +11,17 @@ import numpy.typing as npt
 
 from trainables.data.split import Split
 from trainables.errors import RunProblem
+from trainables.temperature import calibrated_losses
 from trainables.wording import printable
 from tuner.advice.features import pool_features
 from tuner.advice.heads import Answered, Images, best_penalty, compressed, heads_on
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, rows_of
+from tuner.runs.trial_table import trial_config
 from tuner.statistics.intervals import FloatArray
-from tuner.statistics.log_loss import log_losses
 from tuner.tuning.estimates import best_row
 from tuner.tuning.fold_answers import out_of_fold
+from tuner.tuning.judgement import Candidate, Judges
 from tuner.tuning.ranking import counts
 
 __all__ = ["Head", "Material", "wrong"]
@@ -111,6 +114,29 @@ class Material:
         return {name: own for name, own in found.items() if own is not None and own.shape == shape}
 
     @cached_property
+    def candidates(self) -> list[Candidate]:
+        """The trials that the run judged, with their answers; all that have answered where it judged none."""
+        judged = self.run.judged()
+        known = None if judged is None else {(str(r["trial_id"]), int(r["epoch"])) for r in rows_of(judged)}
+        return [
+            Candidate(row, trial_config(row), self.answers[name].copy(), self._cost(str(row["model"])))
+            for row in self.trials
+            if (name := str(row["trial_id"])) in self.answers
+            and (known is None or (name, int(row["best_epoch"])) in known)
+        ]
+
+    @cached_property
+    def judges(self) -> Judges:
+        """The images, and what they judge by."""
+        positive = self.record.get("positive")
+        number = None if positive is None else self.classes.index(str(positive))
+        return Judges(self.pool, str(self.record["metric"]), number)
+
+    def _cost(self, model: str) -> float:
+        milliseconds = self.milliseconds(model)
+        return math.nan if milliseconds is None else milliseconds
+
+    @cached_property
     def level(self) -> tuple[str, FloatArray] | None:
         """Whose answers stand for the model as it is, and the answers [n, classes].
 
@@ -160,9 +186,14 @@ def wrong(logits: FloatArray, labels: npt.NDArray[np.int64]) -> FloatArray:
     return np.asarray(logits.argmax(axis=1) != labels, dtype=np.float64)
 
 
-def losses_of(logits: FloatArray, labels: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-    """The log losses [n] and the errors [n], 1 or 0, of the answers."""
-    return log_losses(logits, labels), wrong(logits, labels)
+def losses_of(
+    logits: FloatArray, labels: npt.NDArray[np.int64], groups: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """The log losses [n] and the errors [n], 1 or 0, of the answers.
+
+    The losses are under temperatures that images of other `groups` [n] gave, as where a run judges its trials.
+    """
+    return calibrated_losses(logits, labels, groups), wrong(logits, labels)
 
 
 def _covers(logits: FloatArray) -> bool:

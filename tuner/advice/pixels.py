@@ -58,7 +58,7 @@ def _compared(
 ) -> Found:
     known = np.isfinite(here.logits).all(axis=1) & np.isfinite(there.logits).all(axis=1)
     labels, groups = found.pool.numbers[known], found.groups[known]
-    now, then = (losses_of(head.logits[known], labels) for head in (here, there))
+    now, then = (losses_of(head.logits[known], labels, groups) for head in (here, there))
     loss, accuracy = (paired_gain(a, b, groups) for a, b in zip(now, then, strict=True))
     if loss is None:
         return Unknown(kind, f"a single {found.unit} can't tell them apart")

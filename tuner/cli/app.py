@@ -30,7 +30,6 @@ def commands() -> None:
 for command in (
     search.run,
     search.resume,
-    search.leaderboard,
     look.spaces,
     look.list_models,
     look.inspect,

@@ -127,7 +127,16 @@ def compare(
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
                 say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
-    say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml", err=as_json)
+    together = " --ensemble" if _has_ensemble(runs[0]) else ""
+    say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml{together}", err=as_json)
+
+
+def _has_ensemble(run: Path) -> bool:
+    """Whether the run's best.yaml names an ensemble that is better than its best trial alone."""
+    from tuner.runs.best import read_best
+
+    best = run / "best.yaml"
+    return best.is_file() and bool(read_best(best).ensemble)
 
 
 def render(found: "Comparison") -> Iterator[RenderableType]:

@@ -68,7 +68,7 @@ def space(reference: str) -> RenderableType:
 
 
 PRIOR = (
-    "prior: errors after fine-tuning that published results let expect on any images, an average network 1;\n"
+    "known: errors after fine-tuning that published results let expect on any images, an average network 1;\n"
     "time: seconds of an image on a processor, ResNet-50 1"
 )
 """What the columns of `models` mean."""
@@ -77,7 +77,7 @@ PRIOR = (
 def models() -> RenderableType:
     """Every registered model and candidate with its size, licence and stages, and how to name others of timm's."""
     table = Table(box=None, pad_edge=False)
-    numbers = ("parameters", "features", "image size", "prior", "time")
+    numbers = ("parameters", "features", "image size", "known", "time")
     for heading in ("model", *numbers, "licence", "stages, from the input up"):
         right = heading in numbers
         table.add_column(heading, justify="right" if right else "left", overflow="fold")

@@ -56,7 +56,11 @@ def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data:
     error = "" if expected.standard_error is None else f"± {expected.standard_error:.4f}, "
     say(f"its spread: {error}{expected.spread}")
     say(f"wrote {out} and {out.with_name(best.split.file)}")
-    say(f"next: tuner retrain {out}")
+    if best.ensemble:
+        say(
+            f"the average of {len(best.ensemble)} trials is better than {best.trial} alone, by the images that judged"
+        )
+    say(f"next: tuner retrain {out}{' --ensemble' if best.ensemble else ''}")
 
 
 def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path | None) -> None:

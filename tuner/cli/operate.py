@@ -1,4 +1,4 @@
-"""The commands that look at a search, stop it and bring its logs up to date; attached to the others in `cli`."""
+"""The commands that look at a search, stop it and bring its logs up to date."""
 
 import sys
 from pathlib import Path
@@ -25,6 +25,20 @@ def status(run_dir: Path, as_json: bool) -> None:
     from tuner.tracking.status import render
 
     open_console().print(render(run_dir), soft_wrap=True)
+
+
+@click.command()
+@RUN
+@click.option("--most", type=Number("most"), default=20, show_default=True, help="Most rows to show.")
+@json_option
+def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
+    """Show the best trials of a finished or running search."""
+    if as_json:
+        print_json(documents.leaderboard(run_dir, most))
+        return
+    from tuner.tracking.leaderboard import leaderboard as table
+
+    open_console().print(table(run_dir, most))
 
 
 @click.command()
@@ -105,4 +119,4 @@ def sync(run_dir: Path, log: str | None) -> None:
     sys.exit(int(any(one.trouble is not None for one in found)))
 
 
-COMMANDS = (status, stop, board, grafana, sync)
+COMMANDS = (status, leaderboard, stop, board, grafana, sync)

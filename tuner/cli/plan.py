@@ -1,5 +1,6 @@
 """The command `plan`: what a search would take, before it is started."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from tuner.cli import as_json as documents
 from tuner.cli.as_json import json_option, print_json
 from tuner.cli.help import SearchCommand
 from tuner.cli.parameters import split_names
+from tuner.cli.shipping import networks_of
 from tuner.console.reporter import clock
 from tuner.console.sentences import show_part
 from tuner.console.terminal import open_console
@@ -27,10 +29,6 @@ ONLY_FOR_A_RUN = {
     "dashboard",
     "start_from",
     "until_settled",
-    "folds",
-    "out",
-    "final",
-    "networks",
 }
 """Options of `run` that change nothing, or next to nothing, about what a search takes."""
 
@@ -39,7 +37,14 @@ def plan_command(run: click.Command) -> click.Command:
     """The command, which takes the options of `run` that matter before a search."""
 
     def callback(
-        time_budget: float | None, models: str | None, strategies: str | None, as_json: bool, **options: Any
+        time_budget: float | None,
+        models: str | None,
+        strategies: str | None,
+        out: Path | None,
+        final: bool,
+        networks: int | None,
+        as_json: bool,
+        **options: Any,
     ) -> None:
         from tuner.console.reporter import Reporter
 
@@ -56,10 +61,11 @@ def plan_command(run: click.Command) -> click.Command:
             **options,
         )
         require_given(config.data)
+        found = plan(config, reporter, networks=networks_of(out, final, networks))
         if as_json:
-            print_json(documents.plan(plan(config, reporter)))
+            print_json(documents.plan(found))
             return
-        for part in render(plan(config, reporter)):
+        for part in render(found):
             show_part(open_console(), part)
 
     params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
@@ -88,6 +94,9 @@ def render(found: "Plan") -> list[RenderableType]:
         lines.insert(
             3, f"similar  {clock(found.similar_s)} of it for finding similar pictures, unless they are cached"
         )
+    if found.folds_s:
+        judged = f"{clock(found.folds_s)} of it for training the best trials again on other folds"
+        lines.insert(3, f"folds    {judged}, {found.folds} with the validation images")
     remark = (
         f"medians and 10 to 90 % ranges of {SIMULATIONS} simulated searches, on made-up learning curves that fall as"
         f" a power of the epochs; steps were timed with one trial alone, so times are widened by {FASTER:g} to"
@@ -103,7 +112,7 @@ def _table(found: "Plan") -> Table:
         "combination",
         "trials",
         "epochs",
-        "busy",
+        "training",
         "s/epoch frozen",
         "s/epoch full",
         "weights",

@@ -139,13 +139,13 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
         raise click.exceptions.Exit(1)
 
 
-NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 %", "prior", "px")
+NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 %", "known", "px")
 """Columns that a terminal which is too narrow for all of them goes without, the first first."""
 
 
 EXPECTED = (
-    "prior: errors after fine-tuning on any images, an average network 1; expected: log loss after fine-tuning, by"
-    " prior and probe, with a 90 % interval"
+    "known: errors after fine-tuning on other images, where an average network has 1; expected: log loss after"
+    " fine-tuning, by what is known and by the probe, with a 90 % interval"
 )
 """What the columns of the outlook mean."""
 
@@ -169,7 +169,7 @@ def render(found: "Probe") -> list[RenderableType]:
     if without:
         lines.append(Text(f"note: skipped, since they have no weights: {some(without)}", style="yellow"))
     lines.append(Text(EXPECTED))
-    lines.append(Text(f"to fine-tune: {', '.join(found.fine_tuned)}"))
+    lines.append(Text(f"to fine-tune, by the expected log loss: {', '.join(found.fine_tuned)}"))
     return [table, *lines]
 
 
@@ -184,7 +184,7 @@ def _cells(found: "Probe") -> list[dict[str, str]]:
             "backbone": row.model,
             "px": str(row.image_size),
             "log loss": f"{row.log_loss:.4f}",
-            "prior": f"{outlook[row.model].prior:.2f}" if row.model in outlook else "",
+            "known": f"{outlook[row.model].prior:.2f}" if row.model in outlook else "",
             "expected": _expected(outlook[row.model]) if row.model in outlook else "",
             "95 %": "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}",
             "balanced acc": f"{row.balanced_accuracy:.3f}",

@@ -1,16 +1,11 @@
-"""The commands that search: run, resume, leaderboard."""
+"""The commands that search: run, resume."""
 
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.console import Console
 
-from tuner.cli import as_json as documents
-from tuner.cli.as_json import json_option, print_json
 from tuner.cli.help import SearchCommand
 from tuner.cli.names import (
     BACKBONES,
@@ -34,15 +29,10 @@ from tuner.cli.parameters import (
     side_option,
     split_names,
 )
-from tuner.console.sentences import show, show_part
+from tuner.cli.shipping import finish, networks_of, shipping_of
 from tuner.console.terminal import open_console
 
-if TYPE_CHECKING:
-    from tuner.release.ship import ShipConfig
-    from tuner.tuning.budget import Budget
-    from tuner.tuning.result import SearchResult
-
-__all__ = ["leaderboard", "resume", "run"]
+__all__ = ["resume", "run"]
 
 
 @click.command(cls=SearchCommand)
@@ -267,7 +257,7 @@ def run(
         from tuner.tuning.config import search_config
         from tuner.tuning.loop import search
 
-    count = _networks(out, final, networks)
+    count = networks_of(out, final, networks)
     config = search_config(
         time_budget_s=time_budget,
         models=split_names(models),
@@ -279,7 +269,7 @@ def run(
     require_given(config.data)
     result = search(config, Reporter(console), started=started, networks=count)
     budget = Budget.of(time_budget, started, networks=count)
-    _finish(result, console, None if out is None else _shipping(result, out, final, budget))
+    finish(result, console, None if out is None else shipping_of(result, out, final, budget))
 
 
 @click.command()
@@ -301,7 +291,7 @@ def resume(
     started = time.monotonic()
     from tuner.console.reporter import Reporter
 
-    count = _networks(out, final, networks)
+    count = networks_of(out, final, networks)
     console = open_console()
     reporter = Reporter(console)
     with reporter.starting():
@@ -310,76 +300,4 @@ def resume(
 
     result = go_on(run_dir, samples, time_budget, reporter, started=started, networks=count)
     budget = Budget.of(time_budget, started, networks=count)
-    _finish(result, console, None if out is None else _shipping(result, out, final, budget))
-
-
-@click.command()
-@click.argument("run_dir", metavar="RUN", type=FOLDER)
-@click.option("--most", type=Number("most"), default=20, show_default=True, help="Most rows to show.")
-@json_option
-def leaderboard(run_dir: Path, most: int, as_json: bool) -> None:
-    """Show the best trials of a finished or running search."""
-    if as_json:
-        print_json(documents.leaderboard(run_dir, most))
-        return
-    from tuner.tracking.leaderboard import leaderboard as table
-
-    open_console().print(table(run_dir, most))
-
-
-def _networks(out: Path | None, final: bool, networks: int | None) -> int:
-    """How many trainings the model of --out has at most, 0 without one; raises UsageError, or RunProblem for `out`."""
-    from tuner.tuning.budget import NETWORKS
-
-    if out is not None:
-        _check_out(out)
-        return NETWORKS if networks is None else networks
-    if final:
-        raise click.UsageError("--final says what the model of --out is trained on; give --out MODEL")
-    if networks is not None:
-        raise click.UsageError("--networks says what the model of --out consists of; give --out MODEL")
-    return 0
-
-
-def _check_out(out: Path) -> None:
-    """Refuse a model folder that can't be written before hours are spent; raises RunProblem."""
-    from trainables.errors import RunProblem
-    from tuner.runs.paths import is_taken, try_target
-
-    if is_taken(out):
-        raise RunProblem(f"{out} exists already; choose another --out")
-    try_target(out, "--out")
-
-
-@dataclass(frozen=True)
-class _Shipping:
-    """What is to be shipped, and the budget of the command."""
-
-    config: "ShipConfig"
-    budget: "Budget"
-
-
-def _shipping(result: "SearchResult", out: Path, final: bool, budget: "Budget") -> _Shipping | None:
-    """What to ship of a search that has ended; None where there is nothing, or it was interrupted."""
-    from tuner.release.ship import ShipConfig
-
-    if result.best is None or result.interrupted:
-        return None
-    return _Shipping(ShipConfig(result.run.path, out, final, networks=budget.networks), budget)
-
-
-def _finish(result: "SearchResult", console: Console, shipping: _Shipping | None = None) -> None:
-    """Tell how a search ended and what to type next, write the model if one is asked for; exits with its status."""
-    from tuner.cli.ending import ending
-
-    for line in ending(result, ships=shipping is not None):
-        show_part(console, line)
-    if shipping is not None:
-        from tuner.console.reporter import Reporter
-        from tuner.release.ship import ship
-
-        done = ship(shipping.config, shipping.budget, Reporter(console))
-        show(console, done.sentences[0])
-        show(console, f"the model is in {done.folder}")
-        show(console, f"next: tuner predict {done.folder} IMAGES...")
-    sys.exit(result.exit_status)
+    finish(result, console, None if out is None else shipping_of(result, out, final, budget))

@@ -99,7 +99,7 @@ def disk_bytes(
     feature_cache_limit: int,
     fit: str = CROP,
 ) -> dict[str, int]:
-    """Bytes by what they are: kept weights, resume state, image cache, feature cache.
+    """Bytes by what they are: kept weights, state for resume, image cache, feature cache.
 
     Photographs are taken as 4 : 3 where their shape is not known; of squash and pad it is a square.
     """
@@ -112,7 +112,7 @@ def disk_bytes(
     feature_cache = sum(epochs * train_images * width[model] * 4 for (model, _), epochs in depth.items())
     return {
         "kept weights": min(combinations + keep, samples) * largest,
-        "resume state": concurrent * alive,
+        "state for resume": concurrent * alive,
         "image cache": round(images * cache_side(image_size, fit) ** 2 * 3 * aspect),
         "frozen features": min(feature_cache, feature_cache_limit),
     }

@@ -3,7 +3,9 @@
 Its counting of GPUs was not run on a GPU.
 """
 
+import math
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +21,18 @@ from tuner.dataset.config import DataConfig
 from tuner.dataset.features import foretell, usable_backbone
 from tuner.dataset.loading import Examined, load_data
 from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
+from tuner.planning.limits import Limits
 from tuner.planning.pool import Pool, make_pool
 from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tuning.backbones import check_backbones, narrow
+from tuner.tuning.budget import Budget
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, models_of, resolve
+from tuner.tuning.fold_seconds import more_on_all
+from tuner.tuning.folds import folds_for
 from tuner.tuning.scheduler import make_rungs
+from tuner.tuning.time_left import RAY_S
 
 if TYPE_CHECKING:
     from trainables.trial_data import TrialData
@@ -62,7 +69,9 @@ class Combination:
 class Plan:
     """What a search is expected to take here; of `epochs` and `seconds` a low, a middle and a high figure.
 
+    `seconds` hold what folds take after the trials, `folds_s` in the middle; `folds` is their number, 0 for none.
     `similar_s`, which `seconds` hold too, is what finding similar pictures takes beforehand; None where nobody asked.
+    `budget_s` is the time budget of the whole command, None without one.
     """
 
     combinations: tuple[Combination, ...]
@@ -77,16 +86,21 @@ class Plan:
     memory_bytes: int
     warnings: tuple[str, ...]
     similar_s: float | None = None
+    folds: int = 0
+    folds_s: float = 0.0
+    budget_s: float | None = None
 
 
-def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
+def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: int = 0) -> Plan:
     """Time and simulate the search that `config` describes; writes no run directory.
 
-    Raises UserMistake for whatever `tuner run` with the same options would refuse.
+    `networks` is how many trainings the model has at most that the search ends with, 0 if it ends without one: a time
+    budget is to hold them, too. Raises UserMistake for whatever `tuner run` with the same options would refuse.
     """
-    reporter = reporter or Reporter()
+    reporter, started = reporter or Reporter(), time.monotonic()
     similar = config.data.groups_from_similar
     config, settings, found = _examined(config, reporter)
+    read_s = time.monotonic() - started
     before = foretell(config.data, found.scan, usable_backbone(config.data, reporter)) if similar else 0.0
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
     pool = make_pool(settings, prior=config.prior)
@@ -95,8 +109,21 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
     concurrent = config.concurrent or _fitting(resources)
     costs = _measure(config, settings, found, configs, int(resources["cpu"]), reporter)
     budget = SAMPLE_TIME_BUDGET_S if found.sample and config.time_budget_s is None else config.time_budget_s
-    searches = _simulate(config, settings, pool, EpochClock(costs, images, config), concurrent, budget)
-    low, middle, high = spread([search.seconds for search in searches])
+    judges = int(found.split.loc[found.split["split"] == "val", "group"].nunique())
+    limits = Limits(
+        total=math.inf if budget is None else _for_trials(budget, read_s, networks),
+        folds=folds_for(config.folds, judges, grid=settings.space.grid),
+        networks=networks,
+        more=more_on_all(
+            sum(images), images[0], gpus=bool(resources.get("gpu")), cores=float(resources["cpu"])
+        ),
+        slots=concurrent,
+        max_epochs=settings.max_epochs,
+        epoch=min(cost.full_s * images[0] + cost.eval_s * images[1] for cost in costs.values()),
+    )
+    searches = _simulate(config, settings, pool, EpochClock(costs, images, config), limits)
+    low, middle, high = spread([search.seconds + search.judging_s for search in searches])
+    most = math.inf if budget is None else budget
     epochs = spread([sum(search.epochs.values()) for search in searches])
     trials = float(np.mean([sum(search.trials.values()) for search in searches]))
     return Plan(
@@ -105,7 +132,14 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
         concurrent=concurrent,
         epochs=epochs,
         whole_epochs=round(settings.samples * np.mean([strategies.max_epochs(one) for one in configs])),
-        seconds=(before + low * FASTER, before + middle, before + high * SLOWER),
+        seconds=(
+            min(most, before + low * FASTER),
+            min(most, before + middle),
+            min(most, before + high * SLOWER),
+        ),
+        folds=limits.folds,
+        folds_s=float(np.median([search.judging_s for search in searches])),
+        budget_s=budget,
         similar_s=before if similar else None,
         trials=trials,
         images=images,
@@ -128,6 +162,12 @@ def plan(config: SearchConfig, reporter: Reporter | None = None) -> Plan:
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),
     )
+
+
+def _for_trials(budget_s: float, read_s: float, networks: int) -> float:
+    """What of a time budget is left when the first trial begins, where reading and probing took `read_s`."""
+    begins = time.monotonic() - read_s - RAY_S
+    return max(0.0, Budget.of(budget_s, begins, networks=networks).left())
 
 
 def _examined(config: SearchConfig, reporter: Reporter) -> tuple[SearchConfig, SpaceSettings, Examined]:
@@ -248,10 +288,9 @@ def _simulate(
     settings: SpaceSettings,
     pool: Pool,
     seconds: EpochClock,
-    concurrent: int,
-    budget: float | None,
+    limits: Limits,
 ) -> list[Simulated]:
-    """Searches of `settings.samples` trials of `pool`."""
+    """Searches of `settings.samples` trials of `pool`, as many at once as the `limits` have slots."""
     grid = settings.space.grid
     found = []
     for number in range(SIMULATIONS):
@@ -261,7 +300,8 @@ def _simulate(
             "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )
         seconds.computed.clear()
-        found.append(simulate(chosen, rungs, seconds, concurrent, budget, random, cached=cached))
+        own = replace(limits, ended=[], longest={})
+        found.append(simulate(chosen, rungs, seconds, limits.slots, own, random, cached=cached))
     return found
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from trainables import models, strategies
 from trainables.config import TrialConfig
 from trainables.epoch_cost import spent
+from tuner.planning.limits import Limits
 from tuner.tuning.scheduler import Rungs
 
 FROZEN_PROGRESS = 1 / 3
@@ -27,13 +28,17 @@ EpochSeconds = Callable[[TrialConfig, int], float]
 
 @dataclass
 class Simulated:
-    """One simulated search: epochs and trials by model x strategy, and the seconds until its last trial ended."""
+    """One simulated search: epochs and trials by model x strategy, and the seconds until its last trial ended.
+
+    `judging_s` is what folds take after that.
+    """
 
     epochs: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     busy_s: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     trials: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     stopped: int = 0
     seconds: float = 0.0
+    judging_s: float = 0.0
 
 
 def simulate(
@@ -41,12 +46,12 @@ def simulate(
     rungs: Rungs | None,
     epoch_seconds: EpochSeconds,
     concurrent: int,
-    time_budget_s: float | None,
+    limits: Limits,
     random: np.random.Generator,
     *,
     cached: bool = True,
 ) -> Simulated:
-    """Search `configs` in order with `concurrent` trials at once; nobody starts or goes on after the time budget.
+    """Search `configs` in order with `concurrent` trials at once; nobody starts or goes on beyond the `limits`.
 
     `cached`: a frozen backbone's features are kept in a feature cache, as `trainables.epoch_cost` asks.
     """
@@ -59,11 +64,13 @@ def simulate(
     def begin_epoch(number: int) -> None:
         trial = running[number]
         seconds = epoch_seconds(trial.config, trial.epoch + 1)
+        limits.timed(number, seconds)
+        trial.seconds += seconds
         result.busy_s[_key(trial.config)] += seconds
         heapq.heappush(events, (now + seconds, number))
 
     def begin_trial() -> None:
-        if waiting and (time_budget_s is None or now < time_budget_s):
+        if waiting and not limits.too_late(now):
             number, config = waiting.pop()
             running[number] = _Trial(config, random, cached)
             result.trials[_key(config)] += 1
@@ -77,11 +84,13 @@ def simulate(
         ended = trial.train(rungs, number, random)
         result.epochs[_key(trial.config)] += 1
         result.stopped += ended == "stopped"
-        if ended or (time_budget_s is not None and now >= time_budget_s):
+        if ended:
+            limits.end(trial.loss, trial.epoch, trial.seconds)
+        if ended or limits.is_over(now):
             begin_trial()
         else:
             begin_epoch(number)
-    result.seconds = now
+    result.seconds, result.judging_s = now, limits.judging_s(now)
     return result
 
 
@@ -90,6 +99,7 @@ class _Trial:
 
     def __init__(self, config: TrialConfig, random: np.random.Generator, cached: bool) -> None:
         self.config, self.cached, self.epoch = config, cached, 0
+        self.loss, self.seconds = math.inf, 0.0
         self._last_unfreeze = strategies.last_unfreeze(config, models.num_stages(config.model))
         self._floor, self._drop = 0.3 * random.lognormal(0, 0.6), random.lognormal(0, 0.6)
         self._power = random.uniform(0.4, 1.2)
@@ -102,6 +112,7 @@ class _Trial:
         full = max(0, self.epoch - self._last_unfreeze + 1)
         self._progress += 1 if full else FROZEN_PROGRESS
         loss = (self._floor + self._drop * self._progress**-self._power) * random.lognormal(0, SCATTER)
+        self.loss = min(self.loss, loss)
         improved = loss < self._reference - self.config.min_delta
         self._reference = loss if improved else self._reference
         self._waited = 0 if improved or not full else self._waited + 1

@@ -36,6 +36,9 @@ def with_mirror_images(
     best = [row for row in probe.rows if row.image_size == probe.image_size][:most]
     # A backbone takes about as long again.
     if seconds is not None and sum(row.seconds for row in best) > SHARE * seconds:
+        reporter.line(
+            "heads are solved without mirror images: these would take too much of the time that is left"
+        )
         return probe
     started = time.perf_counter()
     prober = Prober(config, found, origins, reporter)

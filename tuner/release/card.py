@@ -141,7 +141,7 @@ def _training(plan: "ModelPlan", metrics: Mapping[str, Any]) -> str:
         f"{trained} from {start}, {best.image_size} px,"
         f" trained on {' + '.join(metrics['trained_on'])} ({metrics['trained_images']} images).",
         f"Pictures become squares by {seen}.",
-        f"{metrics['epochs_rule'][:1].upper()}{metrics['epochs_rule'][1:]}.",
+        f"Epochs: {metrics['epochs_rule']}.",
         f"Seeds {', '.join(map(str, metrics['seeds']))}. Exported: {metrics['exported']}.",
         "Every setting is in `best.yaml`, every epoch in `training.csv`.",
     ]

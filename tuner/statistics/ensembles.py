@@ -9,7 +9,7 @@ from trainables.metrics import Answers, Metric
 from tuner.statistics.calibration import mean_logits
 from tuner.statistics.intervals import FloatArray
 
-__all__ = ["select_members"]
+__all__ = ["crossed", "select_members"]
 
 VOTES = 20
 """How often members are added at most; one that is taken twice counts twice."""
@@ -43,3 +43,30 @@ def select_members(
             break
         counts[key], lowest = counts.get(key, 0) + 1, costs[key]
     return counts
+
+
+def crossed(
+    logits: Mapping[str, FloatArray],
+    labels: npt.NDArray[np.int64],
+    folds: npt.NDArray[np.int64],
+    metric: Metric,
+    most: int,
+    positive: int | None = None,
+) -> FloatArray:
+    """The answers [n, classes] of ensembles whose members were chosen without the image's fold.
+
+    An ensemble that is measured on the images that chose its members looks better than it is; this one does not.
+    `logits` [n, classes] are the models' answers to images of class numbers `labels` [n] and `folds` [n]; NaN is no
+    answer. Images that all models answered choose, as `select_members` does; NaN where a member has no answer.
+    """
+    known = np.logical_and.reduce([np.isfinite(one).all(axis=1) for one in logits.values()])
+    found = np.full(next(iter(logits.values())).shape, np.nan)
+    for fold in np.unique(folds):
+        out = folds == fold
+        choosing = known & ~out
+        if choosing.any():
+            votes = select_members(
+                {key: one[choosing] for key, one in logits.items()}, labels[choosing], metric, most, positive
+            )
+            found[out] = mean_logits([logits[key][out] for key in votes], list(votes.values()))
+    return found

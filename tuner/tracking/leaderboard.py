@@ -90,6 +90,9 @@ def remarks(record: dict[str, Any]) -> list[str]:
         found.append(
             "tuner proposed the groups from similar pictures (--groups-from-similar); no person gave them"
         )
+    if (late := record.get("never_begun")) and record.get("finished"):
+        wanted = record["settings"]["samples"]
+        found.append(f"the time budget was over before {late} of {wanted} trials could begin")
     if left_out := record["data"].get("left_out"):
         found.append(f"{len(left_out)} images are left out, as {record['data']['without']} says")
     return found

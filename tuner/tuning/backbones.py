@@ -17,6 +17,7 @@ from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.dataset.loading import Examined, scan_and_split
 from tuner.probing.mirrored import with_mirror_images
+from tuner.probing.outlook import MOST
 from tuner.probing.ranking import LOOKED_FOR, Probe, SplitImages, probe_images
 from tuner.probing.sizes import Plan, epochs_in_time
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
@@ -96,10 +97,17 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     )
     left = None if plan.seconds is None else plan.seconds - (time.perf_counter() - started)
     probe = with_mirror_images(probe, config.data, images, origins, reporter, most=FIRST_MODELS, seconds=left)
-    reporter.line(f"to fine-tune, by the probe: {', '.join(probe.fine_tuned)}")
+    reporter.line(_to_fine_tune(probe, plan))
     config = replace(config, models=probe.fine_tuned, data=replace(config.data, image_size=probe.image_size))
     config = _with_epochs_in_time(config, settings, probe, plan, time.perf_counter() - started, reporter)
     return Narrowed(config, resolve(config), found, probe)
+
+
+def _to_fine_tune(probe: Probe, plan: Plan) -> str:
+    """Which backbones are fine-tuned, and why so few where the time is short."""
+    few = plan.seconds is not None and len(probe.fine_tuned) < min(MOST, len(probe.outlook))
+    why = "; the time budget has no room for whole trainings of more" if few else ""
+    return f"to fine-tune, by the expected log loss: {', '.join(probe.fine_tuned)}{why}"
 
 
 def _chooses_size(config: SearchConfig, settings: SpaceSettings) -> bool:

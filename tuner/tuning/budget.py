@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 
-__all__ = ["NETWORKS", "Budget"]
+__all__ = ["NETWORKS", "Budget", "is_too_late"]
 
 ENDING_S = 4.0
 """Between the last epoch and the end of the command: the tables, and Ray's end."""
@@ -31,6 +31,18 @@ differ more by their seed than configurations do; `benchmarks/quality/small_sets
 
 NETWORKS_SHARE = 0.35
 """Of the time that is left when trials begin, what several of them may take together to be kept back for."""
+
+
+HALF = 0.5
+"""Of a whole training: a trial for which less is left, beside the folds' time, would take the folds most of theirs."""
+
+
+def is_too_late(left: float, epoch: float, kept: float, max_epochs: int) -> bool:
+    """Whether a trial that is begun now would not end an epoch in time, or take the folds most of theirs.
+
+    `left` is how many seconds trials have, `epoch` how long one takes, `kept` what of `left` the folds are to have.
+    """
+    return left <= epoch or (kept > 0 and left - kept <= HALF * epoch * max_epochs)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
     if best is not None:
         write_best(run, best, judged_members(run, store.scored()))
     if not interrupted and (over_budget or not store.live) and store.trouble is None:
-        run.update_record(finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+        never_begun = store.not_begun if over_budget else 0
+        run.update_record(finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"), never_begun=never_begun)
     cut = len(store.live) if over_budget else 0
     return SearchResult(run, best, interrupted, store.trouble, cut)
 

@@ -8,7 +8,7 @@ from trainables.data.parallel import num_workers
 from tuner.runs.directory import Run
 from tuner.tuning.prior import PROBE
 
-__all__ = ["MOST", "final_seconds", "folds_seconds", "on_all_images", "training_seconds"]
+__all__ = ["MOST", "final_seconds", "folds_seconds", "more_on_all", "on_all_images", "training_seconds"]
 
 MOST = 3
 """Trials that go on to the second fold."""
@@ -29,11 +29,14 @@ def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:
 def on_all_images(run: Run) -> float:
     """How long a training on all images takes, in times of one of a trial of `run`."""
     parts, record = run.images_and_parts(), run.record
-    more = len(parts) / max(1, parts.count("train"))
-    if record["hardware"]["gpus"]:
-        return more
     cores = float(record["settings"].get("cpus_per_trial") or 1.0)
-    return more * min(1.0, cores / num_workers(None) / EFFICIENCY)
+    return more_on_all(len(parts), parts.count("train"), gpus=bool(record["hardware"]["gpus"]), cores=cores)
+
+
+def more_on_all(images: int, training: int, *, gpus: bool, cores: float) -> float:
+    """How long a training on all `images` takes, in times of a trial's on `training` of them with so many `cores`."""
+    more = images / max(1, training)
+    return more if gpus else more * min(1.0, cores / num_workers(None) / EFFICIENCY)
 
 
 def folds_seconds(rows: Sequence[Mapping[str, Any]], count: int, slots: int) -> tuple[float, float]:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
 from tuner.tuning.budget import Budget
-from tuner.tuning.fold_answers import FOLDS
 from tuner.tuning.fold_seconds import MOST, final_seconds
-from tuner.tuning.folds import FEW_GROUPS, TRIALS_EACH, Stage, judge_on_folds
+from tuner.tuning.folds import TRIALS_EACH, Stage, folds_for, judge_on_folds
 from tuner.tuning.prepare import Prepared
 from tuner.tuning.prior import PROBE
 from tuner.tuning.trial_store import TrialStore
@@ -20,14 +19,9 @@ __all__ = ["judge_best", "num_folds"]
 
 
 def num_folds(prepared: Prepared) -> int:
-    """How many folds judge: as asked, else some where the validation images are too few to choose alone.
-
-    A fixed list of configurations is what it is, whoever of them is best.
-    """
-    if prepared.folds is not None or prepared.space.grid:
-        return prepared.folds or 0
-    few = len(set(prepared.run.images_and_parts().part("val").groups)) < FEW_GROUPS
-    return FOLDS if few else 0
+    """How many folds judge the best trials of the run."""
+    judges = len(set(prepared.run.images_and_parts().part("val").groups))
+    return folds_for(prepared.folds, judges, grid=prepared.space.grid)
 
 
 def judge_best(

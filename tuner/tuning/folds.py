@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
     from tuner.retraining.seed_job import SeedJob
 
-__all__ = ["FEW_GROUPS", "Judged", "Stage", "behind", "judge_on_folds"]
+__all__ = ["FEW_GROUPS", "TRIALS_EACH", "Judged", "Stage", "behind", "folds_for", "judge_on_folds"]
 
 TRIALS_EACH = 4
 """Without a time budget one trial goes on for so many that were trained: the folds then take about as long as the
@@ -43,6 +43,20 @@ search, and the best of two or three trials has little luck."""
 FEW_GROUPS = 300
 """With so many groups of validation images or more, these choose alone: a difference of a tenth of the losses' spread
 is then beyond its error."""
+
+
+def folds_for(asked: int | None, judges: int, *, grid: bool) -> int:
+    """How many folds judge: as `asked`, else some where the validation part has too few groups to choose alone.
+
+    `judges` is the number of these groups. A fixed list of configurations, a `grid`, is what it is, whoever of them is
+    best.
+
+    >>> folds_for(None, 24, grid=False), folds_for(None, 300, grid=False), folds_for(3, 300, grid=True)
+    (5, 0, 3)
+    """
+    if asked is not None or grid:
+        return asked or 0
+    return FOLDS if judges < FEW_GROUPS else 0
 
 
 @dataclass

@@ -18,11 +18,24 @@ from trainables.data.split import Split
 from trainables.metrics import METRICS, Answers
 from trainables.temperature import calibrated_losses
 from tuner.statistics.calibration import mean_logits
-from tuner.statistics.ensembles import select_members
+from tuner.statistics.ensembles import crossed, select_members
+from tuner.statistics.groups import grouped_folds
 from tuner.statistics.means import error_of_mean, half_width
 from tuner.statistics.shrinkage import choose, shrink
 
-__all__ = ["ENSEMBLE", "MEMBERS", "Candidate", "Floats", "Judged", "Judges", "behind", "judge"]
+__all__ = [
+    "ENSEMBLE",
+    "MEMBERS",
+    "Candidate",
+    "Floats",
+    "Judged",
+    "Judges",
+    "Mixture",
+    "Verdict",
+    "behind",
+    "decide",
+    "judge",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +69,7 @@ class Judged:
     `value` is the metric on these `images`; `expected` is without the luck of having been chosen, for the log loss
     alone. `error` is the standard error of the log loss over whole groups, None for other metrics. `votes` is how often
     the trial is taken into the ensemble that is better than the chosen one alone, 0 if there is none; what that itself
-    is worth stands under the name `ENSEMBLE`.
+    is worth stands under the name `ENSEMBLE`, by answers of ensembles whose members other images chose.
     """
 
     trial_id: str
@@ -103,6 +116,27 @@ class Candidate:
         return np.asarray(~np.isnan(self.logits).any(axis=1))
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """An ensemble: how often each trial is taken, and answers [n, classes] that tell what it is worth.
+
+    The answers are those of ensembles whose members other images chose, so that the choice flatters nothing; NaN where
+    a member has none.
+    """
+
+    votes: Mapping[str, int]
+    logits: Floats
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which trial is chosen, what is to be expected of the trials, and the ensemble that is better; None if none is."""
+
+    chosen: str
+    expected: Mapping[str, float]
+    mixture: Mixture | None
+
+
 def behind(losses: Floats, best: Floats, groups: Sequence[str]) -> bool:
     """Whether `losses` [n] are worse than the `best` beyond the 95 % interval of the mean paired difference."""
     difference = losses - best
@@ -111,7 +145,27 @@ def behind(losses: Floats, best: Floats, groups: Sequence[str]) -> bool:
 
 
 def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
-    """Each by the images that it answered, the chosen one first.
+    """Each by the images that it answered, the chosen one first; who that is, `decide` says."""
+    verdict = decide(candidates, judges)
+    chosen, mixture = verdict.chosen, verdict.mixture
+    votes = {} if mixture is None else mixture.votes
+    found = [
+        replace(
+            _judged(one.trial_id, one.epochs, one.logits, judges),
+            chosen=one.trial_id == chosen,
+            votes=votes.get(one.trial_id, 0),
+        )
+        for one in candidates
+    ]
+    found = [replace(one, expected=verdict.expected.get(one.trial_id, one.value)) for one in found]
+    if mixture is not None:
+        found.append(replace(_judged(ENSEMBLE, 0, mixture.logits, judges), votes=sum(votes.values())))
+    metric = METRICS[judges.metric]
+    return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
+
+
+def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
+    """Who is chosen, and whether an ensemble is better.
 
     The choice is made among those that most images judged, an ensemble of them included. One that fewer judged, since
     there was no time for its folds, takes their place only where it is better by more than the standard error of the
@@ -122,47 +176,35 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
     most = max(int(one.answered().sum()) for one in candidates)
     full = [one for one in candidates if one.answered().sum() == most]
     chosen, expected = _choice(full, judges)
-    votes = _ensemble(full, chosen, judges)
-    leader = _mixed(full, votes) if votes else _by_name(full, chosen).logits
-    frozen = all(one.frozen for one in full if one.trial_id in (votes or {chosen: 1}))
+    mixture = _ensemble(full, chosen, judges)
+    leader = _by_name(full, chosen).logits if mixture is None else mixture.logits
+    answering = {chosen} if mixture is None else set(mixture.votes)
+    frozen = all(one.frozen for one in full if one.trial_id in answering)
     challenger = _challenger([one for one in candidates if one not in full], leader, judges, frozen=frozen)
     if challenger is not None:
-        chosen, votes = challenger.trial_id, {}
+        chosen, mixture = challenger.trial_id, None
         # What the others are worth is known by more images.
         expected[chosen] = _choice([challenger, *full], judges)[1][chosen]
-    votes = _wider(candidates, full, chosen, votes, judges)
-    found = [
-        replace(
-            _judged(one.trial_id, one.epochs, one.logits, judges),
-            chosen=one.trial_id == chosen,
-            votes=votes.get(one.trial_id, 0),
-        )
-        for one in candidates
-    ]
-    found = [replace(one, expected=expected.get(one.trial_id, one.value)) for one in found]
-    if votes:
-        mixed = _mixed(candidates, votes)
-        found.append(replace(_judged(ENSEMBLE, 0, mixed, judges), votes=sum(votes.values())))
-    metric = METRICS[judges.metric]
-    return sorted(found, key=lambda one: (not one.chosen, -one.images, metric.cost(one.value)))
+    return Verdict(chosen, expected, _wider(candidates, full, chosen, mixture, judges))
 
 
 def _wider(
     candidates: Sequence[Candidate],
     full: Sequence[Candidate],
     chosen: str,
-    votes: dict[str, int],
+    mixture: Mixture | None,
     judges: Judges,
-) -> dict[str, int]:
-    """The votes of an ensemble of which half of the images judged a member, if it is better there; else `votes`."""
+) -> Mixture | None:
+    """An ensemble of which half of the images judged a member, if it is better there; else `mixture`."""
     most = max(int(one.answered().sum()) for one in full)
     known = [one for one in candidates if one.answered().sum() >= HALF * most]
     if len(known) == len(full) or all(one.trial_id != chosen for one in known):
-        return votes
+        return mixture
     wider = _ensemble(known, chosen, judges)
-    if set(wider) <= {one.trial_id for one in full}:
-        return votes
-    mixed, leader = _mixed(known, wider), _mixed(known, votes or {chosen: 1})
+    if wider is None or set(wider.votes) <= {one.trial_id for one in full}:
+        return mixture
+    mixed = wider.logits
+    leader = _by_name(known, chosen).logits if mixture is None else mixture.logits
     common = ~np.isnan(mixed).any(axis=1) & ~np.isnan(leader).any(axis=1)
     labels, groups = judges.pool.numbers[common], np.asarray(judges.pool.groups)[common]
     metric, values = METRICS[judges.metric], []
@@ -170,7 +212,7 @@ def _wider(
         plain = metric.compute(Answers(labels, logits, judges.positive))
         loss = calibrated_losses(logits, labels, groups).mean() if metric.name == LOSS else plain
         values.append(float(loss))
-    return wider if metric.better(values[0], values[1]) else votes
+    return wider if metric.better(values[0], values[1]) else mixture
 
 
 def _challenger(
@@ -206,11 +248,6 @@ def _challenger(
     return None if best is None else best[1]
 
 
-def _mixed(candidates: Sequence[Candidate], votes: Mapping[str, int]) -> Floats:
-    """The logits [n, classes] of an ensemble."""
-    return mean_logits([_by_name(candidates, name).logits for name in votes], list(votes.values()))
-
-
 def _by_name(candidates: Sequence[Candidate], name: str) -> Candidate:
     return next(one for one in candidates if one.trial_id == name)
 
@@ -235,26 +272,45 @@ def _judged(name: str, epoch: int, logits: Floats, judges: Judges) -> Judged:
     )
 
 
-def _ensemble(able: Sequence[Candidate], chosen: str, judges: Judges) -> dict[str, int]:
-    """How often each trial is taken into an ensemble that is better than the `chosen` one; empty if none is.
+def _ensemble(able: Sequence[Candidate], chosen: str, judges: Judges) -> Mixture | None:
+    """The ensemble that is better than the `chosen` one; None if none is.
 
-    Better is by more than the standard error of the paired difference: it costs more at every prediction.
+    Better is by more than the standard error of the paired difference, since it costs more at every prediction, and
+    better at all where other images chose its members.
     """
     metric, positive = METRICS[judges.metric], judges.positive
     common = np.logical_and.reduce([one.answered() for one in able])
     labels, groups = judges.pool.numbers[common], np.asarray(judges.pool.groups)[common]
-    logits = {one.trial_id: one.logits[common] for one in able}
-    votes = select_members(logits, labels, metric, MEMBERS, positive)
+    logits = {one.trial_id: one.logits for one in able}
+    votes = select_members(
+        {key: one[common] for key, one in logits.items()}, labels, metric, MEMBERS, positive
+    )
     if len(votes) < 2:
-        return {}
-    mixed = mean_logits([logits[name] for name in votes], list(votes.values()))
-    if metric.name == LOSS:
-        losses = [calibrated_losses(own, labels, groups) for own in (logits[chosen], mixed)]
-        difference = losses[0] - losses[1]
-        error = error_of_mean(difference, groups)
-        return votes if math.isfinite(error) and difference.mean() > error else {}
-    values = [metric.compute(Answers(labels, one, positive)) for one in (mixed, logits[chosen])]
-    return votes if metric.better(values[0], values[1]) else {}
+        return None
+    chosen_s = logits[chosen][common]
+    seen = mean_logits([logits[name][common] for name in votes], list(votes.values()))
+    if not _ahead(seen, chosen_s, labels, groups, judges, sure=True):
+        return None
+    folds = grouped_folds(judges.pool.numbers, judges.pool.groups, 0)
+    mixture = Mixture(votes, crossed(logits, judges.pool.numbers, folds, metric, MEMBERS, positive))
+    unseen = mixture.logits[common]
+    return mixture if _ahead(unseen, chosen_s, labels, groups, judges, sure=False) else None
+
+
+def _ahead(
+    first: Floats, second: Floats, labels: npt.NDArray[np.int64], groups: Any, judges: Judges, *, sure: bool
+) -> bool:
+    """Whether the logits `first` [n, classes] are better than the `second`.
+
+    For the log loss, if that is to be `sure`, by more than the standard error of the mean paired difference.
+    """
+    metric = METRICS[judges.metric]
+    if metric.name != LOSS:
+        values = [metric.compute(Answers(labels, one, judges.positive)) for one in (first, second)]
+        return metric.better(values[0], values[1])
+    difference = calibrated_losses(second, labels, groups) - calibrated_losses(first, labels, groups)
+    error = error_of_mean(difference, groups) if sure else 0.0
+    return math.isfinite(error) and float(difference.mean()) > error
 
 
 def _choice(able: Sequence[Candidate], judges: Judges) -> tuple[str, dict[str, float]]:

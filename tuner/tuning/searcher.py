@@ -16,11 +16,9 @@ from ray.tune.search import Searcher
 from trainables.errors import DISK_FULL, NO_SPACE
 from trainables.image_losses import LOSSES
 from tuner.runs.trial_table import BUDGET_OVER
+from tuner.tuning.budget import is_too_late
 from tuner.tuning.scheduler import FairASHA
 from tuner.tuning.trial_store import TrialStore
-
-HALF = 0.5
-"""Of a trial's time, how much has to be left beside that of the folds for it to begin."""
 
 
 class OptunaSearcher(Searcher):  # type: ignore[misc]
@@ -170,8 +168,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         if self.scheduler is None:
             return False
         left, epoch, kept = self.scheduler.left(), self.scheduler.usual_epoch(), self.for_folds()
-        whole = HALF * epoch * self.max_epochs if kept > 0 else 0.0
-        return left <= epoch or (kept > 0 and left - kept <= whole)
+        return is_too_late(left, epoch, kept, self.max_epochs)
 
 
 def _nothing() -> float:

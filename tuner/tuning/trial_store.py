@@ -294,12 +294,13 @@ class TrialStore:
         """Why the space can't be asked any more; None while it can."""
         return self._asker.trouble
 
+    @property
+    def not_begun(self) -> int:
+        """How many trials that were asked for have not begun; 0 where there is no other configuration."""
+        return 0 if self.exhausted else max(0, self.num_samples - self._asker.asked + self._asker.entered)
+
     def _may_propose(self) -> bool:
-        if (
-            self._asker.asked - self._asker.entered >= self.num_samples
-            or self.exhausted
-            or self.trouble is not None
-        ):
+        if not self.not_begun or self.trouble is not None:
             return False
         return self.settling is None or not self.settling.reached(self.rows.values())
 

@@ -1,5 +1,6 @@
 """Each kind of advice, from images that were drawn as features."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,14 +8,16 @@ import numpy as np
 import pytest
 from drawn_features import drawn
 
+from trainables.config import TrialConfig
 from trainables.data.split import Split
-from tuner.advice.at_once import averaged_folds, crossed, ensemble
+from tuner.advice.at_once import averaged_folds, ensemble
 from tuner.advice.floor import floor, least_loss
 from tuner.advice.heads import heads_on
 from tuner.advice.hours import more_hours
 from tuner.advice.labels import better_labels, doubted
 from tuner.advice.line import Line, Unknown
 from tuner.advice.more_images import class_gain, more_images
+from tuner.tuning.judgement import Candidate, Judges
 
 
 def material(images, **own):
@@ -42,6 +45,18 @@ def material(images, **own):
         "level": None,
     }
     return SimpleNamespace(**{**given, **own})
+
+
+def offered(images, answers, costs):
+    """A material whose trials answered so, at so many milliseconds an image, 10 if nothing else is said."""
+    config = TrialConfig.resolve({"model": "resnet18", "strategy": "full"})
+    given = material(images)
+    given.candidates = [
+        Candidate({"trial_id": name, "best_epoch": 9, "source": "tpe"}, config, logits, costs.get(name, 10.0))
+        for name, logits in answers.items()
+    ]
+    given.judges = Judges(given.pool, "val_loss", None)
+    return given
 
 
 def test_more_images_promise_a_gain_where_heads_still_learn():
@@ -124,15 +139,7 @@ def test_an_ensemble_of_models_that_err_elsewhere_is_advised_with_its_members():
     size = len(images.labels)
     truth = 1.5 * np.eye(2)[images.labels]
     logits = {name: truth + 2.0 * random.normal(size=(size, 2)) for name in ("first", "second", "third")}
-    trials = [{"trial_id": name, "model": "resnet18", "source": "tpe"} for name in logits]
-    given = material(
-        images,
-        answers=logits,
-        level=("first", logits["first"]),
-        trials=trials,
-        milliseconds=lambda model: 10.0,
-    )
-    (line,) = ensemble(given)
+    (line,) = ensemble(offered(images, logits, {}))
     assert line.log_loss.low > 0
     assert line.cost == {"milliseconds": 20.0}
     assert "ensemble of 3" in line.do
@@ -143,18 +150,15 @@ def test_the_members_are_judged_by_images_that_did_not_choose_them():
     images = drawn(groups=60)
     random = np.random.default_rng(0)
     chance = {str(number): random.normal(size=(120, 2)) for number in range(12)}
-    mixed, votes = crossed(chance, images.labels, images.groups, 0)
-    from tuner.statistics.calibration import mean_logits
-    from tuner.statistics.log_loss import log_losses
-
-    seen = mean_logits([chance[name] for name in votes], list(votes.values()))
-    assert log_losses(seen, images.labels).mean() < log_losses(mixed, images.labels).mean()
+    (line,) = ensemble(offered(images, chance, {}))
+    assert line.do == "ship one model, no ensemble"
+    assert line.log_loss.mean == 0
 
 
 def test_one_trial_is_no_ensemble():
     images = drawn()
-    (found,) = ensemble(material(images, level=("only", np.zeros((80, 2)))))
-    assert found.reason == "only one trial has answered the images, and an ensemble takes two: only"
+    (found,) = ensemble(offered(images, {"only": np.zeros((80, 2))}, {}))
+    assert found.reason.startswith("fewer than two trials have answered")
 
 
 def test_the_average_of_the_folds_is_judged_by_images_that_none_of_its_models_has_seen():
@@ -183,22 +187,16 @@ def test_pictures_none_of_which_look_alike_have_no_known_floor():
     assert isinstance(found, Unknown)
 
 
-def test_a_head_that_stands_for_the_chosen_trial_has_its_backbone_s_cost():
+def test_an_ensemble_costs_what_its_members_take_more_than_the_chosen_trial():
     images = drawn(groups=80, apart=1.0)
     random = np.random.default_rng(0)
     truth = np.eye(2)[images.labels] * 2.0
-    answers = {name: truth + random.normal(size=truth.shape) for name in ("a", "b")}
-    given = material(
-        images,
-        answers=answers,
-        trials=[{"trial_id": "a", "model": "small"}, {"trial_id": "b", "model": "small"}],
-        level=("the solved head on large", truth + random.normal(size=truth.shape)),
-        head=SimpleNamespace(model="large"),
-        milliseconds={"small": 2.0, "large": 7.0}.get,
-    )
-    (line,) = ensemble(given)
+    answers = {name: truth + random.normal(size=truth.shape) for name in ("a", "b", "c")}
+    (line,) = ensemble(offered(images, answers, {"a": 2.0, "b": 2.0, "c": 7.0}))
     assert "ensemble of 3" in line.do
-    assert line.cost == {"milliseconds": 2.0 + 2.0 + 7.0 - 7.0}
+    assert line.cost["milliseconds"] in (2.0 + 7.0, 2.0 + 2.0)
+    (unknown,) = ensemble(offered(images, answers, {"a": math.nan}))
+    assert unknown.cost == {}
 
 
 def test_many_images_are_averaged_over_folds_on_those_that_judge():

@@ -95,15 +95,15 @@ def test_the_order_is_that_of_validation_and_not_of_the_test_set(found):
 def test_verdicts_follow_from_the_corrected_p_values(found):
     assert found.table["verdict"].iloc[0] == "best on validation"
     others = found.table.iloc[1:]
-    assert ((others["p_holm"] > 0.05) == (others["verdict"] == "tied with the best")).all()
-    assert {"tied with the best", "worse"} <= set(others["verdict"])
+    assert ((others["p_holm"] > 0.05) == (others["verdict"] == "tied with the first")).all()
+    assert {"tied with the first", "worse"} <= set(others["verdict"])
     assert (others["p_holm"] >= others["p"]).all()
 
 
 def test_the_conclusion_counts_what_the_table_shows(found):
-    ties = int((found.table["verdict"] == "tied with the best").sum())
+    ties = int((found.table["verdict"] == "tied with the first").sum())
     best = found.table.iloc[0]
-    assert f"{ties} are tied with the best" in found.conclusion
+    assert f"{ties} are tied with the first" in found.conclusion
     assert f"{100 * best['test_accuracy']:.1f} % of 220 test images of 55 groups" in found.conclusion
     needed = int(found.pairs.iloc[0]["groups_needed"])
     assert f"about {needed:,} test groups would be needed" in found.conclusion
@@ -115,7 +115,7 @@ def test_equal_models_need_more_groups_than_any_data_could_give(tmp_path, monkey
     first = run.trials().to_dict("records")[0]
     found = compare([run.path], scorer=lambda run, _, paths: fake_scorer(run, first, paths))
     assert "more groups than any data could give" in found.conclusion
-    assert set(found.table["verdict"].iloc[1:]) == {"tied with the best"}
+    assert set(found.table["verdict"].iloc[1:]) == {"tied with the first"}
 
 
 def test_every_pair_is_tested_on_the_same_images(found):

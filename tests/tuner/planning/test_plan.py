@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from tuner.dataset.loading import Examined
 from tuner.dataset.reading.scan import scan
 from tuner.dataset.splitting import make_split
 from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
+from tuner.planning.limits import Limits
 from tuner.planning.plan import CACHED, EpochClock, plan
 from tuner.planning.simulation import simulate
 from tuner.planning.timing import Cost
@@ -29,7 +31,8 @@ LATE = TrialConfig.resolve(
 
 
 def search(configs, rungs=None, concurrent=1, budget=None, seconds=lambda config, epoch: 1.0):
-    return simulate(configs, rungs, seconds, concurrent, budget, np.random.default_rng(0))
+    limits = Limits(total=math.inf if budget is None else budget, slots=concurrent, epoch=1.0)
+    return simulate(configs, rungs, seconds, concurrent, limits, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,30 @@ def test_the_time_budget_ends_a_simulated_search():
     result = search([patient] * 20, concurrent=2, budget=20.0)
     assert result.seconds == 20
     assert result.trials["resnet18", "full"] == 6
+
+
+def test_a_model_and_folds_leave_fewer_trials_begin_within_the_same_time():
+    patient = [replace(FULL, patience=0)] * 40
+
+    def trials(**kept):
+        limits = Limits(total=100.0, slots=2, max_epochs=9, epoch=1.0, **kept)
+        found = simulate(patient, None, lambda config, epoch: 1.0, 2, limits, np.random.default_rng(0))
+        return found.trials["resnet18", "full"], found.judging_s
+
+    alone, none = trials()
+    shipped, _ = trials(networks=3, more=1.5)
+    both, judging = trials(networks=3, more=1.5, folds=5)
+    assert none == 0
+    assert alone > shipped > both >= 2
+    # Three trials of nine seconds on four more folds take 54 on two places; a time budget has room for fewer.
+    assert 9 <= judging <= 54
+
+
+def test_without_a_time_budget_the_best_of_four_trials_is_judged_by_the_folds():
+    patient = [replace(FULL, patience=0)] * 4
+    limits = Limits(slots=1, max_epochs=9, epoch=1.0, folds=5)
+    found = simulate(patient, None, lambda config, epoch: 1.0, 1, limits, np.random.default_rng(0))
+    assert found.judging_s == 4 * 9
 
 
 def test_an_epoch_takes_what_the_clock_says():

@@ -46,3 +46,11 @@ def test_a_trial_that_all_images_judged_expects_what_they_say_and_is_named_as_th
     assert "expected 0.4321 ± 0.0125, 1 vote in the ensemble" in text
     assert "± is the standard error" in text
     assert text.index("chosen:") < text.index("better together: the ensemble of 1 of them")
+
+
+def test_trials_that_a_time_budget_kept_from_beginning_are_counted(run):
+    run.update_record(never_begun=9, finished=None)
+    assert "time budget" not in shown(run)
+    run.update_record(finished="2026-01-01T00:00:00+0000")
+    wanted = run.record["settings"]["samples"]
+    assert f"the time budget was over before 9 of {wanted} trials could begin" in shown(run)

@@ -164,7 +164,7 @@ def test_a_run_is_narrowed_to_what_the_probe_advises_and_keeps_what_it_showed(fo
     assert set(document["advised"]) == set(TWO) == set(prepared.allowed["model"])
     assert [row["model"] for row in document["passed_over"]] == ["vgg16"]
     assert prepared.time_budget_s == 1000
-    assert f"to fine-tune, by the probe: {', '.join(document['advised'])}" in said.getvalue()
+    assert f"to fine-tune, by the expected log loss: {', '.join(document['advised'])}" in said.getvalue()
     assert prepared.context.weights == str(folder / "weights")
 
 

@@ -3,6 +3,8 @@ import pytest
 
 from trainables.config import TrialConfig
 from trainables.data.split import Split
+from trainables.temperature import calibrated_losses
+from tuner.statistics.calibration import mean_logits
 from tuner.tuning.fold_seconds import folds_seconds
 from tuner.tuning.judgement import ENSEMBLE, Candidate, Judges, judge
 
@@ -31,6 +33,20 @@ def test_half_of_the_images_are_enough_to_take_part_in_the_ensemble():
     assert found["tuned"].votes > 0
     assert found[ENSEMBLE].images == 140
     assert found[ENSEMBLE].value < min(found["head"].value, found["tuned"].value)
+
+
+def test_the_ensemble_is_worth_what_images_that_did_not_choose_it_say():
+    random = np.random.default_rng(5)
+    skill = 0.5 * np.eye(3)[LABELS]
+    alike = [candidate(f"{number}", 0.0, number) for number in range(12)]
+    for one in alike:
+        one.logits = skill + random.normal(0, 1.5, (IMAGES, 3))
+    found = judge(alike, judges())
+    votes = {one.trial_id: one.votes for one in found if one.votes and one.trial_id != ENSEMBLE}
+    seen = mean_logits([one.logits for one in alike if one.trial_id in votes], list(votes.values()))
+    names = judges().pool.groups
+    told = next(one.value for one in found if one.trial_id == ENSEMBLE)
+    assert told > calibrated_losses(seen, LABELS, names).mean()
 
 
 def test_fewer_than_half_are_not():

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 BEST, CHOSEN = "best on validation", "chosen"
-TIED, WORSE, BETTER = "tied with the best", "worse", "better"
+TIED, WORSE, BETTER = "tied with the first", "worse", "better"
 """Verdicts on a finalist; all but the first compare it with the first on the test images."""
 
 UNTESTED = "not tested"
@@ -113,11 +113,11 @@ def _counted(table: "pd.DataFrame", column: str) -> str:
     """How many finalists are tied, worse and better by the verdicts of `column`."""
     parts = []
     for verdict, one, many in (
-        (TIED, "is tied with the best", "are tied with the best"),
+        (TIED, "is tied with the first", "are tied with the first"),
         (WORSE, "is worse", "are worse"),
         (BETTER, "is better", "are better"),
         (UNTESTED, "is not tested", "are not tested"),
-        (TOO_FEW, "can't be told from the best", "can't be told from the best"),
+        (TOO_FEW, "can't be told from the first", "can't be told from the first"),
     ):
         those = table[table[column] == verdict]
         count, blind = len(those), int(those["one_answer"].notna().sum())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import field_of
 from trainables import strategies
 from trainables.metrics import METRICS
+from tuner.evaluation.comparison.names import parameter_title
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.journal import completed_trials, load_study, quiet_optuna
 from tuner.runs.trial_table import UNJUDGED, trial_config
@@ -67,7 +68,10 @@ def importances(run: Run, seed: int = 0) -> Importances:
 
     done = completed_trials(load_study(run.journal))
     if len(done) < FEWEST_TRIALS:
-        problem = f"{len(done)} completed trials are too few for importances; {FEWEST_TRIALS} are needed"
+        problem = (
+            f"{len(done)} completed trials are too few to say how important each hyperparameter is; {FEWEST_TRIALS} are"
+            " needed"
+        )
         return Importances({}, len(done), problem)
     if len({trial.value for trial in done}) < 2:
         return Importances({}, len(done), "all completed trials have the same value")
@@ -114,8 +118,8 @@ def edge_warnings(run: Run) -> list[str]:
         # Where a parameter is switched off is no wall that hides better values.
         if side and not (side == "lower" and min(low, value) <= OFF.get(field_of(name), 0.0)):
             found.append(
-                f"the best {name}, {value:.4g}, lies at the {side} edge of its range {low:.4g} to {high:.4g};"
-                " better values may lie beyond: widen the range"
+                f"the best {parameter_title(name)}, {value:.4g}, lies at the {side} edge of its range {low:.4g} to"
+                f" {high:.4g}; better values may lie beyond: widen the range"
             )
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tuner.html.canvas import shared_beginning
 
-__all__ = ["short_models", "strategy_name"]
+__all__ = ["parameter_title", "short_models", "strategy_name"]
 
 
 def short_models(models: Iterable[str]) -> dict[str, str]:
@@ -37,3 +37,13 @@ def _without_tag(model: str) -> str:
 def strategy_name(strategy: str, auxiliary_weight: float | None) -> str:
     """A strategy in words; one whose auxiliary heads are not trained is another."""
     return strategy.replace("_", " ") + (" untrained" if auxiliary_weight == 0 else "")
+
+
+def parameter_title(name: str) -> str:
+    """A sampled parameter in words; what stands behind an @ says for which networks alone it is.
+
+    >>> parameter_title("strategy@5-stages"), parameter_title("learning_rate")
+    ('strategy (of networks: 5-stages)', 'learning_rate')
+    """
+    field, _, which = name.partition("@")
+    return f"{field} (of networks: {which})" if which else field

@@ -110,7 +110,7 @@ def _searched(found: "pd.DataFrame", judges: str) -> list[Column]:
         (metric.name, lambda row: f"{row['value']:.4f}"),
         *([] if metric.name == "val_accuracy" else test),
         ("verdict", lambda row: row["verdict"]),
-        (f"vs best{'' if metric.minimised else ', points'}", lambda row: gap(metric, row["difference"])),
+        (f"vs first{'' if metric.minimised else ', points'}", lambda row: gap(metric, row["difference"])),
         ("p (Holm)", lambda row: p_value(row["p_holm"])),
     ]
 
@@ -131,7 +131,7 @@ def _accuracy(found: "pd.DataFrame", judges: str) -> list[Column]:
     if found["metric"].iloc[0] != "val_accuracy":
         columns += [
             ("by accuracy", lambda row: row["accuracy_verdict"]),
-            ("vs best, points", lambda row: signed(row["accuracy_difference"])),
+            ("vs first, points", lambda row: signed(row["accuracy_difference"])),
             ("p (Holm)", lambda row: p_value(row["accuracy_p_holm"])),
         ]
     if _any(found, "published_accuracy"):
@@ -150,7 +150,7 @@ def _costs(found: "pd.DataFrame", judges: str) -> list[Column]:
             (f"{judges} cost", lambda row: number(row["test_cost"])),
             ("95 %", lambda row: f"{number(row['test_cost_low'])} to {number(row['test_cost_high'])}"),
             ("by cost", lambda row: row["cost_verdict"]),
-            ("vs best", lambda row: gap(METRICS["val_loss"], row["cost_difference"])),
+            ("vs first", lambda row: gap(METRICS["val_loss"], row["cost_difference"])),
             ("p (Holm)", lambda row: p_value(row["cost_p_holm"])),
         ]
     if "milliseconds" in found:

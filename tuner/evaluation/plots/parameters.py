@@ -7,7 +7,7 @@ import numpy as np
 
 from trainables.metrics import METRICS
 from tuner.evaluation.comparison.hyperparameters import Importances
-from tuner.evaluation.comparison.names import short_models
+from tuner.evaluation.comparison.names import parameter_title, short_models
 from tuner.html.canvas import COLOURS, fit_all, is_dark, paper
 from tuner.html.escaping import for_picture
 
@@ -35,7 +35,7 @@ def importance_bars(found: Importances) -> "Drawing":
         values = [100 * found.values[name] for name in names]
         bars = axes.barh(range(len(names)), values, color=COLOURS[0], height=0.6)
         axes.bar_label(bars, [f"{value:.0f}" for value in values], padding=3, fontsize=9)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), [parameter_title(name) for name in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlim(0, 1.1 * max(values))
         axes.set_xlabel("share of the variance explained, %")

@@ -19,7 +19,7 @@ HEADER = [
     "backbone",
     "log loss",
     "95 %",
-    "prior",
+    "known",
     "expected",
     "balanced accuracy",
     "parameters",
@@ -55,8 +55,9 @@ def backbones_section(runs: Sequence[Run], pictures: "Sequence[Picture]") -> lis
     if not parts:
         return []
     note = (
-        '<p class="note">Prior: errors after fine-tuning that published results let expect on any images; an average'
-        " network has 1. Expected: the log loss after fine-tuning, by prior and probe, with a 90 % interval. The search"
+        '<p class="note">Known: errors after fine-tuning that published results let expect on any images; an average'
+        " network has 1. Expected: the log loss after fine-tuning, by what is known and by the probe, with a 90 %"
+        " interval. The search"
         " fine-tunes the backbones with the lowest expected loss; how many trials each had stands in the table. The"
         " test images had no part in this.</p>"
     )
@@ -93,7 +94,7 @@ def backbone_rows(document: Mapping[str, Any], tried: Mapping[str, int]) -> list
 
 
 def _outlook(outlook: Mapping[str, Any] | None) -> list[str]:
-    """The cells of the prior, with what it follows from, and of what is expected; empty in a run of before."""
+    """The cells of what is known, with what it follows from, and of what is expected; empty in a run of before."""
     if outlook is None:
         return ["", ""]
     interval = f"{outlook['expected']:.3f} ({outlook['low']:.3f} to {outlook['high']:.3f})"

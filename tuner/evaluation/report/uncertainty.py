@@ -76,9 +76,9 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
         f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",
-        f"{part} calibration error: mean distance {error['expected']['before']:.3f} before,"
-        f" {error['expected']['after']:.3f} after; root mean square without the noise of few images"
-        f" {_root(square['before'])}{_roots(square['before_95'])} before,"
+        f"{part} calibration error: mean distance, in bins of equally many images,"
+        f" {error['expected']['before']:.3f} before, {error['expected']['after']:.3f} after; root mean"
+        f" square without the noise of few images {_root(square['before'])}{_roots(square['before_95'])} before,"
         f" {_root(square['after'])}{_roots(square['after_95'])} after",
     ]
 

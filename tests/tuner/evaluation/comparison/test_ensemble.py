@@ -88,7 +88,7 @@ def test_it_is_the_last_finalist_and_judged_like_the_others(run, monkeypatch):
     assert last["label"].startswith("ensemble of ")
     assert "No ensemble" not in found.conclusion
     assert last["test_loss"] < found.table["test_loss"].iloc[:-1].min()
-    assert last["verdict"] in ("better", "tied with the best")
+    assert last["verdict"] in ("better", "tied with the first")
     chosen = choose_ensemble([run], 4, noisy)
     noted = {trial for one in read_yaml(run.path / "test_scored.yaml")["scorings"] for trial in one["trials"]}
     assert {one.key for one in chosen.members} <= noted
