@@ -15,7 +15,7 @@ from trainables.data.preprocessing import centre_crop
 from trainables.inference import compute_logits, load_classifier
 from tuner.cli.models import export, predict, retrain
 from tuner.release.folder import verify
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import is_estimate
 from tuner.runs.directory import Run
 from tuner.tuning.config import search_config

@@ -124,7 +124,7 @@ def _unless_a_loss(found: Found) -> Found:
     if isinstance(found, Unknown) or found.log_loss is None or found.log_loss.high >= 0:
         return found
     by = f"{-found.log_loss.high:.3f} to {-found.log_loss.low:.3f}"
-    return Unknown(found.kind, f"{found.do}: the log loss would rise by {by} nats, so it is left out")
+    return Unknown(found.kind, f"{found.do}: the log loss would rise by {by} nats", harmful=True)
 
 
 def _order(line: Line) -> tuple[bool, float]:

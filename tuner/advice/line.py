@@ -43,10 +43,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Why nothing can be said of a kind of advice, in one sentence."""
+    """Why nothing is said of a kind of advice, in one sentence; `harmful`: it is known that it would only lose."""
 
     kind: str
     reason: str
+    harmful: bool = False
 
 
 Found = Line | Unknown

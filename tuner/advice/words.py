@@ -12,6 +12,22 @@ __all__ = ["HEADER", "cost_in_words", "gain_in_words", "level_sentence", "reason
 HEADER = ("what to do", "log loss falls by", "accuracy gains", "it costs")
 
 
+NAMES = {
+    "images": "more images",
+    "class": "more images of one class",
+    "labels": "checking labels",
+    "pixels": "another side in pixels",
+    "fit": "another fit",
+    "backbones": "other backbones",
+    "hours": "more hours",
+    "ensemble": "an ensemble",
+    "folds": "averaging the folds' models",
+    "flips": "answers to mirror images",
+    "floor": "the least loss that the labels allow",
+}
+"""The kinds of advice in words."""
+
+
 def level_sentence(found: Advice) -> str:
     """How good the model is now, by which images."""
     if found.of is None or found.log_loss is None or found.accuracy is None:
@@ -40,10 +56,14 @@ def reasons(found: Advice) -> list[str]:
     told = [f"{line.do}: {line.why}." for line in found.lines]
     # What one thing keeps from being known, as images that are gone, is said once.
     kinds: dict[str, list[str]] = {}
-    for one in found.unknown:
+    harmful = [f"Not advised: {one.reason}." for one in found.unknown if one.harmful]
+    for one in (one for one in found.unknown if not one.harmful):
         names = kinds.setdefault(one.reason, [])
         names += [one.kind] if one.kind not in names else []
-    return told + [f"Not known ({', '.join(names)}): {reason}." for reason, names in kinds.items()]
+    return [*told, *harmful] + [
+        f"Nothing can be said of {', '.join(NAMES[name] for name in names)}: {reason}."
+        for reason, names in kinds.items()
+    ]
 
 
 def nats(gain: Gain | None) -> str:

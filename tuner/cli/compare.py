@@ -133,7 +133,7 @@ def compare(
 
 def _has_ensemble(run: Path) -> bool:
     """Whether the run's best.yaml names an ensemble that is better than its best trial alone."""
-    from tuner.runs.best import read_best
+    from tuner.runs.best_file import read_best
 
     best = run / "best.yaml"
     return best.is_file() and bool(read_best(best).ensemble)

@@ -12,7 +12,7 @@ from trainables.heat_maps import explainer, grad_cam_of, has_grad_cam
 from trainables.inference import load_classifier
 from tuner.release.folder import WEIGHTS, ModelSpec
 from tuner.release.predictions import Prediction
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 
 __all__ = ["explain", "grad_cam_of", "require_explain"]
 

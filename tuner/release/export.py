@@ -8,7 +8,8 @@ from trainables.errors import RunProblem, UnknownName
 from trainables.metrics import METRICS
 from trainables.wording import TRIALS_NAMED
 from tuner.evaluation.comparison.standard_error import validation_error
-from tuner.runs.best import Best, read_best, save_best
+from tuner.runs.best import Best
+from tuner.runs.best_file import read_best, save_best
 from tuner.runs.best_trial import best_of, is_estimate
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.ensemble import Member

@@ -27,7 +27,7 @@ from tuner.release.folder import (
 )
 from tuner.release.predict import METADATA_KEY, Model, load_model
 from tuner.retraining.images import Images, find_images
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 from tuner.runs.directory import write_atomically
 from tuner.statistics.intervals import FloatArray, Interval
 from tuner.statistics.log_loss import log_losses_of_probabilities

@@ -23,7 +23,8 @@ from tuner.retraining.jobs import make_job
 from tuner.retraining.kept import located, num_kept
 from tuner.retraining.seed_job import SEEDS
 from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs
-from tuner.runs.best import Best, read_best
+from tuner.runs.best import Best
+from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import member_of
 from tuner.runs.directory import Run
 from tuner.runs.ensemble import Member

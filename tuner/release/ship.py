@@ -25,7 +25,8 @@ from tuner.release.retrain import check_config, prepare_plan
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.here import train_here
 from tuner.retraining.seed_job import SEEDS, SeedJob, SeedResult
-from tuner.runs.best import Best, Expected, read_best
+from tuner.runs.best import Best, Expected
+from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import by_all_images
 from tuner.runs.directory import Run, rows_of
 from tuner.statistics.calibration import mean_logits

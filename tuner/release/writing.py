@@ -21,7 +21,7 @@ from tuner.release.folder import LABELS, METRICS_FILE, ONNX, ModelSpec, write_js
 from tuner.release.ood import FoundStrangers, find_strangers
 from tuner.retraining.scoring import score_weights
 from tuner.retraining.seed_job import SeedResult
-from tuner.runs.best import save_best
+from tuner.runs.best_file import save_best
 from tuner.runs.directory import write_atomically
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.scores import TestScores, score, score_intervals, softmax, why_no_interval

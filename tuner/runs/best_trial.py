@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from trainables.config import TrialConfig
 from trainables.data.deep import scale_from
 from trainables.errors import RunProblem
-from tuner.runs.best import Best, Data, Expected, SplitSource, save_best
+from tuner.runs.best import Best, Data, Expected, SplitSource
+from tuner.runs.best_file import save_best
 from tuner.runs.directory import Run, fit_of
 from tuner.runs.ensemble import Member
 from tuner.runs.trial_table import trial_config

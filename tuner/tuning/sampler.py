@@ -97,9 +97,19 @@ class Shortlist(PartialStudy):
         super().__init__(study_name, storage)
         self._ranked: list[tuple[tuple[int, int, float], int]] = []
         self._spread: list[tuple[float, int]] = []
+        self._running: set[int] = set()
+
+    def began(self, number: int) -> None:
+        """Show trial `number` of this study as one that runs."""
+        self._running.add(number)
+
+    def gone(self, number: int) -> None:
+        """Trial `number` of this study runs no more; of failed ones nothing is shown."""
+        self._running.discard(number)
 
     def ended(self, trial: FrozenTrial, origin: int) -> None:
-        """Take in a trial that has ended, which is number `origin` of the run; of failed ones nothing is shown."""
+        """Take in a trial that has ended, which is number `origin` of the run."""
+        self.gone(trial.number)
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return
         sign = 1.0 if self.direction is StudyDirection.MINIMIZE else -1.0
@@ -116,8 +126,7 @@ class Shortlist(PartialStudy):
         others = (number for _, number in self._spread if number not in best)
         chosen = best.union(itertools.islice(others, HISTORY - BEST_SEEN))
         trials = trials_seen(self)
-        running = {trial.number for trial in trials if trial.state is TrialState.RUNNING}
-        self.visible = [trials[number] for number in sorted(chosen | running)]
+        self.visible = [trials[number] for number in sorted(chosen | self._running)]
 
     def show_all(self) -> None:
         """Show every trial again."""
@@ -162,17 +171,20 @@ class InMemoryStudy:
         for number, trial in trials.items():
             self._study.add_trial(trial)
             self._trials[number] = len(self._trials)
-            self._ended(number)
+            self._take_in(number)
 
     def ask(self, sampler: BaseSampler) -> optuna.Trial:
         """A trial whose parameters `sampler` proposes."""
         self._study.sampler = sampler
         self._study.show_all()
-        return self._study.ask()
+        asked = self._study.ask()
+        self._study.began(asked.number)
+        return asked
 
     def drop(self, trial: optuna.Trial) -> None:
         """Forget a proposal that nobody is going to try."""
         self._study.tell(trial.number, state=TrialState.FAIL)
+        self._study.gone(trial.number)
 
     def accept(self, trial: optuna.Trial, number: int) -> None:
         """Note that `trial` is number `number` of the study."""
@@ -190,9 +202,13 @@ class InMemoryStudy:
         if number in self._trials:
             told = value if state is TrialState.COMPLETE else None
             self._study.tell(self._trials[number], told, state=state)
-            self._ended(number)
+            self._take_in(number)
 
-    def _ended(self, number: int) -> None:
-        """Let the shortlist take in trial `number` of the study if it has ended."""
+    def _take_in(self, number: int) -> None:
+        """Let the shortlist take in trial `number` of the study, which has ended or is running."""
         own = self._memory.get_trial_id_from_study_id_trial_number(self._identity, self._trials[number])
-        self._study.ended(self._memory.get_trial(own), number)
+        trial = self._memory.get_trial(own)
+        if trial.state is TrialState.RUNNING:
+            self._study.began(trial.number)
+        else:
+            self._study.ended(trial, number)

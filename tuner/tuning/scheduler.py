@@ -9,12 +9,14 @@ first epoch by which it has spent that much, and stopped when its best value so 
 images a smaller difference is chance. A trial that stays frozen spends next to nothing and reaches no rung.
 """
 
+import bisect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from trainables import epoch_cost
@@ -80,6 +82,19 @@ def noise_of(prepared: "Prepared") -> Callable[[Losses | None], float]:
     return noise
 
 
+def quantile_of_sorted(values: Sequence[float], share: float) -> float:
+    """What `numpy.quantile` gives for `values` that are sorted already, in no time.
+
+    >>> quantile_of_sorted([1.0, 2.0, 4.0], 0.5), quantile_of_sorted([1.0, 2.0], 0.25)
+    (2.0, 1.25)
+    """
+    place = share * (len(values) - 1)
+    low = math.floor(place)
+    first, second = values[low], values[min(low + 1, len(values) - 1)]
+    step, part = second - first, place - low
+    return second - step * (1 - part) if part >= 0.5 else first + step * part
+
+
 class Rungs:
     """The scores at every rung and the verdicts that follow; plain Python, no Ray.
 
@@ -92,6 +107,7 @@ class Rungs:
         self.ladder = ladder_of(max_epochs, grace_period, reduction_factor)
         self.milestones = self.ladder.milestones
         self.scores: dict[int, dict[str, float]] = {milestone: {} for milestone in self.milestones}
+        self._sorted: dict[int, list[float]] = {milestone: [] for milestone in self.milestones}
         self._known: dict[str, tuple[int, float, float]] = {}
         self._verdicts: dict[str, float | None] = {}
 
@@ -139,13 +155,11 @@ class Rungs:
             self.enter(trial_id, epoch, full_epochs, value, total, error)
 
     def _judge(self, trial_id: str, rung: int, best: float, noise: float) -> float | None:
-        earlier = list(self.scores[rung].values())
+        sign, earlier = 1 if self.mode == "min" else -1, self._sorted[rung]
+        cutoff = sign * quantile_of_sorted(earlier, 1 / self.reduction_factor) if earlier else None
         self.scores[rung][trial_id] = best
-        if not earlier:
-            return None
-        sign = 1 if self.mode == "min" else -1
-        cutoff = sign * float(np.quantile([sign * score for score in earlier], 1 / self.reduction_factor))
-        return cutoff if sign * best > sign * cutoff + noise else None
+        bisect.insort(earlier, sign * best)
+        return cutoff if cutoff is not None and sign * best > sign * cutoff + noise else None
 
 
 class FairASHA(FIFOScheduler):  # type: ignore[misc]
@@ -176,10 +190,24 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         self.verdicts: dict[str, str] = {}
         self.longest: dict[str, float] = {}
         self.errors: dict[str, str] = {}
+        self._unfinished: list[Any] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what asks the driver: Ray writes the scheduler into its snapshots."""
-        return {**vars(self), "time_left": None, "epoch_seconds": None, "noise": _exact}
+        return {**vars(self), "time_left": None, "epoch_seconds": None, "noise": _exact, "_unfinished": []}
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take note of a new trial; called by Ray."""
+        self._unfinished.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The first trial that waits for a worker, or None; called by Ray.
+
+        Ray's own choice looks at all trials that there ever were, which took a third of the driver's time after 10,000.
+        """
+        self._unfinished = [trial for trial in self._unfinished if not trial.is_finished()]
+        waiting = (trial for trial in self._unfinished if trial.status in (Trial.PENDING, Trial.PAUSED))
+        return next(waiting, None)
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Accept Ray's call; metric and direction are known already."""

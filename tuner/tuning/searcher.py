@@ -6,6 +6,7 @@ by the time budget -> RUNNING still, for a resume. All state is in the run direc
 snapshots carry none of it.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
 
     def _is_too_late(self) -> bool:
         """Whether a trial that is begun now would not end an epoch in time, or take the folds most of theirs."""
-        if self.scheduler is None:
+        if self.scheduler is None or math.isinf(self.scheduler.left()):
             return False
         left, epoch, kept = self.scheduler.left(), self.scheduler.usual_epoch(), self.for_folds()
         return is_too_late(left, epoch, kept, self.max_epochs)

@@ -7,7 +7,7 @@ once and passed over. A trial of ours that another program has ended can't be wr
 import contextlib
 import copy
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -146,10 +146,7 @@ class Told:
         return trial, dict(trial.system_attrs.get(FIXED, {}))
 
     def _look_around(self) -> None:
-        every = self.study.get_trials(deepcopy=False)
-        # Trials are numbered in their order: those that were there are not looked at again.
-        new = [trial for trial in every[self._looked_at :] if trial.number not in self._known]
-        self._looked_at = len(every)
+        new = [trial for trial in self._not_looked_at() if trial.number not in self._known]
         self._known.update(trial.number for trial in new)
         self._waiting.extend(trial for trial in new if trial.state is TrialState.WAITING)
         others = [str(trial.number) for trial in new if trial.state is not TrialState.WAITING]
@@ -159,6 +156,16 @@ class Told:
                 f"skipped: {trials}, made by another program; to have a configuration tried, use Optuna's"
                 " enqueue_trial"
             )
+
+    def _not_looked_at(self) -> Iterator[FrozenTrial]:
+        """The trials of the journal that are new in it. They are numbered in their order."""
+        while True:
+            try:
+                identity = self._journal.get_trial_id_from_study_id_trial_number(self._study, self._looked_at)
+            except KeyError:
+                return
+            self._looked_at += 1
+            yield self._journal.get_trial(identity)
 
     def report(self, trial: LiveTrial, values: Mapping[int, float]) -> None:
         """Write intermediate `values` by their steps, where the study does not have them."""

@@ -25,8 +25,13 @@ def test_a_run_without_its_images_is_advised_by_its_trials(found):
 
 
 def test_what_can_not_be_told_is_said_once(found):
-    told = [sentence for sentence in reasons(found) if sentence.startswith("Not known")]
-    assert any(sentence.startswith("Not known (images, labels, folds, floor)") for sentence in told)
+    told = [sentence for sentence in reasons(found) if sentence.startswith("Nothing can be said of")]
+    assert any(
+        sentence.startswith(
+            "Nothing can be said of more images, checking labels, averaging the folds' models, the least loss"
+        )
+        for sentence in told
+    )
     assert len(told) == len({one.reason for one in found.unknown})
 
 
@@ -83,6 +88,12 @@ def test_advice_that_changes_nothing_is_no_loss():
 def test_quick_advice_names_what_would_take_minutes(run, monkeypatch):
     monkeypatch.setattr("tuner.advice.material.QUICK", 10)
     quick = advise_run(run, quick=True)
-    told = next(one for one in reasons(quick) if one.startswith("Not known (images, labels, folds, floor)"))
+    told = next(
+        one
+        for one in reasons(quick)
+        if one.startswith(
+            "Nothing can be said of more images, checking labels, averaging the folds' models, the least loss"
+        )
+    )
     assert "take minutes; tuner advise " in told
     assert "take minutes" not in " ".join(reasons(advise_run(run)))

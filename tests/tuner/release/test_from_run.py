@@ -25,7 +25,7 @@ from tuner.release.folder import verify
 from tuner.release.from_run import ReleaseConfig, release_model
 from tuner.release.predict import load_model, predict
 from tuner.retraining.scoring import score_weights
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 from tuner.runs.directory import Run, read_yaml
 from tuner.statistics.scores import softmax
 from tuner.tuning.judgement import Judged

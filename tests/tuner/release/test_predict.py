@@ -475,7 +475,7 @@ def test_explain_shows_where_the_model_looked(folder, pictures, tmp_path, classi
     from fake_run import make_run
 
     from tuner.release.explain import explain, require_explain
-    from tuner.runs.best import save_best
+    from tuner.runs.best_file import save_best
     from tuner.runs.best_trial import best_of
 
     pytest.importorskip("pytorch_grad_cam")

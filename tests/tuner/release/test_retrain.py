@@ -31,7 +31,8 @@ from tuner.retraining import seeds
 from tuner.retraining.images import find_images
 from tuner.retraining.scoring import score_weights
 from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs, train_seed
-from tuner.runs.best import Best, Data, Expected, SplitSource, read_best, save_best
+from tuner.runs.best import Best, Data, Expected, SplitSource
+from tuner.runs.best_file import read_best, save_best
 from tuner.runs.best_trial import part_counts
 from tuner.runs.weights_files import fingerprints
 

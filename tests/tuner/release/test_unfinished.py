@@ -20,7 +20,7 @@ from tuner.release.retrain import prepare_plan
 from tuner.release.unfinished import kept_at_the_end, note_room, room_for_export, unfinished
 from tuner.retraining.kept import keep
 from tuner.retraining.seed_job import SEEDS, SeedResult
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 
 
 @pytest.fixture

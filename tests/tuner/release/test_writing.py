@@ -34,7 +34,7 @@ from tuner.release.predict import find_images, load_model, predict
 from tuner.release.rule import make_rule
 from tuner.release.writing import finish
 from tuner.retraining.seeds import train_seed
-from tuner.runs.best import read_best, save_best
+from tuner.runs.best_file import read_best, save_best
 from tuner.runs.ensemble import Member
 from tuner.statistics.calibration import mean_logits
 from tuner.statistics.log_loss import log_losses

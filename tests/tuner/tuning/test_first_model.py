@@ -11,7 +11,7 @@ from trainables.inference import best_device, compute_logits, load_classifier
 from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
 from tuner.release.from_run import ReleaseConfig, release_model
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 from tuner.runs.directory import rows_of
 from tuner.runs.journal import load_study
 from tuner.runs.trial_table import trial_config

@@ -9,7 +9,7 @@ from trainables.errors import RunProblem
 from tuner.console.reporter import Reporter
 from tuner.retraining import seeds
 from tuner.retraining.seed_job import SeedResult
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import best_of, write_best
 from tuner.runs.directory import rows_of
 from tuner.runs.trial_table import trial_config

@@ -12,7 +12,7 @@ from trainables.config import TrialConfig
 from trainables.image_losses import LOSSES
 from tuner.runs.trial_table import BUDGET_OVER, STOPPED_BY_HAND
 from tuner.tuning.budget import Budget
-from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came
+from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came, quantile_of_sorted
 
 
 def rungs(mode="min", max_epochs=20, grace_period=2, reduction_factor=3):
@@ -78,9 +78,17 @@ def test_the_cutoff_is_the_quantile_that_ray_uses():
     book = rungs()
     scores = [0.9, 0.8, 0.7, 0.6]
     for number, score in enumerate(scores):
-        book.scores[2][f"t{number}"] = score
+        book.enter(f"t{number}", 2, 2, score)
     cutoff = float(np.percentile([-score for score in scores], (1 - 1 / 3) * 100)) * -1
     assert book.enter("late", 2, 2, 0.95) == pytest.approx(cutoff)
+
+
+def test_the_quantile_of_sorted_values_is_numpys():
+    random = np.random.default_rng(0)
+    for count in (1, 2, 3, 10, 101):
+        values = np.sort(random.normal(size=count))
+        for share in (1 / 3, 1 / 4, 0.5, 0.77):
+            assert quantile_of_sorted(values.tolist(), share) == float(np.quantile(values, share))
 
 
 def test_maximising_turns_the_order_round():
@@ -316,3 +324,31 @@ def test_ray_s_snapshot_of_the_scheduler_lacks_what_asks_the_driver():
 
     again = pickle.loads(pickle.dumps(FairASHA("val_loss", None, time_left=left)))
     assert again.left() == math.inf
+
+
+class Waiting:
+    """A trial as Ray's scheduler sees it."""
+
+    def __init__(self, status):
+        self.status = status
+
+    def is_finished(self):
+        return self.status in ("TERMINATED", "ERROR")
+
+
+def test_the_first_trial_that_waits_is_begun_and_ended_ones_are_not_looked_at_again():
+    scheduler = FairASHA("val_loss", None)
+    ended, running, first, second = (
+        Waiting(status) for status in ("TERMINATED", "RUNNING", "PENDING", "PENDING")
+    )
+    for trial in (ended, running, first, second):
+        scheduler.on_trial_add(None, trial)
+    assert scheduler.choose_trial_to_run(None) is first
+    assert scheduler._unfinished == [running, first, second]
+    # One whose worker died waits again, and came before the others.
+    running.status = "PENDING"
+    assert scheduler.choose_trial_to_run(None) is running
+    for trial in (running, first, second):
+        trial.status = "TERMINATED"
+    assert scheduler.choose_trial_to_run(None) is None
+    assert pickle.loads(pickle.dumps(scheduler))._unfinished == []

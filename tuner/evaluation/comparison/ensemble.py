@@ -9,7 +9,7 @@ import numpy.typing as npt
 from trainables.metrics import METRICS, Answers
 from trainables.temperature import calibrated_losses
 from tuner.evaluation.comparison.finalists import Finalist, Scorer, images_of, judging_images, kept_trials
-from tuner.runs.best import read_best, save_best
+from tuner.runs.best_file import read_best, save_best
 from tuner.runs.best_trial import best_of, member_of
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.ensemble import Member

@@ -6,7 +6,7 @@ from trainables.metrics import METRICS, Answers
 from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.ensemble import choose_ensemble, ensemble_logits
 from tuner.evaluation.comparison.finalists import kept_trials, note_scoring
-from tuner.runs.best import read_best
+from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import best_of, write_best
 from tuner.runs.directory import read_yaml
 from tuner.statistics.calibration import mean_logits

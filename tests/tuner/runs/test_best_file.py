@@ -10,7 +10,7 @@ from trainables.config import FITS
 from trainables.errors import RunProblem, UnknownName, UserMistake
 from trainables.metrics import METRICS, Answers
 from tuner.release.export import export
-from tuner.runs.best import read_best, save_best, to_record
+from tuner.runs.best_file import read_best, save_best, to_record
 from tuner.runs.best_trial import ESTIMATED, best_of, member_of, value_words, write_best
 from tuner.runs.directory import Run
 from tuner.runs.trial_table import trial_config
