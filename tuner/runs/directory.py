@@ -169,15 +169,16 @@ class Run:
 
     def epochs(self, trial_id: str | None = None) -> "pd.DataFrame":
         """One row an epoch of `trial_id`, or of every trial."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if trial_id is None:
             parts = sorted((self.path / "epochs").glob("*.parquet"))
         else:
             parts = [part for part in [self.path / "epochs" / f"{trial_id}.parquet"] if part.exists()]
-        tables = [pq.read_table(part, schema=epochs_schema(), partitioning=None) for part in parts]
-        frame: pd.DataFrame = pa.concat_tables([epochs_schema().empty_table(), *tables]).to_pandas()
+        schema = epochs_schema()
+        # All at once: one by one ten thousand parts take three times as long.
+        table = pq.read_table(parts, schema=schema, partitioning=None) if parts else schema.empty_table()
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def update_record(self, **changes: Any) -> None:

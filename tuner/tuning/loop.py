@@ -138,7 +138,6 @@ def _searcher(
 
     relative = relative_costs(prepared.run.probe())
     costs = Costs(store.configs, cached=prepared.context.feature_cache_bytes > 0, relative=relative)
-    known = prepared.run.epochs() if store.configs else None
     expected = epoch_seconds_of(prepared.run)
 
     def whole() -> float:
@@ -148,7 +147,7 @@ def _searcher(
     left = TimeLeft(budget, store, folds, session, whole)
     scheduler = FairASHA(
         prepared.context.metric,
-        rungs_of(prepared, known, costs),
+        rungs_of(prepared, store.reported, costs),
         left.to_go_on,
         prepared.run.path / "stop",
         costs,

@@ -5,7 +5,6 @@ from typing import Any
 
 from trainables.config import MEASURED
 from trainables.metrics import METRICS
-from tuner.runs.directory import Run
 from tuner.runs.trial import LiveTrial
 from tuner.runs.trial_table import TrialRow
 
@@ -59,10 +58,10 @@ def row_of(
     )
 
 
-def epochs_by_trial(run: Run) -> dict[str, dict[int, dict[str, Any]]]:
-    """The rows of `epochs/` by trial and epoch."""
+def epochs_by_trial(epochs: "pd.DataFrame") -> dict[str, dict[int, dict[str, Any]]]:
+    """The rows of `epochs`, as `Run.epochs` gives them, by trial and epoch."""
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in run.epochs().to_dict("records"):
+    for row in epochs.to_dict("records"):
         values = {str(name): value for name, value in row.items() if name != "trial_id"}
         found.setdefault(str(row["trial_id"]), {})[int(row["epoch"])] = values
     return found

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -35,6 +35,9 @@ from tuner.tuning.rungs import Steps
 from tuner.tuning.told import Told
 from tuner.tuning.trial_rows import epochs_by_trial, row_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "OOM")
 """What Ray's report of a dead worker says when the host ran out of memory."""
 
@@ -45,7 +48,8 @@ class TrialStore:
     """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards.
 
     `rows` are those of ended trials. `cut` are those of living trials that a time budget cut: what they had reached
-    then counts until they end. `steps` says what Optuna is told of a trial's epochs, `note` what a person should know.
+    then counts until they end. `reported` are the epochs that the run had when it was opened, None of a new one.
+    `steps` says what Optuna is told of a trial's epochs, `note` what a person should know.
     """
 
     def __init__(
@@ -77,12 +81,14 @@ class TrialStore:
         self._estimates = Estimates(run, metric)
         self._ranking = Ranking(METRICS[metric], self._estimates.mean)
         self.settling: Settling | None = None
+        self.reported: pd.DataFrame | None = None
         self.observers: list[Observer] = []
         self._reopen()
 
     def _reopen(self) -> None:
         """Take up what the journal holds: rows of finished trials, and the others as unfinished."""
-        past = epochs_by_trial(self.run) if self._told.own else {}
+        self.reported = self.run.epochs() if self._told.own else None
+        past = {} if self.reported is None else epochs_by_trial(self.reported)
         values: dict[int, dict[int, float]] = {}
         for number, trial in self._told.own.items():
             attrs = trial.user_attrs
