@@ -1,12 +1,15 @@
 """The row of `trials.parquet` that a trial's epochs make."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainables.config import MEASURED
 from trainables.metrics import METRICS
 from tuner.runs.trial import LiveTrial
 from tuner.runs.trial_table import TrialRow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["epochs_by_trial", "row_of"]
 
