@@ -50,24 +50,6 @@ PRIOR = """
 prior = {"learning_rate": {"centre": 1e-3, "width": 0.5}, "strategy": {"full": 2, "feature_extractor": 1}}
 """
 
-TROUBLED = '''"""One trial diverges: VGG16 has no BatchNorm to hold it at such a rate.
-One raises: BatchNorm can't train on one picture of 32 pixels at a time."""
-
-
-def space(trial):
-    model = trial.suggest_categorical("model", ["vgg16", "resnet18"])
-    trial.suggest_categorical("batch_size", [16, 1])
-    rate = 10.0 if model == "vgg16" else 1e-3
-    return {"learning_rate": rate, "strategy": "full", "dropout": 0.0}
-
-
-first_trials = [
-    {"model": "vgg16", "batch_size": 16},
-    {"model": "resnet18", "batch_size": 1},
-    {"model": "resnet18", "batch_size": 16},
-]
-'''
-
 
 class KilledOnce(TrialTrainable):
     """A trainable whose worker dies by SIGKILL in the second epoch of the first trial that trains everything."""
@@ -255,20 +237,6 @@ def test_a_resume_with_other_versions_is_refused(finished, tmp_path):
     run.update_record(versions={**run.record["versions"], "torch": "1.0.0"})
     with pytest.raises(UserMistake, match=r"torch was 1\.0\.0 and is"):
         resume(run.path)
-
-
-def test_a_trial_that_diverges_and_one_that_raises_are_failed_rows_and_the_search_goes_on(tmp_path, pictures):
-    space = write_space(tmp_path, TROUBLED)
-    result = search(config(tmp_path, pictures, space, samples=3, max_epochs=1))
-    assert result.exit_status == 0
-    diverged, raised, sound = result.run.trials().to_dict("records")
-    assert diverged["learning_rate"] == 10.0
-    assert (diverged["status"], diverged["reason"], diverged["epochs"]) == ("failed", "diverged", 0)
-    assert load_study(result.run.journal).trials[0].state is TrialState.FAIL
-    assert (raised["batch_size"], raised["status"], raised["reason"]) == (1, "failed", "error")
-    assert "Traceback" in raised["error"]
-    assert list((result.run.path / "failures").iterdir()) != []
-    assert (sound["batch_size"], sound["status"]) == (16, "completed")
 
 
 def test_kept_weights_fit_the_model_of_their_trial(finished):

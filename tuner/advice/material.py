@@ -1,6 +1,5 @@
 """What a run left that advice is made of: its images, the heads and trials with their answers, kept features."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from tuner.runs.trial_table import trial_config
 from tuner.statistics.intervals import FloatArray
 from tuner.tuning.estimates import best_row
 from tuner.tuning.fold_answers import out_of_fold
+from tuner.tuning.folds import milliseconds_of
 from tuner.tuning.judgement import Candidate, Judges
 from tuner.tuning.ranking import counts
 
@@ -119,7 +119,9 @@ class Material:
         judged = self.run.judged()
         known = None if judged is None else {(str(r["trial_id"]), int(r["epoch"])) for r in rows_of(judged)}
         return [
-            Candidate(row, trial_config(row), self.answers[name].copy(), self._cost(str(row["model"])))
+            Candidate(
+                row, trial_config(row), self.answers[name], milliseconds_of(self.run, str(row["model"]))
+            )
             for row in self.trials
             if (name := str(row["trial_id"])) in self.answers
             and (known is None or (name, int(row["best_epoch"])) in known)
@@ -131,10 +133,6 @@ class Material:
         positive = self.record.get("positive")
         number = None if positive is None else self.classes.index(str(positive))
         return Judges(self.pool, str(self.record["metric"]), number)
-
-    def _cost(self, model: str) -> float:
-        milliseconds = self.milliseconds(model)
-        return math.nan if milliseconds is None else milliseconds
 
     @cached_property
     def level(self) -> tuple[str, FloatArray] | None:

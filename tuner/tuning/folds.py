@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
     from tuner.retraining.seed_job import SeedJob
 
-__all__ = ["FEW_GROUPS", "TRIALS_EACH", "Judged", "Stage", "behind", "folds_for", "judge_on_folds"]
+__all__ = [
+    "FEW_GROUPS",
+    "TRIALS_EACH",
+    "Judged",
+    "Stage",
+    "behind",
+    "folds_for",
+    "judge_on_folds",
+    "milliseconds_of",
+]
 
 TRIALS_EACH = 4
 """Without a time budget one trial goes on for so many that were trained: the folds then take about as long as the
@@ -145,7 +154,7 @@ def _candidates(stage: Stage, rows: Sequence[Mapping[str, Any]]) -> list[Candida
         if logits is None and row["source"] != PROBE:
             logits = _first_fold(stage, row, config)
         if logits is not None:
-            found.append(Candidate(row, config, logits, _cost(stage.run, config.model)))
+            found.append(Candidate(row, config, logits, milliseconds_of(stage.run, config.model)))
     return found
 
 
@@ -168,7 +177,7 @@ def _first_fold(stage: Stage, row: Mapping[str, Any], config: TrialConfig) -> Fl
     return logits
 
 
-def _cost(run: Run, model: str) -> float:
+def milliseconds_of(run: Run, model: str) -> float:
     """Milliseconds of an image through the backbone, where a probe measured it; else NaN."""
     document = run.probe() or {"backbones": []}
     known = {row["model"]: float(row["milliseconds"]) for row in document["backbones"]}

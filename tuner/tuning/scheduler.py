@@ -203,7 +203,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """The first trial that waits for a worker, or None; called by Ray.
 
-        Ray's own choice looks at all trials that there ever were, which took a third of the driver's time after 10,000.
+        Ray's own choice looks at all trials that there ever were: after 9,300 of them that took a fifth of the time.
         """
         self._unfinished = [trial for trial in self._unfinished if not trial.is_finished()]
         waiting = (trial for trial in self._unfinished if trial.status in (Trial.PENDING, Trial.PAUSED))
