@@ -256,7 +256,8 @@ def predict(
     if explain:
         from tuner.release.explain import explain as draw
 
-        drawn = draw(model_dir, model.spec, answers, explain_dir)
+        with reporter.waiting("it is drawn where the model looked"):
+            drawn = draw(model_dir, model.spec, answers, explain_dir)
         say(f"{len(drawn)} pictures in {explain_dir}", err=as_json)
     sys.exit(1 if len(failed) == len(answers) else 0)
 

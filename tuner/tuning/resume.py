@@ -58,12 +58,13 @@ def resume(
 def _reopen(run: Run, samples: int | None, time_budget_s: float | None, reporter: Reporter) -> Prepared:
     record = run.record
     space = search_spaces.load(record["space"])
-    changed = _changed_versions(record["versions"])
     mended = record.get("space_trouble") is not None
-    changed += [] if mended else _changed_space(space, record["space_fingerprint"])
-    changed += changed_files(record["weights"], record.get("weights_files") or {}, fetch=True)
-    split, hashes, folder = run.split(), run.images(), Path(record["data"]["folder"])
-    changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
+    with reporter.starting("the run is checked: images, space, weights, versions"):
+        changed = _changed_versions(record["versions"])
+        changed += [] if mended else _changed_space(space, record["space_fingerprint"])
+        changed += changed_files(record["weights"], record.get("weights_files") or {}, fetch=True)
+        split, hashes, folder = run.split(), run.images(), Path(record["data"]["folder"])
+        changed += _changed_images(folder, split.loc[split["split"] != "test", "path"].tolist(), hashes)
     if changed:
         raise RunProblem(
             f"{run.path} can't go on, since new trials could not be compared with the old ones: {'; '.join(changed)}"
