@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
 LATE = f'''"""The first trial diverges: VGG16 has no BatchNorm to hold it at such a rate.
 The second one raises: BatchNorm can't train on one picture of 32 pixels at a time.
-The space itself raises at the fourth proposal of a search, after those of its check, its models and its first trials."""
+The space itself raises at the fourth proposal of a search, after those of its checks."""
 asked = 0
 
 
