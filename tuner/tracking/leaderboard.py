@@ -14,7 +14,7 @@ __all__ = ["cut_words", "judged_words", "leaderboard", "remarks"]
 
 BY_ALL = (
     "the images judged the best trials, each image answered by models that had not seen its group; where a lead may be"
-    " luck, the smaller network or the head without fine-tuning is chosen; ± is the standard error:"
+    " luck, the quicker network or the head without fine-tuning is chosen; ± is the standard error:"
 )
 """What stands above the trials that all images judged."""
 
