@@ -39,7 +39,7 @@ class Progress(Callback):  # type: ignore[misc]
         self._frames = Pace(SECONDS_BETWEEN_FRAMES)
         self._told: set[str] = set()
         self._cut: dict[str, Mapping[str, Any]] = {}
-        self._started = time.monotonic()
+        self._started, self._epochs_before = time.monotonic(), 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -50,6 +50,7 @@ class Progress(Callback):  # type: ignore[misc]
     def __enter__(self) -> "Progress":
         self._told = set(self.store.rows) if self.store else set()
         self._cut = dict(self.store.cut) if self.store else {}
+        self._epochs_before = self._epochs()
         console = self.reporter.console
         if console is not None and console.is_terminal:
             self._live = Live(
@@ -96,20 +97,39 @@ class Progress(Callback):  # type: ignore[misc]
         if self.store is None:
             return ""
         rows = self._rows()
-        live = list(self.store.live.values())
-        epochs = sum(row["epochs"] for row in rows) + sum(len(trial.epochs) for trial in live)
         elapsed = time.monotonic() - self._started
-        counts = trial_counts(rows, self.store.num_samples, len(live))
-        text = f"{counts} | epochs {epochs} | elapsed {clock(elapsed)}"
-        new = len([row for row in sampled(rows) if row["trial_id"] not in self._told_before()])
+        counts = trial_counts(rows, self.store.num_samples, len(self.store.live))
+        text = f"{counts} | epochs {self._epochs()} | elapsed {clock(elapsed)}"
         left = self.store.num_samples - len(sampled(rows))
         if not left:
             return text
         within = max(0.0, self.time_left())
-        rest = min(elapsed / new * left if new else math.inf, within)
+        rest = min(self._rest(elapsed, left), within)
         if math.isinf(rest):
             return text
         return f"{text} | {'at most' if rest == within else 'about'} {clock(rest)} left"
+
+    def _epochs(self) -> int:
+        """All epochs so far, also those before a resumption."""
+        live = [] if self.store is None else list(self.store.live.values())
+        return sum(row["epochs"] for row in self._rows()) + sum(len(trial.epochs) for trial in live)
+
+    def _rest(self, elapsed: float, left: int) -> float:
+        """Seconds for the `left` trials that have not ended, as long as those that have, at the pace of the epochs so far.
+
+        Infinity before the first epoch.
+        """
+        done = self._epochs() - self._epochs_before
+        if self.store is None or done <= 0:
+            return math.inf
+        live = list(self.store.live.values())
+        known = [row["epochs"] for row in sampled(self._rows()) if row["trial_id"] not in self._told_before()]
+        known = known or [strategies.max_epochs(trial.config) for trial in live]
+        if not known:
+            return math.inf
+        each = sum(known) / len(known)
+        begun = sum(min(len(trial.epochs), each) for trial in live)
+        return elapsed / done * max(0.0, left * each - begun)
 
     def _told_before(self) -> set[str]:
         return self._told if self._live is not None else set()

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from trainables.config import TrialConfig
 from tuner.console.reporter import Reporter
 from tuner.tuning.progress import Progress
 
@@ -41,6 +42,20 @@ def test_no_more_time_is_told_than_the_budget_has() -> None:
     assert "at most 0s left" in shown(Progress(store, time_left=lambda: 0.0))
     assert "at most 1m30s left" in shown(Progress(store_of(), time_left=lambda: 90.0))
     assert " left" not in shown(Progress(store_of()))
+
+
+def test_the_time_that_is_left_follows_from_the_epochs_of_those_that_run_too() -> None:
+    store = store_of(row("a", "first"))
+    config = TrialConfig.resolve({"model": "resnet18", "strategy": "full", "max_epochs": 2})
+    store.live["b"] = SimpleNamespace(trial_id="b", config=config, epochs={1: {"val_loss": 0.7}})
+    progress = Progress(store)
+    progress._started -= 100
+    # Three epochs took 100 s; of seven trials with two each one has begun.
+    assert "about 7m13s left" in shown(progress)
+    store.rows.clear()
+    progress = Progress(store)
+    progress._started -= 100
+    assert "about 25m00s left" in shown(progress)
 
 
 def test_ended_trials_are_numbered_among_the_samples() -> None:
