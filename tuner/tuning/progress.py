@@ -112,10 +112,10 @@ class Progress(Callback):  # type: ignore[misc]
     def _epochs(self) -> int:
         """All epochs so far, also those before a resumption."""
         live = [] if self.store is None else list(self.store.live.values())
-        return sum(row["epochs"] for row in self._rows()) + sum(len(trial.epochs) for trial in live)
+        return sum(int(row["epochs"]) for row in self._rows()) + sum(len(trial.epochs) for trial in live)
 
     def _rest(self, elapsed: float, left: int) -> float:
-        """Seconds for the `left` trials that have not ended, as long as those that have, at the pace of the epochs so far.
+        """Seconds for the `left` trials that have not ended, if they train as long as the others and as fast.
 
         Infinity before the first epoch.
         """
@@ -123,7 +123,9 @@ class Progress(Callback):  # type: ignore[misc]
         if self.store is None or done <= 0:
             return math.inf
         live = list(self.store.live.values())
-        known = [row["epochs"] for row in sampled(self._rows()) if row["trial_id"] not in self._told_before()]
+        known = [
+            int(row["epochs"]) for row in sampled(self._rows()) if row["trial_id"] not in self._told_before()
+        ]
         known = known or [strategies.max_epochs(trial.config) for trial in live]
         if not known:
             return math.inf
