@@ -26,7 +26,7 @@ NEXT, INEXACT_NEXT = 0.6, 0.25
 """What the next doubling of a class gains over what the last one did, and by how much of that it may be off: chosen on
 two sets and shown on a third, in `benchmarks/statistics/advice.py`."""
 
-FROZEN_CURVE = "this is the curve of the frozen backbone"
+FROZEN_CURVE = "heads on the frozen backbone show this, fine-tuning may gain more or less"
 
 
 @dataclass(frozen=True)
