@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuner.dataset.judges import in_option
+
 __all__ = ["typed"]
+
+DEFAULT = (0.8, 0.1, 0.1)
+"""The shares of --split where nobody says any."""
 
 
 def typed(record: Mapping[str, Any], command: str, *options: str) -> str:
@@ -16,12 +21,14 @@ def typed(record: Mapping[str, Any], command: str, *options: str) -> str:
     "tuner inspect 'my photos' --suspects --groups groups.csv"
     """
     data, weights = record["data"], str(record.get("weights"))
-    images = ["--data", str(data["folder"])] if command == "probe" else [str(data["folder"])]
     given = {
         "--labels": data.get("labels"),
         "--groups": data["groups"],
         "--group-regex": data["group_regex"],
         "--weights-dir": weights if Path(weights).is_dir() else None,
+        "--split": split
+        if (split := in_option(data.get("fractions") or DEFAULT)) != in_option(DEFAULT)
+        else None,
     }
     more = [part for name, value in given.items() if value for part in (name, str(value))]
-    return shlex.join(["tuner", command, *images, *options, *more])
+    return shlex.join(["tuner", command, str(data["folder"]), *options, *more])

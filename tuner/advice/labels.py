@@ -53,7 +53,7 @@ def better_labels(found: Material) -> list[Found]:
         loss = replace(loss, low=min(0.0, loss.low))
     why = (
         f"{len(out)} of them ({share:.0%}) look wrong. If they are wrong, and not difficult pictures, the others lose"
-        f" this much less without them in training; they themselves bear {borne:.3f} nats of the log loss of"
+        f" this much less without them in training; they themselves bear {borne:.3f} nats of the head's log loss of"
         f" {full.losses.mean():.3f} ({borne / full.losses.mean():.0%}), which no training can mend. To see them:"
         f" {typed(found.record, 'inspect', '--suspects')}"
     )

@@ -151,6 +151,11 @@ class Material:
         rows = [head for head in self.heads if head.model == model and head.image_size == self.image_size]
         return rows[0].milliseconds if rows else None
 
+    @property
+    def images_of(self) -> str:
+        """The backbone whose frozen features `images` have."""
+        return str(self.head.model if self.head is not None else (self.chosen or {}).get("model", ""))
+
     @cached_property
     def images(self) -> Images:
         """The images with the features of the best frozen backbone.
@@ -163,8 +168,7 @@ class Material:
                 f"heads on parts of {len(self.pool):,} images of {len(self.classes):,} classes take minutes;"
                 f" tuner advise {printable(self.run.path)} takes the time"
             )
-        head = self.head
-        model = str(head.model if head is not None else (self.chosen or {}).get("model", ""))
+        head, model = self.head, self.images_of
         if not model:
             raise RunProblem("the run has no trial with a score and no probe")
         features = compressed(pool_features(self.run, self.pool, model, self.reporter))

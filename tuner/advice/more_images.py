@@ -26,7 +26,7 @@ NEXT, INEXACT_NEXT = 0.6, 0.25
 """What the next doubling of a class gains over what the last one did, and by how much of that it may be off: chosen on
 two sets and shown on a third, in `benchmarks/statistics/advice.py`."""
 
-FROZEN_CURVE = "heads on the frozen backbone show this, fine-tuning may gain more or less"
+FROZEN_CURVE = "heads on a frozen backbone show this, fine-tuning may gain more or less"
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,12 @@ def _all_classes(found: Material, curves: Curves) -> Line:
         f"{mean:.3f} with {_part(share)}"
         for share, mean in zip(curves.loss.shares, curves.loss.means, strict=True)
     )
-    why = f"the solved head's log loss is {sizes} of the {found.unit}s; {FROZEN_CURVE}"
+    head = f"of a head solved on {found.images_of} the log loss is {sizes} of the {found.unit}s"
+    why = f"{head}; {FROZEN_CURVE}"
     doubled, fewer_wrong = curves.loss.doubled, curves.wrong.doubled
     if (tuned := fine_tuned_gain(found)) is not None:
         doubled, fewer_wrong = tuned, fewer_wrong
-        why = f"the solved head's log loss is {sizes} of the {found.unit}s; the fine-tuned trial's, from two sizes"
+        why = f"{head}; the fine-tuned trial's, from two sizes"
     return Line(KIND, f"collect {told} more", why, doubled, fewer_wrong, {"images": len(found.pool)})
 
 

@@ -146,6 +146,6 @@ def _not_probed(found: Material) -> list[Found]:
     reason = (
         f"{len(rest)} backbones that tuner knows were not probed, so what they gain here is not known; by published"
         f" results the most promising are {some(promising, most=3)}{least}:"
-        f" {typed(found.record, 'probe', '--backbones', promising[0])}"
+        f" {typed(found.record, 'probe', '--backbones', promising[0])}, which needs the weights of that backbone"
     )
     return [Unknown(BACKBONE_KIND, reason)]

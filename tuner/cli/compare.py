@@ -127,7 +127,11 @@ def compare(
         for log in log_final_tests(Run.open(run), comparison.table):
             if log.trouble is not None:
                 say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
-    together = " --ensemble" if _has_ensemble(runs[0]) else ""
+    together = (
+        " --ensemble for the average of several trials, which is better and slower, or without --ensemble for the first"
+        if _has_ensemble(runs[0])
+        else ""
+    )
     say(f"next: tuner export {runs[0]}, then tuner retrain best.yaml{together}", err=as_json)
 
 

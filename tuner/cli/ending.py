@@ -7,7 +7,7 @@ from rich.text import Text
 
 from tuner.console.reporter import leaderboard_table
 from tuner.runs.directory import rows_of
-from tuner.tracking.leaderboard import cut_words, judged_words, remarks
+from tuner.tracking.leaderboard import by_all, cut_words, judged_words, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
     lines: list[RenderableType] = list(map(Text, remarks(record)))
     rows = rows_of(run.trials())
     if rows:
-        lines.append(leaderboard_table(rows, record["metric"], 8))
+        lines.append(leaderboard_table(by_all(run, rows), record["metric"], 8))
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
         lines.append(

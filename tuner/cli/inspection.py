@@ -75,10 +75,14 @@ def suspects(
     config: "DataConfig", scan: "Scan", groups: Mapping[str, str], out: Path, reporter: "Reporter"
 ) -> dict[str, Any]:
     """Rank doubtful labels, write table and page into `out`, and say what was found."""
-    from tuner.dataset.inspection.carried import keep_suspects
-    from tuner.dataset.inspection.label_errors import find_suspects, sentences, write_suspects
-    from tuner.dataset.inspection.label_errors_page import write_suspects_page
+    with reporter.starting("what looks for suspects starts"):
+        from trainables.inference import best_device
+        from tuner.dataset.inspection.carried import keep_suspects
+        from tuner.dataset.inspection.label_errors import find_suspects, sentences, write_suspects
+        from tuner.dataset.inspection.label_errors_page import write_suspects_page
 
+        # Imports torch, for seconds.
+        best_device()
     found = find_suspects(config, scan, groups, reporter)
     keep_suspects(scan.fingerprint, found)
     for sentence in sentences(found):

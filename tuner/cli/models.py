@@ -57,10 +57,13 @@ def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data:
     say(f"its spread: {error}{expected.spread}")
     say(f"wrote {out} and {out.with_name(best.split.file)}")
     if best.ensemble:
+        count = len(best.ensemble)
         say(
-            f"the average of {len(best.ensemble)} trials is better than {best.trial} alone, by the images that judged"
+            f"by the images that judged, the average of {count} trials is better than {best.trial} alone; it takes"
+            f" {count} predictions an image"
         )
-    say(f"next: tuner retrain {out}{' --ensemble' if best.ensemble else ''}")
+    other = f" --ensemble for the average, or without --ensemble for {best.trial} alone"
+    say(f"next: tuner retrain {out}{other if best.ensemble else ''}")
 
 
 def _export_int8(folder: Path, trial: str | None, out: Path | None, data: Path | None) -> None:

@@ -1,5 +1,6 @@
 """The command `plan`: what a search would take, before it is started."""
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ ONLY_FOR_A_RUN = {
     "start_from",
     "until_settled",
 }
-"""Options of `run` that change nothing, or next to nothing, about what a search takes."""
+"""Options of `run` that change nothing, or next to nothing, about what a search takes: taken, so that `run` may be
+written in place of `plan` and nothing else, and not shown."""
 
 
 def plan_command(run: click.Command) -> click.Command:
@@ -46,6 +48,7 @@ def plan_command(run: click.Command) -> click.Command:
         as_json: bool,
         **options: Any,
     ) -> None:
+        options = {name: value for name, value in options.items() if name not in ONLY_FOR_A_RUN}
         from tuner.console.reporter import Reporter
 
         reporter = Reporter(Console(stderr=True, highlight=False) if as_json else open_console())
@@ -68,11 +71,19 @@ def plan_command(run: click.Command) -> click.Command:
         for part in render(found):
             show_part(open_console(), part)
 
-    params = [param for param in run.params if param.name not in ONLY_FOR_A_RUN]
+    params = [_unseen(param) if param.name in ONLY_FOR_A_RUN else param for param in run.params]
     text = "Estimate what a search takes: epochs, hours, disk, memory. Times a few training steps; runs no trial."
     command = SearchCommand("plan", params=params, callback=callback, help=text)
     json_option(command)
     return command
+
+
+def _unseen(param: click.Parameter) -> click.Parameter:
+    """A copy of the option that `--help` does not show."""
+    found = copy.copy(param)
+    if isinstance(found, click.Option):
+        found.hidden = True
+    return found
 
 
 def render(found: "Plan") -> list[RenderableType]:

@@ -139,13 +139,13 @@ def weights(backbones: str, weights_dir: Path | None, fetch: bool, as_json: bool
         raise click.exceptions.Exit(1)
 
 
-NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 %", "known", "px")
+NARROWER = ("MB", "parameters", "licence", "balanced acc", "95 % of it", "known", "px")
 """Columns that a terminal which is too narrow for all of them goes without, the first first."""
 
 
 EXPECTED = (
-    "known: errors after fine-tuning on other images, where an average network has 1; expected: log loss after"
-    " fine-tuning, by what is known and by the probe, with a 90 % interval"
+    "known: errors after fine-tuning on other images, where an average network has 1; fine-tuned: the log loss to"
+    " expect after fine-tuning, by what is known and by the probe, with a 90 % interval"
 )
 """What the columns of the outlook mean."""
 
@@ -184,9 +184,9 @@ def _cells(found: "Probe") -> list[dict[str, str]]:
             "backbone": row.model,
             "px": str(row.image_size),
             "log loss": f"{row.log_loss:.4f}",
+            "95 % of it": "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}",
             "known": f"{outlook[row.model].prior:.2f}" if row.model in outlook else "",
-            "expected": _expected(outlook[row.model]) if row.model in outlook else "",
-            "95 %": "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}",
+            "fine-tuned": _expected(outlook[row.model]) if row.model in outlook else "",
             "balanced acc": f"{row.balanced_accuracy:.3f}",
             "parameters": f"{row.parameters / 1e6:.1f}M",
             "MB": f"{row.megabytes:.0f}",

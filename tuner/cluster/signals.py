@@ -53,6 +53,12 @@ class Signals:
                 signal.signal(number, handler)
             os.close(writer)
 
+    def ask(self) -> None:
+        """Ask to stop, as the first signal does."""
+        self.asked = True
+        if self.stop is not None:
+            self.stop()
+
     def arm(self) -> None:
         """Take the signals, again after somebody else has taken them: Ray does when it starts."""
         if self._pipe is not None:
@@ -68,9 +74,7 @@ class Signals:
             if self.asked:
                 end(rays_below(), 0.0)
                 os._exit(INTERRUPTED)
-            self.asked = True
-            if self.stop is not None:
-                self.stop()
+            self.ask()
         os.close(reader)
 
     def _handle(self, number: int, frame: Any) -> None:

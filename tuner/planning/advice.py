@@ -40,7 +40,7 @@ def unexplored(pool: Sequence[TrialConfig], samples: int) -> tuple[str, ...]:
             found += _rare_choices(name, values, samples)
         elif active[name] * samples < FEWEST_OF_A_CONDITION and active[name] < 1:
             expected = active[name] * samples
-            found.append(f"{name} means something in about {expected:.0f} of {samples} trials only")
+            found.append(f"only about {expected:.0f} of {samples} trials have {name}")
     return tuple(found)
 
 
@@ -145,7 +145,7 @@ def _varied(pool: Sequence[TrialConfig]) -> dict[str, list[object]]:
 def _rare_choices(name: str, values: Sequence[object], samples: int) -> list[str]:
     counts = Counter(value for value in values if value is not None)
     rare = {choice: count / len(values) * samples for choice, count in counts.items()}
-    few = [f"{choice} {expected:.1f}" for choice, expected in rare.items() if expected < FEWEST_OF_A_CHOICE]
+    few = [f"{choice} ({expected:.1f})" for choice, expected in rare.items() if expected < FEWEST_OF_A_CHOICE]
     if not few:
         return []
-    return [f"{name} is seen fewer than {FEWEST_OF_A_CHOICE} times on average at {', '.join(few)}"]
+    return [f"{name}: fewer than {FEWEST_OF_A_CHOICE} trials, on average, have {', '.join(few)}"]

@@ -103,7 +103,8 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
     read_s = time.monotonic() - started
     before = foretell(config.data, found.scan, usable_backbone(config.data, reporter)) if similar else 0.0
     images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
-    pool = make_pool(settings, prior=config.prior)
+    with reporter.starting("configurations are drawn"):
+        pool = make_pool(settings, prior=config.prior)
     configs = pool.configs
     resources = trial_resources(config, _machine())
     concurrent = config.concurrent or _fitting(resources)
@@ -158,10 +159,16 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
         warnings=(
             *few_judges(found, config.data, finalists_of(configs, settings.samples)),
-            *unexplored(configs, settings.samples),
+            *unexplored(_tried(pool, settings.samples, config.data.seed), settings.samples),
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),
     )
+
+
+def _tried(pool: Pool, samples: int, seed: int) -> list[TrialConfig]:
+    """What the simulated searches try, the first trials as often as they are."""
+    orders = (pool.order(samples, np.random.default_rng([seed, number])) for number in range(SIMULATIONS))
+    return [one for order in orders for one in order]
 
 
 def _for_trials(budget_s: float, read_s: float, networks: int) -> float:

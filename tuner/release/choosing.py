@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chosen", "choose", "logits_of"]
 
-FIRST = "the first seed's model; this was decided before the test images were read"
+FIRST = "the first seed's model; no test image had a part in this"
 KEPT = (
     "the weights that the search kept, those after epoch {epoch}: trained on the training images only, chosen on the"
     " validation images"

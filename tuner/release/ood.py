@@ -103,10 +103,12 @@ def strangers_sentence(found: dict[str, Any]) -> str:
 def strangers_section(found: dict[str, Any]) -> str:
     """What the card says: what the output means, and what it can't see."""
     own = found["left_out_auroc"][found["measure"]]
+    # Few validation images can't tell the two limits apart.
+    lower = "" if f"{found['at_95']:.2f}" == "1.00" else f", above {found['at_95']:.2f} 5 %"
     lines = [
         "- A class is named for every picture, also one of something else. The output `strangeness` says how unlike the"
-        f" training images a picture is ({_MEASURES[found['measure']]}): above 1 are 1 % of pictures like those, above"
-        f" {found['at_95']:.2f} 5 %, by {found['validation_images']} {for_markdown(found['thresholds_from'])}.",
+        f" training images a picture is ({_MEASURES[found['measure']]}): above 1 are 1 % of pictures like those{lower},"
+        f" by {found['validation_images']} {for_markdown(found['thresholds_from'])}.",
         f"- S{for_markdown(strangers_sentence(found)[1:])}.",
     ]
     if found["validation_images"] < FEW:

@@ -1,5 +1,6 @@
 """best.yaml -> the model: trained from several seeds on all but the test images, scored, and written out."""
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +74,9 @@ def _retrain(
     if _needs_no_ray(config, plan):
         trained = _gathered(plan, train_jobs_here(plan.trainings, reporter), reporter)
     else:
-        with ray_session(config, signals) as session:
+        with contextlib.ExitStack() as stack:
+            with reporter.starting("Ray starts"):
+                session = stack.enter_context(ray_session(config, signals))
             trained = _train(plan, session, reporter)
     with room_for_export(trained, work) as model:
         with reporter.waiting(WRITING):

@@ -72,7 +72,14 @@ def ship(config: ShipConfig, budget: Budget | None = None, reporter: Reporter | 
     Raises UserMistake for what a person can mend, Interrupted at Ctrl-C or SIGTERM.
     """
     reporter, budget = reporter or Reporter(), budget or Budget()
-    run, retraining = Run.open(config.run), config.retraining
+    run = Run.open(config.run)
+    # Held, so that `tuner status` sees that somebody is at work.
+    with run.owned():
+        return _ship(config, run, budget, reporter)
+
+
+def _ship(config: ShipConfig, run: Run, budget: Budget, reporter: Reporter) -> Retrained:
+    retraining = config.retraining
     check_config(retraining)
     best = read_best(retraining.best)
     members = _members(run, best, budget, config.networks)

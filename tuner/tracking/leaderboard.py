@@ -6,15 +6,17 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from trainables.metrics import METRICS
 from tuner.console.reporter import leaderboard_table, probed_words, sampled
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.trial_table import BUDGET_OVER
 
-__all__ = ["cut_words", "judged_words", "leaderboard", "remarks"]
+__all__ = ["by_all", "cut_words", "judged_words", "leaderboard", "remarks"]
 
 BY_ALL = (
-    "the images judged the best trials, each image answered by models that had not seen its group; where a lead may be"
-    " luck, the quicker network or the head without fine-tuning is chosen; ± is the standard error:"
+    "the images judged the best trials: each was answered by models that had not seen its group, and their scores were"
+    " divided by a temperature that other images gave. Of trials whose difference may be luck the one with the quickest"
+    " network is chosen. ± is the standard error:"
 )
 """What stands above the trials that all images judged."""
 
@@ -29,11 +31,11 @@ def leaderboard(path: Path, most: int) -> RenderableType:
     head = f"{run.path.name}: {len(ended) - cut} of {record['settings']['samples']} trials ended"
     head += f", {cut_words(cut)}" if cut else ""
     head += probed_words(len(rows) - len(ended))
-    table = leaderboard_table(_by_all(run, rows), record["metric"], most)
+    table = leaderboard_table(by_all(run, rows), record["metric"], most)
     return Group(Text(head), *map(Text, remarks(record)), table, *map(Text, judged_words(run)))
 
 
-def _by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The `rows`; those of trials that all images judged expect what these images say."""
     table = run.judged()
     known = {} if table is None else {str(one["trial_id"]): one for one in rows_of(table)}
@@ -56,16 +58,20 @@ def judged_words(run: "Run") -> list[str]:
     table = run.judged()
     if table is None:
         return []
-    metric, lines = str(run.record["metric"]), [BY_ALL]
-    for row in rows_of(table):
+    metric, lines, rows = METRICS[str(run.record["metric"])], [BY_ALL], rows_of(table)
+    own = next((row["expected"] for row in rows if row["chosen"]), None)
+    for row in rows:
         what = "chosen" if row["chosen"] else "also judged"
+        if own is not None and not row["chosen"] and metric.better(row["expected"], own):
+            what = "also judged, its lead may be luck"
         error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
         name, taken = row["trial_id"], f", {_votes(row['votes'])} in the ensemble" if row["votes"] else ""
         if name == "ensemble":
-            what, taken = "better together", ""
-            name = f"the ensemble of {sum(one['votes'] > 0 for one in rows_of(table)) - 1} of them"
+            what, taken = "better than the chosen one alone", ""
+            name = f"the average of {sum(one['votes'] > 0 for one in rows) - 1} of them (ensemble)"
+        value = f"{metric.title} {row['value']:.4f}"
         lines.append(
-            f"{what}: {name}, by {row['images']} images that its models had not seen: {metric} {row['value']:.4f};"
+            f"{what}: {name}, by {row['images']} images that its models had not seen: {value};"
             f" expected {row['expected']:.4f}{error}{taken}"
         )
     return lines
@@ -92,7 +98,7 @@ def remarks(record: dict[str, Any]) -> list[str]:
         )
     if (late := record.get("never_begun")) and record.get("finished"):
         wanted = record["settings"]["samples"]
-        found.append(f"the time budget was over before {late} of {wanted} trials could begin")
+        found.append(f"the time budget left no room for {late} of {wanted} trials")
     if left_out := record["data"].get("left_out"):
         found.append(f"{len(left_out)} images are left out, as {record['data']['without']} says")
     return found

@@ -24,6 +24,9 @@ __all__ = ["Status", "read_status", "render", "stop_run", "stop_trial"]
 
 BEST_SHOWN = 5
 
+BESIDE_TRIALS = "no trial runs now: the search starts or ends, or its model is written"
+"""What is said of a run whose lock is held, but not for trials."""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -131,6 +134,9 @@ def _state(run: Run, record: Mapping[str, Any], driver: Driver | None) -> str:
         return "stopping" if (run.path / "stop" / STOP_RUN).exists() else "running"
     if driver is not None:
         return "dead"
+    if run.in_use:
+        # Before its trials begin and after they have ended nobody gives a sign of life but the lock.
+        return "running"
     return "interrupted" if record.get("finished") is None else "finished"
 
 
@@ -149,6 +155,8 @@ def _facts(found: Status) -> list[str]:
         lines.append(f"process {driver.pid} on {driver.host} since {since}, last seen {seen} ago")
         if driver.alive:
             lines += [f"{name} {address}" for name, address in driver.pages.items()]
+    elif found.state == "running":
+        lines.append(BESIDE_TRIALS)
     if found.state == "dead":
         lines.append(f"the process died; go on with: tuner resume {path}")
     if found.state == "interrupted":

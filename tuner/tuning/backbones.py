@@ -62,15 +62,16 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     """
     if not settings.space.probe or config.models:
         return Narrowed(config, settings)
-    from trainables.inference import best_device
-
     chooses_size = _chooses_size(config, settings)
     # A probe at another size than the search's would judge other features, where the space has a size of its own.
     config = replace(config, data=settings.data)
-    names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
     try:
         ways = [RANDOM_WEIGHTS, ONE_FILE]
         with reporter.waiting(LOOKED_FOR):
+            # Imports torch, for seconds.
+            from trainables.inference import best_device
+
+            names = _known_to_space(backbones_of(config.data.backbones, best_device().type), config, settings)
             origins = with_weights(
                 names, config.data.weights, config.data.weights_dir, settings.data.side(), ways
             )

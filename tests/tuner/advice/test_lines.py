@@ -27,6 +27,7 @@ def material(images, **own):
     pool = Split(paths, images.labels, tuple(images.groups.tolist()), ("train",) * size, images.classes)
     given = {
         "images": images,
+        "images_of": "resnet18",
         "frozen": heads_on(images),
         "pool": pool,
         "groups": images.groups,

@@ -152,14 +152,14 @@ def test_a_plan_warns_of_what_few_trials_cannot_explore():
     ]
     few = "\n".join(unexplored(pool, 20))
     assert "20 trials for 3 parameters" in few
-    assert "schedule is seen fewer than 3 times on average at cosine 1.0" in few
+    assert "schedule: fewer than 3 trials, on average, have cosine (1.0)" in few
     assert "sampler" not in few
     assert unexplored(pool, 100) == ()
 
 
 def test_a_plan_warns_of_a_parameter_that_seldom_means_something():
     pool = [FULL] * 8 + [replace(LATE, unfreeze_at=1), LATE]
-    assert "unfreeze_at means something in about 4 of 20 trials only" in unexplored(pool, 20)
+    assert "only about 4 of 20 trials have unfreeze_at" in unexplored(pool, 20)
 
 
 def test_a_plan_warns_when_the_time_budget_is_too_short():

@@ -45,7 +45,9 @@ def test_a_trial_that_all_images_judged_expects_what_they_say_and_is_named_as_th
     assert f"chosen: {name}, by 60 images that its models had not seen" in text
     assert "expected 0.4321 ± 0.0125, 1 vote in the ensemble" in text
     assert "± is the standard error" in text
-    assert text.index("chosen:") < text.index("better together: the ensemble of 1 of them")
+    assert text.index("chosen:") < text.index(
+        "better than the chosen one alone: the average of 1 of them (ensemble)"
+    )
 
 
 def test_trials_that_a_time_budget_kept_from_beginning_are_counted(run):
@@ -53,4 +55,4 @@ def test_trials_that_a_time_budget_kept_from_beginning_are_counted(run):
     assert "time budget" not in shown(run)
     run.update_record(finished="2026-01-01T00:00:00+0000")
     wanted = run.record["settings"]["samples"]
-    assert f"the time budget was over before 9 of {wanted} trials could begin" in shown(run)
+    assert f"the time budget left no room for 9 of {wanted} trials" in shown(run)

@@ -78,7 +78,9 @@ def importances(run: Run, seed: int = 0) -> Importances:
     shared = set.intersection(*(set(trial.params) for trial in done))
     varied = sorted(name for name in shared if len({trial.params[name] for trial in done}) > 1)
     if not varied:
-        return Importances({}, len(done), "no parameter that all completed trials have took two values")
+        return Importances(
+            {}, len(done), "no hyperparameter that all completed trials have differs between them"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)

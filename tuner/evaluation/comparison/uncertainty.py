@@ -44,8 +44,8 @@ CONFIDENCES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """For which the share answered and its accuracy are given."""
 
 ESTIMATOR = (
-    f"confidence of the class named against accuracy, in {BINS} bins of equal mass; in metrics.json expected is the"
-    " mean distance (too large on few images), square the mean squared distance less the noise of the bins"
+    f"confidence of the class named against accuracy, in {BINS} bins of equally many images; in metrics.json expected"
+    " is the mean distance (too large on few images), square the mean squared distance less the noise of the bins"
 )
 
 

@@ -72,7 +72,7 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
         f" The best {scores.SHOWN} on validation; {left_out} more are in the table." if left_out > 0 else ""
     )
     unit = "groups of photographs" if evidence.grouped else "images"
-    caption = f"Intervals of 95 % over {unit}; the dotted line is the one chosen on validation.{more}"
+    caption = f"Intervals of 95 % over {unit}; the dotted line is the first one.{more}"
     album.add("accuracy", "scores", "Test accuracy by combination", caption, scores.accuracies(table))
     series = len({scores.series_name(one) for one in evidence.finalists})
     shown = f" The best {len(COLOURS)} of {series} are shown." if series > len(COLOURS) else ""
