@@ -20,7 +20,7 @@ from tuner.runs.directory import Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
 from tuner.tracking.leaderboard import cut_words, remarks
 
-__all__ = ["Status", "read_status", "render", "stop_run", "stop_trial"]
+__all__ = ["BESIDE_TRIALS", "Status", "read_status", "render", "stop_run", "stop_trial"]
 
 BEST_SHOWN = 5
 

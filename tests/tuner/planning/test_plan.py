@@ -251,6 +251,8 @@ def test_the_command_takes_the_options_of_run_and_prints_the_plan(tmp_path):
     space = write_space(tmp_path)
     arguments = ["plan", "--space", str(space), "--data", str(tmp_path / "pictures"), "--weights", "none"]
     more = ["--image-size", "32", "--samples", "4", "--max-epochs", "3", "--strategies", "feature_extractor"]
+    # What says where a run is to be and who hears of it changes no plan, and may stay where run stood.
+    more += ["--name", "potato", "--no-dashboard", "--out", str(tmp_path / "model")]
     result = CliRunner().invoke(commands, [*arguments, *more], catch_exceptions=False)
     assert result.exit_code == 0
     assert "mobilenet_v2-feature_extractor" in result.output

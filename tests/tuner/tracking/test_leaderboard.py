@@ -50,6 +50,14 @@ def test_a_trial_that_all_images_judged_expects_what_they_say_and_is_named_as_th
     )
 
 
+def test_a_better_number_than_that_of_the_choice_is_called_a_lead_that_may_be_luck(run):
+    judge(run, 0.4321)
+    table = run.judged()
+    better = table.iloc[:1].assign(trial_id="another", chosen=False, expected=0.4, votes=0)
+    pd.concat([table, better]).to_parquet(run.judged_file)
+    assert "also judged, its lead may be luck: another," in shown(run)
+
+
 def test_trials_that_a_time_budget_kept_from_beginning_are_counted(run):
     run.update_record(never_begun=9, finished=None)
     assert "time budget" not in shown(run)

@@ -14,7 +14,7 @@ from trainables.process_mark import own_mark
 from tuner.runs.directory import Run
 from tuner.runs.heartbeat import STOP_RUN, Driver, Watch, driver_of
 from tuner.runs.trial_table import STOPPED_BY_HAND
-from tuner.tracking.status import read_status, render, stop_run, stop_trial
+from tuner.tracking.status import BESIDE_TRIALS, read_status, render, stop_run, stop_trial
 from tuner.tuning.scheduler import FairASHA
 
 
@@ -44,6 +44,10 @@ def test_a_running_search_tells_its_trials_its_process_and_its_pages(book):
     for part in (first, second, "1/4", "0.7500", f"process {os.getpid()}", "dashboard http://127.0.0.1:1"):
         assert part in shown
     assert read_status(book.run.path).state == "interrupted"
+    # Whoever holds the lock is at work, though no trial runs: before the first one, for folds, for the model.
+    with book.run.owned():
+        assert read_status(book.run.path).state == "running"
+        assert BESIDE_TRIALS in text_of(book.run)
     assert driver_of(book.run) is None
 
 
