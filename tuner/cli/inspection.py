@@ -35,11 +35,15 @@ def similar(
     Where nothing stands out nothing is written. Where `groups` are given they are compared with what was found, and no
     others are proposed.
     """
-    from tuner.dataset.features import find_similar
-    from tuner.dataset.inspection.near_duplicates_page import write_similar_page
-    from tuner.dataset.near_duplicates import sentences, sentences_against, write_groups
-    from tuner.dataset.splitting import merged_groups
+    with reporter.starting("what looks for similar pictures starts"):
+        from trainables.inference import best_device
+        from tuner.dataset.features import find_similar
+        from tuner.dataset.inspection.near_duplicates_page import write_similar_page
+        from tuner.dataset.near_duplicates import sentences, sentences_against, write_groups
+        from tuner.dataset.splitting import merged_groups
 
+        # Imports torch, for seconds.
+        best_device()
     found = find_similar(config, scan, reporter)
     document: dict[str, Any] = {**found.document(), "test_images": None, "test_images_near_training": None}
     document |= {"within_given": None, "across_given": None, "groups_file": None, "page": None}
