@@ -21,6 +21,7 @@ from tuner.dataset.config import DataConfig
 from tuner.dataset.features import foretell, usable_backbone
 from tuner.dataset.loading import Examined, load_data
 from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
+from tuner.planning.epoch_clock import EpochClock
 from tuner.planning.limits import Limits
 from tuner.planning.pool import Pool, make_pool
 from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
@@ -39,11 +40,10 @@ if TYPE_CHECKING:
 
 SIMULATIONS = 30
 
-CACHED = 0.03
-"""What a frozen epoch takes when its features are in the feature cache, as a share of computing them."""
-
 SLOWER, FASTER = 1.4, 0.9
 """By how much a trial among others, on a warm machine, may differ from the few steps that were timed alone."""
+
+Order = tuple[list[TrialConfig], np.random.Generator]
 
 DRIVER_BYTES = 600 * 2**20
 """Memory of the search itself and of Ray's own processes, about."""
@@ -102,7 +102,7 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
     config, settings, found = _examined(config, reporter)
     read_s = time.monotonic() - started
     before = foretell(config.data, found.scan, usable_backbone(config.data, reporter)) if similar else 0.0
-    images = (int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum()))
+    images = _parts(found)
     with reporter.starting("configurations are drawn"):
         pool = make_pool(settings, prior=config.prior)
     configs = pool.configs
@@ -110,19 +110,15 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
     concurrent = config.concurrent or _fitting(resources)
     costs = _measure(config, settings, found, configs, int(resources["cpu"]), reporter)
     budget = SAMPLE_TIME_BUDGET_S if found.sample and config.time_budget_s is None else config.time_budget_s
-    judges = int(found.split.loc[found.split["split"] == "val", "group"].nunique())
-    limits = Limits(
+    limits = replace(
+        _limits(settings, found, costs, resources),
         total=math.inf if budget is None else _for_trials(budget, read_s, networks),
-        folds=folds_for(config.folds, judges, grid=settings.space.grid),
+        folds=folds_for(config.folds, _judges(found), grid=settings.space.grid),
         networks=networks,
-        more=more_on_all(
-            sum(images), images[0], gpus=bool(resources.get("gpu")), cores=float(resources["cpu"])
-        ),
         slots=concurrent,
-        max_epochs=settings.max_epochs,
-        epoch=min(cost.full_s * images[0] + cost.eval_s * images[1] for cost in costs.values()),
     )
-    searches = _simulate(config, settings, pool, EpochClock(costs, images, config), limits)
+    orders = _orders(pool, settings.samples, config.data.seed)
+    searches = _simulate(config, settings, orders, EpochClock(costs, images, config), limits)
     low, middle, high = spread([search.seconds + search.judging_s for search in searches])
     most = math.inf if budget is None else budget
     epochs = spread([sum(search.epochs.values()) for search in searches])
@@ -159,16 +155,42 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
         memory_bytes=DRIVER_BYTES + concurrent * max(cost.memory_bytes for cost in costs.values()),
         warnings=(
             *few_judges(found, config.data, finalists_of(configs, settings.samples)),
-            *unexplored(_tried(pool, settings.samples, config.data.seed), settings.samples),
+            *unexplored([one for order, _ in orders for one in order], settings.samples),
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),
     )
 
 
-def _tried(pool: Pool, samples: int, seed: int) -> list[TrialConfig]:
-    """What the simulated searches try, the first trials as often as they are."""
-    orders = (pool.order(samples, np.random.default_rng([seed, number])) for number in range(SIMULATIONS))
-    return [one for order in orders for one in order]
+def _orders(pool: Pool, samples: int, seed: int) -> list[Order]:
+    """What each simulated search tries, and what its chance goes on from."""
+    generators = [np.random.default_rng([seed, number]) for number in range(SIMULATIONS)]
+    return [(pool.order(samples, random), random) for random in generators]
+
+
+def _parts(found: Examined) -> tuple[int, int]:
+    """Training and validation images."""
+    return int((found.split["split"] == "train").sum()), int((found.split["split"] == "val").sum())
+
+
+def _judges(found: Examined) -> int:
+    """The groups of the validation images."""
+    return int(found.split.loc[found.split["split"] == "val", "group"].nunique())
+
+
+def _limits(
+    settings: SpaceSettings,
+    found: Examined,
+    costs: Mapping[tuple[str, str], Cost],
+    resources: Mapping[str, float],
+) -> Limits:
+    """How long a training may take and takes, as the simulated searches need it."""
+    train, val = _parts(found)
+    gpus, cores = bool(resources.get("gpu")), float(resources["cpu"])
+    return Limits(
+        more=more_on_all(train + val, train, gpus=gpus, cores=cores),
+        max_epochs=settings.max_epochs,
+        epoch=min(cost.full_s * train + cost.eval_s * val for cost in costs.values()),
+    )
 
 
 def _for_trials(budget_s: float, read_s: float, networks: int) -> float:
@@ -191,37 +213,6 @@ def _examined(config: SearchConfig, reporter: Reporter) -> tuple[SearchConfig, S
         settings,
         load_data(config.data, sorted(models_of(settings)), side, reporter, narrowed.found),
     )
-
-
-class EpochClock:
-    """Seconds of an epoch within one simulated search: frozen ones are computed once and read by all later trials.
-
-    Between the first epoch and the last unfreeze they grow with the number of stages that train.
-    """
-
-    def __init__(
-        self, costs: Mapping[tuple[str, str], Cost], images: tuple[int, int], config: SearchConfig
-    ) -> None:
-        self._costs, self._images, self._limit = costs, images, config.data.feature_cache_bytes
-        self.computed: set[tuple[str, int]] = set()
-
-    def __call__(self, config: TrialConfig, epoch: int) -> float:
-        """Seconds of `epoch` (1-based) of the trial `config`."""
-        cost = self._costs[config.model, config.strategy]
-        train, val = self._images
-        stages = models.num_stages(config.model)
-        last = strategies.last_unfreeze(config, stages)
-        start, now, end = (strategies.trained_stages(config, stages, e) for e in (1, epoch, last))
-        grown = (now - start) / (end - start) if end > start else 1.0
-        whole = (cost.first_s + (cost.full_s - cost.first_s) * grown) * train + cost.eval_s * val
-        if now > 0:
-            return whole
-        # Of all linear probes and of all epochs alike: the pictures are not augmented.
-        pictures = 0 if strategies.is_linear_probe(config.strategy) else epoch
-        known = (config.model, pictures) in self.computed
-        self.computed.add((config.model, pictures))
-        cached = train * cost.feature_width * 4 <= self._limit
-        return whole * CACHED if known and cached else whole
 
 
 def _machine() -> dict[str, float]:
@@ -293,16 +284,14 @@ def _few_images(found: Examined, data: DataConfig, batch: int, folder: Path) -> 
 def _simulate(
     config: SearchConfig,
     settings: SpaceSettings,
-    pool: Pool,
+    orders: Sequence[Order],
     seconds: EpochClock,
     limits: Limits,
 ) -> list[Simulated]:
-    """Searches of `settings.samples` trials of `pool`, as many at once as the `limits` have slots."""
-    grid = settings.space.grid
+    """A search of each of the `orders`, with as many trials at once as the `limits` have slots."""
+    grid, cached = settings.space.grid, config.data.feature_cache_bytes > 0
     found = []
-    for number in range(SIMULATIONS):
-        random = np.random.default_rng([config.data.seed, number])
-        chosen, cached = pool.order(settings.samples, random), config.data.feature_cache_bytes > 0
+    for chosen, random in orders:
         rungs = make_rungs(
             "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
         )

@@ -17,8 +17,9 @@ from tuner.dataset.loading import Examined
 from tuner.dataset.reading.scan import scan
 from tuner.dataset.splitting import make_split
 from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
+from tuner.planning.epoch_clock import CACHED, EpochClock
 from tuner.planning.limits import Limits
-from tuner.planning.plan import CACHED, EpochClock, plan
+from tuner.planning.plan import plan
 from tuner.planning.simulation import simulate
 from tuner.planning.timing import Cost
 from tuner.tuning.config import search_config
