@@ -88,7 +88,8 @@ def _unseen(param: click.Parameter) -> click.Parameter:
 
 def render(found: "Plan") -> list[RenderableType]:
     """The plan in words and one table."""
-    from tuner.planning.plan import FASTER, SIMULATIONS, SLOWER
+    from tuner.planning.plan import FASTER, SLOWER
+    from tuner.planning.searches import SIMULATIONS
 
     low, middle, high = found.epochs
     shares = ", ".join(f"{name} {size(value)}" for name, value in found.disk.items())

@@ -23,8 +23,9 @@ from tuner.dataset.loading import Examined, load_data
 from tuner.planning.advice import disk_bytes, few_judges, finalists_of, out_of_time, unexplored
 from tuner.planning.epoch_clock import EpochClock
 from tuner.planning.limits import Limits
-from tuner.planning.pool import Pool, make_pool
-from tuner.planning.simulation import Simulated, mean_counts, simulate, spread
+from tuner.planning.pool import make_pool
+from tuner.planning.searches import draw_orders, simulate_orders
+from tuner.planning.simulation import Simulated, mean_counts, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tuning.backbones import check_backbones, narrow
@@ -32,18 +33,13 @@ from tuner.tuning.budget import Budget
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, models_of, resolve
 from tuner.tuning.fold_seconds import more_on_all
 from tuner.tuning.folds import folds_for
-from tuner.tuning.scheduler import make_rungs
 from tuner.tuning.time_left import RAY_S
 
 if TYPE_CHECKING:
     from trainables.trial_data import TrialData
 
-SIMULATIONS = 30
-
 SLOWER, FASTER = 1.4, 0.9
 """By how much a trial among others, on a warm machine, may differ from the few steps that were timed alone."""
-
-Order = tuple[list[TrialConfig], np.random.Generator]
 
 DRIVER_BYTES = 600 * 2**20
 """Memory of the search itself and of Ray's own processes, about."""
@@ -117,8 +113,8 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
         networks=networks,
         slots=concurrent,
     )
-    orders = _orders(pool, settings.samples, config.data.seed)
-    searches = _simulate(config, settings, orders, EpochClock(costs, images, config), limits)
+    orders = draw_orders(pool, settings.samples, config.data.seed)
+    searches = simulate_orders(config, settings, orders, EpochClock(costs, images, config), limits)
     low, middle, high = spread([search.seconds + search.judging_s for search in searches])
     most = math.inf if budget is None else budget
     epochs = spread([sum(search.epochs.values()) for search in searches])
@@ -159,12 +155,6 @@ def plan(config: SearchConfig, reporter: Reporter | None = None, *, networks: in
             *out_of_time(trials, settings.samples, epochs[1], budget),
         ),
     )
-
-
-def _orders(pool: Pool, samples: int, seed: int) -> list[Order]:
-    """What each simulated search tries, and what its chance goes on from."""
-    generators = [np.random.default_rng([seed, number]) for number in range(SIMULATIONS)]
-    return [(pool.order(samples, random), random) for random in generators]
 
 
 def _parts(found: Examined) -> tuple[int, int]:
@@ -279,26 +269,6 @@ def _few_images(found: Examined, data: DataConfig, batch: int, folder: Path) -> 
     hashes = [pixels[path] for path in paths]
     cache = build_cache(found.scan.folder, paths, hashes, data.side(), fit=data.fit, cache_dir=folder)
     return load_trial_data(ImageCache.open(cache), rows, found.scan.classes)
-
-
-def _simulate(
-    config: SearchConfig,
-    settings: SpaceSettings,
-    orders: Sequence[Order],
-    seconds: EpochClock,
-    limits: Limits,
-) -> list[Simulated]:
-    """A search of each of the `orders`, with as many trials at once as the `limits` have slots."""
-    grid, cached = settings.space.grid, config.data.feature_cache_bytes > 0
-    found = []
-    for chosen, random in orders:
-        rungs = make_rungs(
-            "val_loss", settings.max_epochs, settings.grace_period, config.reduction_factor, not grid
-        )
-        seconds.computed.clear()
-        own = replace(limits, ended=[], longest={})
-        found.append(simulate(chosen, rungs, seconds, limits.slots, own, random, cached=cached))
-    return found
 
 
 def _combinations(
