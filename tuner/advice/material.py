@@ -18,10 +18,10 @@ from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.trial_table import trial_config
 from tuner.statistics.intervals import FloatArray
+from tuner.tuning.candidates import Candidate, Judges
 from tuner.tuning.estimates import best_row
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.folds import milliseconds_of
-from tuner.tuning.judgement import Candidate, Judges
 from tuner.tuning.ranking import counts
 
 __all__ = ["Head", "Material", "wrong"]

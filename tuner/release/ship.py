@@ -33,7 +33,7 @@ from tuner.statistics.calibration import mean_logits
 from tuner.tuning.budget import MARGIN, NETWORK_S, NETWORKS, Budget
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.fold_seconds import final_seconds
-from tuner.tuning.judgement import ENSEMBLE
+from tuner.tuning.mixtures import ENSEMBLE
 
 __all__ = ["ShipConfig", "ship"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from trainables.data.split import Split
 from tuner.runs.directory import Run, write_atomically
 from tuner.statistics.groups import grouped_folds
-from tuner.tuning.judgement import Floats
+from tuner.tuning.candidates import Floats
 from tuner.tuning.prior import PROBE
 
 __all__ = ["FOLDS", "fold_numbers", "keep_answers", "out_of_fold"]

@@ -25,9 +25,10 @@ from trainables.temperature import calibrated_losses
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.trial_table import trial_config
+from tuner.tuning.candidates import Candidate, Floats, Judges
 from tuner.tuning.fold_answers import FOLDS, fold_numbers, keep_answers, out_of_fold
 from tuner.tuning.fold_seconds import MOST, training_seconds
-from tuner.tuning.judgement import Candidate, Floats, Judged, Judges, behind, judge
+from tuner.tuning.judgement import Judged, behind, judge
 from tuner.tuning.prior import PROBE
 
 if TYPE_CHECKING:

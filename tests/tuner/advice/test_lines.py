@@ -17,7 +17,7 @@ from tuner.advice.hours import more_hours
 from tuner.advice.labels import better_labels, doubted
 from tuner.advice.line import Line, Unknown
 from tuner.advice.more_images import class_gain, more_images
-from tuner.tuning.judgement import Candidate, Judges
+from tuner.tuning.candidates import Candidate, Judges
 
 
 def material(images, **own):
@@ -147,7 +147,7 @@ def test_an_ensemble_of_models_that_err_elsewhere_is_advised_with_its_members():
     assert "second" in line.why
 
 
-def test_the_members_are_judged_by_images_that_did_not_choose_them():
+def test_no_average_of_trials_that_answer_by_chance_is_advised():
     images = drawn(groups=60)
     random = np.random.default_rng(0)
     chance = {str(number): random.normal(size=(120, 2)) for number in range(12)}

@@ -36,3 +36,13 @@ def test_who_asks_for_it_is_interrupted_in_the_main_thread_by_either_signal(numb
         while not caught.asked and time.monotonic() < deadline:
             time.sleep(0.01)
     assert caught.asked
+
+
+def test_who_asks_is_heard_as_a_signal_is():
+    heard = []
+    with Signals() as signals:
+        signals.ask()
+        assert signals.asked
+        signals.stop = lambda: heard.append(1)
+        signals.ask()
+    assert heard == [1]
