@@ -85,13 +85,15 @@ class Metric:
     def place(self, row: Mapping[str, Any]) -> tuple[float, float]:
         """What the trial of `row` of `trials.parquet` is sorted by: its estimate where it has one, then its value.
 
-        Without a value, and for a failed one, both are infinite.
+        What is missing is infinite, and both for a failed one.
         """
-        value, estimate = row["value"], row.get("estimate")
-        if value is None or value != value or row["status"] == "failed":
+        if row["status"] == "failed":
             return math.inf, math.inf
-        cost = self.cost(float(value))
-        return (cost if estimate is None or estimate != estimate else float(estimate)), cost
+        value, estimate = (
+            math.inf if number is None or number != number else self.cost(float(number))
+            for number in (row["value"], row.get("estimate"))
+        )
+        return (value if estimate == math.inf else estimate), value
 
     def better(self, value: float, than: float) -> bool:
         """Whether `value` is better than the value `than`; NaN never is."""

@@ -32,16 +32,17 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
                 f"{failed} trials failed; why: {run.path / 'failures'} and the column error of trials.parquet"
             )
         )
-    if result.best is not None:
+    if result.best is not None and (judged := judged_words(run)):
+        lines += [*map(Text, judged[:-1]), Text(judged[-1], "bold")]
+    elif result.best is not None:
         best = result.best
         lines.append(
             Text(
                 f"best: {best['trial_id']}, {record['metric']} {best['value']:.4f} at epoch {best['best_epoch']}"
-                f"{'' if run.judged() is not None else _expected(best)}",
+                f"{_expected(best)}",
                 "bold",
             )
         )
-        lines += list(map(Text, judged_words(run)))
     elif not result.interrupted:
         over = ": the time budget was over before" if _ran_out(result, rows) else ""
         lines.append(Text(f"no trial finished{over}"))

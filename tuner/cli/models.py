@@ -120,7 +120,7 @@ def release(run_dir: Path, **options: Any) -> None:
     done = release_model(ReleaseConfig(run=run_dir, **options), reporter)
     for line in done.sentences:
         say(line)
-    say(f"the model is in {done.folder}")
+    say(f"the model is in {done.folder}; its MODEL_CARD.md says more")
     say(f"next: tuner predict {done.folder} IMAGES...")
 
 
@@ -183,7 +183,7 @@ def retrain(best: Path, **options: Any) -> None:
     done = train(RetrainConfig(best=best, **options), reporter)
     for line in done.sentences:
         say(line)
-    say(f"the model is in {done.folder}")
+    say(f"the model is in {done.folder}; its MODEL_CARD.md says more")
     say(f"next: tuner predict {done.folder} IMAGES...")
 
 

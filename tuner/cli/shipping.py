@@ -71,6 +71,6 @@ def finish(result: "SearchResult", console: Console, shipping: Shipping | None =
 
         done = ship(shipping.config, shipping.budget, Reporter(console))
         show(console, done.sentences[0])
-        show(console, f"the model is in {done.folder}")
+        show(console, f"the model is in {done.folder}; its MODEL_CARD.md says more")
         show(console, f"next: tuner predict {done.folder} IMAGES...")
     sys.exit(result.exit_status)

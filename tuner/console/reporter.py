@@ -85,15 +85,22 @@ EQUAL = "the same number under expected: these trials differ by no more than luc
 def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> RenderableType:
     """The best trials first; failed ones last. `rows` as `trials.parquet` has them.
 
-    Where trials have an estimate they are sorted by it, and it stands under `expected` beside what was measured. A
+    Where trials have an estimate they are sorted by it, and it stands under `expected` beside what was measured. Rows
+    may also say by how many `judged` images that is and its `error`, that they are `chosen`, and have a `note`. A
     terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
     """
-    ranked = sorted(rows, key=METRICS[metric].place)[:most]
+    ranked = sorted(rows, key=lambda row: _place(row, metric))[:most]
     measured = [name for name in METRICS if any(row.get(name) == row.get(name) is not None for row in ranked)]
     others = [name for name in measured if name != metric]
-    counts = range(len(others), -1, -1)
-    tables = [_best_trials(ranked, metric, others[:count]) for count in counts]
-    return Fitting([*tables, _best_trials(ranked, metric, (), with_source=False)])
+    tables = [_best_trials(ranked, metric, others[:count]) for count in range(len(others), -1, -1)]
+    narrower = [_best_trials(ranked, metric, (), without) for without in (("source",), ("source", "status"))]
+    return Fitting([*tables, *narrower])
+
+
+def _place(row: Mapping[str, Any], metric: str) -> tuple[float, bool, float]:
+    """What a row is sorted by; of those that expect the same the `chosen` one is the first."""
+    first, second = METRICS[metric].place(row)
+    return first, not row.get("chosen"), second
 
 
 @dataclass(frozen=True)
@@ -112,46 +119,41 @@ class Fitting:
 
 
 def _best_trials(
-    rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str], *, with_source: bool = True
+    rows: Sequence[Mapping[str, Any]], metric: str, others: Sequence[str], without: Sequence[str] = ()
 ) -> Table:
     table = Table(title="best trials", title_justify="left", box=None, pad_edge=False)
     estimates = [value for row in rows if (value := _number(row.get("estimate"))) != "-"]
-    expected = ["expected"] if estimates else []
     if len(set(estimates)) < len(estimates):
         table.caption, table.caption_justify = EQUAL, "left"
-    for name in (
-        "trial",
-        *expected,
-        metric,
-        *others,
-        "epoch",
-        "status",
-        *(["source"] if with_source else []),
-    ):
+    cells = [_cells(row, metric, others, bool(estimates)) for row in rows]
+    for name in dict.fromkeys(name for row in cells for name in row if name not in without):
         table.add_column(
             name.replace("balanced_accuracy", "balanced_acc"),
-            justify="left" if name in ("trial", "status", "source") else "right",
+            justify="left" if name in ("trial", "status", "source", "") else "right",
             overflow="fold",
         )
-    for row in rows:
-        values = [_number(row.get(name)) for name in (metric, *others)]
-        values[0] = _number(row["value"])
-        epoch = (
-            "-"
-            if row["best_epoch"] is None or row["best_epoch"] != row["best_epoch"]
-            else f"{int(row['best_epoch'])}/{int(row['epochs'])}"
-        )
-        # Runs of earlier versions don't say where a trial came from.
-        source = row.get("source") if isinstance(row.get("source"), str) else "-"
-        table.add_row(
-            str(row["trial_id"]),
-            *(_number(row.get("estimate")) for _ in expected),
-            *values,
-            epoch,
-            str(row["status"]),
-            *([source] if with_source else []),
-        )
+    for row in cells:
+        table.add_row(*(value for name, value in row.items() if name not in without))
     return table
+
+
+def _cells(row: Mapping[str, Any], metric: str, others: Sequence[str], with_estimate: bool) -> dict[str, str]:
+    """A line of the table of trials, by the heads of its columns."""
+    found = {"trial": str(row["trial_id"])}
+    if with_estimate:
+        error = _number(row.get("error"))
+        found["expected"] = _number(row.get("estimate")) + ("" if error == "-" else f" ± {error}")
+    if row.get("judged") is not None:
+        found["by images"] = str(row["judged"])
+    found |= {metric: _number(row["value"]), **{name: _number(row.get(name)) for name in others}}
+    best = row["best_epoch"]
+    found["epoch"] = "-" if best is None or best != best else f"{int(best)}/{int(row['epochs'])}"
+    # Runs of earlier versions don't say where a trial came from.
+    source = row.get("source") if isinstance(row.get("source"), str) else "-"
+    found |= {"status": str(row["status"]), "source": str(source)}
+    if row.get("note") is not None:
+        found[""] = str(row["note"])
+    return found
 
 
 def trial_counts(

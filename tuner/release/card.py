@@ -13,7 +13,7 @@ from tuner.release.bundle import PREDICT, REQUIREMENTS
 from tuner.release.card_images import about_images
 from tuner.release.card_uncertainty import how_sure
 from tuner.release.folder import LABELS, ONNX, PT2, WEIGHTS
-from tuner.release.ood import strangers_section, strangers_sentence
+from tuner.release.ood import strangers_section
 from tuner.runs.best_trial import is_estimate
 from tuner.statistics.scores import one_answer
 
@@ -24,11 +24,10 @@ __all__ = ["card", "sentences"]
 
 
 def sentences(metrics: Mapping[str, Any]) -> list[str]:
-    """What was exported, its scores, and how sure its answers are, in words, with their uncertainty."""
-    lines = [f"exported: {metrics['exported']}", *score_sentences(metrics), *sure_sentences(metrics)]
-    strange = [strangers_sentence(metrics["strangers"])] if metrics.get("strangers") else []
+    """What was exported, its scores, and how sure its answers are, in words; the card says more."""
+    lines = [f"exported: {metrics['exported']}", *score_sentences(metrics)]
     running = [_running(metrics["running_cost"])] if metrics["running_cost"] else []
-    return [*lines, *strange, *running]
+    return [*lines, *sure_sentences(metrics, brief=True), *running]
 
 
 def _running(cost: Mapping[str, Any]) -> str:

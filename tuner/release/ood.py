@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tuner.release.job import ModelPlan, Trained
     from tuner.retraining.seeds import SeedJob
 
-__all__ = ["FoundStrangers", "find_strangers", "strangers_section", "strangers_sentence"]
+__all__ = ["FoundStrangers", "find_strangers", "strangers_section"]
 
 FEW = 100
 """Validation images below which the threshold at 99 % is hardly more than the strangest of them."""
@@ -84,7 +84,7 @@ def find_strangers(plan: "ModelPlan", trained: "Trained", weights: Path) -> Foun
     return FoundStrangers(score, found.at_95, document)
 
 
-def strangers_sentence(found: dict[str, Any]) -> str:
+def _strangers_sentence(found: dict[str, Any]) -> str:
     """How often the images of the test set are called strange, in words."""
     alarms = found["false_alarms"]
     if alarms is None:
@@ -109,7 +109,7 @@ def strangers_section(found: dict[str, Any]) -> str:
         "- A class is named for every picture, also one of something else. The output `strangeness` says how unlike the"
         f" training images a picture is ({_MEASURES[found['measure']]}): above 1 are 1 % of pictures like those{lower},"
         f" by {found['validation_images']} {for_markdown(found['thresholds_from'])}.",
-        f"- S{for_markdown(strangers_sentence(found)[1:])}.",
+        f"- S{for_markdown(_strangers_sentence(found)[1:])}.",
     ]
     if found["validation_images"] < FEW:
         lines.append(f"- From {found['validation_images']} images the limit at 99 % is not known well.")

@@ -29,11 +29,11 @@ from tuner.runs.best import Best, Expected
 from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import by_all_images
 from tuner.runs.directory import Run, rows_of
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.calibration import mean_logits
 from tuner.tuning.budget import MARGIN, NETWORK_S, NETWORKS, Budget
 from tuner.tuning.fold_answers import out_of_fold
 from tuner.tuning.fold_seconds import final_seconds
-from tuner.tuning.mixtures import ENSEMBLE
 
 __all__ = ["ShipConfig", "ship"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.config import TrialConfig
 from trainables.data.deep import scale_from
 from trainables.errors import RunProblem
+from trainables.metrics import METRICS
 from tuner.runs.best import Best, Data, Expected, SplitSource
 from tuner.runs.best_file import save_best
 from tuner.runs.directory import Run, fit_of
@@ -45,7 +46,7 @@ def is_estimate(spread: str) -> bool:
 def value_words(expected: Expected) -> str:
     """The expected value as a sentence's beginning: its metric, and whether validation measured it."""
     where = "is expected on new images" if is_estimate(expected.spread) else "on the validation images"
-    return f"{expected.metric} {expected.value:.4f} {where}"
+    return f"{METRICS[expected.metric].title} {expected.value:.4f} {where}"
 
 
 def write_best(run: Run, row: Mapping[str, Any], members: Sequence[Member] = ()) -> None:

@@ -9,7 +9,10 @@ from trainables.config import TrialConfig
 from trainables.errors import InvalidValue
 from tuner.runs.sections import Section, is_whole
 
-__all__ = ["Member", "members_of", "to_records"]
+__all__ = ["ENSEMBLE", "Member", "members_of", "to_records"]
+
+ENSEMBLE = "ensemble"
+"""What the average of trials is called where trials have their ids."""
 
 KEYS = ("trial", "count", "epoch", "config", "plateau_reduced_after")
 

@@ -1,5 +1,6 @@
 """The table of a run from its directory, finished or running, and the words at its end."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,17 @@ from rich.text import Text
 from trainables.metrics import METRICS
 from tuner.console.reporter import leaderboard_table, probed_words, sampled
 from tuner.runs.directory import Run, rows_of
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.runs.trial_table import BUDGET_OVER
 
 __all__ = ["by_all", "cut_words", "judged_words", "leaderboard", "remarks"]
 
-BY_ALL = (
-    "the images judged the best trials: each was answered by models that had not seen its group, and their scores were"
-    " divided by a temperature that other images gave. Of trials whose difference may be luck the one with the quickest"
-    " network is chosen. ± is the standard error:"
+CHOICE = (
+    "each image was answered by models that had not seen its group; expected is what these answers say, without the"
+    " luck of the best of several, ± the standard error. Of trials whose difference may be luck the one with the"
+    " quickest network is chosen"
 )
-"""What stands above the trials that all images judged."""
+"""What stands below the table where all images judged the best trials."""
 
 
 def leaderboard(path: Path, most: int) -> RenderableType:
@@ -36,16 +38,42 @@ def leaderboard(path: Path, most: int) -> RenderableType:
 
 
 def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The `rows`; those of trials that all images judged expect what these images say."""
+    """The `rows`; where all images judged the best trials, each says by how many images it is expected to be what.
+
+    The ensemble that is better than the chosen trial is a row, too.
+    """
     table = run.judged()
-    known = {} if table is None else {str(one["trial_id"]): one for one in rows_of(table)}
-    judged = {key: one for key, one in known.items() if one["expected"] == one["expected"]}
-    return [
-        row | {"estimate": judged[row["trial_id"]]["expected"]}
-        if row["trial_id"] in judged and judged[row["trial_id"]]["epoch"] == row["best_epoch"]
-        else row
-        for row in rows
-    ]
+    if table is None:
+        return rows
+    known = {str(one["trial_id"]): one for one in rows_of(table)}
+    own = next((one["expected"] for one in known.values() if one["chosen"]), math.nan)
+    metric, fewer = METRICS[str(run.record["metric"])], int((run.split()["split"] == "val").sum())
+    found = []
+    for row in rows:
+        one = known.get(str(row["trial_id"]))
+        if one is None or one["epoch"] != row["best_epoch"] or one["expected"] != one["expected"]:
+            found.append({**row, "judged": fewer, "error": row.get("estimate_error"), "note": ""})
+            continue
+        note = "chosen" if one["chosen"] else ""
+        if not note and metric.better(one["expected"], own):
+            note = "better perhaps by luck"
+        if one["votes"]:
+            note += f"{'; ' if note else ''}{_votes(one['votes'])} in the ensemble"
+        found.append(row | _judged(one, note))
+    return [*found, *(_ensemble(one, known) for name, one in known.items() if name == ENSEMBLE)]
+
+
+def _judged(one: dict[str, Any], note: str) -> dict[str, Any]:
+    found = {"estimate": one["expected"], "error": one["error"], "judged": one["images"]}
+    return found | {"chosen": one["chosen"], "note": note}
+
+
+def _ensemble(one: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The row of the average of trials."""
+    members = sum(other["votes"] > 0 for name, other in known.items() if name != ENSEMBLE)
+    nothing = {"value": None, "best_epoch": None, "epochs": 0, "status": "-", "source": "-"}
+    row = {"trial_id": f"ensemble (average of {members})", **nothing}
+    return row | _judged(one, "better than the chosen one")
 
 
 def cut_words(count: int) -> str:
@@ -54,27 +82,17 @@ def cut_words(count: int) -> str:
 
 
 def judged_words(run: "Run") -> list[str]:
-    """How many images judged the best trials, and what is to be expected of the chosen one; nothing where none did."""
+    """What is to be expected of the chosen trial, and what that means; nothing where not all images judged."""
     table = run.judged()
     if table is None:
         return []
-    metric, lines, rows = METRICS[str(run.record["metric"])], [BY_ALL], rows_of(table)
-    own = next((row["expected"] for row in rows if row["chosen"]), None)
-    for row in rows:
-        what = "chosen" if row["chosen"] else "also judged"
-        if own is not None and not row["chosen"] and metric.better(row["expected"], own):
-            what = "also judged, its lead may be luck"
-        error = "" if row["error"] is None or row["error"] != row["error"] else f" ± {row['error']:.4f}"
-        name, taken = row["trial_id"], f", {_votes(row['votes'])} in the ensemble" if row["votes"] else ""
-        if name == "ensemble":
-            what, taken = "better than the chosen one alone", ""
-            name = f"the average of {sum(one['votes'] > 0 for one in rows) - 1} of them (ensemble)"
-        value = f"{metric.title} {row['value']:.4f}"
-        lines.append(
-            f"{what}: {name}, by {row['images']} images that its models had not seen: {value};"
-            f" expected {row['expected']:.4f}{error}{taken}"
-        )
-    return lines
+    metric, one = METRICS[str(run.record["metric"])], next(row for row in rows_of(table) if row["chosen"])
+    error = "" if one["error"] is None or one["error"] != one["error"] else f" ± {one['error']:.4f}"
+    return [
+        CHOICE,
+        f"chosen: {one['trial_id']}, by {one['images']} images; {metric.title} {one['expected']:.4f}{error} is expected"
+        " on new images",
+    ]
 
 
 def _votes(count: int) -> str:

@@ -18,7 +18,7 @@ from trainables.wording import TRIALS_NAMED
 from tuner.console.reporter import clock, leaderboard_table, trial_counts
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
-from tuner.tracking.leaderboard import cut_words, remarks
+from tuner.tracking.leaderboard import by_all, cut_words, remarks
 
 __all__ = ["BESIDE_TRIALS", "Status", "read_status", "render", "stop_run", "stop_trial"]
 
@@ -73,7 +73,7 @@ def render(path: Path) -> RenderableType:
     if found.live:
         lines.append(_running(found, metric))
     if found.rows:
-        lines.append(leaderboard_table(found.rows, metric, BEST_SHOWN))
+        lines.append(leaderboard_table(by_all(found.run, found.rows), metric, BEST_SHOWN))
     return Group(*lines)
 
 

@@ -49,8 +49,8 @@ def enter_first_models(
     first = next(row for row in store.rows.values() if row["model"] == best[0].model)
     write_best(store.run, first)
     reporter.line(
-        f"the run has a first model: {best[0].model} with a solved head, out-of-fold log loss {best[0].log_loss:.4f}"
-        f" (to write a model folder at any moment: tuner release {store.run.path})"
+        f"the run has a first model: {best[0].model} with a solved head, log loss {best[0].log_loss:.4f} by"
+        f" the probe (to write a model folder at any moment: tuner release {store.run.path})"
     )
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from trainables.metrics import METRICS, Answers
 from trainables.temperature import calibrated_losses
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.means import error_of_mean, half_width
 from tuner.statistics.shrinkage import choose, shrink
 from tuner.tuning.candidates import LOSS, Candidate, Floats, Judges, by_name
-from tuner.tuning.mixtures import ENSEMBLE, Mixture, better_ensemble, wider_ensemble
+from tuner.tuning.mixtures import Mixture, better_ensemble, wider_ensemble
 
 __all__ = ["Judged", "Verdict", "behind", "decide", "judge"]
 

@@ -16,13 +16,13 @@ from tuner.statistics.groups import grouped_folds
 from tuner.statistics.means import error_of_mean
 from tuner.tuning.candidates import LOSS, Candidate, Floats, Judges, by_name
 
-__all__ = ["ENSEMBLE", "MEMBERS", "Mixture", "better_ensemble", "wider_ensemble"]
+__all__ = ["MEMBERS", "Mixture", "better_ensemble", "wider_ensemble"]
 
 HALF = 0.5
 """Of the images that judged the others, how many have to have judged a member of an ensemble."""
 
-ENSEMBLE, MEMBERS = "ensemble", 3
-"""What the ensemble is called, and how many trials take part at most: each costs its own time at every prediction."""
+MEMBERS = 3
+"""How many trials take part in an ensemble at most: each costs its own time at every prediction."""
 
 
 @dataclass(frozen=True)

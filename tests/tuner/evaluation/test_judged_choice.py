@@ -8,8 +8,8 @@ from tuner.evaluation.compare import compare
 from tuner.evaluation.comparison.finalists import choose_finalists, judging_images
 from tuner.runs.best_trial import best_of
 from tuner.runs.directory import rows_of
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.tuning.judgement import Judged
-from tuner.tuning.mixtures import ENSEMBLE
 
 
 def judged(row, *, images=440, chosen=False, votes=0):

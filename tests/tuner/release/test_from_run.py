@@ -228,7 +228,7 @@ def test_the_command_says_what_is_released_and_what_to_do_next(book, tmp_path):
     found = CliRunner().invoke(command, options, catch_exceptions=False)
     assert found.exit_code == 0
     said = " ".join(found.output.split())
-    assert f"{name}: val_loss 0.5000 on the validation images, after epoch 1" in said
+    assert f"{name}: log loss 0.5000 on the validation images, after epoch 1" in said
     assert "next: tuner predict" in said
 
 

@@ -227,7 +227,7 @@ def test_an_export_takes_the_ensemble_of_the_run_along(run, tmp_path):
 def test_an_expected_value_is_not_told_as_one_that_validation_measured(run):
     measured = best_of(run, scored(run)[0]).expected
     assert value_words(dataclasses.replace(measured, spread="of the neighbouring epochs", value=0.5)) == (
-        f"{measured.metric} 0.5000 on the validation images"
+        "log loss 0.5000 on the validation images"
     )
     estimated = dataclasses.replace(measured, spread=ESTIMATED, value=0.25)
-    assert value_words(estimated) == f"{measured.metric} 0.2500 is expected on new images"
+    assert value_words(estimated) == "log loss 0.2500 is expected on new images"

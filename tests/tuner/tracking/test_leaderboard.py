@@ -37,25 +37,49 @@ def test_without_a_judgement_nothing_is_said_of_one(run):
     assert "judged" not in shown(run)
 
 
+def line_of(name, text):
+    """The line of the table that begins with `name`, with single spaces."""
+    (line,) = [" ".join(line.split()) for line in text.splitlines() if line.startswith(name)]
+    return line
+
+
 def test_a_trial_that_all_images_judged_expects_what_they_say_and_is_named_as_the_choice(run):
     name = judge(run, 0.4321)
     text = shown(run)
-    (line,) = [line for line in text.splitlines() if line.startswith(name)]
-    assert line.split()[1] == "0.4321"
-    assert f"chosen: {name}, by 60 images that its models had not seen" in text
-    assert "expected 0.4321 ± 0.0125, 1 vote in the ensemble" in text
-    assert "± is the standard error" in text
-    assert text.index("chosen:") < text.index(
-        "better than the chosen one alone: the average of 1 of them (ensemble)"
-    )
+    line = line_of(name, text)
+    assert line.startswith(f"{name} 0.4321 ± 0.0125 60 ")
+    assert line.endswith("chosen; 1 vote in the ensemble")
+    together = line_of("ensemble (average of 1)", text)
+    assert together.startswith("ensemble (average of 1) 0.4321 ± 0.0125 60 - ")
+    assert together.endswith("better than the chosen one")
+    assert "± the standard error" in " ".join(text.split())
+    assert f"chosen: {name}, by 60 images; log loss 0.4321 ± 0.0125 is expected on new images" in text
 
 
-def test_a_better_number_than_that_of_the_choice_is_called_a_lead_that_may_be_luck(run):
+def test_what_validation_alone_judged_says_by_how_many_images(run):
+    name = judge(run, 0.4321)
+    few = (run.split()["split"] == "val").sum()
+    others = [row for row in rows_of(run.trials()) if row["trial_id"] != name and row["status"] != "failed"]
+    best = min(others, key=lambda row: row["value"])
+    assert f" {few} {best['value']:.4f}" in line_of(best["trial_id"], shown(run))
+
+
+def test_a_better_number_than_that_of_the_choice_is_called_luck_perhaps(run):
     judge(run, 0.4321)
     table = run.judged()
-    better = table.iloc[:1].assign(trial_id="another", chosen=False, expected=0.4, votes=0)
+    other = next(
+        row
+        for row in rows_of(run.trials())
+        if row["status"] != "failed" and row["trial_id"] not in set(table["trial_id"])
+    )
+    better = table.iloc[:1].assign(
+        trial_id=other["trial_id"], epoch=other["best_epoch"], chosen=False, expected=0.4, votes=0
+    )
     pd.concat([table, better]).to_parquet(run.judged_file)
-    assert "also judged, its lead may be luck: another," in shown(run)
+    text = shown(run)
+    assert line_of(other["trial_id"], text).endswith("better perhaps by luck")
+    # The best number stands first.
+    assert text.index(other["trial_id"]) < text.index(str(table["trial_id"].iloc[0]))
 
 
 def test_trials_that_a_time_budget_kept_from_beginning_are_counted(run):

@@ -12,6 +12,7 @@ from tuner.retraining.seed_job import SeedResult
 from tuner.runs.best_file import read_best
 from tuner.runs.best_trial import best_of, write_best
 from tuner.runs.directory import rows_of
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.runs.trial_table import trial_config
 from tuner.tuning import fold_answers, fold_seconds, folds
 from tuner.tuning.candidates import Candidate
@@ -19,7 +20,7 @@ from tuner.tuning.closing import judged_members
 from tuner.tuning.fold_answers import fold_numbers
 from tuner.tuning.folds import Stage, judge_on_folds
 from tuner.tuning.judgement import behind, judge
-from tuner.tuning.mixtures import ENSEMBLE, MEMBERS
+from tuner.tuning.mixtures import MEMBERS
 
 
 def pool_of(groups_a, groups_b, validation):

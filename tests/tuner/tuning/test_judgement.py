@@ -4,11 +4,11 @@ import pytest
 from trainables.config import TrialConfig
 from trainables.data.split import Split
 from trainables.temperature import calibrated_losses
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.calibration import mean_logits
 from tuner.tuning.candidates import Candidate, Judges
 from tuner.tuning.fold_seconds import folds_seconds
 from tuner.tuning.judgement import judge
-from tuner.tuning.mixtures import ENSEMBLE
 
 IMAGES = 240
 LABELS = np.arange(IMAGES) % 3

@@ -66,6 +66,22 @@ def _add_advice(album: _Album, advice: "Sequence[Advice]") -> None:
             album.add(f"advice{ending}", "advice", "What each would gain", caption, drawn)
 
 
+def _add_groups(album: _Album, evidence: "Evidence", table: "pd.DataFrame") -> None:
+    """The groups of the study side by side, where there are several."""
+    groups = scores.groups_of(evidence.finalists)
+    if len(groups) < 2:
+        return
+    series = len({scores.series_name(one) for one in evidence.finalists})
+    shown = f" The best {len(COLOURS)} of {series} are shown." if series > len(COLOURS) else ""
+    caption = f"For each strategy the finalist that is best on validation, with its 95 % interval.{shown}"
+    if table["published_accuracy"].notna().any():
+        caption += " Diamonds: published figures, with a line where they disagree."
+    if (table["seeds"] > 1).any():
+        caption += " Brackets: mean and standard deviation over other seeds of the same configuration."
+    title = ", ".join(scores.GROUPS[group] for group in groups).capitalize()
+    album.add("groups", "scores", title, caption, scores.side_by_side(evidence.finalists, table))
+
+
 def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", names: Names) -> None:
     left_out = len(table) - scores.SHOWN
     more = (
@@ -74,15 +90,7 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
     unit = "groups of photographs" if evidence.grouped else "images"
     caption = f"Intervals of 95 % over {unit}; the dotted line is the first one.{more}"
     album.add("accuracy", "scores", "Test accuracy by combination", caption, scores.accuracies(table))
-    series = len({scores.series_name(one) for one in evidence.finalists})
-    shown = f" The best {len(COLOURS)} of {series} are shown." if series > len(COLOURS) else ""
-    caption = f"For each strategy the finalist that is best on validation, with its 95 % interval.{shown}"
-    if table["published_accuracy"].notna().any():
-        caption += " Diamonds: published figures, with a line where they disagree."
-    if (table["seeds"] > 1).any():
-        caption += " Brackets: mean and standard deviation over other seeds of the same configuration."
-    drawn = scores.three_groups(evidence.finalists, table)
-    album.add("groups", "scores", "Fine-tuning, + label smoothing, + plateau", caption, drawn)
+    _add_groups(album, evidence, table)
     if "milliseconds" in table:
         caption = (
             "One image at a time on one thread, in fp32. On the line: the finalists that no other beats in both; the"

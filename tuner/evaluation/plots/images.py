@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainables.data.deep import scale_from
+from trainables.strategies import is_linear_probe
 from tuner.evaluation.plots.answers import answers_sheet
 from tuner.evaluation.plots.augmented import one_policy, some_of_each
 from tuner.evaluation.plots.confusion import shares
@@ -46,7 +47,9 @@ def add_images(
     )
     if maps := heat_maps(evidence, mistakes, names.drawn):
         add("heat-maps", "scores", "Where the chosen model looked when it was wrong", caption, maps)
-    if sheet := _augmented(evidence, names, seed):
+    # A solved head saw no image that was varied at random.
+    solved = is_linear_probe(best.config.strategy)
+    if not solved and (sheet := _augmented(evidence, names, seed)):
         caption = f"Training images as the augmentation {best.config.augmentation!r} of the chosen model varies them."
         add("augmentation", "search", "What the augmentation makes of the images", caption, sheet)
 

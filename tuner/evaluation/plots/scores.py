@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainables import strategies
+from trainables.config import TrialConfig
 from tuner.evaluation.comparison.finalists import Finalist
 from tuner.evaluation.comparison.names import short_models, strategy_name
 from tuner.html.canvas import COLOURS, MARKERS, fit_all, ink, lines, paper
@@ -64,17 +66,32 @@ def accuracies(table: "pd.DataFrame") -> "Drawing":
     return (7.0, 1.9 + (0.34 if tallest < 3 else 0.17 * tallest) * len(rows)), draw
 
 
-def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawing":
+GROUPS = ("solved heads", "fine-tuning", "+ label smoothing", "+ plateau")
+"""What `group_of` numbers; the last three are those of the study."""
+
+
+def group_of(config: TrialConfig) -> int:
+    """Which of `GROUPS` a configuration belongs to."""
+    if strategies.is_linear_probe(config.strategy):
+        return 0
+    return 3 if config.schedule == "plateau" else 2 if config.label_smoothing > 0 else 1
+
+
+def groups_of(finalists: Sequence[Finalist]) -> list[int]:
+    """Those of `GROUPS` in which there is a finalist, in their order."""
+    return sorted({group_of(one.config) for one in finalists})
+
+
+def side_by_side(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawing":
     """Size and drawing of fine-tuning, + label smoothing, + plateau side by side, as the study showed them.
 
-    Each group shows, of every model and strategy, the finalist that is best on validation; of many models and
-    strategies the best seven, since more colours can't be told apart.
+    Each of the `groups_of` the finalists shows, of every model and strategy, the finalist that is best on validation;
+    of many models and strategies the best seven, since more colours can't be told apart.
     """
-    titles = ("fine-tuning", "+ label smoothing", "+ plateau")
+    shown = groups_of(finalists)
     cells: dict[tuple[tuple[str, str], int], int] = {}
     for position, one in enumerate(finalists):
-        group = 2 if one.config.schedule == "plateau" else 1 if one.config.label_smoothing > 0 else 0
-        cells.setdefault((series_name(one), group), position)
+        cells.setdefault((series_name(one), shown.index(group_of(one.config))), position)
     series = sorted(list(dict.fromkeys(name for name, _ in cells))[: len(COLOURS)])
     models = short_models(one.config.model for one in finalists)
 
@@ -82,7 +99,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
         axes = figure.add_subplot()
         width = 0.8 / max(1, len(series))
         for number, name in enumerate(series):
-            places = [group for group in range(3) if (name, group) in cells]
+            places = [group for group in range(len(shown)) if (name, group) in cells]
             rows = table.iloc[[cells[name, group] for group in places]]
             x = np.array(places) + (number - (len(series) - 1) / 2) * width
             y = 100 * rows["test_accuracy"].to_numpy()
@@ -95,10 +112,11 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
             published = 100 * rows["published_accuracy"].to_numpy(dtype=float)
             axes.vlines(x + width / 4, *_published_ends(rows), color=colour, lw=1.5)
             axes.plot(x + width / 4, published, "D", mfc=paper(), mec=colour, ms=6, mew=1.5, ls="")
-        axes.set_xticks(range(3), titles)
-        axes.set_xlim(-0.5, 2.5)
+        axes.set_xticks(range(len(shown)), [GROUPS[group] for group in shown])
+        axes.set_xlim(-0.5, len(shown) - 0.5)
+        between = np.arange(len(shown) - 1) + 0.5
         axes.vlines(
-            [0.5, 1.5], 0, 1, transform=axes.get_xaxis_transform(), color=axes.spines["left"].get_edgecolor()
+            between, 0, 1, transform=axes.get_xaxis_transform(), color=axes.spines["left"].get_edgecolor()
         )
         axes.set_ylabel("test accuracy, %")
         axes.grid(axis="x", visible=False)
@@ -114,7 +132,7 @@ def three_groups(finalists: Sequence[Finalist], table: "pd.DataFrame") -> "Drawi
 
 
 def series_name(one: Finalist) -> tuple[str, str]:
-    """Model and strategy as the picture of the three groups names them; untrained auxiliary heads are a series."""
+    """Model and strategy as the picture of the groups names them; untrained auxiliary heads are a series."""
     return one.config.model, strategy_name(one.config.strategy, one.config.auxiliary_weight)
 
 

@@ -47,11 +47,14 @@ def sure_section(evidence: "Evidence") -> list[str]:
     ]
 
 
-def sure_sentences(metrics: Mapping[str, Any]) -> list[str]:
-    """How believable the probabilities are and how often the sets hold the truth, in words."""
+def sure_sentences(metrics: Mapping[str, Any], *, brief: bool = False) -> list[str]:
+    """How believable the probabilities are and how often the sets hold the truth, in words.
+
+    `brief`: without what the temperature did to the log loss and to the calibration error.
+    """
     lines = []
     if metrics["calibration"] is not None:
-        lines += _temperature(metrics["calibration"], metrics["grouped"])
+        lines += _temperature(metrics["calibration"], metrics["grouped"])[: 1 if brief else None]
         lines += _sets(metrics["sets"])
     if metrics["costs"] is not None and (test := metrics["costs"]["test"]) is not None:
         lines.append(
@@ -71,8 +74,8 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
     part = "out-of-fold" if unseen and part == "validation" else part
     images = f"{fitted['images']} {'images' if unseen else 'validation images'}{groups}"
     return [
-        f"temperature {found['temperature']:.3f}, from {images}, answered {found['held_out']}; the class named stays"
-        " the same",
+        f"the probabilities are calibrated (temperature {found['temperature']:.3f}) by {images}, answered"
+        f" {found['held_out']}",
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
         f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",

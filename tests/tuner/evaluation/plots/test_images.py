@@ -175,6 +175,12 @@ def test_a_report_gets_the_pictures_that_can_be_made(evidence, monkeypatch, tmp_
     assert [name for name, *_ in added] == ["answers", "confusion-shares", "augmentation"]
     assert {group for _, group, *_ in added} == {"scores", "search"}
     assert "'strong'" in added[-1][-1]
+    best = evidence.finalists[0]
+    tuned, best.config = best.config, TrialConfig.resolve({"model": "resnet18", "strategy": "linear_probe"})
+    added.clear()
+    add_images(lambda *what: added.append(what[:4]), evidence, confident_mistakes(evidence), Names(CLASSES))
+    assert [name for name, *_ in added] == ["answers", "confusion-shares"]
+    best.config = tuned
     evidence.runs[0].record["data"]["folder"] = str(tmp_path / "gone")
     added.clear()
     add_images(lambda *what: added.append(what[:4]), evidence, [], Names(CLASSES))

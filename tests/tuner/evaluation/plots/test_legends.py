@@ -1,11 +1,14 @@
 """A legend lists only what is drawn, and values keep the letters in which they differ."""
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from trainables.config import TrialConfig
 from trainables.metrics import METRICS
-from tuner.evaluation.plots import parameters, tradeoffs
+from tuner.evaluation.plots import parameters, scores, tradeoffs
 
 
 def drawn(drawing):
@@ -56,3 +59,26 @@ def test_models_stay_apart_where_a_name_is_long():
         parameters.parallel(frame.assign(dropout=[0.1, 0.2, 0.3]), "val_loss", ["model", "dropout"])
     )
     assert {"lite0", "lite1", "lite2"} <= {text.get_text() for text in figure.axes[0].texts}
+
+
+@pytest.mark.parametrize(
+    ("options", "heads"),
+    [
+        (({"strategy": "linear_probe"}, {"strategy": "full"}), ["solved heads", "fine-tuning"]),
+        (
+            ({"strategy": "full"}, {"label_smoothing": 0.1}, {"schedule": "plateau"}),
+            ["fine-tuning", "+ label smoothing", "+ plateau"],
+        ),
+    ],
+)
+def test_the_groups_that_are_side_by_side_are_those_with_a_finalist(options, heads):
+    finalists = [
+        SimpleNamespace(config=TrialConfig.resolve({"model": "resnet18", "strategy": "full", **one}))
+        for one in options
+    ]
+    columns = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "seeds", "published_accuracy")
+    table = pd.DataFrame(dict.fromkeys(columns, [0.5] * len(options)))
+    for name in ("published_low", "published_high", "published_accuracy"):
+        table[name] = float("nan")
+    axes = drawn(scores.side_by_side(finalists, table)).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == heads

@@ -126,7 +126,7 @@ def test_the_page_says_how_far_the_probabilities_can_be_believed(report):
     text = "".join(page.text)
     section = text[text.rindex("How far to believe the probabilities") :]
     for words in (
-        "Temperature ",
+        "(temperature ",
         "log loss ",
         " before, ",
         " after the temperature",
