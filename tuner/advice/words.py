@@ -98,7 +98,7 @@ def cost_in_words(cost: Mapping[str, float]) -> str:
     """What it takes.
 
     >>> cost_in_words({"images": 1200}), cost_in_words({"milliseconds": -3.21}), cost_in_words({})
-    ('1,200 images', '3.2 ms less an image', 'not known')
+    ('1,200 images', '3.2 ms less an image by PyTorch', 'not known')
     """
     parts = []
     if "images" in cost:
@@ -109,5 +109,5 @@ def cost_in_words(cost: Mapping[str, float]) -> str:
         parts.append(clock(cost["seconds"]))
     if "milliseconds" in cost:
         more = cost["milliseconds"]
-        parts.append(f"{abs(more):.1f} ms {'less' if more < 0 else 'more'} an image" if more else "nothing")
+        parts.append(f"{abs(more):.1f} ms {'less' if more < 0 else 'more'} an image by PyTorch" if more else "nothing")
     return ", ".join(parts) or "not known"
