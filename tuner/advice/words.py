@@ -109,5 +109,7 @@ def cost_in_words(cost: Mapping[str, float]) -> str:
         parts.append(clock(cost["seconds"]))
     if "milliseconds" in cost:
         more = cost["milliseconds"]
-        parts.append(f"{abs(more):.1f} ms {'less' if more < 0 else 'more'} an image by PyTorch" if more else "nothing")
+        parts.append(
+            f"{abs(more):.1f} ms {'less' if more < 0 else 'more'} an image by PyTorch" if more else "nothing"
+        )
     return ", ".join(parts) or "not known"
