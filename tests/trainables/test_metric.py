@@ -2,11 +2,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sklearn
 
 from trainables.config import EPOCH_COLUMNS, MEASURED
 from trainables.errors import UnknownName
 from trainables.metrics import METRICS, Answers, Metric, canonical, measure
+from trainables.metrics.auroc import mid_ranks
 
 LOSS, SCORE = Metric("a_loss", "minimize"), Metric("a_score", "maximize")
 
@@ -91,3 +93,16 @@ def test_an_at_sign_may_be_written_and_a_typo_is_told():
     assert canonical("val_sensitivity@95") == "val_sensitivity_at_95"
     with pytest.raises(UnknownName, match="val_auroc"):
         canonical("val_auroc1")
+
+
+def test_ranks_are_those_of_scipy():
+    random = np.random.default_rng(0)
+    for values in (
+        random.normal(size=200),
+        random.integers(0, 9, 200),
+        [4.0],
+        [],
+        [1.0, np.nan, 2.0],
+        [0.0, -0.0, np.inf],
+    ):
+        assert np.array_equal(mid_ranks(values), stats.rankdata(values), equal_nan=True)

@@ -17,11 +17,10 @@ def _exchanged(first: Answers, second: Answers) -> "npt.NDArray[np.float64]":
     stand for probabilities, since one model may be surer of itself than the other (Venkatraman and Begg 1996).
     """
     import numpy as np
-    from scipy.stats import rankdata
 
     parts, classes = np.zeros(len(first.labels)), np.unique(first.labels)
     for code in classes:
-        ours, theirs = (rankdata(one.probabilities[:, code]) for one in (first, second))
+        ours, theirs = (mid_ranks(one.probabilities[:, code]) for one in (first, second))
         positive = first.labels == code
         for side, sign in ((positive, 1.0), (~positive, -1.0)):
             others = np.sort(np.concatenate([ours[~side], theirs[~side]]))
@@ -38,6 +37,24 @@ def _place(
 
     both = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
     return np.asarray(both / (2 * len(ordered)))
+
+
+def mid_ranks(values: "npt.ArrayLike") -> "npt.NDArray[np.float64]":
+    """The rank of each of `values` [n], from 1 on; equal ones share the mean of theirs, and a NaN makes all NaN.
+
+    As `scipy.stats.rankdata`, whose import would take the most of a second in every process of a search.
+
+    >>> mid_ranks([3.0, 1.0, 3.0]).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    import numpy as np
+
+    numbers = np.asarray(values, dtype=np.float64)
+    if np.isnan(numbers).any():
+        return np.full(numbers.shape, np.nan)
+    _, place, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[place])
 
 
 @register("val_auroc", "maximize", order=4, exchanged=_exchanged)
@@ -58,10 +75,8 @@ def area(positive: "npt.NDArray[np.bool_]", scores: "npt.ArrayLike") -> float:
     Between 0 and 1, 0.5 being chance; NaN where all images are of one side, and where a score is NaN. It is Mann and
     Whitney's statistic, computed from the sum of ranks (Hanley and McNeil 1982).
     """
-    from scipy.stats import rankdata
-
     yes, no = int(positive.sum()), int((~positive).sum())
     if yes == 0 or no == 0:
         return math.nan
-    ranks = float(rankdata(scores)[positive].sum())
+    ranks = float(mid_ranks(scores)[positive].sum())
     return (ranks - yes * (yes + 1) / 2) / (yes * no)

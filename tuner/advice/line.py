@@ -65,9 +65,9 @@ def nothing() -> Gain:
 
 def gain_of(mean: float, error: float) -> Gain:
     """A normal distribution's mean and interval."""
-    from scipy import stats
+    from scipy import special
 
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
+    half = float(special.ndtri((1 + LEVEL) / 2)) * error
     return Gain(mean, mean - half, mean + half)
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from trainables.metrics.auroc import area
+from trainables.metrics.auroc import area, mid_ranks
 from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray, Interval, normal_quantile
 from tuner.statistics.means import error_of_mean
@@ -69,10 +69,8 @@ def auc_interval(
 
 def _placements(positive: npt.NDArray[np.bool_], values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """For each positive the share of negatives below it, for each negative that of positives above it; ties half."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values)
+    ranks = mid_ranks(values)
     yes, no = int(positive.sum()), int((~positive).sum())
-    above = (ranks[positive] - rankdata(values[positive])) / no
-    below = 1 - (ranks[~positive] - rankdata(values[~positive])) / yes
+    above = (ranks[positive] - mid_ranks(values[positive])) / no
+    below = 1 - (ranks[~positive] - mid_ranks(values[~positive])) / yes
     return above, below

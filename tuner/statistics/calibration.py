@@ -137,14 +137,14 @@ def _square(cells: FloatArray, size: IntArray) -> float:
 
 
 def _with_intervals(change: Change, sums: FloatArray, bins: int) -> Change:
-    from scipy import stats
+    from scipy import special
 
     def squares(totals: FloatArray) -> FloatArray:
         gaps = totals[..., :-1] / totals[..., -1:]
         first, second = (bins * (part**2).sum(axis=-1) for part in (gaps[..., :bins], gaps[..., bins:]))
         return np.stack([first, second, second - first], axis=-1)
 
-    halves = float(stats.t.ppf(0.975, len(sums) - 1)) * group_bootstrap(sums, squares)
+    halves = float(special.stdtrit(len(sums) - 1, 0.975)) * group_bootstrap(sums, squares)
     middles = (change.before, change.after, change.difference)
     first, second, gap = (
         Interval(middle - float(half), middle + float(half))

@@ -40,9 +40,9 @@ class Interval:
 
 def normal_quantile(level: float) -> float:
     """How many standard errors away the ends of a two-sided normal interval lie, 1.96 of one of 95 %."""
-    from scipy import stats
+    from scipy import special
 
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(special.ndtri((1 + level) / 2))
 
 
 def wilson(correct: float, n: float, level: float = 0.95) -> Interval:

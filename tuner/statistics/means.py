@@ -44,13 +44,13 @@ def error_of_mean(values: npt.ArrayLike, groups: npt.ArrayLike) -> float:
 
 def half_width(values: npt.ArrayLike, groups: npt.ArrayLike, level: float = 0.95) -> float | None:
     """Half of Student's interval of the mean of `values` [n], over whole `groups` [n]; None for fewer than two."""
-    from scipy import stats
+    from scipy import special
 
     codes = group_codes(groups)
     freedom = int(codes.max())
     if freedom < 1:
         return None
-    return float(stats.t.ppf((1 + level) / 2, freedom)) * error_of_mean(values, codes)
+    return float(special.stdtrit(freedom, (1 + level) / 2)) * error_of_mean(values, codes)
 
 
 def mean_interval(values: npt.ArrayLike, groups: npt.ArrayLike) -> Interval | None:
@@ -59,7 +59,7 @@ def mean_interval(values: npt.ArrayLike, groups: npt.ArrayLike) -> Interval | No
     Losses are skewed: most are small, a few are large. So the interval is Hall's (1992), which corrects Student's for
     the skewness of the groups' parts of the mean.
     """
-    from scipy import stats
+    from scipy import special
 
     found = np.asarray(values, dtype=np.float64)
     residuals, mean = _residuals(found, group_codes(groups)), float(found.mean())
@@ -73,7 +73,7 @@ def mean_interval(values: npt.ArrayLike, groups: npt.ArrayLike) -> Interval | No
     if spread == 0:
         return Interval(mean, mean)
     skew = float((parts**3).mean() / (parts**2).mean() ** 1.5)
-    bar = float(stats.t.ppf(0.975, count - 1)) / math.sqrt(count)
+    bar = float(special.stdtrit(count - 1, 0.975)) / math.sqrt(count)
     return Interval(mean - spread * _hall(bar, skew, count), mean - spread * _hall(-bar, skew, count))
 
 

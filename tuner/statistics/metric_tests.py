@@ -82,10 +82,10 @@ def _interval(metric: Metric, difference: float, found: Spread | None) -> Interv
     """
     if found is None:
         return Interval(-metric.span, metric.span)
-    from scipy import stats
+    from scipy import special
 
     unseen = metric.span**2 * found.unseen if found.unseen and math.isfinite(metric.span) else 0.0
-    half = float(stats.t.ppf(0.975, found.freedom)) * math.sqrt(found.variance + unseen)
+    half = float(special.stdtrit(found.freedom, 0.975)) * math.sqrt(found.variance + unseen)
     return Interval(max(-metric.span, difference - half), min(metric.span, difference + half))
 
 

@@ -150,7 +150,7 @@ def _groups(
 
 def _chart(found: "Similar") -> str:
     """How alike pairs of one label are, on a logarithmic scale, the normal curve of their bulk, and the threshold."""
-    from scipy import stats
+    from scipy import special
 
     from tuner.dataset.neighbours import BINS
 
@@ -158,7 +158,7 @@ def _chart(found: "Similar") -> str:
     edges = BINS[::step]
     counts = np.add.reduceat(usual, np.arange(0, len(usual), step))[: len(edges) - 1]
     total = max(int(counts.sum()), 1)
-    ends = stats.norm.cdf((edges - found.neighbours.centre) / found.neighbours.width)
+    ends = special.ndtr((edges - found.neighbours.centre) / found.neighbours.width)
     expected = np.diff(ends) * total
     last = int(np.flatnonzero(counts)[-1]) + 2 if counts.any() else 40
     right = min(max(edges[min(last, len(edges) - 1)], (found.threshold or 0) + 1), edges[-1])
