@@ -12,6 +12,9 @@ __all__ = ["typed"]
 DEFAULT = (0.8, 0.1, 0.1)
 """The shares of --split where nobody says any."""
 
+SEARCHES = ("run", "plan")
+"""Commands to which the folder is an option: without it they take the sample pictures."""
+
 
 def typed(record: Mapping[str, Any], command: str, *options: str) -> str:
     """The `command` of tuner with `options` on what the run of `record` searched, as it can be typed.
@@ -19,6 +22,8 @@ def typed(record: Mapping[str, Any], command: str, *options: str) -> str:
     >>> data = {"folder": "my photos", "groups": "groups.csv", "group_regex": None}
     >>> typed({"data": data, "weights": "imagenet"}, "inspect", "--suspects")
     "tuner inspect 'my photos' --suspects --groups groups.csv"
+    >>> typed({"data": data}, "run", "--without", "marked.csv")
+    "tuner run --data 'my photos' --without marked.csv --groups groups.csv"
     """
     data, weights = record["data"], str(record.get("weights"))
     given = {
@@ -31,4 +36,5 @@ def typed(record: Mapping[str, Any], command: str, *options: str) -> str:
         else None,
     }
     more = [part for name, value in given.items() if value for part in (name, str(value))]
-    return shlex.join(["tuner", command, str(data["folder"]), *options, *more])
+    where = ["--data"] * (command in SEARCHES)
+    return shlex.join(["tuner", command, *where, str(data["folder"]), *options, *more])

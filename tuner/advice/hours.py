@@ -31,12 +31,13 @@ def more_hours(found: Material) -> list[Found]:
     if loss is None:
         return [Unknown(KIND, "the trials have no validation loss")]
     if loss.mean < SETTLED:
-        do = f"search no longer: it is settled, {trials} more gain less than {SETTLED} nats"
+        do = f"search no longer: {trials} more, in {clock(seconds)}, gain less than {SETTLED} nats"
+        seconds = 0.0
     else:
         do = f"search on for {clock(seconds)}, about {trials} more"
     why = (
-        "by how much better the second half of the trials was than the first, over all orders; every second time"
-        " nothing better is found; measured on the validation images, which choose"
+        "the later half of the trials beside the earlier half, in all orders of them: in half of the orders it found"
+        " nothing better, and the gain is the mean over all; measured on the validation images, which choose"
     )
     return [Line(KIND, do, why, loss, accuracy, {"seconds": seconds})]
 

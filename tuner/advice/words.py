@@ -106,7 +106,7 @@ def cost_in_words(cost: Mapping[str, float]) -> str:
     if "looks" in cost:
         parts.append(f"{cost['looks']:,.0f} looks" if cost["looks"] else "nothing")
     if "seconds" in cost:
-        parts.append(clock(cost["seconds"]))
+        parts.append(clock(cost["seconds"]) if cost["seconds"] else "nothing")
     if "milliseconds" in cost:
         more = cost["milliseconds"]
         parts.append(

@@ -1,6 +1,7 @@
 """What `inspect` looks for on request: similar pictures, doubtful labels."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def similar(
         return {**document, "page": page}
     write_groups(found, file)
     reporter.line(f"wrote {file}, a proposal that nothing uses unasked, and {page} to look through")
-    reporter.line(f"if it is right: tuner run --data {scan.folder} --groups {file}")
+    reporter.line(f"if it is right: {_search(replace(config, groups=file), scan)}")
     return {**document, "groups_file": file, "page": page}
 
 
@@ -97,8 +98,18 @@ def suspects(
         write_suspects(found, file)
         write_suspects_page(found, scan.folder, page, scan.scale)
     reporter.line(f"wrote {file}, ranked, and {page} to look through and mark; nothing is deleted")
-    reporter.line(f"to leave out what you marked: tuner run --data {scan.folder} --without {file}")
+    reporter.line(f"to leave out what you marked: {_search(config, scan, '--without', str(file))}")
     return {**found.document(), "table": file, "page": page}
+
+
+def _search(config: "DataConfig", scan: "Scan", *options: str) -> str:
+    """The search of these images, with their labels, groups, split and weights as they were told to `inspect`."""
+    from tuner.advice.commands import typed
+    from tuner.dataset.splitting import parse_fractions
+
+    data = {"folder": scan.folder, "labels": config.labels, "groups": config.groups}
+    data |= {"group_regex": config.group_regex, "fractions": parse_fractions(config.split)}
+    return typed({"data": data, "weights": config.weights_dir}, "run", *options)
 
 
 def _under_the_split(

@@ -37,10 +37,11 @@ def test_what_can_not_be_told_is_said_once(found):
 
 def test_each_line_is_a_row_with_its_gain_and_its_cost(found):
     ((do, loss, accuracy, cost),) = rows(found)
-    assert do.startswith("search")
+    assert do.startswith("search no longer: ")
+    assert "more, in 1h00m, gain less" in do
     assert " to " in loss
     assert accuracy.endswith("points")
-    assert cost == "1h00m"
+    assert cost == "nothing"
 
 
 def test_the_test_images_change_nothing(run, found):

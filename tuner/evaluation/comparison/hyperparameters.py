@@ -59,6 +59,12 @@ class Savings:
     hours: float
 
 
+ALL_FIXED = (
+    "of the hyperparameters that Optuna proposed, none is in all completed trials and differs between them"
+)
+"""Why nothing can be said where every value that differs is one of some trials only, or was given."""
+
+
 def importances(run: Run, seed: int = 0) -> Importances:
     """Optuna's importances (fANOVA; Hutter et al. 2014) over the completed trials of `run`.
 
@@ -78,9 +84,7 @@ def importances(run: Run, seed: int = 0) -> Importances:
     shared = set.intersection(*(set(trial.params) for trial in done))
     varied = sorted(name for name in shared if len({trial.params[name] for trial in done}) > 1)
     if not varied:
-        return Importances(
-            {}, len(done), "no hyperparameter that all completed trials have differs between them"
-        )
+        return Importances({}, len(done), ALL_FIXED)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)

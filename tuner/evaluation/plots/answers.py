@@ -27,6 +27,9 @@ __all__ = ["Answer", "answers_sheet", "chosen_answers"]
 EACH = 6
 SIDE = 90
 
+SURE = 0.8
+"""The confidence from which an answer is not called unsure."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -45,14 +48,14 @@ class Answer:
 def chosen_answers(probabilities: "FloatArray", labels: Sequence[int], seed: int = 0) -> list[Answer]:
     """Six right answers drawn with `seed`, the six surest wrong ones, and six of the least sure; no image twice.
 
-    `probabilities` are [n, classes], `labels` class numbers [n].
+    `probabilities` are [n, classes], `labels` class numbers [n]. An answer of `SURE` or more is not unsure.
     """
     truth = np.asarray(labels)
     named, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     drawn = np.random.default_rng(seed).permutation(len(truth))
     right = [place for place in drawn if named[place] == truth[place]]
     wrong = sorted(np.flatnonzero(named != truth), key=lambda place: -sure[place])
-    unsure = sorted(range(len(truth)), key=lambda place: sure[place])
+    unsure = sorted(np.flatnonzero(sure < SURE), key=lambda place: sure[place])
     found: list[Answer] = []
     taken: set[int] = set()
     for kind, places in (("wrong", wrong), ("unsure", unsure), ("right", right)):

@@ -43,7 +43,7 @@ def add_images(
     add("confusion-shares", "scores", "Confusion matrix in shares", caption, drawn)
     caption = (
         "Grad-CAM: red places spoke most for the class. Where they lie beside the object, the model looks at something"
-        " else, such as the background."
+        " else, such as the background. A picture that is blue all over has no place that spoke for the class."
     )
     if maps := heat_maps(evidence, mistakes, names.drawn):
         add("heat-maps", "scores", "Where the chosen model looked when it was wrong", caption, maps)

@@ -104,6 +104,8 @@ def test_inspect_writes_a_table_and_a_page_and_a_run_leaves_out_what_is_marked(m
     assert page.count('type="checkbox"') == 50
     assert "looks like" in page
     table = out / "suspects.csv"
+    again = f"tuner run --data {folder} --without {table} --weights-dir {weights}"
+    assert again in " ".join(shown.stderr.split())
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 50

@@ -87,6 +87,12 @@ def test_answers_are_right_wrong_and_unsure_and_none_is_shown_twice():
     assert found == chosen_answers(probabilities, labels.tolist())
 
 
+def test_a_sure_answer_is_not_called_unsure_where_few_are():
+    probabilities = np.array([[0.97, 0.03]] * 20 + [[0.7, 0.3]])
+    found = chosen_answers(probabilities, [0] * 20 + [0])
+    assert [one.place for one in found if one.kind == "unsure"] == [20]
+
+
 def test_the_sheet_of_answers_says_beside_each_image_what_it_is_and_what_is_answered(evidence):
     said = texts(answers_sheet(evidence, CLASSES))
     kinds = [said.index(kind) for kind in ("right", "wrong", "unsure")]
