@@ -107,7 +107,7 @@ def _search(config: "DataConfig", scan: "Scan", *options: str) -> str:
     from tuner.advice.commands import typed
     from tuner.dataset.splitting import parse_fractions
 
-    data = {"folder": scan.folder, "labels": config.labels, "groups": config.groups}
+    data: dict[str, Any] = {"folder": scan.folder, "labels": config.labels, "groups": config.groups}
     data |= {"group_regex": config.group_regex, "fractions": parse_fractions(config.split)}
     return typed({"data": data, "weights": config.weights_dir}, "run", *options)
 

@@ -59,7 +59,8 @@ def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data:
     if best.ensemble:
         count = len(best.ensemble)
         say(
-            f"by the images that judged, the average of {count} trials is better than {best.trial} alone; it takes"
+            f"by the images that judged, the average of {count} trials is probably better than {best.trial} alone: by"
+            f" more than the standard error; it takes"
             f" {count} predictions an image"
         )
     other = f" --ensemble for the average, or without --ensemble for {best.trial} alone"

@@ -97,7 +97,7 @@ def render(found: "Plan") -> list[RenderableType]:
     lines = [
         f"trials   {found.trials:.0f}, {found.concurrent} at once, on {found.images[0]} training and"
         f" {found.images[1]} validation images",
-        f"epochs   {middle:.0f} ({low:.0f} to {high:.0f}); {found.whole_epochs} if nobody were stopped",
+        f"epochs   {middle:.0f} ({low:.0f} to {high:.0f}); {found.whole_epochs} if no trial were stopped early",
         f"time     {expected} ({soonest} to {latest})",
         f"disk     {size(sum(found.disk.values()))} at most: {shares}",
         f"memory   {size(found.memory_bytes)} at most",
@@ -108,11 +108,11 @@ def render(found: "Plan") -> list[RenderableType]:
         )
     if found.folds_s:
         judged = f"{clock(found.folds_s)} of it for training the best trials again on other folds"
-        lines.insert(3, f"folds    {judged}, {found.folds} with the validation images")
+        lines.insert(3, f"folds    {judged}: {found.folds}, of which the validation images are the first")
     remark = (
         f"medians and 10 to 90 % ranges of {SIMULATIONS} simulated searches, on made-up learning curves that fall as"
-        f" a power of the epochs; steps were timed with one trial alone, so times are widened by {FASTER:g} to"
-        f" {SLOWER:g}"
+        f" a power of the epochs; training steps, of a batch of images each, were timed with one trial alone, so times"
+        f" are widened by {FASTER:g} to {SLOWER:g}"
     )
     warnings = [Text(f"note: {warning}", style="yellow") for warning in found.warnings]
     return [_table(found), *map(Text, lines), Text(remark, style="dim"), *warnings]

@@ -18,29 +18,33 @@ TRIALS_PER_DIMENSION = 10
 """Below that many trials a parameter, a sampler knows little more than chance: Optuna's own advice is 10 to 100."""
 
 FEWEST_OF_A_CHOICE = 3
-FEWEST_OF_A_CONDITION = 10
+"""Trials that have a value, of which something may be learnt about it."""
 
 ADAM_STATES = 2
 
 
 def unexplored(pool: Sequence[TrialConfig], samples: int) -> tuple[str, ...]:
-    """What `samples` trials out of configurations like `pool` can't explore, a sentence each."""
+    """What `samples` trials out of configurations like `pool` can't explore, in at most two sentences."""
     varied = _varied(pool)
     active = {name: sum(value is not None for value in values) / len(pool) for name, values in varied.items()}
-    found = []
+    found, rare = [], []
     dimensions = round(sum(active.values()))
     if samples < TRIALS_PER_DIMENSION * dimensions:
         found.append(
-            f"{samples} trials for {dimensions} parameters a trial: fewer than {TRIALS_PER_DIMENSION} for each,"
+            f"{samples} trials for {dimensions} hyperparameters a trial: fewer than {TRIALS_PER_DIMENSION} for each,"
             f" so the best is likely to be one of the first or a lucky one; {TRIALS_PER_DIMENSION * dimensions}"
-            " trials, or a smaller space, would explore it"
+            " trials, or a smaller space, would explore it. For a first try nothing needs to change"
         )
     for name, values in varied.items():
         if isinstance(next(value for value in values if value is not None), str):
-            found += _rare_choices(name, values, samples)
-        elif active[name] * samples < FEWEST_OF_A_CONDITION and active[name] < 1:
-            expected = active[name] * samples
-            found.append(f"only about {expected:.0f} of {samples} trials have {name}")
+            rare += _rare_choices(name, values, samples)
+        elif active[name] * samples < FEWEST_OF_A_CHOICE:
+            rare.append(f"{name} ({active[name] * samples:.1f})")
+    if rare:
+        found.append(
+            f"fewer than {FEWEST_OF_A_CHOICE} trials, on average, will have {', '.join(rare)}: the search will say"
+            " little about these"
+        )
     return tuple(found)
 
 
@@ -145,7 +149,8 @@ def _varied(pool: Sequence[TrialConfig]) -> dict[str, list[object]]:
 def _rare_choices(name: str, values: Sequence[object], samples: int) -> list[str]:
     counts = Counter(value for value in values if value is not None)
     rare = {choice: count / len(values) * samples for choice, count in counts.items()}
-    few = [f"{choice} ({expected:.1f})" for choice, expected in rare.items() if expected < FEWEST_OF_A_CHOICE]
-    if not few:
-        return []
-    return [f"{name}: fewer than {FEWEST_OF_A_CHOICE} trials, on average, have {', '.join(few)}"]
+    return [
+        f"{name} {choice} ({expected:.1f})"
+        for choice, expected in rare.items()
+        if expected < FEWEST_OF_A_CHOICE
+    ]

@@ -93,9 +93,10 @@ def _write(plan: ModelPlan, trained: Trained, work: Path, reporter: Reporter) ->
 def _prepare(config: ReleaseConfig, run: Run, work: Path, reporter: Reporter) -> tuple[ModelPlan, Trained]:
     """The kept weights in the folder `work`, what is known of them, and their answers."""
     weights = work / "kept.safetensors"
-    row = take_kept(run, config.trial, weights)
-    best = best_of(run, row, split_file="best.split.parquet")
-    images = _images(run, best, config.data)
+    with reporter.starting("the weights of the best trial are read"):
+        row = take_kept(run, config.trial, weights)
+        best = best_of(run, row, split_file="best.split.parquet")
+        images = _images(run, best, config.data)
     costs = None if config.costs is None else read_costs(config.costs, images.classes)
     job = make_job(
         best, images, ("train",), best.expected.epoch, work, reporter, validate=True, test=config.test

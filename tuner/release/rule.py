@@ -91,9 +91,9 @@ def make_rule(spec: ModelSpec, alpha: float | None = None, min_confidence: float
 
 
 def _warnings(spec: ModelSpec, limits: FloatArray, alpha: float) -> tuple[str, ...]:
-    needed, groups = needed_groups(alpha), sum(map(len, spec.scores))
+    needed = needed_groups(alpha)
     if np.isinf(limits).any():
-        return (why_every_class(alpha, groups),)
+        return (why_every_class(alpha, list(map(len, spec.scores))),)
     few = [name for name, own in zip(spec.classes, spec.scores, strict=True) if len(own) < needed]
     if not few:
         return ()

@@ -20,7 +20,7 @@ from trainables.errors import RunProblem
 from trainables.process_mark import ProcessMark, is_alive, kernel, own_mark, started
 from tuner.runs.directory import Run, read_yaml
 
-__all__ = ["STOP_RUN", "Driver", "Watch", "driver_of", "request_stop"]
+__all__ = ["STOP_RUN", "Driver", "Watch", "driver_of", "page_words", "request_stop"]
 
 STOP_RUN = "run"
 BEAT_S = 5.0
@@ -29,6 +29,15 @@ SILENT_S = 60.0
 """A driver that has been silent for so long is taken for dead, if its process can't be looked up."""
 CLOCKS_DIFFER_S = 2.0
 """By so much the start of a process, as the system tells it, may be off."""
+
+
+def page_words(pages: Mapping[str, str]) -> list[str]:
+    """The addresses of a search's pages, a line each.
+
+    >>> page_words({"dashboard": "http://127.0.0.1:8265", "metrics": "http://127.0.0.1:9/metrics"})
+    ['dashboard http://127.0.0.1:8265', 'metrics for Prometheus http://127.0.0.1:9/metrics']
+    """
+    return [f"{name}{' for Prometheus' * (name == 'metrics')} {address}" for name, address in pages.items()]
 
 
 @dataclass(frozen=True)

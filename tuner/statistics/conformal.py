@@ -60,16 +60,18 @@ def needed_groups(alpha: float) -> int:
     return math.ceil(1 / alpha - 1 - 1e-9)
 
 
-def why_every_class(alpha: float, groups: int) -> str:
-    """The sentence on sets that hold every class, since a model has only so many calibration `groups`.
+def why_every_class(alpha: float, counts: Sequence[int]) -> str:
+    """The sentence on sets that hold every class, since the classes have only so many calibration groups (`counts`).
 
-    >>> why_every_class(0.1, 3)
-    '--alpha 0.1 needs 9 calibration groups and the model has 3: every set holds every class; from --alpha 0.25 on sets\
- can leave classes out'
+    >>> why_every_class(0.1, [2, 1])
+    '--alpha 0.1 needs 9 calibration groups of each class and the model has 3 in all: every set holds every class; from\
+ --alpha 0.25 on sets can leave classes out; from --alpha 0.5 on all have enough'
     """
+    groups = sum(counts)
     return (
-        f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups and the model has {groups}: every set holds"
-        f" every class; from --alpha {1 / (groups + 1):.2g} on sets can leave classes out"
+        f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups of each class and the model has {groups} in"
+        f" all: every set holds every class; from --alpha {1 / (groups + 1):.2g} on sets can leave classes out"
+        f"{enough_from(min(counts))}"
     )
 
 

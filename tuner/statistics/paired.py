@@ -137,12 +137,12 @@ def why_no_difference(groups: int, finalists: int, unit: str = "group") -> str:
 
     >>> why_no_difference(5, 5)
     '5 test groups cannot show any difference between finalists, however large; that does not make them equal.\
- Comparing the chosen one of 5 finalists with the others takes at least 8 test groups.'
+ With 5 finalists, the chosen one and those that it is compared with, it takes at least 8 test groups.'
     """
     verb = f"test {unit}{'' if groups == 1 else 's'}"
     return (
         f"{groups} {verb} cannot show any difference between finalists, however large; that does not make them equal."
-        f" Comparing the chosen one of {finalists} finalists with the others takes at least"
+        f" With {finalists} finalists, the chosen one and those that it is compared with, it takes at least"
         f" {fewest_groups(finalists - 1)} test {unit}s."
     )
 

@@ -17,7 +17,7 @@ from trainables.errors import RunProblem, UnknownName
 from trainables.wording import TRIALS_NAMED
 from tuner.console.reporter import clock, leaderboard_table, trial_counts
 from tuner.runs.directory import Run, rows_of
-from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, request_stop
+from tuner.runs.heartbeat import STOP_RUN, Driver, driver_of, page_words, request_stop
 from tuner.tracking.leaderboard import by_all, cut_words, remarks
 
 __all__ = ["BESIDE_TRIALS", "Status", "read_status", "render", "stop_run", "stop_trial"]
@@ -154,7 +154,7 @@ def _facts(found: Status) -> list[str]:
         seen = clock(max(0.0, time.time() - driver.seen))
         lines.append(f"process {driver.pid} on {driver.host} since {since}, last seen {seen} ago")
         if driver.alive:
-            lines += [f"{name} {address}" for name, address in driver.pages.items()]
+            lines += page_words(driver.pages)
     elif found.state == "running":
         lines.append(BESIDE_TRIALS)
     if found.state == "dead":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.console.reporter import Reporter
-from tuner.runs.heartbeat import Watch
+from tuner.runs.heartbeat import Watch, page_words
 from tuner.tracking.events import Observer
 from tuner.tracking.outbox import open_outboxes
 from tuner.tracking.prometheus import Gauges
@@ -31,8 +31,8 @@ def operated(
     """
     outboxes = open_outboxes(prepared.run, prepared.log, prepared.log_weights)
     store.observers += [Gauges(store, _images(prepared)), *outboxes, *observers]
-    for name, address in session.pages.items():
-        reporter.line(f"{name} {address}")
+    for line in page_words(session.pages):
+        reporter.line(line)
     try:
         with Watch(prepared.run, stop, session.pages):
             yield

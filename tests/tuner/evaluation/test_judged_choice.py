@@ -58,6 +58,7 @@ def test_the_ensemble_is_the_one_that_all_images_voted_for(run):
     found = compare([run.path], scorer=fake_scorer, ensemble=5)
     assert found.table["key"].iloc[-1] == ENSEMBLE
     assert found.table["label"].iloc[-1].startswith("ensemble of 2 (3 votes)")
+    assert found.table["estimate"].iloc[-1] == judged(ENSEMBLE).expected
     note(run, [judged(first, chosen=True), judged(second)])
     alone = compare([run.path], scorer=fake_scorer, ensemble=5, fresh_check=False)
     assert ENSEMBLE not in set(alone.table["key"])

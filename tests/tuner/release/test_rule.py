@@ -59,7 +59,10 @@ def test_a_set_holds_the_classes_that_are_as_likely_as_the_true_one_mostly_is():
 
 def test_an_alpha_for_which_there_are_too_few_groups_says_from_which_on_there_are_enough():
     rule = make_rule(spec(), alpha=0.01)
-    assert "needs 99 calibration groups and the model has 19: every set holds every class" in rule.warnings[0]
+    assert (
+        "needs 99 calibration groups of each class and the model has 19 in all: every set holds every class"
+        in rule.warnings[0]
+    )
     assert "from --alpha 0.05 on" in rule.warnings[0]
     assert rule.answers("a", [[1.0, 0.0, 0.0]])[0].classes_in_set == (0, 1, 2)
 

@@ -232,7 +232,7 @@ def test_report_and_card_tell_of_temperature_sets_silence_and_costs(single):
         assert words not in said
     for words in (
         "(temperature ",
-        "--alpha 0.1 needs 9 calibration groups and the model has 4: every set holds every class",
+        "--alpha 0.1 needs 9 calibration groups of each class and the model has 4 in all: every set holds every class",
         "cost of a test",
     ):
         assert words in said

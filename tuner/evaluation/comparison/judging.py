@@ -13,6 +13,7 @@ from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.evaluation.comparison.evidence import Evidence
 from tuner.evaluation.comparison.finalists import Finalist
 from tuner.runs.best_trial import by_all_images
+from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.means import cost_interval
 from tuner.statistics.metric_intervals import metric_interval
@@ -71,7 +72,8 @@ def cost_metric(costs: FloatArray) -> Metric:
 
 def _estimate(one: Finalist) -> Any:
     """What new images are expected to lose: by all images that judged it, else by the validation images."""
-    judged = by_all_images(one.run, str(one.row["trial_id"]), one.row["best_epoch"])
+    name, epoch = str(one.row["trial_id"]), one.row["best_epoch"]
+    judged = by_all_images(one.run, *((name, epoch) if one.members is None else (ENSEMBLE, 0)))
     return one.row.get("estimate") if judged is None else judged[0]
 
 

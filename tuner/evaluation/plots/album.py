@@ -93,8 +93,9 @@ def _add_scores(album: _Album, evidence: "Evidence", table: "pd.DataFrame", name
     _add_groups(album, evidence, table)
     if "milliseconds" in table:
         caption = (
-            "One image at a time on one thread, in fp32. On the line: the finalists that no other beats in both; the"
-            " differences in score may be ties."
+            "One image at a time on one thread, in fp32 by PyTorch; ONNX Runtime, by which tuner predict answers, is"
+            " mostly quicker. On the line: the finalists that no other beats in both; the differences in score may be"
+            " ties."
         )
         drawn = tradeoffs.front(table, evidence.metric)
         album.add("tradeoffs", "scores", "What it costs to run", caption, drawn)

@@ -87,9 +87,9 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
 
 
 def _sets(found: Mapping[str, Any]) -> list[str]:
-    test, alpha, groups = found["test"], found["alpha"], sum(found["calibration_groups"].values())
-    if groups < found["needed_groups"]:
-        return [why_every_class(alpha, groups)]
+    test, alpha, counts = found["test"], found["alpha"], list(found["calibration_groups"].values())
+    if sum(counts) < found["needed_groups"]:
+        return [why_every_class(alpha, counts)]
     if test is not None and test["share_by_size"][-1] >= 1:
         return [
             f"at --alpha {alpha:g} every set of the test images holds every class, so sets say nothing: the model is"

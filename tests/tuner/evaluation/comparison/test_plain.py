@@ -77,7 +77,7 @@ def test_too_few_groups_are_said_first_with_how_many_would_do():
     few, best, good = told(*[TOO_FEW] * 11, groups=5)
     assert few.startswith(
         "5 test groups cannot show any difference between finalists, however large; that does not make them equal."
-        " Comparing the chosen one of 12 finalists with the others takes at least 9 test groups."
+        " With 12 finalists, the chosen one and those that it is compared with, it takes at least 9 test groups."
     )
     assert best.startswith("The best model")
     assert "91.7 %" in good
