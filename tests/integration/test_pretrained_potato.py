@@ -51,7 +51,7 @@ def job(split, tmp_path_factory):
 
     return SeedJob(
         config=TrialConfig.resolve(
-            {"model": MODEL, "strategy": "feature_extractor", "learning_rate": 3e-3, "dropout": 0.1}
+            {"model": MODEL, "strategy": "feature_extractor", "learning_rate": 6e-3, "dropout": 0.1}
         ),
         classes=tuple(sorted(set(split["label"]))),
         cache=cached(seen),
@@ -62,7 +62,7 @@ def job(split, tmp_path_factory):
         weights=str(write_lite_weights(folder / "lite0.pt")),
         precision="auto",
         run_seed=0,
-        epochs=5,
+        epochs=2,
         reduced_after=(),
         late=1,
         folder=str(folder),
@@ -77,7 +77,7 @@ def test_features_of_imagenet_tell_leaves_apart_and_unfreezing_is_no_worse(split
     # Stage by stage from the head: the two stages that train in these epochs cost little beside the forward pass.
     unfreezes = {
         "strategy": "staged_unfreeze",
-        "unfreeze_at": 2,
+        "unfreeze_at": 1,
         "stage_decay": 0.3,
         "backbone_learning_rate": 1e-4,
     }

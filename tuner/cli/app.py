@@ -8,6 +8,7 @@ import click
 
 from trainables.collection import collect_less
 from trainables.errors import Interrupted, UserMistake
+from trainables.late_compiler import import_compiler_late
 from tuner.cli import advise, compare, models, operate, plan, probe, search
 from tuner.cli import listing as look
 from tuner.cli.help import HELP, Commands
@@ -50,6 +51,7 @@ for command in (
 def main() -> None:
     """Run the command line; a person's mistake is one line and exit status 2."""
     collect_less()
+    import_compiler_late()
     try:
         _run()
     finally:

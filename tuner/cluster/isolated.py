@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from trainables.errors import WorkerBroken
+from trainables.late_compiler import import_compiler_late
 
 __all__ = ["results_apart"]
 
@@ -50,6 +51,7 @@ def results_apart(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Ite
 
 def serve(asked: int, answered: int) -> None:
     """What the other process does: read the jobs from one pipe, write what they give to the other."""
+    import_compiler_late()
     with os.fdopen(asked, "rb") as line:
         function, jobs = pickle.load(line)
     with os.fdopen(answered, "wb") as answers:

@@ -86,7 +86,7 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
     """The best trials first; failed ones last. `rows` as `trials.parquet` has them.
 
     Where trials have an estimate they are sorted by it, and it stands under `expected` beside what was measured. Rows
-    may also say by how many `judged` images that is and its `error`, that they are `chosen`, and have a `note`. A
+    may also say by how many `judged` images that is, that they are `chosen`, and have a `note`. A
     terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
     """
     ranked = sorted(rows, key=lambda row: _place(row, metric))[:most]
@@ -141,7 +141,7 @@ def _cells(row: Mapping[str, Any], metric: str, others: Sequence[str], with_esti
     """A line of the table of trials, by the heads of its columns."""
     found = {"trial": str(row["trial_id"])}
     if with_estimate:
-        error = _number(row.get("error"))
+        error = "-" if row.get("judged") is None else _number(row.get("estimate_error"))
         found["expected"] = _number(row.get("estimate")) + ("" if error == "-" else f" ± {error}")
     if row.get("judged") is not None:
         found["by images"] = str(row["judged"])

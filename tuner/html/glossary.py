@@ -15,7 +15,7 @@ TERMS: Mapping[str, str] = {
     "--alpha": "the share of images in which a set of classes may miss the true class; 0.1 is one in ten",
     "ASHA": "the rule that ends poor trials early: at each rung only the better part goes on",
     "AUC": "area under the ROC curve, for one class: 1 if all its images score higher than all others, 0.5 by chance",
-    "augmentation": "random changes of training images, such as turns and crops: light, moderate, strong, or none",
+    "augmentation": "random changes of training images, such as turns and crops: light, moderate, strong, or dihedral",
     "AUROC": "the AUC averaged over the classes: how well the classes are ordered, whatever the threshold",
     "backbone": "the pretrained network without its last layer; it turns an image into features",
     "balanced accuracy": "the share that is right, averaged over the classes: a rare class counts like a common one",

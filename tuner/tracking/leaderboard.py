@@ -52,7 +52,7 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         one = known.get(str(row["trial_id"]))
         if one is None or one["epoch"] != row["best_epoch"] or one["expected"] != one["expected"]:
-            found.append({**row, "judged": fewer, "error": row.get("estimate_error"), "note": ""})
+            found.append({**row, "judged": fewer, "note": ""})
             continue
         note = "chosen" if one["chosen"] else ""
         if not note and metric.better(one["expected"], own):
@@ -64,7 +64,7 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _judged(one: dict[str, Any], note: str) -> dict[str, Any]:
-    found = {"estimate": one["expected"], "error": one["error"], "judged": one["images"]}
+    found = {"estimate": one["expected"], "estimate_error": one["error"], "judged": one["images"]}
     return found | {"chosen": one["chosen"], "note": note}
 
 

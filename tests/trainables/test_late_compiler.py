@@ -1,0 +1,72 @@
+"""In a process of its own: torch's compiler is imported when it is needed, and changes no number."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+LATE = "from trainables.late_compiler import import_compiler_late; import_compiler_late()"
+
+TRAINED = """
+import sys
+import torch
+import torchvision
+torch.manual_seed(0)
+model = torchvision.models.mobilenet_v2(num_classes=3)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+pictures, labels = torch.rand(4, 3, 32, 32), torch.tensor([0, 1, 2, 0])
+for _ in range(2):
+    optimizer.zero_grad(set_to_none=True)
+    torch.nn.functional.cross_entropy(model(pictures), labels).backward()
+    optimizer.step()
+print(float(sum(p.double().abs().sum() for p in model.parameters())), len(optimizer.state_dict()["state"]))
+print("torch._dynamo.eval_frame" in sys.modules)
+"""
+
+
+def said(*programs):
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(map(textwrap.dedent, programs))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_training_needs_no_compiler_and_ends_with_the_same_weights():
+    late, usual = said(LATE, TRAINED), said(TRAINED)
+    assert late[0] == usual[0]
+    assert late[1] == "False"
+    assert usual[1] == "True"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "print(torch.compile(lambda x: 2 * x, backend='eager')(torch.ones(2)).tolist() == [2.0, 2.0])",
+        """
+        model, ones = torch.nn.Linear(2, 2), torch.ones(1, 2)
+        print(torch.equal(torch.export.export(model, (ones,)).module()(ones), model(ones)))
+        """,
+        "import torch._dynamo.config as found; print(found is torch._dynamo.config)",
+        "from torch._dynamo.utils import is_compile_supported as asked; print(asked('cpu') in (True, False))",
+    ],
+)
+def test_what_compiles_gets_the_compiler(program):
+    whole = [
+        LATE,
+        "import sys, torch, torchvision",
+        program,
+        "print('torch._dynamo.eval_frame' in sys.modules)",
+    ]
+    assert said(*whole) == ["True", "True"]
+
+
+def test_where_the_compiler_is_there_already_nothing_happens():
+    program = "import sys, torch._dynamo; before = dict(sys.modules)"
+    assert said(program, LATE, "print(all(sys.modules[name] is one for name, one in before.items()))") == [
+        "True"
+    ]
