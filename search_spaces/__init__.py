@@ -13,12 +13,13 @@ tuple of accuracies) and what a reader must know of the published work (`remark`
 `Background`). Numbers may be numpy's, decimal's or fractions'; they become plain Python here.
 """
 
-from search_spaces._checking import check, prior_of, usual_grace_period
+from search_spaces._checking import SAMPLES, check, prior_of, usual_grace_period
 from search_spaces._configure import configure, field_of, first_trials
 from search_spaces._space import Background, Published, Space, load, names
 from search_spaces.priors import Priors
 
 __all__ = [
+    "SAMPLES",
     "Background",
     "Priors",
     "Published",

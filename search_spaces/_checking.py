@@ -19,19 +19,24 @@ SAMPLES = 200
 
 
 def check(
-    space: Space, overrides: Parameters, allowed: Mapping[str, tuple[str, ...]], grace_period: int
+    space: Space,
+    overrides: Parameters,
+    allowed: Mapping[str, tuple[str, ...]],
+    grace_period: int,
+    samples: int = SAMPLES,
 ) -> None:
-    """Raise a UserMistake if any of 200 random configurations, or a first trial, could not be run.
+    """Raise a UserMistake if any of so many random configurations (`samples`), or a first trial, could not be run.
 
     Each must build a TrialConfig of a known model and a strategy that fits it, and leave `grace_period`
     epochs after its last unfreeze. A first trial may leave parameters to the sampler, but can't name one that it
-    is not asked for.
+    is not asked for. With fewer than `SAMPLES` the prior is not looked at: it takes many to know all that a space asks
+    for.
     """
     first = first_trials(space, max_epochs_of(space, overrides), allowed)
     study = random_study()
     known: set[str] = set()
     asked = _Asked()
-    for _ in range(0 if space.grid else SAMPLES):
+    for _ in range(0 if space.grid else samples):
         trial = study.ask()
         config = configure(space, trial, overrides, allowed)
         asked.note(trial)
@@ -41,7 +46,7 @@ def check(
         config = configure(space, given, overrides, allowed)  # type: ignore[arg-type]
         given.check_all_asked()
         _check_of(space, config, grace_period, known)
-    if space.prior and not space.grid:
+    if space.prior and not space.grid and samples >= SAMPLES:
         _check_prior(space, overrides, _all_asked(space, overrides) if allowed else asked)
 
 

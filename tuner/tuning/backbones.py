@@ -27,6 +27,9 @@ __all__ = ["FIRST_MODELS", "Narrowed", "check_backbones", "narrow"]
 FIRST_MODELS = 3
 """Heads of the probe that become trials of the run: the best, and others that an ensemble may take."""
 
+FEW_DRAWS = 20
+"""Random configurations that are checked once the probe has narrowed a space that was checked before."""
+
 INSTEAD = "resnet18"
 """What the drawn sample pictures are searched with where no backbone has weights: small, and quick from random ones."""
 
@@ -101,7 +104,7 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
     reporter.line(_to_fine_tune(probe, plan))
     config = replace(config, models=probe.fine_tuned, data=replace(config.data, image_size=probe.image_size))
     config = _with_epochs_in_time(config, settings, probe, plan, time.perf_counter() - started, reporter)
-    return Narrowed(config, resolve(config), found, probe)
+    return Narrowed(config, resolve(config, draws=FEW_DRAWS), found, probe)
 
 
 def _to_fine_tune(probe: Probe, plan: Plan) -> str:

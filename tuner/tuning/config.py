@@ -108,8 +108,11 @@ class SpaceSettings:
     earlier: Earlier
 
 
-def resolve(config: SearchConfig) -> SpaceSettings:
-    """The space of `config`, loaded, restricted and checked; raises UserMistake before anything is touched."""
+def resolve(config: SearchConfig, *, draws: int = search_spaces.SAMPLES) -> SpaceSettings:
+    """The space of `config`, loaded, restricted and checked by so many `draws`.
+
+    Raises UserMistake before anything is touched.
+    """
     from tuner.tuning.sampler import SAMPLERS, make_sampler
 
     if config.sampler not in SAMPLERS:
@@ -135,7 +138,7 @@ def resolve(config: SearchConfig) -> SpaceSettings:
     grace = config.grace_period or search_spaces.usual_grace_period(space, max_epochs)
     if grace > max_epochs:
         raise InvalidValue(f"--grace-period {grace} is longer than --max-epochs {max_epochs}")
-    search_spaces.check(space, overrides, allowed, grace)
+    search_spaces.check(space, overrides, allowed, grace, draws)
     return SpaceSettings(
         space=space,
         samples=_settle_samples(config, space, overrides, allowed),

@@ -137,7 +137,9 @@ def test_mps_runs_where_its_daemon_has_its_pipe(tmp_path, monkeypatch):
 
 
 @pytest.mark.ray
-def test_packed_trials_share_fake_gpus_at_once(tmp_path):
+def test_packed_trials_share_fake_gpus_at_once(tmp_path, monkeypatch):
+    # A worker that nobody needs is started for each of these cores otherwise.
+    monkeypatch.setenv("RAY_prestart_worker_first_driver", "0")
     ray.init(
         address="local", num_cpus=8, num_gpus=2, include_dashboard=False, log_to_driver=False,
         configure_logging=False, _node_ip_address="127.0.0.1",
