@@ -85,7 +85,7 @@ def search(folder, pictures, gpus_per_trial, samples):
 def main():
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
     # A worker that nobody needs is started for each of these cores otherwise.
-    os.environ["RAY_prestart_worker_first_driver"] = "0"
+    os.environ.update({"RAY_prestart_worker_first_driver": "0"})
     ray.init(
         address="local", num_cpus=5, num_gpus=GPUS, include_dashboard=False, _node_ip_address="127.0.0.1"
     )
