@@ -101,7 +101,7 @@ class Picture:
 def pixel_hash(pixels: Pixels) -> str:
     """Hash of an image's size and RGB values, 32 hexadecimal digits."""
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-    digest.update(pixels.tobytes())
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
@@ -250,6 +250,8 @@ def _on_white(rgba: Pixels) -> Pixels:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
     if image.mode.startswith("I"):
         return _grey(np.asarray(image, dtype=np.float64) / 257.0)
     if image.mode == "F":

@@ -51,11 +51,12 @@ def better_labels(found: Material) -> list[Found]:
     if loss is not None:
         # Whether they are wrong only a person sees: there may be nothing to be gained.
         loss = replace(loss, low=min(0.0, loss.low))
+    backbone = [] if found.head is None else ["--backbone", found.head.model]
     why = (
         f"{len(out)} of them ({share:.0%}) look wrong. If they are wrong, and not difficult pictures, the others lose"
         f" this much less without them in training; they themselves bear {borne:.3f} nats of the head's log loss of"
-        f" {full.losses.mean():.3f} ({borne / full.losses.mean():.0%}), which no training can mend. To see them:"
-        f" {typed(found.record, 'inspect', '--suspects')}"
+        f" {full.losses.mean():.3f} ({borne / full.losses.mean():.0%}), which no training can mend. To see them,"
+        f" and doubted ones among the test images: {typed(found.record, 'inspect', '--suspects', *backbone)}"
     )
     do = f"check the {looks} labels that are doubted most"
     return [Line(KIND, do, why, loss, accuracy, {"looks": looks})]

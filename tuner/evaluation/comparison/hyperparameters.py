@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import field_of
 from trainables import strategies
 from trainables.metrics import METRICS
+from tuner.console.reporter import sampled
 from tuner.evaluation.comparison.names import parameter_title
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.journal import completed_trials, load_study, quiet_optuna
@@ -131,10 +132,10 @@ def edge_warnings(run: Run) -> list[str]:
 
 
 def savings(run: Run) -> Savings:
-    """What stopping early saved in `run`, against every trial going on to its last epoch."""
+    """What stopping early saved in `run`, against every trial going on to its last epoch; heads of the probe apart."""
     spent = full = scheduler = patience = failure = cut = 0
     hours = 0.0
-    for row in rows_of(run.trials()):
+    for row in sampled(rows_of(run.trials())):
         epochs, longest = int(row["epochs"]), strategies.max_epochs(trial_config(row))
         left = max(0, longest - epochs)
         spent, full = spent + epochs, full + epochs + left
