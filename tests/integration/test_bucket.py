@@ -7,7 +7,7 @@ from command import tuner
 from interrupting import family, left
 from pictures import write_pictures
 from pyarrow.fs import FileSelector, S3FileSystem
-from tiny import write_space
+from tiny import SPACE, write_space
 
 from trainables.storage import Bucket
 from tuner.release.export import export
@@ -50,9 +50,10 @@ def test_a_search_on_a_bucket_is_stopped_goes_on_and_leaves_nothing_there(bucket
     write_pictures(tmp_path / "pictures", {"blue": 12, "red": 12})
     run = Run(tmp_path / "r")
     options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 1]
-    options += ["--max-epochs", 25, "--grace-period", 25, "--runs-dir", tmp_path]
+    options += ["--max-epochs", 40, "--grace-period", 40, "--runs-dir", tmp_path]
     options += ["--name", "r", "--strategies", "feature_extractor", "--no-dashboard"]
-    search = tuner("run", "--space", write_space(tmp_path), "--storage", address, *options)
+    space = write_space(tmp_path, SPACE.replace('"batch_size": 8', '"batch_size": 8, "patience": 0'))
+    search = tuner("run", "--space", space, "--storage", address, *options)
     deadline = time.monotonic() + 120
     while not any(name.endswith("state.pt") for name in objects(files)):
         assert search.poll() is None, search.communicate()[0]

@@ -159,6 +159,8 @@ def card_of(metrics):
         words="of <i>images</i>|",
         same_split=True,
         scan=None,
+        folder=Path("gone"),
+        split=pd.DataFrame({"path": ["a"], "label": ["b"], "group": ["c"]}),
     )
     members = (SimpleNamespace(job=SimpleNamespace(config=config)),)
     plan = SimpleNamespace(best=best, images=images, members=members, kept=False, formats=FORMATS)
