@@ -79,6 +79,9 @@ def merged_groups(images: Sequence[ImageFile], groups: Mapping[str, str]) -> dic
 
     An image without a given group is a group of its own, named by its path.
     """
+    own = {image.path: groups.get(image.path, image.path) for image in images}
+    if len({image.pixels for image in images}) == len(images):
+        return own
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -87,7 +90,6 @@ def merged_groups(images: Sequence[ImageFile], groups: Mapping[str, str]) -> dic
             key = parent[key]
         return key
 
-    own = {image.path: groups.get(image.path, image.path) for image in images}
     first: dict[str, str] = {}
     for image in images:
         here, there = root(own[image.path]), root(first.setdefault(image.pixels, own[image.path]))

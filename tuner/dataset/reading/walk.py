@@ -84,7 +84,7 @@ def read_folder(folder: Path, levels: int = 0) -> Folder:
     The folders of the first `levels` levels are read apart from each other: two of them may lead to the same
     place. Raises DataProblem for a folder that can't be read.
     """
-    return _read_below(folder, folder, _around(folder), levels)
+    return _read_below(folder, "", _around(folder), levels)
 
 
 def folder_names(folder: Path) -> list[str]:
@@ -119,18 +119,19 @@ def _around(folder: Path) -> set[Path]:
     return {real, *real.parents}
 
 
-def _read_below(root: Path, place: Path, seen: set[Path], levels: int) -> Folder:
+def _read_below(place: Path, prefix: str, seen: set[Path], levels: int) -> Folder:
+    """What is in and below `place`; paths begin with `prefix`."""
     found = Folder(place.name)
     for entry in _entries(place):
-        path = place / entry.name
-        relative = path.relative_to(root).as_posix()
+        relative = prefix + entry.name
         reason, status = _look_at(entry)
         if reason is None and entry.is_dir():
+            path = place / entry.name
             real = path.resolve()
             if real not in seen:
                 within = set(seen) if levels else seen
                 within.add(real)
-                found.folders.append(_read_below(root, path, within, max(levels - 1, 0)))
+                found.folders.append(_read_below(path, f"{relative}/", within, max(levels - 1, 0)))
                 continue
             reason = LOOP
         if reason is not None or status is None:
