@@ -55,8 +55,26 @@ def with_mirror_images(
 
 
 def _better(row: Probed, mirrored: Probed | None) -> Probed:
-    """The row with the lower loss; what was noted of the images themselves stays."""
-    if mirrored is None or mirrored.log_loss >= row.log_loss or row.solved is None or mirrored.solved is None:
+    """The row with the lower loss; what was noted of the images themselves stays, and of each time the shorter.
+
+    Both timed the same network: what else the machine did meanwhile makes a time longer, never shorter.
+    """
+    if mirrored is None:
         return row
-    means = {"train_means": row.solved.train_means, "validation_means": row.solved.validation_means}
-    return replace(mirrored, seconds=row.seconds + mirrored.seconds, solved=replace(mirrored.solved, **means))
+    if mirrored.log_loss >= row.log_loss or row.solved is None or mirrored.solved is None:
+        found = row
+    else:
+        means = {"train_means": row.solved.train_means, "validation_means": row.solved.validation_means}
+        solved = replace(mirrored.solved, **means)
+        found = replace(mirrored, seconds=row.seconds + mirrored.seconds, solved=solved)
+    return replace(
+        found,
+        milliseconds=min(row.milliseconds, mirrored.milliseconds),
+        gpu_milliseconds=_shorter(row.gpu_milliseconds, mirrored.gpu_milliseconds),
+        step_milliseconds=_shorter(row.step_milliseconds, mirrored.step_milliseconds),
+    )
+
+
+def _shorter(first: float | None, second: float | None) -> float | None:
+    """The shorter of two times that may not be known."""
+    return min((one for one in (first, second) if one is not None), default=None)

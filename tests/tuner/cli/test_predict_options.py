@@ -97,5 +97,7 @@ def test_what_can_not_be_done_ends_with_status_two_and_one_sentence(place, here,
 
 def test_too_few_groups_are_said_on_standard_error(place):
     done = called(place, "model.onnx", "--alpha", "0.01")
-    assert "needs 99 calibration groups of each class and the model has 24 in all" in " ".join(done.stderr.split())
+    assert "needs 99 calibration groups of each class and the model has 24 in all" in " ".join(
+        done.stderr.split()
+    )
     assert "{blue, green}" in done.stdout

@@ -67,3 +67,14 @@ def test_a_head_on_mirror_images_is_taken_only_if_its_loss_is_lower(prepared, lo
     other = replace(before, views=2, log_loss=loss)
     assert mirrored._better(plain, other).views == (2 if loss < 1.0 else 1)
     assert mirrored._better(plain, None) is plain
+
+
+def test_of_two_times_of_one_network_the_shorter_counts(prepared):
+    before = prepared("first").first_models[0]
+    plain = replace(
+        before, views=1, log_loss=1.0, milliseconds=12.0, gpu_milliseconds=None, step_milliseconds=30.0
+    )
+    for loss in (0.5, 2.0):
+        other = replace(plain, views=2, log_loss=loss, milliseconds=50.0, step_milliseconds=20.0)
+        for found in (mirrored._better(plain, other), mirrored._better(other, plain)):
+            assert (found.milliseconds, found.gpu_milliseconds, found.step_milliseconds) == (12.0, None, 20.0)
