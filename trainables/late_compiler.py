@@ -60,9 +60,9 @@ def _compiler(name: str) -> ModuleType:
         return importlib.import_module(name)
 
 
-def _unchanged(function: Callable[..., Any], *_: object, **__: object) -> Callable[..., Any]:
-    """`torch._dynamo.disable` where nothing is compiled."""
-    return function
+def _unchanged(function: Callable[..., Any] | None = None, *_: object, **__: object) -> Callable[..., Any]:
+    """`torch._dynamo.disable` where nothing is compiled: of a function, or as a decorator that is called first."""
+    return _unchanged if function is None else function
 
 
 def _nothing(*_: object, **__: object) -> None:

@@ -21,6 +21,8 @@ for _ in range(2):
     torch.nn.functional.cross_entropy(model(pictures), labels).backward()
     optimizer.step()
 print(float(sum(p.double().abs().sum() for p in model.parameters())), len(optimizer.state_dict()["state"]))
+spared = torch.compiler.disable(recursive=False)(len)
+print(torch.compiler.disable(len)([1]) == spared([1]) == 1)
 print("torch._dynamo.eval_frame" in sys.modules)
 """
 
@@ -39,8 +41,8 @@ def said(*programs):
 def test_a_training_needs_no_compiler_and_ends_with_the_same_weights():
     late, usual = said(LATE, TRAINED), said(TRAINED)
     assert late[0] == usual[0]
-    assert late[1] == "False"
-    assert usual[1] == "True"
+    assert late[1:] == ["True", "False"]
+    assert usual[1:] == ["True", "True"]
 
 
 @pytest.mark.parametrize(
