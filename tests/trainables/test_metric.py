@@ -106,3 +106,36 @@ def test_ranks_are_those_of_scipy():
         [0.0, -0.0, np.inf],
     ):
         assert np.array_equal(mid_ranks(values), stats.rankdata(values), equal_nan=True)
+
+
+def test_a_part_of_the_answers_has_the_probabilities_of_the_whole():
+    random = np.random.default_rng(0)
+    whole = Answers(random.integers(0, 3, 50), random.normal(size=(50, 3)), 1)
+    rows = random.integers(0, 50, 70)
+    fresh = whole.only(rows)
+    assert not set(vars(fresh)) & {"log_probabilities", "probabilities", "predicted"}
+    expected = (fresh.probabilities, fresh.log_probabilities, fresh.predicted)
+    assert whole.probabilities.shape == (50, 3)
+    assert (whole.predicted == whole.logits.argmax(1)).all()
+    kept = whole.only(rows)
+    assert {"log_probabilities", "probabilities", "predicted"} <= set(vars(kept))
+    for one, other in zip(
+        expected, (kept.probabilities, kept.log_probabilities, kept.predicted), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_answers_that_take_some_of_another_model_are_these_answers():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 40)
+    first, second = (Answers(labels, random.normal(size=(40, 3)), 1) for _ in range(2))
+    rows = random.random(40) < 0.5
+    plain = Answers(labels, np.where(rows[:, None], second.logits, first.logits), 1)
+    for one in (first, second):
+        assert one.probabilities.shape == (40, 3)
+        assert one.predicted.shape == (40,)
+    mixed = first.taking(second, rows)
+    assert {"log_probabilities", "probabilities", "predicted"} <= set(vars(mixed))
+    np.testing.assert_array_equal(mixed.logits, plain.logits)
+    np.testing.assert_array_equal(mixed.probabilities, plain.probabilities)
+    np.testing.assert_array_equal(mixed.predicted, plain.predicted)

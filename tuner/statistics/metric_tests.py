@@ -117,8 +117,7 @@ def _exchange(
     extreme = done = 0
     while extreme < ENOUGH if EXCHANGES <= done < most else extreme < CLEAR and done < EXCHANGES:
         done += 1
-        swapped = random.integers(0, 2, count).astype(bool)[codes][:, None]
-        ours = Answers(first.labels, np.where(swapped, second.logits, first.logits), first.positive)
-        theirs = Answers(first.labels, np.where(swapped, first.logits, second.logits), first.positive)
+        swapped = random.integers(0, 2, count).astype(bool)[codes]
+        ours, theirs = first.taking(second, swapped), second.taking(first, swapped)
         extreme += abs(metric.compute(ours) - metric.compute(theirs)) >= abs(difference) - 1e-9
     return (extreme + 1) / (done + 1)
