@@ -30,7 +30,7 @@ def pytest_configure(config):
     """Compile what every process of the tests imports, once: they keep no bytecode themselves."""
     if not hasattr(config, "workerinput"):
         for package in ("search_spaces", "trainables", "tuner"):
-            compileall.compile_dir(ROOT / package, quiet=2)
+            compileall.compile_dir(ROOT / package, quiet=2, workers=0)
 
 
 def pytest_collection_modifyitems(items):

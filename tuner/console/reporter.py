@@ -82,6 +82,10 @@ EQUAL = "the same number under expected: these trials differ by no more than luc
 """What stands below a table in which several trials expect the same."""
 
 
+NARROWER = ("source", "status", "epoch")
+"""Columns that a terminal which is too narrow for all goes without, the first first."""
+
+
 def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None = None) -> RenderableType:
     """The best trials first; failed ones last. `rows` as `trials.parquet` has them.
 
@@ -93,7 +97,7 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
     measured = [name for name in METRICS if any(row.get(name) == row.get(name) is not None for row in ranked)]
     others = [name for name in measured if name != metric]
     tables = [_best_trials(ranked, metric, others[:count]) for count in range(len(others), -1, -1)]
-    narrower = [_best_trials(ranked, metric, (), without) for without in (("source",), ("source", "status"))]
+    narrower = [_best_trials(ranked, metric, (), NARROWER[: count + 1]) for count in range(len(NARROWER))]
     return Fitting([*tables, *narrower])
 
 

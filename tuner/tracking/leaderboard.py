@@ -18,7 +18,7 @@ __all__ = ["by_all", "cut_words", "judged_words", "leaderboard", "remarks"]
 CHOICE = (
     "each image was answered by models that had not seen its group; expected is what these answers say, without the"
     " luck of the best of several, ± the standard error. Of trials whose difference may be luck the one with the"
-    " quickest network is chosen"
+    " quickest network is chosen; the others may be better or not. A trial with a vote takes part in the ensemble"
 )
 """What stands below the table where all images judged the best trials."""
 
@@ -56,9 +56,9 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         note = "chosen" if one["chosen"] else ""
         if not note and metric.better(one["expected"], own):
-            note = "better perhaps by luck"
+            note = "perhaps better"
         if one["votes"]:
-            note += f"{'; ' if note else ''}{_votes(one['votes'])} in the ensemble"
+            note += f"{', ' if note else ''}{_votes(one['votes'])}"
         found.append(row | _judged(one, note))
     return [*found, *(_ensemble(one, known) for name, one in known.items() if name == ENSEMBLE)]
 
@@ -73,7 +73,7 @@ def _ensemble(one: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str
     members = sum(other["votes"] > 0 for name, other in known.items() if name != ENSEMBLE)
     nothing = {"value": None, "best_epoch": None, "epochs": 0, "status": "-", "source": "-"}
     row = {"trial_id": f"ensemble (average of {members})", **nothing}
-    return row | _judged(one, "probably better than the chosen one")
+    return row | _judged(one, "probably better")
 
 
 def cut_words(count: int) -> str:
