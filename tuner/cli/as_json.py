@@ -197,7 +197,7 @@ def status(path: Path) -> dict[str, Any]:
 
 def _driver(driver: "Driver") -> dict[str, Any]:
     """What is told of the process that searches."""
-    names = ("host", "pid", "since", "seen", "pages")
+    names = ("host", "pid", "since", "seen", "pages", "doing")
     return {name: plain(getattr(driver, name)) for name in names}
 
 

@@ -128,7 +128,7 @@ def compare(
             if log.trouble is not None:
                 say(f"{log.name} did not take the test scores ({log.trouble}): tuner sync {run}", err=True)
     together = (
-        " --ensemble (the average: probably better, and slower) or without it (the first)"
+        " --ensemble (the average: perhaps better, and slower) or without it (the first)"
         if _has_ensemble(runs[0])
         else ""
     )

@@ -258,6 +258,7 @@ _STATUS: Keys = {
     ),
     "driver": ("object?", "the process that searches; times are seconds since 1970"),
     "driver.host": ("text", ""),
+    "driver.doing": ("text", "what is done where no trial is trained, else empty"),
     **{f"driver.{name}": ("number", "") for name in ("pid", "since", "seen")},
     "driver.pages": (
         "object",

@@ -59,9 +59,8 @@ def export(run_dir: Path, trial: str | None, out: Path | None, int8: bool, data:
     if best.ensemble:
         count = len(best.ensemble)
         say(
-            f"by the images that judged, the average of {count} trials is probably better than {best.trial} alone: by"
-            f" more than the standard error; it takes"
-            f" {count} predictions an image"
+            f"by the images that judged, the average of {count} trials may be better than {best.trial} alone;"
+            f" tuner advise {run_dir} says by how much, and how sure that is. It takes {count} predictions an image"
         )
     other = f" --ensemble for the average, or without --ensemble for {best.trial} alone"
     say(f"next: tuner retrain {out}{other if best.ensemble else ''}")

@@ -81,8 +81,9 @@ def compare(
     if seed_scores is not None:
         _check_seeds(seed_scores)
     # Before hours of training, all that could refuse the comparison after them.
-    given = check_inputs(runs, out, costs, images=scorer is None)
     asked = (retraining or Retraining(), demands or SeedDemands(), reporter or Reporter())
+    with asked[2].starting():
+        given = check_inputs(runs, out, costs, images=scorer is None)
     with retrained([run.path for run in given.runs], *asked) as trained:
         return _compare(given, trained, asked[2], top, ensemble, seed, scorer, seed_scores, warn=fresh_check)
 

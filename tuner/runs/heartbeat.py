@@ -55,6 +55,7 @@ class Driver:
     pages: Mapping[str, str]
     mark: ProcessMark | None = None
     locked: bool = False
+    doing: str = ""
 
     @property
     def alive(self) -> bool:
@@ -89,7 +90,8 @@ class Watch:
 
     def __init__(self, run: Run, stop: Callable[[], None], pages: Mapping[str, str] | None = None) -> None:
         self._run, self._stop, self._pages = run, stop, dict(pages or {})
-        self._since, self._mark = time.time(), own_mark()
+        self._since, self._mark = started(os.getpid()) or time.time(), own_mark()
+        self._doing = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tuner-watch", daemon=True)
 
@@ -106,6 +108,12 @@ class Watch:
         for file in (_file(self._run), self._run.path / "stop" / STOP_RUN):
             file.unlink(missing_ok=True)
 
+    def tell(self, doing: str) -> None:
+        """Say in words what is done from now on, where it is not the training of trials."""
+        self._doing = doing
+        with contextlib.suppress(OSError):
+            self._beat()
+
     def _work(self) -> None:
         asked, beaten = False, time.monotonic()
         while not self._ended.wait(POLL_S):
@@ -119,7 +127,8 @@ class Watch:
                     self._beat()
 
     def _beat(self) -> None:
-        driver = Driver(platform.node(), os.getpid(), self._since, time.time(), self._pages, mark=self._mark)
+        now, here = time.time(), platform.node()
+        driver = Driver(here, os.getpid(), self._since, now, self._pages, self._mark, doing=self._doing)
         content = asdict(driver)
         # Who reads it looks at the lock.
         del content["locked"]
@@ -132,7 +141,11 @@ def driver_of(run: Run) -> Driver | None:
         content = read_yaml(_file(run))
         told = {name: content[name] for name in ("host", "pid", "since", "seen", "pages")}
         mark = content.get("mark")
-        return Driver(**told, mark=None if mark is None else ProcessMark(**mark), locked=run.in_use)
+        told |= {
+            "mark": None if mark is None else ProcessMark(**mark),
+            "doing": str(content.get("doing", "")),
+        }
+        return Driver(**told, locked=run.in_use)
     except (RunProblem, KeyError, TypeError):
         return None
 

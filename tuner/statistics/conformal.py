@@ -63,9 +63,8 @@ def needed_groups(alpha: float) -> int:
 def why_every_class(alpha: float, counts: Sequence[int]) -> str:
     """The sentence on sets that hold every class, since the classes have only so many calibration groups (`counts`).
 
-    >>> why_every_class(0.1, [2, 1])
-    '--alpha 0.1 needs 9 calibration groups of each class and the model has 3 in all: every set holds every class; from\
- --alpha 0.25 on sets can leave classes out; from --alpha 0.5 on all have enough'
+    >>> why_every_class(0.1, [2, 1])[:79]
+    '--alpha 0.1 needs 9 calibration groups of each class and the model has 3 in all'
     """
     groups = sum(counts)
     return (
@@ -79,9 +78,13 @@ def enough_from(groups: int) -> str:
     """From which alpha on a class with so many calibration `groups` has enough; empty where none below one half is.
 
     >>> enough_from(3), enough_from(0)
-    ('; from --alpha 0.25 on all have enough', '')
+    ('; from --alpha 0.25 on all have enough, where sets may miss the true class of 25 % of the images', '')
     """
-    return f"; from --alpha {math.ceil(100 / (groups + 1)) / 100:g} on all have enough" if groups > 0 else ""
+    if groups < 1:
+        return ""
+    alpha = math.ceil(100 / (groups + 1)) / 100
+    missed = f"where sets may miss the true class of {100 * alpha:.0f} % of the images"
+    return f"; from --alpha {alpha:g} on all have enough, {missed}"
 
 
 def thresholds(scores: Sequence[Sequence[float]], alpha: float) -> FloatArray:

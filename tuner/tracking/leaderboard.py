@@ -73,7 +73,7 @@ def _ensemble(one: dict[str, Any], known: dict[str, dict[str, Any]]) -> dict[str
     members = sum(other["votes"] > 0 for name, other in known.items() if name != ENSEMBLE)
     nothing = {"value": None, "best_epoch": None, "epochs": 0, "status": "-", "source": "-"}
     row = {"trial_id": f"ensemble (average of {members})", **nothing}
-    return row | _judged(one, "probably better")
+    return row | _judged(one, "perhaps better")
 
 
 def cut_words(count: int) -> str:

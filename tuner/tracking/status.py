@@ -154,7 +154,7 @@ def _facts(found: Status) -> list[str]:
         seen = clock(max(0.0, time.time() - driver.seen))
         lines.append(f"process {driver.pid} on {driver.host} since {since}, last seen {seen} ago")
         if driver.alive:
-            lines += page_words(driver.pages)
+            lines += [driver.doing] * bool(driver.doing) + page_words(driver.pages)
     elif found.state == "running":
         lines.append(BESIDE_TRIALS)
     if found.state == "dead":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
+from tuner.runs.heartbeat import Watch
 from tuner.tuning.budget import Budget
 from tuner.tuning.fold_seconds import MOST, final_seconds
 from tuner.tuning.folds import TRIALS_EACH, Stage, folds_for, judge_on_folds
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
 
 __all__ = ["judge_best", "num_folds"]
+
+DOING = "no more trials begin: the best are trained on other folds"
+"""What `tuner status` says meanwhile."""
 
 
 def num_folds(prepared: Prepared) -> int:
@@ -40,5 +44,12 @@ def judge_best(
     trained = sum(row["source"] != PROBE for row in rows)
     unlimited = budget.deadline is None and prepared.folds is None
     most = min(MOST, trained // TRIALS_EACH) if unlimited else MOST
-    stage = Stage(prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds, most)
-    judge_on_folds(stage, rows)
+    with Watch(prepared.run, signals.ask, session.pages) as watch:
+
+        def note(title: str) -> None:
+            watch.tell(f"{DOING}, {title}")
+
+        stage = Stage(
+            prepared.run, context, session, reporter, lambda: signals.asked, deadline, folds, most, note
+        )
+        judge_on_folds(stage, rows)

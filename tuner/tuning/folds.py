@@ -74,7 +74,7 @@ class Stage:
     """What the folds are trained with: `count` of them, the validation images one, and `most` trials.
 
     Without a `session` nothing is trained, and those judge that have answered.
-    `stopped` says whether to end at once, `deadline` is in `time.monotonic()`.
+    `stopped` says whether to end at once, `deadline` is in `time.monotonic()`; `note` is told which fold is trained.
     """
 
     run: Run
@@ -85,6 +85,7 @@ class Stage:
     deadline: float | None
     count: int = FOLDS
     most: int = MOST
+    note: Callable[[str], None] = lambda title: None
     pool: Split = field(init=False)
     folds: npt.NDArray[np.int64] = field(init=False)
 
@@ -207,6 +208,7 @@ def _train(wanted: Sequence[tuple[Candidate, int]], stage: Stage) -> None:
         jobs = [(_job(one, fold, stage), [one.config.seed]) for one, fold in wanted]
         try:
             title = f"fold {wanted[0][1] + 1} of {stage.count}"
+            stage.note(title)
             train_jobs(jobs, stage.session, stage.reporter, take, stop=stage.stopped, title=title)
         except Exception as error:  # of a worker that died, of whatever a training raises
             # The search has ended well; what the others answered is kept and judges.

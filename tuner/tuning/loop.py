@@ -14,7 +14,6 @@ from trainables.storage import open_storage
 from tuner.cluster.environment import ray_environment
 from tuner.cluster.signals import Signals
 from tuner.console.reporter import Reporter
-from tuner.runs.heartbeat import Watch
 from tuner.runs.journal import quiet_optuna
 from tuner.tuning.budget import Budget
 from tuner.tuning.closing import close
@@ -197,8 +196,7 @@ def _fit(
     if over:
         store.cut_off_all()
     if not searcher.interrupted and trainable is None and folds > 0:
-        with Watch(prepared.run, signals.ask, session.pages):
-            judge_best(prepared, store, session, reporter, signals, budget, folds)
+        judge_best(prepared, store, session, reporter, signals, budget, folds)
     return close(prepared.run, store, interrupted=searcher.interrupted or signals.asked, over_budget=over)
 
 

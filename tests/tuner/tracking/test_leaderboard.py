@@ -51,7 +51,7 @@ def test_a_trial_that_all_images_judged_expects_what_they_say_and_is_named_as_th
     assert line.endswith("chosen, 1 vote")
     together = line_of("ensemble (average of 1)", text)
     assert together.startswith("ensemble (average of 1) 0.4321 ± 0.0125 60 - ")
-    assert together.endswith("probably better")
+    assert together.endswith("perhaps better")
     assert "± the standard error" in " ".join(text.split())
     assert f"chosen: {name}, by 60 images; log loss 0.4321 ± 0.0125 is expected on new images" in text
 

@@ -171,3 +171,16 @@ def test_unsent_entries_are_told_with_their_remedy(book):
 def test_the_status_of_no_run_is_one_line(tmp_path):
     with pytest.raises(RunProblem, match=r"run\.yaml"):
         read_status(Run(tmp_path).path)
+
+
+def test_what_is_done_beside_trials_is_told_and_since_when_the_process_lives(book):
+    with Watch(book.run, lambda: None) as watch:
+        watch.tell("fold 2 of 5")
+        assert driver_of(book.run).doing == "fold 2 of 5"
+        assert "fold 2 of 5" in text_of(book.run)
+        # Another watch of the same process tells the same time: it is the process that lives since then.
+        since = driver_of(book.run).since
+    assert since <= time.time()
+    with Watch(book.run, lambda: None):
+        assert driver_of(book.run).since == since
+        assert driver_of(book.run).doing == ""

@@ -1,6 +1,6 @@
 """The comparison in three sentences for somebody who takes photographs: the best, how good, how sure."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuner.evaluation.comparison.conclusion import (
     BETTER,
@@ -81,33 +81,46 @@ def _sure(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", fo
     if not tied:
         return f"It is surely better than {_all(len(others))} (at the 5 % level)."
     unsure = f"It is not sure that it is better than {_of(tied, len(others))}."
-    return f"{unsure} {_overtaken(table, evidence, folds)}{_needed(pairs, evidence, folds)}{surer}"
+    return f"{unsure} {_overtaken(table, evidence, folds)}{_needed(table, pairs, evidence, folds)}{surer}"
+
+
+def _ahead(table: "pd.DataFrame", evidence: "Evidence") -> "pd.Series[Any] | None":
+    """The row of the finalist with the best value on the images of `table`; None where that is the choice."""
+    metric = evidence.metric
+    own = float(table["test_value"].iloc[0])
+    better = table[[metric.better(float(value), own) for value in table["test_value"]]]
+    return better.iloc[int(better["test_value"].map(metric.cost).argmin())] if len(better) else None
 
 
 def _overtaken(table: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
     """Why the choice stands though a finalist has a better value on the images of `table`; empty where none has."""
-    metric = evidence.metric
-    own = float(table["test_value"].iloc[0])
-    better = table[[metric.better(float(value), own) for value in table["test_value"]]]
-    if not len(better):
+    metric, other = evidence.metric, _ahead(table, evidence)
+    if other is None:
         return ""
-    other = better.iloc[int(better["test_value"].map(metric.cost).argmin())]
-    value, mine = (f"{one:.3f}" if metric.minimised else percent(one) for one in (other["test_value"], own))
+    both = (other["test_value"], table["test_value"].iloc[0])
+    value, mine = (f"{one:.3f}" if metric.minimised else percent(one) for one in both)
     which = "these images" if folds else "the test images"
     why = "" if folds else "; the choice is made without these images, so that they can measure it"
     better_by = f"a better {metric.title} ({value} against {mine})"
     return f"On {which} {other['label']} has {better_by}. That may be chance{why}. "
 
 
-def _needed(pairs: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
+def _needed(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", folds: bool) -> str:
+    """How many groups would tell the choice from the finalist that is ahead of it, or else from the next one."""
     import pandas as pd
 
-    needed = pairs.iloc[0]["groups_needed"]
+    ahead = _ahead(table, evidence)
+    other = table.iloc[1] if ahead is None else ahead
+    own = (pairs["metric"] == evidence.metric.name) & (pairs["first"] == table["key"].iloc[0])
+    asked = pairs[own & (pairs["second"] == other["key"])]
+    if not len(asked):
+        return ""
+    needed = asked.iloc[0]["groups_needed"]
     if pd.isna(needed) or int(needed) <= evidence.judges:
         return ""
     return (
-        f"About {int(needed):,} {'' if folds else 'test '}{evidence.unit}s would tell it from the next one; there are"
-        f" {evidence.judges:,}. "
+        f"About {int(needed):,} {'' if folds else 'test '}{evidence.unit}s would tell it from"
+        f" {other['label'] if ahead is None else 'that one'}; there are {evidence.judges:,}. "
     )
 
 

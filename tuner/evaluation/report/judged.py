@@ -43,7 +43,7 @@ def judged_rows(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         error = row["error"]
         words = ["chosen"] if row["chosen"] else []
         if row["trial_id"] == "ensemble":
-            words = ["better than the chosen trial alone"]
+            words = ["perhaps better than the chosen trial alone"]
         elif row["votes"]:
             words.append(f"{row['votes']} of the ensemble's votes")
         cells.append(

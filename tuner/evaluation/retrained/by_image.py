@@ -64,7 +64,7 @@ def by_image_scores(
         job = make_job(best, images, ("train",), epochs, folder, reporter, validate=True, test=True)
         reporter.line(f"{best.trial}: {epochs} epochs on a random split by image")
         jobs.append((replace(job, run_seed=best.run_seed), [best.config.seed]))
-    results = train_jobs(jobs, session, reporter)
+    results = train_jobs(jobs, session, reporter, title="training on a random split")
     rows = [
         {
             "run": one.run.path.resolve().name,

@@ -221,7 +221,7 @@ def _train(
             answers = result.test_logits
             write_atomically(part.file, lambda path: _save(path, answers))
 
-        train_jobs(jobs, session, reporter, keep)
+        train_jobs(jobs, session, reporter, keep, title="training on folds")
 
 
 def _save(path: Path, answers: "npt.NDArray[np.float64]") -> None:

@@ -124,12 +124,13 @@ def retrained(
 def _on_ray(
     runs: Sequence[Path], asked: Retraining, demands: SeedDemands, reporter: Reporter, signals: "Signals"
 ) -> "Iterator[Trained]":
-    from tuner.cluster.session import ray_session
-    from tuner.evaluation.retrained.by_image import check_groups
-    from tuner.evaluation.retrained.folds import check_folds
-    from tuner.evaluation.retrained.nested import nested_searches
-    from tuner.runs.directory import Run
-    from tuner.runs.weights_files import changed_files
+    with reporter.starting():
+        from tuner.cluster.session import ray_session
+        from tuner.evaluation.retrained.by_image import check_groups
+        from tuner.evaluation.retrained.folds import check_folds
+        from tuner.evaluation.retrained.nested import nested_searches
+        from tuner.runs.directory import Run
+        from tuner.runs.weights_files import changed_files
 
     opened, count = [Run.open(run) for run in runs], asked.num_folds
     if asked.nested and len(opened) > 1:

@@ -22,7 +22,11 @@ def told(*verdicts, groups=54, needed=182, folds=False, chosen_by=None, values=N
     scores = {"test_accuracy": 0.917, "test_accuracy_low": 0.465, "test_accuracy_high": 0.993}
     table = pd.DataFrame({"label": labels, "verdict": [BEST, *verdicts], "one_answer": None, **scores})
     table["test_value"] = 0.2 if values is None else values
-    pairs = pd.DataFrame({"groups_needed": pd.array([needed], dtype="Int64")})
+    table["key"] = labels
+    # That of the first and the second is the one asked for; the others take twice as many.
+    pairs = pd.DataFrame({"metric": metric, "first": "m0", "second": labels[1:]})
+    counts = [needed, *[2 * needed] * len(verdicts)][: len(verdicts)]
+    pairs["groups_needed"] = pd.array(counts, dtype="Int64")
     split = pd.DataFrame({"group": [f"g{number}" for number in range(10 * groups)]})
     run = SimpleNamespace(path=Path("runs/leaves"), split=lambda: split)
     evidence = SimpleNamespace(
@@ -43,7 +47,7 @@ def test_the_best_its_accuracy_with_its_interval_and_how_sure_that_is():
     assert "about 91.7 % (95 % interval 46.5 % to 99.3 %)" in good
     assert "216 test images of 54 groups" in good
     assert sure.startswith("It is not sure that it is better than 1 of the 2 others.")
-    assert "About 182 test groups would tell it from the next one; there are 54." in sure
+    assert "About 182 test groups would tell it from m1; there are 54." in sure
     assert "tuner compare RUN --folds 5, in which all 540 groups judge" in sure
 
 
@@ -58,6 +62,7 @@ def test_a_finalist_with_a_better_value_on_the_test_images_is_named_and_why_the_
     sure = told(TIED, TIED, WORSE, values=[0.3, 0.25, 0.2, 0.4])[2]
     assert "On the test images m2 has a better log loss (0.200 against 0.300). That may be chance;" in sure
     assert "the choice is made without these images" in sure
+    assert "About 364 test groups would tell it from that one; there are 54." in sure
     by_accuracy = told(TIED, values=[0.9, 0.95], metric="val_accuracy")[2]
     assert "m1 has a better accuracy (95.0 % against 90.0 %)" in by_accuracy
     assert "On these images m1 has a better" in told(TIED, values=[0.3, 0.2], folds=True)[2]

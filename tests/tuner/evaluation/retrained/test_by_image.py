@@ -39,7 +39,7 @@ def jobs(monkeypatch):
     """The jobs that would be trained; all but the first test image are answered rightly."""
     seen = []
 
-    def train(jobs, session, reporter):
+    def train(jobs, session, reporter, title=""):
         return [answer(job, seeds) for job, seeds in jobs]
 
     def answer(job, seeds):

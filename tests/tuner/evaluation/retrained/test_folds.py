@@ -34,7 +34,7 @@ def trained(monkeypatch, run):
     classes = tuple(run.record["data"]["classes"])
     known = run.split().set_index("path")["label"]
 
-    def train(asked, session, reporter, on_result):
+    def train(asked, session, reporter, on_result, title=""):
         for place, (job, seeds) in enumerate(asked):
             jobs.append((job, list(seeds)))
             logits = 3.0 * np.eye(len(classes))[[classes.index(known[path]) for path in job.test_paths]]
@@ -129,7 +129,7 @@ def test_a_finalist_that_diverges_in_a_fold_is_left_out(run, trained, monkeypatc
     finalists, _ = choose_finalists([run], 1)
     train = module.train_jobs
 
-    def diverge(asked, session, reporter, on_result):
+    def diverge(asked, session, reporter, on_result, title=""):
         train(asked[1:], session, reporter, lambda place, result: on_result(place + 1, result))
         on_result(0, SeedResult(0, error="epoch 1: NaN"))
 
