@@ -78,7 +78,7 @@ class Reporter:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-EQUAL = "the same number under expected: these trials differ by no more than luck"
+EQUAL = "the same number under expected: which of these is better, the images do not tell"
 """What stands below a table in which several trials expect the same."""
 
 

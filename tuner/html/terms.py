@@ -35,8 +35,9 @@ def explained(sections: Sequence[str], terms: Mapping[str, str]) -> list[str]:
 
 def with_terms(html: str, terms: Mapping[str, str]) -> tuple[str, set[str]]:
     """`html` with every term in its prose marked, and the terms that were found."""
-    pattern = _pattern(terms)
-    by_word = {term.lower(): term for term in terms}
+    # Reports write the names of strategies and hyperparameters with spaces.
+    by_word = {word: term for term in terms for word in (term.lower().replace("_", " "), term.lower())}
+    pattern = _pattern(by_word)
     found: set[str] = set()
 
     def marked(match: re.Match[str]) -> str:

@@ -69,7 +69,8 @@ def why_every_class(alpha: float, counts: Sequence[int]) -> str:
     groups = sum(counts)
     return (
         f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups of each class and the model has {groups} in"
-        f" all: every set holds every class; from --alpha {1 / (groups + 1):.2g} on sets can leave classes out"
+        f" all: every set holds every class; from --alpha {1 / (groups + 1):.2g} on sets are smaller, and may miss the"
+        " true class more often than alpha says"
         f"{enough_from(min(counts))}"
     )
 
@@ -77,14 +78,16 @@ def why_every_class(alpha: float, counts: Sequence[int]) -> str:
 def enough_from(groups: int) -> str:
     """From which alpha on a class with so many calibration `groups` has enough; empty where none below one half is.
 
-    >>> enough_from(3), enough_from(0)
-    ('; from --alpha 0.25 on all have enough, where sets may miss the true class of 25 % of the images', '')
+    >>> enough_from(3)[:56], enough_from(0)
+    ('; from --alpha 0.25 on each class has enough groups, but', '')
     """
     if groups < 1:
         return ""
     alpha = math.ceil(100 / (groups + 1)) / 100
-    missed = f"where sets may miss the true class of {100 * alpha:.0f} % of the images"
-    return f"; from --alpha {alpha:g} on all have enough, {missed}"
+    return (
+        f"; from --alpha {alpha:g} on each class has enough groups, but sets may then miss the true class of"
+        f" {100 * alpha:.0f} % of the images"
+    )
 
 
 def thresholds(scores: Sequence[Sequence[float]], alpha: float) -> FloatArray:

@@ -17,8 +17,9 @@ __all__ = ["by_all", "cut_words", "judged_words", "leaderboard", "remarks"]
 
 CHOICE = (
     "each image was answered by models that had not seen its group; expected is what these answers say, without the"
-    " luck of the best of several, ± the standard error. Of trials whose difference may be luck the one with the"
-    " quickest network is chosen; the others may be better or not. A trial with a vote takes part in the ensemble"
+    " luck of the best of several, ± the standard error. Different numbers can be chance, too: of the trials whose"
+    " difference to the best may be chance, the one with the quickest network is chosen, and one with a better number"
+    " is marked 'perhaps better'. A trial with a vote takes part in the ensemble"
 )
 """What stands below the table where all images judged the best trials."""
 

@@ -36,6 +36,14 @@ def test_the_longest_term_wins_and_parts_of_words_are_none():
     assert html.count("<dfn") == 3
 
 
+def test_a_name_that_a_page_writes_with_spaces_is_explained_whole():
+    html, found = with_terms(
+        "<p>lite1 · probe then full, a linear probe, gradual_unfreeze and a full one</p>", TERMS
+    )
+    assert found == {"probe_then_full", "linear_probe", "gradual_unfreeze", "full"}
+    assert html.count("<dfn") == 4
+
+
 def test_names_in_cells_small_print_and_links_are_left_alone():
     html = '<table><tbody><tr><td>fold</td></tr></tbody></table><p><small>fold</small><a href="#">fold</a></p>fold'
     assert with_terms(html, TERMS) == (html, set())

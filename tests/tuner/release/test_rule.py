@@ -54,9 +54,8 @@ def test_a_set_holds_the_classes_that_are_as_likely_as_the_true_one_mostly_is():
     assert second.row(CLASSES)["set"] == ["late"]
     assert third.row(CLASSES)["set"] == ["set"]
     assert "calibration groups a class, and set had fewer" in rule.warnings[0]
-    assert rule.warnings[0].endswith(
-        "from --alpha 0.5 on all have enough, where sets may miss the true class of 50 % of the images"
-    )
+    assert "; from --alpha 0.5 on each class has enough groups, but" in rule.warnings[0]
+    assert rule.warnings[0].endswith("miss the true class of 50 % of the images")
 
 
 def test_an_alpha_for_which_there_are_too_few_groups_says_from_which_on_there_are_enough():

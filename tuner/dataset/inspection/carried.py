@@ -108,7 +108,7 @@ def background(found: Sequence[Photographed], grouped: bool) -> str | None:
     )
     doubt = "" if grouped else ". Without groups a part of this may be objects that are seen again"
     return (
-        "the background alone reveals the class: a probe that sees only size, brightness, border, JPEG quality and"
+        "the background alone reveals the class: a classifier that sees only size, brightness, border, JPEG quality and"
         f" camera tells it from the others with an AUC of {told}; 0.5 is chance. The model may have learnt this"
         f" in place of the object, and these scores would not show it{doubt}"
     )

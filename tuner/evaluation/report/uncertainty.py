@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["percent", "points", "sure_section", "sure_sentences", "sure_tables"]
 
+FEW_GROUPS = 30
+"""Groups that gave a temperature below which the probabilities are called rough."""
+
 Table = tuple[str, list[str], list[list[str]]]
 """Caption, header and rows of text."""
 
@@ -54,7 +57,8 @@ def sure_sentences(metrics: Mapping[str, Any], *, brief: bool = False) -> list[s
     """
     lines = []
     if metrics["calibration"] is not None:
-        lines += _temperature(metrics["calibration"], metrics["grouped"])[: 1 if brief else None]
+        told = _temperature(metrics["calibration"], metrics["grouped"])
+        lines += [told[0] + _off(metrics["calibration"])] if brief else told
         lines += _sets(metrics["sets"])
     if metrics["costs"] is not None and (test := metrics["costs"]["test"]) is not None:
         lines.append(
@@ -84,6 +88,16 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
         f" square without the noise of few images {_root(square['before'])}{_roots(square['before_95'])} before,"
         f" {_root(square['after'])}{_roots(square['after_95'])} after",
     ]
+
+
+def _off(found: Mapping[str, Any]) -> str:
+    """How far the probabilities are off on the test images, and whether few images gave the temperature."""
+    few = found["validation"]["groups"] < FEW_GROUPS
+    rough = f"; {found['validation']['groups']} are too few to rely on them" if few else ""
+    if found["test"] is None:
+        return rough
+    error = found["test"]["calibration_error"]["expected"]["after"]
+    return f"; on the test images they are off by {error:.3f} on average{rough}"
 
 
 def _sets(found: Mapping[str, Any]) -> list[str]:
