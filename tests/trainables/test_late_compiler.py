@@ -22,7 +22,7 @@ for _ in range(2):
     optimizer.step()
 print(float(sum(p.double().abs().sum() for p in model.parameters())), len(optimizer.state_dict()["state"]))
 spared = torch.compiler.disable(recursive=False)(len)
-print(torch.compiler.disable(len)([1]) == spared([1]) == 1)
+print(torch.compiler.disable(len)([1]) == spared([1]) == torch._dynamo.disable(fn=len)([1]) == 1)
 print("torch._dynamo.eval_frame" in sys.modules)
 """
 
@@ -55,6 +55,13 @@ def test_a_training_needs_no_compiler_and_ends_with_the_same_weights():
         """,
         "import torch._dynamo.config as found; print(found is torch._dynamo.config)",
         "from torch._dynamo.utils import is_compile_supported as asked; print(asked('cpu') in (True, False))",
+        # What it imports itself runs once, whatever is imported from it first.
+        """
+        from torch._dynamo.exc import Unsupported
+        from torch._dynamo import symbolic_convert
+        print(symbolic_convert.Unsupported is Unsupported and torch._dynamo.exc.__spec__.origin.endswith("exc.py"))
+        """,
+        "import torch._dynamo.backends.debugging as found; print(found.__spec__.origin.endswith('debugging.py'))",
     ],
 )
 def test_what_compiles_gets_the_compiler(program):
@@ -72,3 +79,24 @@ def test_where_the_compiler_is_there_already_nothing_happens():
     assert said(program, LATE, "print(all(sys.modules[name] is one for name, one in before.items()))") == [
         "True"
     ]
+
+
+def test_the_stand_in_can_be_looked_up_and_pickled_by_its_name():
+    program = """
+    import importlib.util, pickle, sys, torch
+    print(importlib.util.find_spec("torch._dynamo").name, importlib.util.find_spec("torch._dynamo.utils").name)
+    print(pickle.loads(pickle.dumps(torch._dynamo)) is sys.modules["torch._dynamo"])
+    """
+    assert said(LATE, program) == ["torch._dynamo torch._dynamo.utils", "True"]
+
+
+def test_what_was_disabled_before_the_compiler_came_stays_disabled():
+    program = """
+    import torch
+    seen = []
+    hidden = torch.compiler.disable(lambda x: seen.append(torch.compiler.is_compiling()) or 2 * x)
+    hidden(torch.ones(1))
+    found = torch.compile(lambda x: hidden(x) + 1, backend="eager")(torch.ones(1))
+    print(float(found), seen)
+    """
+    assert said(LATE, program) == ["3.0 [False, False]"]
