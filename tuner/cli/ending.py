@@ -32,7 +32,7 @@ def ending(result: "SearchResult", *, ships: bool = False) -> list[RenderableTyp
                 f"{failed} trials failed; why: {run.path / 'failures'} and the column error of trials.parquet"
             )
         )
-    if result.best is not None and (judged := judged_words(run)):
+    if result.best is not None and (judged := judged_words(run, rows)):
         lines += [*map(Text, judged[:-1]), Text(judged[-1], "bold")]
     elif result.best is not None:
         best = result.best

@@ -72,7 +72,8 @@ def similar(
         return {**document, "page": page}
     write_groups(found, file)
     reporter.line(f"wrote {file}, a proposal that nothing uses unasked, and {page} to look through")
-    reporter.line(f"if it is right: {_search(replace(config, groups=file), scan)}")
+    without = ["--without", str(config.without)] if config.without else []
+    reporter.line(f"if it is right: {_search(replace(config, groups=file), scan, *without)}")
     return {**document, "groups_file": file, "page": page}
 
 
@@ -98,18 +99,20 @@ def suspects(
         write_suspects(found, file)
         write_suspects_page(found, scan.folder, page, scan.scale)
     reporter.line(f"wrote {file}, ranked, and {page} to look through and mark; nothing is deleted")
-    reporter.line(f"to leave out what you marked: {_search(config, scan, '--without', str(file))}")
+    merge = f" (add the lines of {config.without} to it)" if config.without else ""
+    reporter.line(f"to leave out what you marked: {_search(config, scan, '--without', str(file))}{merge}")
     return {**found.document(), "table": file, "page": page}
 
 
 def _search(config: "DataConfig", scan: "Scan", *options: str) -> str:
-    """The search of these images, with their labels, groups, split and weights as they were told to `inspect`."""
+    """The search of these images, with labels, groups, split, seed and weights as they were told to `inspect`."""
     from tuner.advice.commands import typed
     from tuner.dataset.splitting import parse_fractions
 
     data: dict[str, Any] = {"folder": scan.folder, "labels": config.labels, "groups": config.groups}
     data |= {"group_regex": config.group_regex, "fractions": parse_fractions(config.split)}
-    return typed({"data": data, "weights": config.weights_dir}, "run", *options)
+    seed = ["--seed", str(config.seed)] if config.seed else []
+    return typed({"data": data, "weights": config.weights_dir}, "run", *options, *seed)
 
 
 def _under_the_split(

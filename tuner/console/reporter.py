@@ -93,7 +93,9 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
     may also say by how many `judged` images that is, that they are `chosen`, and have a `note`. A
     terminal that is too narrow for all columns gets fewer of them, so that no name and no number is cut.
     """
-    ranked = sorted(rows, key=lambda row: _place(row, metric))[:most]
+    ordered = sorted(rows, key=lambda row: _place(row, metric))
+    # Of those that do not fit none is left out that has something to say.
+    ranked = ordered[:most] + [row for row in ordered[len(ordered[:most]) :] if row.get("note")]
     measured = [name for name in METRICS if any(row.get(name) == row.get(name) is not None for row in ranked)]
     others = [name for name in measured if name != metric]
     tables = [_best_trials(ranked, metric, others[:count]) for count in range(len(others), -1, -1)]
@@ -101,10 +103,11 @@ def leaderboard_table(rows: list[dict[str, Any]], metric: str, most: int | None 
     return Fitting([*tables, *narrower])
 
 
-def _place(row: Mapping[str, Any], metric: str) -> tuple[float, bool, float]:
-    """What a row is sorted by; of those that expect the same the `chosen` one is the first."""
+def _place(row: Mapping[str, Any], metric: str) -> tuple[bool, float, bool, float]:
+    """What a row is sorted by: those that all images judged before others, and of equal ones the `chosen` one."""
     first, second = METRICS[metric].place(row)
-    return first, not row.get("chosen"), second
+    unknown = row.get("judged") is not None and _number(row.get("estimate")) == "-"
+    return unknown, first, not row.get("chosen"), second
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ def _best_trials(
     if len(set(estimates)) < len(estimates):
         table.caption, table.caption_justify = EQUAL, "left"
     cells = [_cells(row, metric, others, bool(estimates)) for row in rows]
-    for name in dict.fromkeys(name for row in cells for name in row if name not in without):
+    heads = [name for row in cells for name in row] or ["trial", metric, "epoch", "status", "source"]
+    for name in dict.fromkeys(name for name in heads if name not in without):
         table.add_column(
             name.replace("balanced_accuracy", "balanced_acc"),
             justify="left" if name in ("trial", "status", "source", "") else "right",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from trainables import models, strategies
 from trainables.config import CROP, FIELDS, TrialConfig
 from trainables.data.preprocessing import cache_side
+from trainables.wording import some
 from tuner.console.reporter import clock
 from tuner.dataset.config import DataConfig
 from tuner.dataset.inspection.advice import FINALISTS
@@ -19,6 +20,9 @@ TRIALS_PER_DIMENSION = 10
 
 FEWEST_OF_A_CHOICE = 3
 """Trials that have a value, of which something may be learnt about it."""
+
+NAMED = 8
+"""Hyperparameters and choices that a warning names at most."""
 
 ADAM_STATES = 2
 
@@ -38,12 +42,12 @@ def unexplored(pool: Sequence[TrialConfig], samples: int) -> tuple[str, ...]:
     for name, values in varied.items():
         if isinstance(next(value for value in values if value is not None), str):
             rare += _rare_choices(name, values, samples)
-        elif active[name] * samples < FEWEST_OF_A_CHOICE:
+        elif active[name] * samples < FEWEST_OF_A_CHOICE and active[name] < 1:
             rare.append(f"{name} ({active[name] * samples:.1f})")
     if rare:
         found.append(
-            f"fewer than {FEWEST_OF_A_CHOICE} trials, on average, will have {', '.join(rare)}: the search will say"
-            " little about these"
+            f"fewer than {FEWEST_OF_A_CHOICE} trials, on average, will have {some(rare, most=NAMED)}: the search will"
+            " say little about these"
         )
     return tuple(found)
 

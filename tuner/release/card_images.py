@@ -13,7 +13,8 @@ def about_images(images: Images, *, tested: bool) -> list[str]:
     """Lines of the card in Markdown; `tested` says whether it has scores of the test images."""
     if images.data.sample:
         return []
-    found = list(image_warnings(_pictures(images)))
+    # Who releases a trial while it is searched for has not scanned the images anew.
+    found = list(image_warnings(_pictures(images), look=images.scan is not None))
     copies = near_copies(images.scan) if tested and images.scan is not None else None
     if copies is not None:
         close, of = copies.near_training(images.split)

@@ -1,6 +1,5 @@
 """The table of a run from its directory, finished or running, and the words at its end."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,13 @@ CHOICE = (
     " difference to the best may be chance, the one with the quickest network is chosen, and one with a better number"
     " is marked 'perhaps better'. A trial with a vote takes part in the ensemble"
 )
-"""What stands below the table where all images judged the best trials."""
+"""What stands below the table where all images judged the best trials by the log loss."""
+
+OTHERWISE = (
+    "each image was answered by models that had not seen its group; expected is the metric of these answers, and the"
+    " trial with the best one is chosen. A trial with a vote takes part in the ensemble"
+)
+"""The same where they judged by another metric, from which no luck is taken off."""
 
 
 def leaderboard(path: Path, most: int) -> RenderableType:
@@ -35,7 +40,7 @@ def leaderboard(path: Path, most: int) -> RenderableType:
     head += f", {cut_words(cut)}" if cut else ""
     head += probed_words(len(rows) - len(ended))
     table = leaderboard_table(by_all(run, rows), record["metric"], most)
-    return Group(Text(head), *map(Text, remarks(record)), table, *map(Text, judged_words(run)))
+    return Group(Text(head), *map(Text, remarks(record)), table, *map(Text, judged_words(run, rows)))
 
 
 def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -43,11 +48,10 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     The ensemble that is better than the chosen trial is a row, too.
     """
-    table = run.judged()
-    if table is None:
+    known = _judgement(run, rows)
+    if not known:
         return rows
-    known = {str(one["trial_id"]): one for one in rows_of(table)}
-    own = next((one["expected"] for one in known.values() if one["chosen"]), math.nan)
+    own = next(one["expected"] for one in known.values() if one["chosen"])
     metric, fewer = METRICS[str(run.record["metric"])], int((run.split()["split"] == "val").sum())
     found = []
     for row in rows:
@@ -62,6 +66,15 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             note += f"{', ' if note else ''}{_votes(one['votes'])}"
         found.append(row | _judged(one, note))
     return [*found, *(_ensemble(one, known) for name, one in known.items() if name == ENSEMBLE)]
+
+
+def _judgement(run: Run, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What all images said, by trial; nothing where none judged, or where the chosen one of `rows` is not as it was."""
+    table = run.judged()
+    known = {} if table is None else {str(one["trial_id"]): one for one in rows_of(table)}
+    epochs = {str(row["trial_id"]): row["best_epoch"] for row in rows}
+    chosen = next((name for name, one in known.items() if one["chosen"]), None)
+    return known if chosen is not None and epochs.get(chosen) == known[chosen]["epoch"] else {}
 
 
 def _judged(one: dict[str, Any], note: str) -> dict[str, Any]:
@@ -82,17 +95,18 @@ def cut_words(count: int) -> str:
     return f"{count} {'trial was' if count == 1 else 'trials were'} cut by the time budget and can go on"
 
 
-def judged_words(run: "Run") -> list[str]:
-    """What is to be expected of the chosen trial, and what that means; nothing where not all images judged."""
-    table = run.judged()
-    if table is None:
+def judged_words(run: Run, rows: list[dict[str, Any]]) -> list[str]:
+    """What is to be expected of the chosen trial of `rows`, and what that means; nothing where no images judged."""
+    one = next((one for one in _judgement(run, rows).values() if one["chosen"]), None)
+    if one is None:
         return []
-    metric, one = METRICS[str(run.record["metric"])], next(row for row in rows_of(table) if row["chosen"])
-    error = "" if one["error"] is None or one["error"] != one["error"] else f" ± {one['error']:.4f}"
+    metric, name, count = METRICS[str(run.record["metric"])], one["trial_id"], one["images"]
+    value = f"{metric.title} {one['expected']:.4f}"
+    if one["error"] is None or one["error"] != one["error"]:
+        return [OTHERWISE, f"chosen: {name}; {value} on {count} images that its models had not seen"]
     return [
         CHOICE,
-        f"chosen: {one['trial_id']}, by {one['images']} images; {metric.title} {one['expected']:.4f}{error} is expected"
-        " on new images",
+        f"chosen: {name}, by {count} images; {value} ± {one['error']:.4f} is expected on new images",
     ]
 
 

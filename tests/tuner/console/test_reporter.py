@@ -32,3 +32,7 @@ def shown(*estimates):
 )
 def test_equal_expectations_are_explained_below_the_table(estimates, equal):
     assert (EQUAL in " ".join(shown(*estimates).split())) is equal
+
+
+def test_a_table_without_a_trial_has_its_heads():
+    assert shown().split()[2:] == ["trial", "val_loss", "epoch", "status", "source"]

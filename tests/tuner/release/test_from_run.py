@@ -109,14 +109,16 @@ def test_the_card_has_the_warnings_about_the_images_of_the_search(book, monkeypa
     seen = []
     monkeypatch.setattr(
         "tuner.release.card_images.image_warnings",
-        lambda pictures: seen.append(pictures) or ("look at the edge",),
+        lambda pictures, look: seen.append((pictures, look)) or ("look at the edge",),
     )
     card = (released(book).folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "- **Look at the edge.**" in card
     split, data = book.run.split(), book.run.record["data"]
-    assert seen[0].fingerprint == data["fingerprint"]
-    assert seen[0].labels == dict(zip(split["path"], split["label"], strict=True))
-    assert seen[0].groups == dict(zip(split["path"], split["group"], strict=True))
+    (told, look) = seen[0]
+    assert not look
+    assert told.fingerprint == data["fingerprint"]
+    assert told.labels == dict(zip(split["path"], split["label"], strict=True))
+    assert told.groups == dict(zip(split["path"], split["group"], strict=True))
 
 
 def test_it_answers_as_the_kept_weights_do_after_a_temperature_of_their_own_answers(book, tmp_path):

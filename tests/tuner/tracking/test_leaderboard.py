@@ -6,7 +6,7 @@ from fake_run import make_run
 from rich.console import Console
 
 from tuner.runs.directory import rows_of
-from tuner.tracking.leaderboard import judged_words, leaderboard
+from tuner.tracking.leaderboard import by_all, judged_words, leaderboard
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def shown(run):
     return captured.get()
 
 
-def judge(run, expected):
+def judge(run, expected, error=0.0125):
     row = next(row for row in rows_of(run.trials()) if row["status"] == "completed")
-    common = {"images": 60, "value": expected, "expected": expected, "error": 0.0125, "groups": 15}
+    common = {"images": 60, "value": expected, "expected": expected, "error": error, "groups": 15}
     table = [
         {"trial_id": row["trial_id"], "epoch": row["best_epoch"], "chosen": True, "votes": 1, **common},
         {"trial_id": "ensemble", "epoch": 0, "chosen": False, "votes": 2, **common},
@@ -33,7 +33,7 @@ def judge(run, expected):
 
 
 def test_without_a_judgement_nothing_is_said_of_one(run):
-    assert judged_words(run) == []
+    assert judged_words(run, rows_of(run.trials())) == []
     assert "judged" not in shown(run)
 
 
@@ -80,6 +80,31 @@ def test_a_better_number_than_that_of_the_choice_is_called_luck_perhaps(run):
     assert line_of(other["trial_id"], text).endswith("perhaps better")
     # The best number stands first.
     assert text.index(other["trial_id"]) < text.index(str(table["trial_id"].iloc[0]))
+
+
+def test_a_choice_that_went_on_to_another_epoch_is_none_any_more(run):
+    name = judge(run, 0.4321)
+    rows = rows_of(run.trials())
+    assert judged_words(run, rows)
+    for row in rows:
+        if row["trial_id"] == name:
+            row["best_epoch"] += 1
+    assert judged_words(run, rows) == []
+    assert by_all(run, rows) == rows
+
+
+def test_by_another_metric_the_chosen_one_is_shown_and_no_luck_is_spoken_of(run):
+    run.update_record(metric="val_accuracy")
+    name = judge(run, 0.01, error=None)
+    console = Console(width=220)
+    with console.capture() as captured:
+        console.print(leaderboard(run.path, 3))
+    text = captured.get()
+    # A value of few validation images is no reason to leave out what all images chose.
+    assert line_of(name, text).endswith("chosen, 1 vote")
+    assert "ensemble (average of 1)" in text
+    assert f"chosen: {name}; accuracy 0.0100 on 60 images that its models had not seen" in text
+    assert "luck" not in text
 
 
 def test_trials_that_a_time_budget_kept_from_beginning_are_counted(run):

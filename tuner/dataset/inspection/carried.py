@@ -62,11 +62,16 @@ class Pictures:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def image_warnings(pictures: Pictures) -> tuple[str, ...]:
-    """What `inspect` found in these images, or would find, that makes their scores less than they seem."""
+def image_warnings(pictures: Pictures, *, look: bool = True) -> tuple[str, ...]:
+    """What `inspect` found in these images, or would find, that makes their scores less than they seem.
+
+    Without `look` only what was found before counts: the pictures in the folder need not be those of the fingerprint.
+    """
     kept = _kept(pictures.fingerprint)
     known = kept.get("background", {})
-    told = known[pictures.digest] if pictures.digest in known else _look(pictures)
+    told = known.get(pictures.digest)
+    if look and pictures.digest not in known:
+        told = _look(pictures)
     return tuple(filter(None, (told, kept.get("suspects"))))
 
 
