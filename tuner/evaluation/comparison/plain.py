@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["in_plain_words"]
 
+MANY_TIMES = 100
+"""So many times the groups that there are nobody collects, and the number itself says nothing more."""
+
 
 def in_plain_words(
     table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", *, folds: bool = False
@@ -118,8 +121,10 @@ def _needed(table: "pd.DataFrame", pairs: "pd.DataFrame", evidence: "Evidence", 
     needed = asked.iloc[0]["groups_needed"]
     if pd.isna(needed) or int(needed) <= evidence.judges:
         return ""
+    many = int(needed) > MANY_TIMES * evidence.judges
+    count = f"More than {MANY_TIMES * evidence.judges:,}" if many else f"About {int(needed):,}"
     return (
-        f"About {int(needed):,} {'' if folds else 'test '}{evidence.unit}s would tell it from"
+        f"{count} {'' if folds else 'test '}{evidence.unit}s would tell it from"
         f" {other['label'] if ahead is None else 'that one'}; there are {evidence.judges:,}. "
     )
 

@@ -49,6 +49,7 @@ def test_the_best_its_accuracy_with_its_interval_and_how_sure_that_is():
     assert sure.startswith("It is not sure that it is better than 1 of the 2 others.")
     assert "About 182 test groups would tell it from m1; there are 54." in sure
     assert "tuner compare RUN --folds 5, in which all 540 groups judge" in sure
+    assert "More than 5,400 test groups would tell it from m1; there are 54." in told(TIED, needed=243_778)[2]
 
 
 def test_what_is_sure_and_what_another_does_better_is_said_so():
