@@ -13,7 +13,7 @@ from tuner.release.card_images import about_images
 @pytest.fixture
 def images(monkeypatch):
     """Images of which `inspect` has found something, two of whose twelve test images look like training images."""
-    monkeypatch.setattr(card_images, "image_warnings", lambda pictures: ("the background tells *all*",))
+    monkeypatch.setattr(card_images, "image_warnings", lambda pictures, look: ("the background tells *all*",))
     copies = SimpleNamespace(near_training=lambda split: (2, 12), source="perceptual hash")
     monkeypatch.setattr(card_images, "near_copies", lambda scan: copies)
     scan = SimpleNamespace(images=(), folder=Path(), fingerprint="f", scale={})
