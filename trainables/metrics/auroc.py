@@ -42,7 +42,7 @@ def _place(
 def mid_ranks(values: "npt.ArrayLike") -> "npt.NDArray[np.float64]":
     """The rank of each of `values` [n], from 1 on; equal ones share the mean of theirs, and a NaN makes all NaN.
 
-    As `scipy.stats.rankdata`, whose import would take the most of a second in every process of a search.
+    As `scipy.stats.rankdata`, whose import would take most of a second in every process of a search.
 
     >>> mid_ranks([3.0, 1.0, 3.0]).tolist()
     [2.5, 1.0, 2.5]

@@ -112,7 +112,7 @@ def render(found: "Plan") -> list[RenderableType]:
     remark = (
         f"medians and 10 to 90 % ranges of {SIMULATIONS} simulated searches, on made-up learning curves that fall as"
         f" a power of the epochs; training steps, of a batch of images each, were timed with one trial alone, so times"
-        f" are widened by {FASTER:g} to {SLOWER:g}. The start of Ray and of its workers, some ten seconds, comes on top"
+        f" are widened by {FASTER:g} to {SLOWER:g}. The start and the end of Ray and of its workers come on top"
     )
     warnings = [Text(f"note: {warning}", style="yellow") for warning in found.warnings]
     return [_table(found), *map(Text, lines), Text(remark, style="dim"), *warnings]

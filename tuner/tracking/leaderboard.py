@@ -10,6 +10,7 @@ from trainables.metrics import METRICS
 from tuner.console.reporter import leaderboard_table, probed_words, sampled
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.ensemble import ENSEMBLE
+from tuner.runs.judged import judged_now
 from tuner.runs.trial_table import BUDGET_OVER
 
 __all__ = ["by_all", "cut_words", "judged_words", "leaderboard", "remarks"]
@@ -48,7 +49,7 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     The ensemble that is better than the chosen trial is a row, too.
     """
-    known = _judgement(run, rows)
+    known = judged_now(run, rows)
     if not known:
         return rows
     own = next(one["expected"] for one in known.values() if one["chosen"])
@@ -66,15 +67,6 @@ def by_all(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             note += f"{', ' if note else ''}{_votes(one['votes'])}"
         found.append(row | _judged(one, note))
     return [*found, *(_ensemble(one, known) for name, one in known.items() if name == ENSEMBLE)]
-
-
-def _judgement(run: Run, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What all images said, by trial; nothing where none judged, or where the chosen one of `rows` is not as it was."""
-    table = run.judged()
-    known = {} if table is None else {str(one["trial_id"]): one for one in rows_of(table)}
-    epochs = {str(row["trial_id"]): row["best_epoch"] for row in rows}
-    chosen = next((name for name, one in known.items() if one["chosen"]), None)
-    return known if chosen is not None and epochs.get(chosen) == known[chosen]["epoch"] else {}
 
 
 def _judged(one: dict[str, Any], note: str) -> dict[str, Any]:
@@ -97,7 +89,7 @@ def cut_words(count: int) -> str:
 
 def judged_words(run: Run, rows: list[dict[str, Any]]) -> list[str]:
     """What is to be expected of the chosen trial of `rows`, and what that means; nothing where no images judged."""
-    one = next((one for one in _judgement(run, rows).values() if one["chosen"]), None)
+    one = next((one for one in judged_now(run, rows).values() if one["chosen"]), None)
     if one is None:
         return []
     metric, name, count = METRICS[str(run.record["metric"])], one["trial_id"], one["images"]

@@ -14,6 +14,7 @@ from trainables.best_epoch import best_epoch, smoothed
 from trainables.metrics import METRICS
 from trainables.models.selection import num_parameters
 from tuner.runs.directory import Run, rows_of
+from tuner.runs.judged import judged_now
 from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.shrinkage import Shrunken, choose, group_sums, shrink_sums
@@ -135,12 +136,8 @@ def best_row(run: Run) -> dict[str, Any] | None:
 
 def chosen_on_folds(run: Run, rows: Mapping[str, Row]) -> str | None:
     """The trial that all images chose, if its row among `rows` is still what they judged; None where none did."""
-    table = run.judged()
-    for judged in [] if table is None else rows_of(table):
-        row = rows.get(str(judged["trial_id"]))
-        if judged["chosen"] and row is not None and row["best_epoch"] == judged["epoch"]:
-            return str(judged["trial_id"])
-    return None
+    known = judged_now(run, rows.values())
+    return next((name for name, one in known.items() if one["chosen"]), None)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
