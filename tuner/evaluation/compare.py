@@ -84,6 +84,11 @@ def compare(
     asked = (retraining or Retraining(), demands or SeedDemands(), reporter or Reporter())
     with asked[2].starting():
         given = check_inputs(runs, out, costs, images=scorer is None)
+    if not asked[0].num_folds and (given.folder / "folds.parquet").exists():
+        asked[2].warn(
+            "an earlier comparison had folds, and this one leaves them out; what they trained is kept, so that --folds"
+            " with the same number shows them again at once"
+        )
     with retrained([run.path for run in given.runs], *asked) as trained:
         return _compare(given, trained, asked[2], top, ensemble, seed, scorer, seed_scores, warn=fresh_check)
 

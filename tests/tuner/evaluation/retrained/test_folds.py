@@ -1,3 +1,4 @@
+import io
 import re
 from collections import Counter
 from dataclasses import replace
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fake_run import fake_scorer, images_of_run, make_run, paint_only, trained_by
+from rich.console import Console
 
 from trainables.errors import InvalidValue, RunProblem
 from tuner.console.reporter import Reporter
@@ -206,6 +208,10 @@ def test_the_folds_stand_in_tables_words_and_page(run, trained, monkeypatch):
     assert "out-of-fold log loss" in page
     for name in ("folds", "fold_pairs", "fold_probabilities"):
         assert len(pd.read_parquet(found.out / f"{name}.parquet"))
+    # Whoever compares once more without them hears that they are not in the page any more.
+    told = Console(file=io.StringIO(), width=1000)
+    compare([run.path], scorer=fake_scorer, top=1, reporter=Reporter(told), fresh_check=False)
+    assert "an earlier comparison had folds, and this one leaves them out" in told.file.getvalue()
 
 
 def test_a_class_with_fewer_groups_than_folds_is_refused_with_the_number_that_would_do(run):
