@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+SHARED_RAY = "two_cores"
+"""The fixture of files that share a Ray (integration/conftest.py)."""
+
 # One core's worth of threads a test process, and no cache of the person who runs the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -34,5 +37,22 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The longest file first: whoever gets it works on it for more than half of the time that all tests take."""
-    items.sort(key=lambda item: item.path.name != "test_search.py")
+    """First the files that share a Ray, one after the other, the longest before others."""
+    sharing = {item.path for item in items if SHARED_RAY in item.fixturenames}
+    longest = ("test_killed.py", "test_search.py")
+    items.sort(key=lambda item: (item.path not in sharing, item.path.name not in longest))
+
+
+def pytest_runtest_setup(item):
+    """A test that starts a Ray of its own, or none, finds none."""
+    if SHARED_RAY not in item.fixturenames:
+        _end_ray()
+
+
+def pytest_sessionfinish(session):
+    _end_ray()
+
+
+def _end_ray():
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        sys.modules["ray"].shutdown()

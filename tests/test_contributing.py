@@ -20,10 +20,14 @@ SHOWN = re.search(
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """The packages and tests with the file that CONTRIBUTING.md shows, and nothing else changed."""
+    """The packages and the tests of strategies with the file that CONTRIBUTING.md shows, and nothing else changed."""
     folder = tmp_path_factory.mktemp("contributed")
-    for name in ("tuner", "search_spaces", "trainables", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tuner", "search_spaces", "trainables"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "tests" / "trainables").mkdir(parents=True)
+    for name in ("tests/trainables/strategies", *(str(p.relative_to(ROOT)) for p in ROOT.glob("tests/*.py"))):
+        copied = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copied(ROOT / name, folder / name)
     shutil.copy(ROOT / "pyproject.toml", folder)
     target = folder / SHOWN[1]
     assert not target.exists()

@@ -7,7 +7,12 @@ from tuner.cluster.environment import ray_environment
 
 @pytest.fixture(scope="module")
 def two_cores():
-    """A real Ray with two cores that the searches of these tests share."""
+    """A real Ray with two cores that the searches of these tests share; it goes on for the next file that asks for it.
+
+    `tests/conftest.py` ends it before a test that does not.
+    """
+    if ray.is_initialized():
+        return
     with ray_environment(None):  # Its workers start as those of a Ray that tuner starts.
         ray.init(
             address="local",
@@ -17,8 +22,6 @@ def two_cores():
             configure_logging=False,
             _node_ip_address="127.0.0.1",
         )
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fake_run import paint_only
 from pictures import write_pictures
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,8 @@ def block(page, start):
 
 def test_the_readme_s_python_example_runs_with_the_documented_space(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    paths = write_pictures(tmp_path / "potato", {"early": 24, "healthy": 24, "late": 24})
+    paint_only(monkeypatch)
+    paths = write_pictures(tmp_path / "potato", {"early": 16, "healthy": 16, "late": 16})
     groups = [path[:-6] + str(int(path[-7:-4]) // 2) for path in paths]
     pd.DataFrame({"path": paths, "group": groups}).to_csv("potato-groups.csv", index=False)
     (tmp_path / "my_space.py").write_text(block("docs/how-to/own-space.md", '"""ResNets'), encoding="utf-8")

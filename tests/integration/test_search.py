@@ -101,13 +101,6 @@ def copied(finished, folder):
     return Run.open(shutil.copytree(finished.run.path, folder / "run"))
 
 
-def assert_same_tables(run, other):
-    """The same, whatever was killed meanwhile."""
-    chance = ["seconds", "retries"]
-    pd.testing.assert_frame_equal(run.trials().drop(columns=chance), other.trials().drop(columns=chance))
-    pd.testing.assert_frame_equal(run.epochs().drop(columns=TIMES), other.epochs().drop(columns=TIMES))
-
-
 def test_a_search_ends_with_a_best_trial_and_a_complete_directory(finished):
     assert finished.exit_status == 0
     names = {path.name for path in finished.run.path.iterdir()}
@@ -167,48 +160,6 @@ def test_every_row_says_what_was_really_applied(finished):
 def test_a_worker_that_is_killed_costs_its_trial_one_more_try(finished):
     assert (finished.run.path / "killed").exists()
     assert finished.run.trials()["retries"].sum() == 1
-
-
-@pytest.mark.slow
-def test_a_driver_that_is_killed_then_interrupted_ends_with_the_tables_of_an_undisturbed_search(
-    finished, tmp_path, pictures
-):
-    """The same seed gives the same tables; the driver dies here, a worker in the undisturbed one."""
-    run, moments = Run(tmp_path / "run"), random.Random(7)
-    options = {"space": write_space(tmp_path, SPACE + PRIOR), "data": pictures, "weights": "none"}
-    options |= {"image-size": 32, "samples": SAMPLES, "max-epochs": 3, "split": "0.6,0.2,0.2", "folds": 0}
-    options |= {
-        "runs-dir": tmp_path,
-        "name": "run",
-        "concurrent": 1,
-        "cpus-per-trial": 1,
-        "precision": "fp32",
-    }
-    words = [
-        "run",
-        "--no-dashboard",
-        *(word for name, value in options.items() for word in (f"--{name}", value)),
-    ]
-    process, began = tuner(*words), time.monotonic()
-    wait_for_epoch(run, process)
-    until_an_epoch = time.monotonic() - began
-    orphans = kill(process)
-    assert read_status(run.path).state == "dead"
-    before = run.trials()
-    interrupted(run, tuner("resume", run.path), signal.SIGINT)
-    for _ in range(KILLS):
-        process = tuner("resume", run.path)
-        time.sleep(moments.uniform(0.1, 1.5) * until_an_epoch)
-        kill(process)
-    again = tuner("resume", run.path)
-    output, _ = again.communicate(timeout=300)
-    assert again.returncode == 0, output
-    check_whole(run, SAMPLES)
-    assert_same_tables(run, finished.run)
-    ended = run.trials().set_index("trial_id")["value"]
-    assert all(ended[row["trial_id"]] == row["value"] for row in before.to_dict("records"))
-    # Ray's own agents try for a minute to tell the dead server of the end of their raylet.
-    assert left(orphans, 100) == []
 
 
 def test_trials_can_be_added_to_a_finished_search_without_a_test_image(finished, tmp_path):

@@ -1,5 +1,6 @@
-"""In a process of its own: torch's compiler is imported when it is needed, and changes no number."""
+"""In processes of their own: torch's compiler is imported when it is needed, and changes no number."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -7,6 +8,29 @@ import textwrap
 import pytest
 
 LATE = "from trainables.late_compiler import import_compiler_late; import_compiler_late()"
+
+FORKS = """
+import json, os, sys, traceback
+import torch, torchvision
+for line in sys.stdin:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(write, 1)
+        status = 0
+        try:
+            exec(json.loads(line), {})
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+            status = 1
+        sys.stdout.flush()
+        os._exit(status)
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as pipe:
+        said = pipe.read()
+    print(json.dumps([os.waitpid(child, 0)[1], said]), flush=True)
+"""
+"""Runs every program that it reads in a fork of a process that has imported torch, and answers what it said."""
 
 TRAINED = """
 import sys
@@ -38,8 +62,26 @@ def said(*programs):
     return done.stdout.splitlines()
 
 
-def test_a_training_needs_no_compiler_and_ends_with_the_same_weights():
-    late, usual = said(LATE, TRAINED), said(TRAINED)
+@pytest.fixture(scope="module")
+def late_said():
+    """What programs say in a process whose torch has no compiler yet."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"{LATE}\n{FORKS}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def ask(*programs):
+        print(json.dumps("\n".join(map(textwrap.dedent, programs))), file=parent.stdin, flush=True)
+        status, words = json.loads(parent.stdout.readline())
+        assert status == 0, words
+        return words.splitlines()
+
+    with parent:
+        yield ask
+        parent.stdin.close()
+
+
+def test_a_training_needs_no_compiler_and_ends_with_the_same_weights(late_said):
+    late, usual = late_said(TRAINED), said(TRAINED)
     assert late[0] == usual[0]
     assert late[1:] == ["True", "False"]
     assert usual[1:] == ["True", "True"]
@@ -64,14 +106,10 @@ def test_a_training_needs_no_compiler_and_ends_with_the_same_weights():
         "import torch._dynamo.backends.debugging as found; print(found.__spec__.origin.endswith('debugging.py'))",
     ],
 )
-def test_what_compiles_gets_the_compiler(program):
-    whole = [
-        LATE,
-        "import sys, torch, torchvision",
-        program,
-        "print('torch._dynamo.eval_frame' in sys.modules)",
-    ]
-    assert said(*whole) == ["True", "True"]
+def test_what_compiles_gets_the_compiler(program, late_said):
+    before = "import sys, torch, torchvision"
+    after = "print('torch._dynamo.eval_frame' in sys.modules)"
+    assert late_said(before, program, after) == ["True", "True"]
 
 
 def test_where_the_compiler_is_there_already_nothing_happens():
@@ -81,16 +119,16 @@ def test_where_the_compiler_is_there_already_nothing_happens():
     ]
 
 
-def test_the_stand_in_can_be_looked_up_and_pickled_by_its_name():
+def test_the_stand_in_can_be_looked_up_and_pickled_by_its_name(late_said):
     program = """
     import importlib.util, pickle, sys, torch
     print(importlib.util.find_spec("torch._dynamo").name, importlib.util.find_spec("torch._dynamo.utils").name)
     print(pickle.loads(pickle.dumps(torch._dynamo)) is sys.modules["torch._dynamo"])
     """
-    assert said(LATE, program) == ["torch._dynamo torch._dynamo.utils", "True"]
+    assert late_said(program) == ["torch._dynamo torch._dynamo.utils", "True"]
 
 
-def test_what_was_disabled_before_the_compiler_came_stays_disabled():
+def test_what_was_disabled_before_the_compiler_came_stays_disabled(late_said):
     program = """
     import torch
     seen = []
@@ -99,4 +137,4 @@ def test_what_was_disabled_before_the_compiler_came_stays_disabled():
     found = torch.compile(lambda x: hidden(x) + 1, backend="eager")(torch.ones(1))
     print(float(found), seen)
     """
-    assert said(LATE, program) == ["3.0 [False, False]"]
+    assert late_said(program) == ["3.0 [False, False]"]

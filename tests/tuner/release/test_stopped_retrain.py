@@ -39,6 +39,8 @@ class Retraining:
             "--concurrent",
             "1",
             "--no-calibration",
+            "--formats",
+            "onnx",
         ]
         environment = {**os.environ, "TUNER_CACHE_DIR": str(folder / "cache"), "PYTHONUNBUFFERED": "1"}
         with self.out.open("w", encoding="utf-8") as log:

@@ -1,5 +1,8 @@
 """What the probe solved is the run's first trial: in the table before Ray starts, with weights, in nobody's way."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,7 @@ from trainables.metrics import Answers, measure
 from tuner.console.reporter import Reporter
 from tuner.release.from_run import ReleaseConfig, release_model
 from tuner.runs.best_file import read_best
-from tuner.runs.directory import rows_of
+from tuner.runs.directory import Run, rows_of
 from tuner.runs.journal import load_study
 from tuner.runs.trial_table import trial_config
 from tuner.tuning.config import search_config
@@ -21,16 +24,16 @@ from tuner.tuning.loop import _enter_first_model, open_store
 from tuner.tuning.prepare import prepare
 
 
-@pytest.fixture
-def prepared(tmp_path, monkeypatch):
-    monkeypatch.setenv("TUNER_CACHE_DIR", str(tmp_path / "cache"))
-    write_pictures(tmp_path / "pictures", {"blue": 20, "green": 20, "red": 12})
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    write_pictures(folder / "pictures", {"blue": 20, "green": 20, "red": 12})
     config = search_config(
-        data=tmp_path / "pictures",
+        data=folder / "pictures",
         backbones="timm:test_resnet,resnet18",
         weights="none",
         image_size=32,
-        runs_dir=tmp_path,
+        runs_dir=folder,
         name="run",
         samples=3,
         max_epochs=4,
@@ -38,6 +41,12 @@ def prepared(tmp_path, monkeypatch):
     found = prepare(config)
     _enter_first_model(found, Reporter())
     return found
+
+
+@pytest.fixture
+def copied(prepared, tmp_path):
+    """The same, whose trials may begin."""
+    return replace(prepared, run=Run.open(shutil.copytree(prepared.run.path, tmp_path / "run")))
 
 
 def test_it_is_an_ended_trial_with_the_score_that_its_weights_have(prepared):
@@ -71,25 +80,25 @@ def test_every_image_but_the_test_ones_has_an_answer_by_a_head_that_has_not_seen
     assert float(losses.mean()) == pytest.approx(run.probe()["backbones"][0]["log_loss"], rel=1e-4)
 
 
-def test_it_takes_the_place_of_no_sample_and_no_first_trial_and_the_sampler_does_not_see_it(prepared):
-    store = open_store(prepared)
-    first = first_trials(prepared.space, 4, prepared.allowed)
+def test_it_takes_the_place_of_no_sample_and_no_first_trial_and_the_sampler_does_not_see_it(copied):
+    store = open_store(copied)
+    first = first_trials(copied.space, 4, copied.allowed)
     asked = [store.next() for _ in range(4)]
     assert asked[3] is None
     assert [config["trial_id"][-5:] for config in asked[:3]] == ["00002", "00003", "00004"]
     assert [config["model"] for config in asked[:3]] == [trial["model"] for trial in first[:3]]
-    entered = load_study(prepared.run.journal).trials[:2]
+    entered = load_study(copied.run.journal).trials[:2]
     assert [trial.params for trial in entered] == [{}, {}]
     assert [trial.value for trial in entered] == [row["value"] for row in store.rows.values()]
     assert len(store._told._in_memory._trials) == 3
 
 
-def test_a_run_that_is_opened_again_knows_it(prepared):
-    again = open_store(prepared)
-    assert list(again.rows) == prepared.run.trials()["trial_id"].tolist()
+def test_a_run_that_is_opened_again_knows_it(copied):
+    again = open_store(copied)
+    assert list(again.rows) == copied.run.trials()["trial_id"].tolist()
     assert again.live == {}
     assert again.best()["source"] == "probe"
-    assert prepared.run.weights(again.best()["trial_id"]).exists()
+    assert copied.run.weights(again.best()["trial_id"]).exists()
     assert again.next()["trial_id"].endswith("00002")
 
 
