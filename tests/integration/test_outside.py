@@ -1,13 +1,13 @@
 """A search whose trials write to an S3 bucket and that logs to MongoDB, real servers on this machine.
 
-MongoDB stops for seconds and is gone at the end; the search is stopped by request, then resumed.
+MongoDB stops for some epochs and is gone at the end; the search is stopped by request, then resumed.
 """
 
 import time
 
 import pytest
 from command import tuner
-from interrupting import epochs_of, family, left, wait_for_epoch
+from interrupting import family, left, wait_for_epoch
 from mongo_server import MongoServer
 from pictures import write_pictures
 from pyarrow.fs import FileSelector, S3FileSystem
@@ -29,10 +29,9 @@ SPACE = '''"""One trial, long enough for a server to come and go."""
 
 def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-    return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
+    return {"model": "timm:test_resnet", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
-EPOCHS = 30
-AWAY_S = 1.5 * PATIENCE_MS / 1000
+EPOCHS = 45
 
 
 @pytest.fixture
@@ -110,15 +109,14 @@ def test_a_search_on_a_bucket_that_logs_to_a_server_that_comes_and_goes_is_stopp
     files, address = bucket
     write_pictures(tmp_path / "pictures", {"blue": 20, "green": 20, "red": 20})
     run = Run(tmp_path / "r")
-    options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 64, "--samples", 1]
+    options = ["--data", tmp_path / "pictures", "--weights", "none", "--image-size", 32, "--samples", 1]
     options += ["--max-epochs", EPOCHS, "--grace-period", EPOCHS, "--runs-dir", tmp_path, "--name", "r"]
     options += ["--folds", 0, "--no-dashboard", "--log", "mongodb", "--storage", address]
     search = tuner("run", "--space", write_space(tmp_path, SPACE), *options)
     wait_for_epoch(run, search, 3)
     mongo.stop()
-    stopped, before = time.time(), epochs_of(run)
-    time.sleep(AWAY_S)
-    wait_for_epoch(run, search, max(1, before + 3 - epochs_of(run)))
+    stopped = time.time()
+    wait_for_epoch(run, search, 4)
     restarted = time.time()
     mongo.start()
     wait_for_epoch(run, search)
@@ -141,6 +139,7 @@ def test_a_search_on_a_bucket_that_logs_to_a_server_that_comes_and_goes_is_stopp
     table = run.epochs().sort_values("time")
     away = table[(table["time"] > stopped) & (table["time"] < restarted)]
     waits = away["time"].diff().dropna() - away["epoch_seconds"].iloc[1:]
+    assert len(away) >= 3
     # A search that waited for the server would wait its whole patience at every epoch.
     assert waits.median() < PATIENCE_MS / 1000 / 2
     assert "tuner sync" in said

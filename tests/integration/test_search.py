@@ -1,19 +1,16 @@
-"""A search: whole, with a worker or a driver that dies, resumed, and with trials added."""
+"""A search: whole, with a worker that dies, resumed, and with trials added; dead drivers are in `test_killed.py`."""
 
 import os
-import random
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from command import tuner
-from interrupting import check_whole, interrupted, kill, left, wait_for_epoch
+from interrupting import check_whole
 from optuna.trial import TrialState
 from ray import cloudpickle
 from safetensors.torch import load_file
@@ -28,7 +25,6 @@ from trainables.ray_trainable import TrialTrainable
 from tuner.runs.directory import Run
 from tuner.runs.journal import load_study
 from tuner.runs.trial_table import trial_config
-from tuner.tracking.status import read_status
 from tuner.tuning.config import search_config
 from tuner.tuning.loop import execute, search
 from tuner.tuning.prepare import prepare
@@ -38,9 +34,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("two_cores")]
 
 # Ray's workers can't import this module: pytest alone knows where it is.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-KILLS = int(os.environ.get("TUNER_KILLS", "0"))
-"""How often more a driver is killed, at random moments (the suite: never; a release: 20)."""
 
 SAMPLES = 5
 TIMES = ["epoch_seconds", "time"]
