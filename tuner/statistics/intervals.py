@@ -4,6 +4,7 @@ Photographs of one leaf succeed or fail together, so everything here resamples w
 groups is the case of groups of one.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,13 +78,13 @@ def group_bootstrap(
     """
     groups = len(sums)
     codes = np.zeros(groups, dtype=np.int64) if strata is None else _together(group_codes(strata))
-    rng = np.random.default_rng(seed)
     block = max(1, min(resamples, _BLOCK_CELLS // groups))
-    values = []
-    for start in range(0, resamples, block):
-        weights = _weights(codes, min(block, resamples - start), rng)
-        values.append(statistic(weights @ sums))
-    drawn = np.concatenate(values)
+    if block == resamples:
+        drawn = statistic(_weights_of(codes.tobytes(), resamples, seed) @ sums)
+    else:
+        rng = np.random.default_rng(seed)
+        sizes = (min(block, resamples - start) for start in range(0, resamples, block))
+        drawn = np.concatenate([statistic(_weights(codes, size, rng) @ sums) for size in sizes])
     return np.asarray(drawn.std(axis=0), dtype=np.float64)
 
 
@@ -143,6 +144,12 @@ def calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: i
     code = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(code, weights=sure - right, minlength=bins)
     return float(np.abs(gaps).sum() / len(sure))
+
+
+@functools.lru_cache(maxsize=4)
+def _weights_of(strata: bytes, resamples: int, seed: int) -> FloatArray:
+    """`_weights` of the groups' strata, kept: all finalists of a comparison are judged by the same groups."""
+    return _weights(np.frombuffer(strata, dtype=np.int64), resamples, np.random.default_rng(seed))
 
 
 def _weights(strata: IntArray, resamples: int, rng: np.random.Generator) -> FloatArray:
