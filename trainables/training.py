@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables import strategies
+from trainables import head_features, strategies
 from trainables.averaging import WeightAverage
 from trainables.batch_loader import EVAL_BATCH, BatchLoader
 from trainables.best_epoch import best_epoch
@@ -26,7 +26,7 @@ from trainables.losses import class_weights, describe_loss
 from trainables.metrics import METRICS
 from trainables.mixing import draw_mixture, mix
 from trainables.optim import Schedule, build_optimizer, start_over
-from trainables.readback import read_back, read_back_each
+from trainables.readback import read_back
 from trainables.setting import ComputeConfig
 from trainables.strategies.groups import (
     HEAD,
@@ -249,9 +249,16 @@ class TrainingRun:
         """Set the head to the linear probe of the epoch's pictures; its criterion and accuracy on them."""
         self.schedule.set_rates(epoch)
         if strategies.is_linear_probe(self.config.strategy):
-            pooled, labels = in_smaller_batches(lambda size: self._views(epoch, size), self.eval_batch)
+            mirrored = self.config.probe_views == 2
+            pooled, labels = in_smaller_batches(
+                lambda size: head_features.of_plain(
+                    self.loader, self._step, epoch, size, mirrored_too=mirrored
+                ),
+                self.eval_batch,
+            )
         else:
-            pooled, labels = self._augmented_features(epoch)
+            size = math.ceil(self.config.batch_size / self.accumulation)
+            pooled, labels = head_features.of_augmented(self.loader, self._step, epoch, size)
         require_finite(float(pooled.sum()), epoch, "features of the frozen backbone")
         found = solve_head(
             self.classifier.head,
@@ -264,33 +271,6 @@ class TrainingRun:
         if self._average is not None:
             self._average.restart()
         return found
-
-    def _augmented_features(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """Pooled features fp32 [n, d] of the epoch's pictures, and their labels int64 [n], on the CPU."""
-        size = math.ceil(self.config.batch_size / self.accumulation)
-        labels: list[Tensor] = []
-
-        def features() -> Iterator[Tensor]:
-            for inputs, targets in self.loader.train(epoch):
-                labels.append(targets)
-                yield from (self._step.pooled(part).float() for part in inputs.split(size))
-
-        pooled = torch.cat(list(read_back_each(features())))
-        return pooled, read_back(torch.cat(labels))
-
-    def _views(self, epoch: int, batch_size: int) -> tuple[Tensor, Tensor]:
-        """The same of the training images as validation sees them, and perhaps of their mirror images."""
-        views = [self._plain_features(epoch, batch_size)]
-        if self.config.probe_views == 2:
-            views.append(self._plain_features(epoch, batch_size, mirrored=True))
-        return torch.cat([pooled for pooled, _ in views]), torch.cat([labels for _, labels in views])
-
-    def _plain_features(
-        self, epoch: int, batch_size: int, *, mirrored: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        batches, labels = self.loader.plain(epoch, batch_size, mirrored=mirrored)
-        pooled = read_back_each(self._step.pooled(inputs).float() for inputs in batches)
-        return torch.cat(list(pooled)), labels
 
     def _mixed(self, inputs: Tensor, labels: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor, float]:
         """The batch, mixed where it is to be and the backbone trains, its labels, and the share that is theirs.

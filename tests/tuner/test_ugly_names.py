@@ -211,7 +211,8 @@ def test_a_label_goes_through_ray_and_the_exposition(name, monkeypatch):
     monkeypatch.setattr("ray.util.metrics.Gauge", kind)
     monkeypatch.setattr("ray.util.metrics.Counter", kind)
     run = SimpleNamespace(path=Path("/runs") / name)
-    Gauges(SimpleNamespace(run=run, num_samples=1, live={}, rows={}, best=lambda: None), 1)
+    standings = SimpleNamespace(rows={}, best=lambda: None)
+    Gauges(SimpleNamespace(run=run, num_samples=1, live={}, standings=standings), 1)
     assert for_prometheus(name) in tags
     for value in tags:
         assert len(value.encode("ascii")) < 255

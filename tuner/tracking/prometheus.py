@@ -39,16 +39,25 @@ NAMES: Mapping[str, str] = {
 COUNTERS = ("tuner_epochs_total", "tuner_images_total")
 
 
-class Book(Protocol):
-    """What the gauges read of a search: the planned number of trials, those that live, the rows of the ended."""
+class Ended(Protocol):
+    """The trials that have ended: their rows, and which is the best."""
 
-    run: "Run"
-    num_samples: int
-    live: dict[str, "LiveTrial"]
     rows: dict[str, dict[str, Any]]
 
     def best(self) -> dict[str, Any] | None:
         """The best trial's row."""
+
+
+class Book(Protocol):
+    """What the gauges read of a search: the planned number of trials, those that live, those that have ended."""
+
+    run: "Run"
+    num_samples: int
+    live: dict[str, "LiveTrial"]
+
+    @property
+    def standings(self) -> Ended:
+        """Of the trials that have ended."""
 
 
 class Gauges:
@@ -66,7 +75,7 @@ class Gauges:
             kind = metrics.Counter if name in COUNTERS else metrics.Gauge
             # Prometheus adds the suffix of a counter by itself.
             self._metrics[name] = kind(name.removesuffix("_total"), text, tag_keys=_tags(name))
-        self._ended = Counter(str(row["status"]) for row in store.rows.values())
+        self._ended = Counter(str(row["status"]) for row in store.standings.rows.values())
         self._count()
 
     def started(self, trial: "LiveTrial") -> None:
@@ -91,7 +100,7 @@ class Gauges:
     def ended(self, trial: "LiveTrial", event: Event) -> None:
         """Count one more that has ended; it processes nothing."""
         self._set("tuner_images_per_second", 0.0, self._trial(trial))
-        self._ended[str(self._store.rows[trial.trial_id]["status"])] += 1
+        self._ended[str(self._store.standings.rows[trial.trial_id]["status"])] += 1
         self._count()
 
     def _count(self) -> None:
@@ -102,7 +111,7 @@ class Gauges:
         if not self._pace.due:
             return
         with self._pace.working():
-            best = self._store.best()
+            best = self._store.standings.best()
         if best is not None:
             self._set("tuner_best_value", best["value"], self._run)
 

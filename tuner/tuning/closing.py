@@ -22,7 +22,7 @@ def close(run: Run, store: TrialStore, *, interrupted: bool, over_budget: bool =
     store.write_table()
     best = _chosen(run, store)
     if best is not None:
-        write_best(run, best, judged_members(run, store.scored()))
+        write_best(run, best, judged_members(run, store.standings.scored()))
     if not interrupted and (over_budget or not store.live) and store.trouble is None:
         never_begun = store.not_begun if over_budget else 0
         run.update_record(finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"), never_begun=never_begun)
@@ -46,6 +46,6 @@ def judged_members(run: Run, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Mem
 
 def _chosen(run: Run, store: TrialStore) -> dict[str, Any] | None:
     """The row of the trial that is chosen: by what all images say where they judged, else by validation."""
-    rows = store.judged()
+    rows = store.standings.judged()
     name = chosen_on_folds(run, rows)
-    return store.best() if name is None else rows[name]
+    return store.standings.best() if name is None else rows[name]

@@ -46,7 +46,7 @@ def enter_first_models(
         epoch, losses = _epoch(one, one.solved, store, context)
         store.enter(config, PROBE, epoch, losses, partial(_write, one.solved, config, context))
     store.write_table()
-    first = next(row for row in store.rows.values() if row["model"] == best[0].model)
+    first = next(row for row in store.standings.rows.values() if row["model"] == best[0].model)
     write_best(store.run, first)
     reporter.line(
         f"the run has a first model: {best[0].model} with a solved head, log loss {best[0].log_loss:.4f} by"

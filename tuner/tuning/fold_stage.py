@@ -38,7 +38,7 @@ def judge_best(
     folds: int,
 ) -> None:
     """Let other folds judge the best trials, as far as time reaches."""
-    rows = store.best_first()
+    rows = store.standings.best_first()
     deadline = budget.folds_end(final_seconds(rows, prepared.run))
     context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
     trained = sum(row["source"] != PROBE for row in rows)

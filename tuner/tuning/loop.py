@@ -78,7 +78,7 @@ def _close_without_trials(prepared: Prepared, reporter: Reporter) -> SearchResul
     folds = num_folds(prepared)
     if folds > 0:
         stage = Stage(prepared.run, prepared.context, None, reporter, lambda: False, None, folds)
-        judge_on_folds(stage, store.best_first())
+        judge_on_folds(stage, store.standings.best_first())
     return close(prepared.run, store, interrupted=False, over_budget=True)
 
 

@@ -48,8 +48,8 @@ class Progress(Callback):  # type: ignore[misc]
         Progress.__init__(self)
 
     def __enter__(self) -> "Progress":
-        self._told = set(self.store.rows) if self.store else set()
-        self._cut = dict(self.store.cut) if self.store else {}
+        self._told = set(self.store.standings.rows) if self.store else set()
+        self._cut = dict(self.store.standings.cut) if self.store else {}
         self._epochs_before = self._epochs()
         console = self.reporter.console
         if console is not None and console.is_terminal:
@@ -87,11 +87,11 @@ class Progress(Callback):  # type: ignore[misc]
         return Group(
             Text(self._summary(), style="bold"),
             self._running(),
-            leaderboard_table(list(self.store.judged().values()), self.store.metric, BEST_SHOWN),
+            leaderboard_table(list(self.store.standings.judged().values()), self.store.metric, BEST_SHOWN),
         )
 
     def _rows(self) -> list[dict[str, Any]]:
-        return list(self.store.rows.values()) if self.store else []
+        return list(self.store.standings.rows.values()) if self.store else []
 
     def _summary(self) -> str:
         if self.store is None:
@@ -151,14 +151,14 @@ class Progress(Callback):  # type: ignore[misc]
         """A plain line for every trial that has ended since the last call."""
         if self.store is None or (self.reporter.console is not None and self.reporter.console.is_terminal):
             return
-        rows = list(self.store.rows.items())
+        rows = list(self.store.standings.rows.items())
         done = len(sampled([row for trial_id, row in rows if trial_id in self._told]))
         for trial_id, row in rows:
             if trial_id not in self._told:
                 self._told.add(trial_id)
                 done += len(sampled([row]))
                 self.reporter.line(f"[{done}/{self.store.num_samples}] {self._ended(row)}")
-        for trial_id, row in list(self.store.cut.items()):
+        for trial_id, row in list(self.store.standings.cut.items()):
             # A row of an earlier process is another, though it may be equal.
             if self._cut.get(trial_id) is not row:
                 self._cut[trial_id] = row

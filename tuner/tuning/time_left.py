@@ -91,9 +91,9 @@ class TimeLeft:
         if self.budget.deadline is None:
             return 0.0, 0.0
         # Asked at every epoch; what the rows say changes when a trial ends.
-        ended = len(self.store.scored())
+        ended = len(self.store.standings.scored())
         if ended not in self._known:
-            rows = self.store.best_first()
+            rows = self.store.standings.best_first()
             judging = folds_seconds(rows, self.folds, self.session.slots()) if self.folds else (0.0, 0.0)
             final = final_seconds(rows, self.store.run) if self.budget.networks else 0.0
             self._known[ended] = judging, final

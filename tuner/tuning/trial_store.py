@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from trainables.checkpoint import SPLIT, best_name, read_batch_parts, write_batch_parts
 from trainables.config import EPOCH_COLUMNS, EpochMetrics, TrialConfig
 from trainables.image_losses import LOSSES, Losses
-from trainables.metrics import METRICS
 from trainables.pace import Pace
 from trainables.storage import RunFolder
 from tuner.runs.directory import Run
@@ -27,11 +26,10 @@ from tuner.runs.trial_table import BUDGET_OVER, ENDED_ELSEWHERE, TrialRow, flat_
 from tuner.tracking.events import Observer, tell_end, tell_epoch
 from tuner.tuning.asker import Asker
 from tuner.tuning.convergence import Settling
-from tuner.tuning.estimates import Estimates
 from tuner.tuning.kept_weights import KeptWeights
 from tuner.tuning.proposals import Proposals
-from tuner.tuning.ranking import Ranking
 from tuner.tuning.rungs import Steps
+from tuner.tuning.standings import Standings
 from tuner.tuning.told import Told
 from tuner.tuning.trial_rows import epochs_by_trial, row_of
 
@@ -47,9 +45,8 @@ SECONDS_BETWEEN_TABLES = 2.0
 class TrialStore:
     """Asks, reports and tells; keeps the run directory true at every moment; `observers` hear of it afterwards.
 
-    `rows` are those of ended trials. `cut` are those of living trials that a time budget cut: what they had reached
-    then counts until they end. `reported` are the epochs that the run had when it was opened, None of a new one.
-    `steps` says what Optuna is told of a trial's epochs, `note` what a person should know.
+    `standings` say which trials count, and in which order. `reported` are the epochs that the run had when it was
+    opened, None of a new one. `steps` says what Optuna is told of a trial's epochs, `note` what a person should know.
     """
 
     def __init__(
@@ -73,13 +70,10 @@ class TrialStore:
         self._kept = KeptWeights(run, self.storage)
         self.live: dict[str, LiveTrial] = {}
         self.unfinished: deque[str] = deque()
-        self.rows: dict[str, dict[str, Any]] = {}
-        self.cut: dict[str, dict[str, Any]] = {}
+        self.standings = Standings(run, metric)
         self.configs: dict[str, TrialConfig] = {}
         self._tables = Pace(SECONDS_BETWEEN_TABLES)
         self._weights = str(run.record.get("weights", ""))
-        self._estimates = Estimates(run, metric)
-        self._ranking = Ranking(METRICS[metric], self._estimates.mean)
         self.settling: Settling | None = None
         self.reported: pd.DataFrame | None = None
         self.observers: list[Observer] = []
@@ -107,7 +101,7 @@ class TrialStore:
         self._told.open_in_memory(values)
         if self._told.own:
             self._keep_weights()
-            self._kept.keep_only(self._standing().kept(self.keep))
+            self._kept.keep_only(self.standings.kept(self.keep))
             self.clear_ended()
             self.storage.keep_only(self.live)
 
@@ -116,14 +110,14 @@ class TrialStore:
         row = told.user_attrs.get("row")
         if row is None:
             row = self._flat(trial, *_elsewhere(told.state))
-        self._enter(row, trial.config)
+        self.standings.enter(row, trial.config.combination)
 
     def _reopen_living(self, trial: LiveTrial, row: dict[str, Any] | None) -> None:
         """Let a trial go on, without what was kept for an end that was not told: it may get better."""
         self.live[trial.trial_id] = trial
         self.unfinished.append(trial.trial_id)
         if row is not None and row["reason"] == BUDGET_OVER:
-            self.cut[trial.trial_id] = row
+            self.standings.enter_cut(row, trial.config.combination)
         else:
             self._kept.forget(trial.trial_id)
 
@@ -180,7 +174,7 @@ class TrialStore:
         epoch = int(result["epoch"])
         if epoch in trial.epochs:
             return False
-        self._estimates.report(trial_id, epoch, result.get(LOSSES))
+        self.standings.report(trial_id, epoch, result.get(LOSSES))
         trial.epochs[epoch] = {name: result.get(name) for name in EPOCH_COLUMNS}
         self.run.write_epochs(trial_id, [trial.epochs[number] for number in sorted(trial.epochs)])
         self._told.report(trial, self._steps.of(trial.config, trial.epochs, self.metric))
@@ -218,8 +212,7 @@ class TrialStore:
         if error is not None:
             (self.run.path / "failures" / f"{trial_id}.txt").write_text(error, encoding="utf-8")
         self._told.write_row(trial, flat)
-        self.cut.pop(trial_id, None)
-        self._enter(flat, trial.config)
+        self.standings.enter(flat, trial.config.combination)
         # Before the end is told, so that no ended trial lacks its weights. Whoever dies here goes on with the trial.
         self._keep_weights(trial_id)
         state = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[
@@ -229,7 +222,7 @@ class TrialStore:
         self._told.report(trial, self._steps.of(trial.config, trial.epochs, self.metric))
         self._told.end(trial, state, row.value)
         # After the end is told: until then they may be among the best once more.
-        self._kept.keep_only(self._standing().kept(self.keep))
+        self._kept.keep_only(self.standings.kept(self.keep))
         del self.live[trial_id]
         shutil.rmtree(self.run.alive(trial_id), ignore_errors=True)
         self.storage.forget(trial_id)
@@ -246,14 +239,14 @@ class TrialStore:
         self._kept.forget(trial_id)
         flat = self._flat(trial, "stopped", BUDGET_OVER)
         self._told.write_row(trial, flat)
-        self.cut[trial_id] = flat
+        self.standings.enter_cut(flat, trial.config.combination)
         self._keep_weights(trial_id)
-        self._kept.keep_only(self._standing().kept(self.keep))
+        self._kept.keep_only(self.standings.kept(self.keep))
 
     def cut_off_all(self) -> None:
         """The same of every trial that lives, also of one that was not begun again before the budget was over."""
         for trial_id, trial in self.live.items():
-            if self.cut.get(trial_id, {}).get("epochs") != len(trial.epochs):
+            if self.standings.cut.get(trial_id, {}).get("epochs") != len(trial.epochs):
                 self.cut_off(trial_id)
 
     def clear_ended(self) -> None:
@@ -269,26 +262,8 @@ class TrialStore:
         """Write `trials.parquet`; without `force` only if the last time is long enough ago."""
         if force or self._tables.due:
             with self._tables.working():
-                self.run.write_trials(sorted(self.judged().values(), key=lambda row: int(row["number"])))
-
-    def scored(self) -> dict[str, dict[str, Any]]:
-        """The rows of ended trials and of those that a time budget cut, by trial."""
-        return {**self.rows, **self.cut}
-
-    def judged(self) -> dict[str, dict[str, Any]]:
-        """The same rows with what each trial may expect on new images, where the losses of the images tell it."""
-        return self._estimates.judged(self.scored())
-
-    def best(self) -> dict[str, Any] | None:
-        """The row of the best trial that has a value and did not fail, or None; a tie goes to the smaller model."""
-        rows = self.judged()
-        trial_id = self._estimates.choose(rows.values()) or self._standing().best()
-        return None if trial_id is None else rows[trial_id]
-
-    def best_first(self) -> list[dict[str, Any]]:
-        """The rows of trials that have a value and did not fail, the lowest value first."""
-        rows = self.judged()
-        return [rows[trial_id] for trial_id in self._standing().ordered()]
+                rows = self.standings.judged().values()
+                self.run.write_trials(sorted(rows, key=lambda row: int(row["number"])))
 
     @property
     def exhausted(self) -> bool:
@@ -308,33 +283,19 @@ class TrialStore:
     def _may_propose(self) -> bool:
         if not self.not_begun or self.trouble is not None:
             return False
-        return self.settling is None or not self.settling.reached(self.rows.values())
+        return self.settling is None or not self.settling.reached(self.standings.rows.values())
 
     def _flat(self, trial: LiveTrial, status: str, reason: str) -> dict[str, Any]:
         return flat_row(self._row(trial, status, reason), asdict(trial.config))
 
     def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None = None) -> TrialRow:
-        best = self._estimates.best_epoch(trial.trial_id, trial.epochs)
+        best = self.standings.best_epoch(trial.trial_id, trial.epochs)
         return row_of(trial, self.metric, status, reason, error, weights=self._weights, best_epoch=best)
-
-    def _enter(self, row: dict[str, Any], config: TrialConfig) -> None:
-        """Note the row of a trial that has ended, in its place among the others."""
-        self.rows[str(row["trial_id"])] = row
-        self._ranking.enter(row, config.combination)
-
-    def _standing(self) -> Ranking:
-        """The order of all trials that count now."""
-        if not self.cut:
-            return self._ranking
-        standing = self._ranking.copy()
-        for trial_id, row in self.cut.items():
-            standing.enter(row, self.configs[trial_id].combination)
-        return standing
 
     def _keep_weights(self, changed: str | None = None) -> None:
         """Keep the weights of those who are to have them and have none, and of `changed` in any case."""
-        rows = self.scored()
-        for trial_id in self._standing().kept(self.keep):
+        rows = self.standings.scored()
+        for trial_id in self.standings.kept(self.keep):
             if trial_id == changed or not self._kept.has(trial_id):
                 self._kept.take(trial_id, int(rows[trial_id]["best_epoch"]))
 

@@ -164,7 +164,7 @@ def test_a_finished_run_s_own_choice_goes_before_the_order_of_its_trials(book):
 
 def test_what_all_images_judged_keeps_the_error_of_all_images(book):
     name = train(book, 0.3)
-    row = next(one for one in book.rows.values() if one["trial_id"] == name)
+    row = next(one for one in book.standings.rows.values() if one["trial_id"] == name)
     judged = Judged(name, int(row["best_epoch"]), 19, 19, 0.4, 0.5, 0.0123, True)
     pd.DataFrame([vars(judged)]).to_parquet(book.run.judged_file, index=False)
     expected = read_best(released(book).folder / "best.yaml").expected

@@ -77,14 +77,14 @@ def test_every_trial_of_the_table_has_its_estimate_and_the_first_less_of_its_lea
     assert (np.diff(table["estimate"]) >= 0).all()
     assert table["estimate"][0] > table["value"][0]
     assert (table["estimate_error"] > 0).all()
-    best = book.best()
+    best = book.standings.best()
     assert (best["trial_id"], best["estimate"]) == (table["trial_id"][0], table["estimate"][0])
 
 
 def test_best_yaml_expects_the_estimate(book):
     for seed in range(3):
         book.finish(train(book, [0.5 + 0.1 * seed, 0.4], seed), "completed", "completed")
-    best = book.best()
+    best = book.standings.best()
     book.run.update_record(precision="fp32")
     record = {
         **book.run.record["data"],
@@ -110,7 +110,11 @@ def test_a_run_that_is_taken_up_again_makes_the_same_table(tmp_path):
     again = store(tmp_path, tmp_path / "tiny.py", samples=20)
     again.write_table()
     pd.testing.assert_frame_equal(again.run.trials(), before)
-    assert again.best()["trial_id"] == first.best()["trial_id"] == best_row(first.run)["trial_id"]
+    assert (
+        again.standings.best()["trial_id"]
+        == first.standings.best()["trial_id"]
+        == best_row(first.run)["trial_id"]
+    )
     again.report(living, {**epoch(1, 0.8), LOSSES: losses(0.8, (9, 1))})
     again.report(living, {**epoch(2, 0.3), LOSSES: losses(0.3, (9, 2))})
     assert again.run.losses(living).mean(axis=1) == pytest.approx([0.8, 0.3], abs=1e-6)
@@ -122,7 +126,7 @@ def test_where_one_trial_has_no_losses_the_choice_is_by_value_as_before(book):
     book.write_table()
     table = book.run.trials()
     assert table["estimate"].isna().all()
-    assert book.best()["value"] == best_row(book.run)["value"] == 0.4
+    assert book.standings.best()["value"] == best_row(book.run)["value"] == 0.4
 
 
 def test_another_metric_than_the_loss_is_chosen_by_as_before(tmp_path):
@@ -130,7 +134,7 @@ def test_another_metric_than_the_loss_is_chosen_by_as_before(tmp_path):
     trial_id = train(book, [0.9, 0.4, 0.6], 1)
     row = book.finish(trial_id, "completed", "completed")
     assert book.run.losses(trial_id) is None
-    assert (row.best_epoch, book.best().get("estimate")) == (2, None)
+    assert (row.best_epoch, book.standings.best().get("estimate")) == (2, None)
 
 
 def test_a_tie_goes_to_the_smaller_model_whose_weights_are_kept(tmp_path):
@@ -142,7 +146,7 @@ def test_a_tie_goes_to_the_smaller_model_whose_weights_are_kept(tmp_path):
         (book.run.alive(trial_id) / best_name(1)).write_bytes(b"weights")
         book.finish(trial_id, "completed", "completed")
     assert {config.model for config in book.configs.values()} == {"resnet18", "mobilenet_v2"}
-    best = book.best()
+    best = book.standings.best()
     assert best["model"] == "mobilenet_v2"
     assert book.run.weights(best["trial_id"]).exists()
 

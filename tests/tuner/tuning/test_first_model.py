@@ -89,16 +89,16 @@ def test_it_takes_the_place_of_no_sample_and_no_first_trial_and_the_sampler_does
     assert [config["model"] for config in asked[:3]] == [trial["model"] for trial in first[:3]]
     entered = load_study(copied.run.journal).trials[:2]
     assert [trial.params for trial in entered] == [{}, {}]
-    assert [trial.value for trial in entered] == [row["value"] for row in store.rows.values()]
+    assert [trial.value for trial in entered] == [row["value"] for row in store.standings.rows.values()]
     assert len(store._told._in_memory._trials) == 3
 
 
 def test_a_run_that_is_opened_again_knows_it(copied):
     again = open_store(copied)
-    assert list(again.rows) == copied.run.trials()["trial_id"].tolist()
+    assert list(again.standings.rows) == copied.run.trials()["trial_id"].tolist()
     assert again.live == {}
-    assert again.best()["source"] == "probe"
-    assert copied.run.weights(again.best()["trial_id"]).exists()
+    assert again.standings.best()["source"] == "probe"
+    assert copied.run.weights(again.standings.best()["trial_id"]).exists()
     assert again.next()["trial_id"].endswith("00002")
 
 

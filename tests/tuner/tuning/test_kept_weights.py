@@ -110,13 +110,13 @@ def test_a_kill_before_the_end_is_told_costs_nobody_else_the_weights(folder):
     again = open_again(folder)
     second = again.next()["trial_id"]
     again.finish(second, "failed", "diverged", "loss is nan")
-    assert again.best()["trial_id"] == first
+    assert again.standings.best()["trial_id"] == first
     assert [file.read_bytes() for file in (folder / "run" / "weights").iterdir()] == [b"first"]
 
 
 def test_what_a_time_budget_cut_is_there_after_a_kill_as_row_and_weights_and_goes_on(killed_after_cut):
     book = open_again(killed_after_cut)
-    best = book.best()
+    best = book.standings.best()
     assert (best["status"], best["reason"], best["best_epoch"]) == ("stopped", BUDGET_OVER, 2)
     assert book.run.weights(best["trial_id"]).read_bytes() == b"epoch 2"
     assert book.next()["trial_id"] == best["trial_id"]
@@ -126,8 +126,8 @@ def test_what_a_time_budget_cut_is_there_after_a_kill_as_row_and_weights_and_goe
 def test_a_second_cut_keeps_the_weights_of_its_own_best_epoch(killed_after_cut):
     in_a_killed_process(killed_after_cut, "cut", 4)
     book = open_again(killed_after_cut)
-    assert book.best()["best_epoch"] == 4
-    assert book.run.weights(book.best()["trial_id"]).read_bytes() == b"epoch 4"
+    assert book.standings.best()["best_epoch"] == 4
+    assert book.run.weights(book.standings.best()["trial_id"]).read_bytes() == b"epoch 4"
 
 
 def test_a_cut_trial_that_ends_counts_by_its_end_alone(killed_after_cut):
@@ -140,7 +140,7 @@ def test_a_cut_trial_that_ends_counts_by_its_end_alone(killed_after_cut):
     [row] = book.run.trials().to_dict("records")
     assert (row["status"], row["best_epoch"], row["epochs"]) == ("completed", 3, 3)
     assert book.run.weights(trial_id).read_bytes() == b"epoch 3"
-    assert not book.cut
+    assert not book.standings.cut
     assert not book.run.alive(trial_id).exists()
 
 
@@ -162,5 +162,5 @@ def test_at_the_end_of_a_time_budget_every_living_trial_counts_also_one_that_was
     again.cut_off_all()
     again.write_table()
     assert again.run.trials()["trial_id"].tolist() == [first]
-    assert again.best()["reason"] == BUDGET_OVER
+    assert again.standings.best()["reason"] == BUDGET_OVER
     assert set(again.live) == {first, second}

@@ -48,15 +48,15 @@ def test_an_added_metric_is_optimised_from_the_config_to_the_finalists(tmp_path,
         book.finish(trial_id, "completed", "completed")
     book.write_table()
     assert load_study(book.run.journal).direction.name == "MAXIMIZE"
-    assert [row["value"] for row in book.rows.values()] == [0.9, 0.5]
-    assert book.best()["value"] == 0.9
+    assert [row["value"] for row in book.standings.rows.values()] == [0.9, 0.5]
+    assert book.standings.best()["value"] == 0.9
     assert improved({1: 0.2, 2: 0.9}, 2, added)
     assert not improved({1: 0.9, 2: 0.2}, 2, added)
     console = Console(width=200)
     with console.capture() as said:
-        console.print(leaderboard_table(list(book.rows.values()), added))
+        console.print(leaderboard_table(list(book.standings.rows.values()), added))
     assert said.get().index("0.9") < said.get().index("0.5")
     assert EQUAL not in said.get()
-    for trial_id in book.rows:
+    for trial_id in book.standings.rows:
         book.run.weights(trial_id).write_bytes(b"")
     assert [one.value for one in choose_finalists([book.run], 2)[0]] == [0.9, 0.5]

@@ -19,9 +19,8 @@ def row(trial_id: str, source: str, status: str = "completed") -> dict[str, Any]
 def store_of(*rows: dict[str, Any]) -> Any:
     """What `Progress` reads of a store of eight samples."""
     found = {one["trial_id"]: one for one in rows}
-    return SimpleNamespace(
-        rows=found, cut={}, live={}, num_samples=8, metric="val_loss", judged=lambda: found
-    )
+    standings = SimpleNamespace(rows=found, cut={}, judged=lambda: found)
+    return SimpleNamespace(standings=standings, live={}, num_samples=8, metric="val_loss")
 
 
 def shown(progress: Progress) -> str:
@@ -52,7 +51,7 @@ def test_the_time_that_is_left_follows_from_the_epochs_of_those_that_run_too() -
     progress._started -= 100
     # Three epochs took 100 s; of seven trials with two each one has begun.
     assert "about 7m13s left" in shown(progress)
-    store.rows.clear()
+    store.standings.rows.clear()
     progress = Progress(store)
     progress._started -= 100
     assert "about 25m00s left" in shown(progress)
@@ -62,5 +61,5 @@ def test_ended_trials_are_numbered_among_the_samples() -> None:
     console = Console(width=200, file=(written := io.StringIO()))
     store = store_of(row("probe-0", "probe"))
     with Progress(store, Reporter(console)):
-        store.rows["a"] = row("a", "first")
+        store.standings.rows["a"] = row("a", "first")
     assert written.getvalue().startswith("[1/8] a completed after 2 epochs: val_loss 0.5000 at epoch 1")

@@ -98,7 +98,7 @@ def test_a_run_of_an_earlier_version_has_no_sources_and_is_read(tmp_path):
     old = Run.open(book.run.path)
     assert "source" not in old.trials()
     leaderboard(old.path, 5)
-    for row in book.rows.values():
+    for row in book.standings.rows.values():
         row.pop("source")
     book.write_table()
     assert old.trials()["source"].isna().all()

@@ -126,7 +126,7 @@ def test_the_journal_of_an_earlier_version_that_told_epochs_opens_and_is_ranked_
     left = book.next()["trial_id"]
     without_marks(book.run.journal)
     again = store(tmp_path / "old", space, steps=steps, **RUN)
-    assert (len(again.rows), list(again.live)) == (12, [left])
+    assert (len(again.standings.rows), list(again.live)) == (12, [left])
     assert again.next()["trial_id"] == left
     again.finish(left, "failed", "error", "x")
     assert again.next()["trial_id"].endswith("-00013")

@@ -34,7 +34,7 @@ def test_the_search_is_not_over_while_a_trial_lives_that_may_have_to_be_tried_ag
     SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="c"), last)
     searcher.on_trial_complete("c", result=last)
     assert searcher.suggest("e") == Searcher.FINISHED
-    [row] = book.rows.values()
+    [row] = book.standings.rows.values()
     assert (row["status"], row["epochs"], row["applied_loss"]) == ("completed", 1, "cross-entropy")
 
 
@@ -58,7 +58,7 @@ def test_a_trial_whose_worker_dies_after_the_time_budget_can_go_on(book, epochs,
     searcher.on_trial_complete("a", error=True)
     assert searcher.suggest("b") == Searcher.FINISHED
     assert list(book.live) == [config["trial_id"]]
-    assert not book.rows
+    assert not book.standings.rows
     assert cut_row(book, config["trial_id"]) == row
 
 
@@ -74,7 +74,7 @@ def test_a_trial_that_the_time_budget_cut_stays_running_and_counts_with_what_it_
     assert told.state is TrialState.RUNNING
     assert book.run.alive(config["trial_id"]).exists()
     assert cut_row(book, config["trial_id"]) == ("stopped", "time budget", 1)
-    assert book.best()["trial_id"] == config["trial_id"]
+    assert book.standings.best()["trial_id"] == config["trial_id"]
 
 
 def test_a_trial_that_is_through_when_the_time_budget_is_over_has_ended(book):
@@ -84,7 +84,7 @@ def test_a_trial_that_is_through_when_the_time_budget_is_over_has_ended(book):
     SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), last)
     searcher.scheduler.time_left = lambda: 0.0
     searcher.on_trial_complete("a", result=last)
-    assert book.rows[config["trial_id"]]["status"] == "completed"
+    assert book.standings.rows[config["trial_id"]]["status"] == "completed"
     assert not book.live
 
 
@@ -95,7 +95,7 @@ def test_after_an_interrupt_nothing_more_is_told(book):
     SearcherCallback(searcher).on_trial_result(1, [], SimpleNamespace(trial_id="a"), epoch(1, 0.5))
     searcher.on_trial_complete("a", result=epoch(1, 0.5, done=True, reason="completed"))
     assert not book.live[config["trial_id"]].epochs
-    assert not book.rows
+    assert not book.standings.rows
 
 
 def test_the_losses_of_the_images_reach_the_book_and_ray_keeps_none_of_them(book):

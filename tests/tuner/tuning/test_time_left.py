@@ -17,7 +17,7 @@ class Store:
     run = None
 
     def __init__(self):
-        self.ended = 0
+        self.ended, self.standings = 0, self
 
     def scored(self):
         return range(self.ended)

@@ -67,7 +67,7 @@ def test_an_enqueued_trial_is_tried_next_in_its_place_in_the_study(tmp_path, spa
     assert (enqueued.state, enqueued.value) == (TrialState.COMPLETE, 0.5)
     assert enqueued.user_attrs["trial_id"] == config["trial_id"]
     assert enqueued.params == {"strategy": "full", "learning_rate": 0.05}
-    assert book.rows[config["trial_id"]]["source"] == "enqueued"
+    assert book.standings.rows[config["trial_id"]]["source"] == "enqueued"
     assert notes == []
 
 
@@ -89,7 +89,7 @@ def test_what_was_enqueued_while_nobody_searched_is_tried_by_a_resume_and_nothin
     trials = load_study(again.run.journal).trials
     assert [trial.value for trial in trials] == [0.5, 0.25, None, 0.001, 0.75]
     assert trials[2].intermediate_values == trials[3].intermediate_values == {}
-    assert len(store(tmp_path, space).rows) == 3
+    assert len(store(tmp_path, space).standings.rows) == 3
 
 
 def test_first_trials_are_all_tried_beside_an_enqueued_one_and_numbers_stay_ours(tmp_path):
@@ -166,7 +166,7 @@ def test_an_enqueued_trial_is_taken_up_again_by_whoever_comes_after_a_death_in_b
         with pytest.raises(Died):
             book.next()
     again = store(tmp_path, space)
-    assert (again.rows, again.live) == ({}, {})
+    assert (again.standings.rows, again.live) == ({}, {})
     config = again.next()
     assert (config["learning_rate"], config["trial_id"][-5:]) == (0.05, "00000")
     end(again, config["trial_id"], 0.5)
@@ -181,7 +181,7 @@ def test_a_parameter_that_another_program_declared_otherwise_ends_no_search(tmp_
     another_program(book, other, ENQUEUE)
     end(book, book.next()["trial_id"], 0.5)
     assert any("enqueued trial 1" in note for note in notes)
-    assert [row["value"] for row in store(tmp_path, space).rows.values()] == [0.5]
+    assert [row["value"] for row in store(tmp_path, space).standings.rows.values()] == [0.5]
 
 
 def test_epochs_of_ours_never_go_into_a_trial_of_another_program(tmp_path, space):
@@ -206,11 +206,11 @@ def test_a_trial_of_ours_that_another_program_ended_stops_and_keeps_what_it_had_
     book.report(trial_id, epoch(1, 0.5))
     told = f"study.tell(0, {tell.removeprefix('value=')})" if "value" in tell else f"study.tell(0, {tell})"
     another_program(book, told, apart=status == "stopped")
-    reopened = store(tmp_path, space).rows
+    reopened = store(tmp_path, space).standings.rows
     book.report(trial_id, epoch(2, 0.4))
     assert (book.run.path / "stop" / trial_id).exists()
     book.finish(trial_id, "completed", "completed")
-    for rows, epochs in ((book.rows, 2), (reopened, 1), (store(tmp_path, space).rows, 2)):
+    for rows, epochs in ((book.standings.rows, 2), (reopened, 1), (store(tmp_path, space).standings.rows, 2)):
         row = rows[trial_id]
         assert (row["status"], row["reason"], row["epochs"]) == (status, ENDED_ELSEWHERE, epochs)
     book.write_table()
@@ -231,7 +231,7 @@ def test_trials_copied_from_another_run_are_not_taken_for_ours(tmp_path, space):
     )
     another_program(book, *copied)
     again = store(tmp_path, space, notes=[])
-    assert [row["value"] for row in again.rows.values()] == [0.5]
+    assert [row["value"] for row in again.standings.rows.values()] == [0.5]
     assert again.next()["trial_id"].endswith("-00001")
 
 

@@ -183,7 +183,7 @@ def test_a_torn_last_line_of_the_journal_is_mended(tmp_path, space):
     (book.run.path / "study.journal.lock").touch()
     repair(book.run.journal)
     again = store(tmp_path, space)
-    assert [row["status"] for row in again.rows.values()] == ["failed"]
+    assert [row["status"] for row in again.standings.rows.values()] == ["failed"]
     assert begin(again).endswith("00001")
 
 

@@ -87,7 +87,7 @@ def test_documents_are_the_studys(book, play, mongo):
     play(book)
     sync(book.run, ["mongodb"])
     [(name, documents)] = mongo.documents().items()
-    config = book.rows[documents[0]["trial_id"]]
+    config = book.standings.rows[documents[0]["trial_id"]]
     assert name == f"mobilenet_v2_{config['strategy']}_plain_unweighted_step"
     expected = {"model", "strategy", "epoch", "start_time", "end_time", "train_loss", "val_loss"}
     expected |= {"train_acc", "val_acc", "is_best"}

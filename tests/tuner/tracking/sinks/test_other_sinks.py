@@ -23,7 +23,7 @@ def test_tensorboard_reads_back_every_metric_and_the_parameters(book, play):
             assert shown == [(step, pytest.approx(value)) for step, value in numbers(book.run, trial, name)]
         assert "_hparams_/session_start_info" in found.summary_metadata
         [best] = found.Scalars("best/val_loss")
-        assert best.value == pytest.approx(book.rows[trial]["value"])
+        assert best.value == pytest.approx(book.standings.rows[trial]["value"])
 
 
 @pytest.mark.filterwarnings("default")
