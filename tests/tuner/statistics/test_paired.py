@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,11 @@ def test_never_fewer_groups_are_said_to_be_needed_than_can_show_anything():
 def test_several_questions_at_once_need_more_groups_than_one():
     alone, among = (needed_groups(0.05, 0.04, questions=count) for count in (1, 20))
     assert among > 1.5 * alone
+
+
+def test_few_groups_take_every_sign():
+    parts = np.array([0.5, -0.25, 1.0, 0.25, -0.75, 0.1, 0.0])
+    sums = [np.dot(signs, parts) for signs in itertools.product((1, -1), repeat=len(parts))]
+    expected = np.mean(np.abs(sums) >= abs(parts.sum()) - 1e-9)
+    assert sign_flip(parts, 9999, 0) == pytest.approx(expected)
+    assert sign_flip(parts[:1], 9999, 0) == 1.0
