@@ -1,5 +1,6 @@
 """Signals, for real: one, two, `kill -9` among trials and among folds; a stop request is in `test_outside.py`."""
 
+import contextlib
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from command import tuner
 from interrupting import check_whole, epochs_of, family, interrupted, kill, left, wait_for_epoch
@@ -50,8 +52,16 @@ def answered(run):
 
 def kill_worker(driver):
     """SIGKILL for the worker that trains; its trial is tried again."""
-    [worker] = [one for one in family(driver) if one.name().startswith("ray::mobilenet_v2-")]
-    worker.kill()
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        for one in family(driver):
+            # Named after its trial, or after what it does for Ray just now.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if one.name().startswith(("ray::mobilenet_v2-", "ray::TrialTrain")):
+                    one.kill()
+                    return
+        time.sleep(0.02)
+    raise AssertionError("no worker trains")
 
 
 def kill_among_folds(run, process):
