@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (item.path not in sharing, item.path.name not in longest))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """A test that starts a Ray of its own, or none, finds none."""
     if SHARED_RAY not in item.fixturenames:

@@ -15,12 +15,13 @@ _known = {}
 
 def epochs_of(run):
     """How many epochs the tables of a run hold; it may not have begun."""
-    try:
-        files = [(file.name, file.stat().st_mtime_ns) for file in (run.path / "epochs").iterdir()]
-    except FileNotFoundError:  # not begun, or a part is being replaced
-        files = None
-    if files is None and not (run.path / "epochs").exists():
+    folder = run.path / "epochs"
+    if not folder.exists():
         return 0
+    try:
+        files = [(file.name, file.stat().st_mtime_ns) for file in folder.iterdir()]
+    except FileNotFoundError:  # a part is being replaced
+        files = None
     if files is None or _known.get(run.path, (None, 0))[0] != files:
         _known[run.path] = files, len(run.epochs())
     return _known[run.path][1]

@@ -8,7 +8,6 @@ import signal
 import optuna
 import pytest
 import torch
-from fake_run import paint_only
 from tiny import write_space
 
 import tuner
@@ -52,8 +51,7 @@ def test_a_search_that_is_refused_leaves_the_process_as_it_was(tmp_path, picture
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_search_and_a_comparison_leave_the_process_as_it_was(tmp_path, pictures, own_settings, monkeypatch):
-    paint_only(monkeypatch, "backbones")
+def test_a_search_and_a_comparison_leave_the_process_as_it_was(tmp_path, pictures, own_settings):
     # Scikit-learn sets two variables when it is imported for the first time, whoever does that.
     importlib.import_module("sklearn")
     before = state_of_the_process()

@@ -22,9 +22,9 @@ SPACE = '''"""Two trials at once, long enough to lose a node."""
 
 def space(trial):
     trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-    return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 8, "patience": 0}
+    return {"model": "mobilenet_v2", "strategy": "full", "batch_size": 4, "patience": 0}
 '''
-SAMPLES, EPOCHS = 2, 8
+SAMPLES, EPOCHS = 2, 7
 
 
 @pytest.fixture
@@ -93,9 +93,7 @@ def test_a_node_that_is_killed_loses_no_trial_and_counts_none_twice(cluster, tmp
         "--weights",
         "none",
         "--image-size",
-        "32",
-        "--folds",
-        "0",
+        "64",
     ]
     command += ["--samples", str(SAMPLES), "--max-epochs", str(EPOCHS), "--grace-period", str(EPOCHS)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TUNER_CACHE_DIR": str(tmp_path / "cache")}

@@ -149,7 +149,9 @@ def calibration_error(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: i
 @functools.lru_cache(maxsize=2)
 def _weights_of(strata: bytes, resamples: int, seed: int) -> FloatArray:
     """`_weights` of the groups' strata, kept: all finalists of a comparison are judged by the same groups."""
-    return _weights(np.frombuffer(strata, dtype=np.int64), resamples, np.random.default_rng(seed))
+    weights = _weights(np.frombuffer(strata, dtype=np.int64), resamples, np.random.default_rng(seed))
+    weights.flags.writeable = False
+    return weights
 
 
 def _weights(strata: IntArray, resamples: int, rng: np.random.Generator) -> FloatArray:

@@ -152,7 +152,7 @@ def test_any_searched_metric_is_judged(tmp_path, metric, monkeypatch):
     trials = run.trials()
     filled = trials.assign(val_sensitivity_at_95=trials["val_accuracy"]).astype(object)
     run.write_trials(filled.where(filled.notna(), None).to_dict("records"))
-    found = compare([run.path], scorer=fake_scorer, top=1)
+    found = compare([run.path], scorer=fake_scorer)
     assert found.table["value"].is_monotonic_decreasing
     assert found.table["test_value"].between(0, 1).all()
     better = found.table["difference"] > 0
