@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from search_spaces._configure import configure, field_of, first_trials, max_epochs_of
+from search_spaces._random_trials import RandomTrial, RandomTrials
 from search_spaces._space import Parameters, Space, told_of
 from search_spaces.common import usual_grace
 from search_spaces.priors import Priors, check_prior, read_prior
@@ -33,16 +34,16 @@ def check(
     for.
     """
     first = first_trials(space, max_epochs_of(space, overrides), allowed)
-    study = random_study()
+    trials = RandomTrials()
     known: set[str] = set()
     asked = _Asked()
     for _ in range(0 if space.grid else samples):
-        trial = study.ask()
-        config = configure(space, trial, overrides, allowed)
+        trial = trials.ask()
+        config = configure(space, trial, overrides, allowed)  # type: ignore[arg-type]
         asked.note(trial)
         _check_of(space, config, grace_period, known)
     for index, parameters in enumerate(first, start=1):
-        given = first_trial(study, parameters, f"first trial {index} of space {space.reference!r}")
+        given = FirstTrial(trials.ask(), parameters, f"first trial {index} of space {space.reference!r}")
         config = configure(space, given, overrides, allowed)  # type: ignore[arg-type]
         given.check_all_asked()
         _check_of(space, config, grace_period, known)
@@ -59,7 +60,7 @@ def prior_of(space: Space, max_epochs: int) -> Priors:
 class _Asked(dict[str, dict[str, Any]]):
     """What a space asks for: by the name, each distribution by its text."""
 
-    def note(self, trial: "optuna.Trial") -> None:
+    def note(self, trial: RandomTrial) -> None:
         """Add what `trial` was asked for."""
         for name, distribution in trial.distributions.items():
             self.setdefault(name, {})[repr(distribution)] = distribution
@@ -67,10 +68,10 @@ class _Asked(dict[str, dict[str, Any]]):
 
 def _all_asked(space: Space, overrides: Parameters) -> _Asked:
     """All that the space asks for where nothing restricts it."""
-    study, asked = random_study(), _Asked()
+    trials, asked = RandomTrials(), _Asked()
     for _ in range(SAMPLES):
-        trial = study.ask()
-        configure(space, trial, overrides, {})
+        trial = trials.ask()
+        configure(space, trial, overrides, {})  # type: ignore[arg-type]
         asked.note(trial)
     return asked
 

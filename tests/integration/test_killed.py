@@ -55,10 +55,13 @@ def kill_worker(driver):
     """SIGKILL for the worker that trains; its trial is tried again."""
     limit = time.monotonic() + 60
     while time.monotonic() < limit:
-        for one in family(driver):
+        alive = family(driver)
+        for one in alive:
             # Named after its trial, or after what it does for Ray just now.
             with contextlib.suppress(psutil.NoSuchProcess):
                 if one.name().startswith(("ray::mobilenet_v2-", "ray::TrialTrain")):
+                    # The only one: none was started for each core, to wait.
+                    assert [other.name() for other in alive if other.name() == "ray::IDLE"] == []
                     one.kill()
                     return
         time.sleep(0.02)

@@ -29,6 +29,9 @@ ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Workers are processes of this installation, which their own cluster's need not be.
     "RAY_preload_python_modules": "tuner.cluster.worker_start",
+    # Ray would start a worker for each core at once, but Tune's trials never get one of these: they have an environment
+    # of their own, and so processes of their own.
+    "RAY_prestart_worker_first_driver": "0",
 }
 """Ray's switches for a machine without a cluster."""
 

@@ -4,8 +4,9 @@ Whole groups are what varies, as in `intervals`; images without groups are group
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -114,13 +115,31 @@ def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
         for one in changed[1:]:
             sums = np.concatenate((sums + one, sums - one))
         return float((np.abs(sums) >= bar).mean())
-    rng = np.random.default_rng(seed)
-    block = max(1, _BLOCK_CELLS // len(changed))
-    extreme = 0
-    for start in range(0, resamples, block):
-        signs = rng.integers(0, 2, (min(block, resamples - start), len(changed))) * 2 - 1
-        extreme += int((np.abs(signs @ changed) >= bar).sum())
+    extreme = sum(
+        int((np.abs(signs.astype(np.float64) @ changed) >= bar).sum())
+        for signs in _random_signs(len(changed), resamples, seed)
+    )
     return (extreme + 1) / (resamples + 1)
+
+
+def _random_signs(groups: int, resamples: int, seed: int) -> Iterable[npt.NDArray[np.int8]]:
+    """Blocks of random signs [resamples, groups]; those of a single block are kept for the next test of as many."""
+    block = max(1, _BLOCK_CELLS // groups)
+    if block >= resamples:
+        return (_drawn_signs(groups, resamples, seed),)
+    rng = np.random.default_rng(seed)
+    return (_draw_signs(rng, min(block, resamples - start), groups) for start in range(0, resamples, block))
+
+
+@lru_cache(maxsize=4)
+def _drawn_signs(groups: int, resamples: int, seed: int) -> npt.NDArray[np.int8]:
+    signs = _draw_signs(np.random.default_rng(seed), resamples, groups)
+    signs.flags.writeable = False
+    return signs
+
+
+def _draw_signs(rng: np.random.Generator, resamples: int, groups: int) -> npt.NDArray[np.int8]:
+    return (rng.integers(0, 2, (resamples, groups)) * 2 - 1).astype(np.int8)
 
 
 def fewest_groups(questions: int = 1) -> int:
