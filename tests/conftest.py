@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 SHARED_RAY = "two_cores"
-"""The fixture of files that share a Ray (integration/conftest.py)."""
+"""The fixture of files that share a Ray."""
 
 # One core's worth of threads a test process, and no cache of the person who runs the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,6 +28,26 @@ def _own_cache(tmp_path_factory):
         del os.environ["TUNER_CACHE_DIR"]
     else:
         os.environ["TUNER_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="module")
+def two_cores():
+    """A real Ray with two cores that tests share; it goes on for the next file that asks for it, and no further."""
+    import ray
+
+    from tuner.cluster.environment import ray_environment
+
+    if ray.is_initialized():
+        return
+    with ray_environment(None):  # Its workers start as those of a Ray that tuner starts.
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address="127.0.0.1",
+        )
 
 
 def pytest_configure(config):

@@ -1,6 +1,5 @@
 """The examples, as far as they can be proved without SLURM, Kubernetes or Jupyter."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,8 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from fake_run import paint_only
-from pictures import write_pictures
 
 from tuner.cli.app import commands
 
@@ -89,29 +86,3 @@ def test_the_rayjob_is_complete_and_its_command_exists():
             assert container["resources"]["requests"] == container["resources"]["limits"]
     for group in cluster["workerGroupSpecs"]:
         assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_the_notebook_s_cells_run_one_after_the_other(tmp_path, monkeypatch):
-    """Without Jupyter; `notebook.py` has the same cells, as a test of the documentation sees to."""
-    paint_only(monkeypatch)
-    write_pictures(tmp_path / "pictures", {"blue": 30, "green": 30, "red": 30})
-    settings = {
-        "DATA": tmp_path / "pictures",
-        "RUNS": tmp_path / "runs",
-        "SAMPLES": 2,
-        "EPOCHS": 1,
-        "SIZE": 32,
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, str(value))
-    cells = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
-    left = {}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), cell["id"], "exec"), left)
-    assert len(left["result"].trials) == 2
-    assert sorted(left["curves"]) == sorted(left["result"].trials["trial_id"])
-    assert left["comparison"].conclusion
-    assert left["best"].trial in set(left["result"].trials["trial_id"])

@@ -1,4 +1,4 @@
-"""A TrainingRun as a Ray Tune trainable: one step is one epoch. The only file here that imports ray.
+"""A TrainingRun as a Ray Tune trainable: one step is one epoch. Only it and `deferred`, its stand-in, import ray.
 
 Its settings for GPUs were not run on a GPU.
 """

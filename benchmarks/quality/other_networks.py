@@ -120,7 +120,7 @@ def _trunk(network: nn.Module) -> nn.Module:
 
 
 def _source(build: Any, width: int, spans: "Mapping[str, tuple[int, int]]") -> Source:
-    from trainables.models.classifier import named_stages
+    from trainables.models.stages import named_stages
 
     stages = {name: tuple(f"features.{place}" for place in range(*span)) for name, span in spans.items()}
     return Source(

@@ -7,6 +7,7 @@ import signal
 
 import optuna
 import pytest
+import ray
 import torch
 from tiny import write_space
 
@@ -23,6 +24,7 @@ def state_of_the_process():
         "optuna": optuna.logging.get_verbosity(),
         "loggers": {name: logging.getLogger(name).level for name in LOGGERS},
         "threads": torch.get_num_threads(),
+        "ray": ray.is_initialized(),
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
     }
 

@@ -4,7 +4,8 @@ from torch import nn
 
 from trainables.folding import folded
 from trainables.models import create
-from trainables.models.classifier import Classifier, stage_of
+from trainables.models.classifier import Classifier
+from trainables.models.stages import stage_of
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

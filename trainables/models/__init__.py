@@ -43,7 +43,16 @@ __all__ = [
 
 TAGS_SHOWN = 5
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
-_SUPPORT = {"candidates", "classifier", "known", "source", "torchvision_weights", "timm_models", "weights"}
+_SUPPORT = {
+    "candidates",
+    "classifier",
+    "known",
+    "source",
+    "stages",
+    "torchvision_weights",
+    "timm_models",
+    "weights",
+}
 
 
 @dataclass(frozen=True)

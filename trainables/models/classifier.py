@@ -1,23 +1,15 @@
 """The one shape that all models have here: a backbone in stages, a new head, perhaps auxiliary heads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainables.models.stages import Stage
+
 TAP_SIZE = 4
 """Side of what an auxiliary head reads; torchvision/models/googlenet.py, InceptionAux.forward."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Neighbouring modules of a backbone that unfreeze together, and their parameters (loose ones included)."""
-
-    name: str
-    modules: tuple[nn.Module, ...]
-    parameters: tuple[nn.Parameter, ...]
 
 
 class Classifier(nn.Module):
@@ -108,18 +100,6 @@ def channels_first(output: Tensor, layout: str) -> Tensor:
     torch.Size([1, 96, 7, 5])
     """
     return output.permute(0, 3, 1, 2) if output.dim() == 4 and layout == "NHWC" else output
-
-
-def named_stages(backbone: nn.Module, members: Mapping[str, Sequence[str]]) -> tuple[Stage, ...]:
-    """One stage a key of `members`, made of the backbone's submodules of those dotted names."""
-    return tuple(
-        stage_of(name, [backbone.get_submodule(path) for path in paths]) for name, paths in members.items()
-    )
-
-
-def stage_of(name: str, modules: Sequence[nn.Module], loose: Sequence[nn.Parameter] = ()) -> Stage:
-    """The stage of `modules` and of `loose` parameters that belong to none of them."""
-    return Stage(name, tuple(modules), (*loose, *(p for module in modules for p in module.parameters())))
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trainables.models import register
 from trainables.models.source import Source
+from trainables.models.stages import named_stages
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +29,6 @@ _TAPS = {"inception4a": 512, "inception4d": 528}
 def googlenet() -> Source:
     """Inception v1, 1024 features."""
     from trainables.models import torchvision_weights
-    from trainables.models.classifier import named_stages
 
     return Source(
         build=_build,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trainables.models import register
 from trainables.models.source import Source
+from trainables.models.stages import named_stages
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +19,6 @@ _STAGES = {name: tuple(f"features.{i}" for i in range(*span)) for name, span in 
 def mobilenet_v2() -> Source:
     """Inverted residuals, 1280 features."""
     from trainables.models import torchvision_weights
-    from trainables.models.classifier import named_stages
 
     return Source(
         build=partial(torchvision_weights.build, "mobilenet_v2"),

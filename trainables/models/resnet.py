@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trainables.models import register
 from trainables.models.source import Source
+from trainables.models.stages import named_stages
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +28,6 @@ def resnet50() -> Source:
 
 def _source(name: str, width: int) -> Source:
     from trainables.models import torchvision_weights
-    from trainables.models.classifier import named_stages
 
     return Source(
         build=partial(torchvision_weights.build, name),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from trainables.models.classifier import Stage
+    from trainables.models.stages import Stage
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from trainables.models import weights
 from trainables.models.candidates import TIMM_MAX_STAGES
-from trainables.models.classifier import Stage, stage_of
 from trainables.models.source import Source
+from trainables.models.stages import Stage, stage_of
 
 _FILES = ("model.safetensors", "pytorch_model.bin")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from trainables.models import register
 from trainables.models.source import Source
+from trainables.models.stages import named_stages
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,6 @@ _LAST_HIDDEN = 5
 def vgg16() -> Source:
     """Sixteen layers without BatchNorm, 4096 features."""
     from trainables.models import torchvision_weights
-    from trainables.models.classifier import named_stages
 
     return Source(
         build=partial(torchvision_weights.build, "vgg16"),

@@ -1,4 +1,7 @@
-"""Pretrained weights: where they come from, and whether a file of them fits. No torchvision or timm here."""
+"""Pretrained weights: where they come from, and whether a file of them fits.
+
+No torchvision or timm here, and torch only where weights are read: registering a network takes no second.
+"""
 
 import contextlib
 import io
@@ -7,13 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from trainables.errors import WeightsUnavailable
 from trainables.wording import some
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 OWN_PREFIX = "backbone."
 """A state dict with such keys is that of a Classifier."""
@@ -24,12 +27,14 @@ CONNECT_S, ANSWER_S = 1.5, 2.0
 _SHOWN = 4
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path) -> "dict[str, Tensor]":
     """The state dict in `path` (.pt, .pth or .safetensors), floating-point tensors in fp32.
 
     Pickles are read with weights_only=True. Raises WeightsUnavailable for a file that is missing or holds no
     state dict.
     """
+    from torch import Tensor
+
     if not path.is_file():
         raise WeightsUnavailable(f"--weights {str(path)!r}: no such file; give a file, 'imagenet' or 'none'")
     try:
@@ -52,11 +57,13 @@ def _content(path: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(path)
+    import torch
+
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_network(
-    network: nn.Module, state: Mapping[str, Tensor], heads: tuple[str, ...], origin: str
+    network: "nn.Module", state: "Mapping[str, Tensor]", heads: tuple[str, ...], origin: str
 ) -> None:
     """Put a plain `state` into `network`, but for the `heads`, which are made anew whatever their classes.
 
@@ -70,7 +77,7 @@ def load_network(
     network.load_state_dict(given, strict=False, assign=True)
 
 
-def load_classifier(classifier: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
+def load_classifier(classifier: "nn.Module", state: "Mapping[str, Tensor]", origin: str) -> None:
     """Put one of our own states into `classifier`.
 
     Auxiliary heads that only one side has are passed over: the file's are not wanted, or ours start afresh.
@@ -88,14 +95,16 @@ def load_classifier(classifier: nn.Module, state: Mapping[str, Tensor], origin: 
     classifier.load_state_dict(given, strict=False, assign=True)
 
 
-def _fill_counters(expected: Mapping[str, Tensor], given: dict[str, Tensor]) -> None:
+def _fill_counters(expected: "Mapping[str, Tensor]", given: "dict[str, Tensor]") -> None:
+    import torch
+
     # Files older than torch 0.4.1 lack BatchNorm's counter, which nothing here reads.
     for key in expected:
         if key.endswith("num_batches_tracked"):
             given.setdefault(key, torch.zeros((), dtype=torch.long))
 
 
-def _check_keys(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], origin: str) -> None:
+def _check_keys(expected: "Mapping[str, Tensor]", given: "Mapping[str, Tensor]", origin: str) -> None:
     problems = [
         *_listed("missing", [key for key in expected if key not in given]),
         *_listed("unexpected", [key for key in given if key not in expected]),
@@ -112,7 +121,7 @@ def _check_keys(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], ori
         raise WeightsUnavailable(f"{origin} does not fit the model: {'; '.join(problems)}")
 
 
-def _check_finite(network: nn.Module, given: Mapping[str, Tensor], origin: str) -> None:
+def _check_finite(network: "nn.Module", given: "Mapping[str, Tensor]", origin: str) -> None:
     """Raise WeightsUnavailable for parameters or BatchNorm statistics that are NaN or infinite.
 
     Other buffers may hold infinities on purpose, a mask of attention for one.
@@ -140,8 +149,8 @@ def _listed(what: str, keys: list[str]) -> Iterable[str]:
 
 
 def download(
-    name: str, fetch: Callable[[], Mapping[str, Tensor]], cached: Callable[[], Path | None] | None = None
-) -> Mapping[str, Tensor]:
+    name: str, fetch: "Callable[[], Mapping[str, Tensor]]", cached: Callable[[], Path | None] | None = None
+) -> "Mapping[str, Tensor]":
     """What `fetch` returns; raises WeightsUnavailable with the ways out if it can't.
 
     `cached` gives the file that `fetch` reads if it is on this machine, which is named where it is damaged.
@@ -178,6 +187,8 @@ def _damaged(file: Path) -> bool:
 
 def cached(url: str) -> Path | None:
     """Where torch.hub has the file of `url`; None if it does not. TORCH_HOME is respected."""
+    import torch
+
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     return file if file.is_file() else None
 

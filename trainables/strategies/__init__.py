@@ -29,7 +29,8 @@ from trainables.strategies.groups import (
 )
 
 if TYPE_CHECKING:
-    from trainables.models.classifier import Classifier, Stage
+    from trainables.models.classifier import Classifier
+    from trainables.models.stages import Stage
 
 __all__ = [
     "ParamGroup",

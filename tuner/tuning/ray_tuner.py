@@ -23,11 +23,11 @@ def ray_tuner(
     """Ray's Tuner, which asks the searcher for trials and its scheduler for verdicts."""
     from ray import tune
 
-    from trainables.ray_trainable import TrialTrainable
+    from trainables.deferred import DeferredTrial
 
     context = replace(prepared.context, num_threads=max(1, int(session.resources["cpu"])))
     worker = tune.with_resources(
-        tune.with_parameters(trainable or TrialTrainable, context=context), session.resources
+        tune.with_parameters(trainable or DeferredTrial, context=context), session.resources
     )
     # The dashboard shows this name; Ray's own wrappers would hide it.
     worker.__qualname__ = worker.__name__ = "TrialTrainable"

@@ -12,7 +12,8 @@ from torchvision import models as torchvision_models
 from trainables import models
 from trainables.errors import InvalidValue, UnknownName, UserMistake, WeightsUnavailable
 from trainables.models import weights as weight_files
-from trainables.models.classifier import Classifier, Stage, stage_shapes
+from trainables.models.classifier import Classifier, stage_shapes
+from trainables.models.stages import Stage
 
 SMALL = "resnet18"
 

@@ -1,25 +1,16 @@
-"""Retraining, for real: stopped by SIGTERM and gone on with; a worker that dies."""
+"""Retraining, for real: stopped by SIGTERM and gone on with."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
-from types import SimpleNamespace
 
 import psutil
 import pytest
-from test_retrain import job, make_best
+from test_retrain import make_best
 
-from trainables.errors import RunProblem
-from tuner.cluster.environment import ray_environment
-from tuner.cluster.session import ray_session
-from tuner.cluster.signals import Signals
-from tuner.console.reporter import Reporter
-from tuner.evaluation.retrained.session import SeedDemands
 from tuner.release.folder import verify
-from tuner.retraining.seeds import train_jobs
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -89,31 +80,3 @@ def test_a_retrain_that_is_stopped_keeps_its_seeds_and_the_same_command_goes_on(
     assert "1 of 2 trained models are kept from before; 1 to train" in second.said()
     verify(tmp_path / "model")
     assert not list(tmp_path.glob(".model*"))
-
-
-class Deadly(str):
-    """A name; whoever unpickles it is killed."""
-
-    __slots__ = ()
-
-    def __reduce__(self):
-        return eval, ("__import__('os').kill(__import__('os').getpid(), 9)",)
-
-
-def test_a_worker_that_is_killed_again_and_again_costs_its_own_seed_only(tmp_path, monkeypatch):
-    work = replace(job(tmp_path, {"train": 4, "test": 2}), epochs=1)
-    monkeypatch.chdir(tmp_path)
-    heard = []
-    with (
-        ray_environment(None),
-        Signals(raises=True) as signals,
-        ray_session(SeedDemands(concurrent=1), signals) as session,
-        pytest.raises(RunProblem, match=r"^the deadly one: the process died 3 times"),
-    ):
-        train_jobs(
-            [(replace(work, title=Deadly("the deadly one")), [1]), (work, [2])],
-            session,
-            Reporter(),
-            lambda place, result: heard.append(SimpleNamespace(place=place, seed=result.seed)),
-        )
-    assert [(one.place, one.seed) for one in heard] == [(1, 2)]
