@@ -1,8 +1,11 @@
 import re
+import warnings
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from fake_run import fake_scorer, make_run, paint_only
+from PIL import Image
 
 from tuner.evaluation.compare import compare
 
@@ -39,8 +42,53 @@ CLASSES = {"감자 <역병>": 12, "healthy & well": 12, "x" * 80: 5}
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     run = make_run(tmp_path_factory.mktemp("runs") / "search", classes=CLASSES, space="googlenet_grid")
-    found = compare([run.path], scorer=fake_scorer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare([run.path], scorer=fake_scorer)
     return found, Page(found.report.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def figures(report):
+    return report[0].out / "figures"
+
+
+EXPECTED = {
+    "accuracy",
+    "advice",
+    "calibration",
+    "confusion",
+    "confusion-shares",
+    "groups",
+    "importances",
+    "learning-curves",
+    "mistakes",
+    "parallel",
+    "rungs",
+    "search",
+    "slices",
+    "tradeoffs",
+}
+
+
+def test_every_picture_is_there_as_png_and_svg(figures):
+    assert {file.stem for file in figures.glob("*.png")} == EXPECTED
+    assert {file.stem for file in figures.glob("*.svg") if not file.stem.endswith("-dark")} == EXPECTED
+
+
+def test_no_picture_is_blank_and_dark_ones_are_dark(figures):
+    for name in EXPECTED:
+        pixels = np.asarray(Image.open(figures / f"{name}.png").convert("L"))
+        assert pixels.std() > 3
+        assert "#17181c" in (figures / f"{name}-dark.svg").read_text()
+        assert "#17181c" not in (figures / f"{name}.svg").read_text()
+
+
+def test_pictures_need_no_network(figures):
+    for file in figures.glob("*.svg"):
+        text = file.read_text()
+        for start in ('href="http', "url(http", "@import"):
+            assert start not in text
 
 
 def test_the_page_needs_nothing_but_itself(report):
