@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -326,8 +325,3 @@ class TrainingRun:
 
     def _rates(self) -> str:
         return ", ".join(f"{name}={rate:.6g}" for name, rate in self.schedule.rates().items())
-
-
-def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
-    """The same configuration under another trial seed."""
-    return replace(config, seed=seed)

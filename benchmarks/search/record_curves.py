@@ -39,7 +39,7 @@ from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, score_logits
 from trainables.metrics import METRICS
 from trainables.setting import ComputeConfig
-from trainables.training import TrainingRun, with_seed
+from trainables.training import TrainingRun
 from trainables.trial_data import TrialData, load_trial_data
 from tuner.dataset.reading.sample import sample_data
 from tuner.dataset.reading.scan import scan
@@ -181,7 +181,7 @@ def configurations(model: str, count: int) -> list[TrialConfig]:
     """The space's first trials of `model`, then random ones, each with a seed of its own."""
     overrides = {"max_epochs": MAX_EPOCHS, "patience": 0}
     drawn = sample_configs(search_spaces.load(SPACE), overrides, restricted_to(model), count)
-    return [with_seed(config, number) for number, config in enumerate(drawn)]
+    return [dataclasses.replace(config, seed=number) for number, config in enumerate(drawn)]
 
 
 def record(config: TrialConfig, images: Images, compute: ComputeConfig) -> pd.DataFrame:
@@ -212,7 +212,7 @@ def work(worker: int, options: argparse.Namespace) -> None:
         if place % options.workers != worker or part.exists() or time.time() > options.deadline:
             continue
         started = time.perf_counter()
-        frame = record(with_seed(config, config.seed + repeat * SEED_STRIDE), images, compute)
+        frame = record(dataclasses.replace(config, seed=config.seed + repeat * SEED_STRIDE), images, compute)
         frame.insert(0, "configuration", number)
         write_atomically(part, lambda path, frame=frame: frame.to_parquet(path, index=False))
         best = frame["val_loss"].min()

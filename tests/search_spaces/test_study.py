@@ -13,7 +13,7 @@ from search_spaces.googlenet_full import first_trials as full_first_trials
 from trainables import augmentations
 from trainables.config import TrialConfig
 from trainables.setting import ComputeConfig
-from trainables.training import TrainingRun, with_seed
+from trainables.training import TrainingRun
 
 STEP = {"schedule": "step", "step_size": 10, "gamma": 0.5}
 STEEP = {"schedule": "step", "step_size": 10, "gamma": 0.1}
@@ -215,7 +215,7 @@ def test_untrained_auxiliary_heads_change_nothing(tmp_path):
     first, second = configs_of("googlenet_grid")[:2]
     histories = []
     for config in (first, second):
-        short = replace(with_seed(config, 7), max_epochs=2, batch_size=8)
+        short = replace(config, seed=7, max_epochs=2, batch_size=8)
         run = TrainingRun(short, data, ComputeConfig(32))
         histories.append([(m.train_loss, m.val_loss, m.scores["val_accuracy"]) for m in run.epochs()])
         assert len(run.classifier.auxiliary) == (2 if config is second else 0)

@@ -17,7 +17,7 @@ from trainables.errors import Diverged, RunProblem, UserMistake, WorkerBroken
 from trainables.frozen_features import FeatureCache
 from trainables.inference import best_device, choose_precision, compute_logits
 from trainables.setting import ComputeConfig
-from trainables.training import TrainingRun, with_seed
+from trainables.training import TrainingRun
 from trainables.trial_data import load_trial_data
 from trainables.worker import prepare_worker
 from tuner.cluster.session import RaySession
@@ -232,9 +232,7 @@ def _start(job: SeedJob, seed: int) -> TrainingRun:
     )
     data = load_trial_data(ImageCache.open(job.cache), job.rows, job.classes)
     # The number of epochs is settled, so patience has nothing to say; cosine keeps the length it was found with.
-    config = replace(
-        with_seed(job.config, seed), patience=0, max_epochs=max(job.config.max_epochs, job.epochs)
-    )
+    config = replace(job.config, seed=seed, patience=0, max_epochs=max(job.config.max_epochs, job.epochs))
     limit = job.feature_cache_bytes
     if not limit:
         return TrainingRun(config, data, compute)
