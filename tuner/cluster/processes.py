@@ -9,10 +9,18 @@ from collections.abc import Sequence
 
 import psutil
 
-__all__ = ["end", "rays_below"]
+__all__ = ["end", "end_watchers", "rays_below"]
 
-OWN = ("/ray/core/", "/ray/dashboard/", "/ray/_private/", "ray::")
+OWN = ("/ray/core/", "/ray/dashboard/", "/ray/_private/", "/ray/autoscaler/", "ray::")
 """What the command line of a Ray process holds."""
+
+WATCHERS = (
+    "/ray/dashboard/dashboard.py",
+    "/ray/_private/log_monitor.py",
+    "/ray/autoscaler/_private/monitor.py",
+    "/ray/autoscaler/v2/monitor.py",
+)
+"""The same of those that only watch and display: nothing is lost with them."""
 
 
 def rays_below(pid: int | None = None) -> list[psutil.Process]:
@@ -24,6 +32,14 @@ def rays_below(pid: int | None = None) -> list[psutil.Process]:
                 if any(sign in part for part in child.cmdline() for sign in OWN):
                     found |= {one.pid: one for one in [child, *child.children(recursive=True)]}
     return list(found.values())
+
+
+def end_watchers(processes: Sequence[psutil.Process]) -> None:
+    """Kill those of `processes` that only watch a Ray: they take a second each to end when Ray asks them to."""
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if any(part.endswith(WATCHERS) for part in one.cmdline()):
+                one.kill()
 
 
 def end(processes: Sequence[psutil.Process], patience_s: float) -> None:

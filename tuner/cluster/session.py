@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import ray
 
 from trainables.errors import ClusterProblem, InvalidValue
-from tuner.cluster.processes import end, rays_below
+from tuner.cluster.processes import end, end_watchers, rays_below
 from tuner.cluster.signals import Signals
 from tuner.cluster.sockets import ray_folder
 
@@ -95,6 +95,7 @@ def ray_session(
             yield _session(prepared, pack, pages)
         finally:
             started = rays_below()
+            end_watchers(started)
             ray.shutdown()
             end(started, SECONDS_TO_LEAVE)
 
