@@ -27,6 +27,6 @@ def collect_as_usual() -> None:
 def pass_over_imports() -> None:
     """Let no later look for garbage visit what this process holds now: modules stay, and looking through them is long.
 
-    For a process of tuner's own, before it computes.
+    Only for a process of tuner's own, before it computes: what it holds stays until it ends.
     """
     gc.freeze()

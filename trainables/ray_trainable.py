@@ -23,6 +23,7 @@ from trainables.checkpoint import (
     weights_of,
     write_batch_parts,
 )
+from trainables.collection import pass_over_imports
 from trainables.config import EpochMetrics, RunContext, TrialConfig
 from trainables.device_errors import breaks_process, is_out_of_memory, release_memory
 from trainables.errors import DISK_FULL, Diverged, WorkerBroken, is_disk_full
@@ -55,6 +56,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         if context is None:
             raise ValueError("give the RunContext with tune.with_parameters(trainable, context=...)")
         self.context = context
+        pass_over_imports()
         prepare_worker(context.num_threads)
         self._prepare(config)
 

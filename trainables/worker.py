@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import cv2
 import torch
 
-from trainables.collection import collect_as_usual, pass_over_imports
+from trainables.collection import collect_as_usual
 
 __all__ = ["as_worker", "keep_freed_memory", "prepare_worker"]
 
@@ -31,8 +31,6 @@ def prepare_worker(num_threads: int) -> None:
     A GPU's convolutions and products may use TF32, whose 10 bits are enough for a model; sampling grids and colours
     are computed without products and stay exact.
     """
-    if not _state["prepared"]:
-        pass_over_imports()
     _state["prepared"] = True
     _prepare(num_threads)
 

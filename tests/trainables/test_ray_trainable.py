@@ -1,6 +1,7 @@
 """The trainable without Ray: what it does when memory runs out and when the device is lost."""
 
 import errno
+import gc
 import weakref
 
 import pandas as pd
@@ -71,6 +72,15 @@ def failing(method, error, times, when=lambda *given: True):
         return method(*given, **named)
 
     return instead, raised
+
+
+def test_garbage_is_not_looked_for_among_what_a_worker_imported(worker):
+    gc.unfreeze()
+    trial = worker()
+    frozen = gc.get_freeze_count()
+    assert frozen > 10_000
+    assert trial.reset_config({"trial_id": "u", "model": "timm:test_resnet", "strategy": "full"})
+    assert gc.get_freeze_count() == frozen
 
 
 def test_the_old_model_is_gone_before_the_new_one_is_built(worker, monkeypatch):

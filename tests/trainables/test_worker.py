@@ -1,6 +1,5 @@
 """One preparation for whoever trains, measures or scores."""
 
-import gc
 import platform
 import subprocess
 import sys
@@ -20,7 +19,6 @@ def process(monkeypatch):
     threads, opencv = torch.get_num_threads(), cv2.getNumThreads()
     monkeypatch.setattr(worker, "_state", {"prepared": False})
     yield monkeypatch
-    gc.unfreeze()
     torch.set_num_threads(threads)
     cv2.setNumThreads(opencv)
 
@@ -45,17 +43,6 @@ def test_a_worker_has_its_threads_and_a_gpu_may_use_tf32_and_choose_its_convolut
     prepare_worker(3)
     assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 1)
     assert told(flags) == (True, True, True)
-
-
-def test_garbage_is_not_looked_for_among_what_a_worker_imported(process):
-    held = gc.get_freeze_count()
-    with as_worker(1):
-        assert gc.get_freeze_count() == held
-    prepare_worker(1)
-    frozen = gc.get_freeze_count()
-    assert frozen > held + 10_000
-    prepare_worker(1)
-    assert gc.get_freeze_count() == frozen
 
 
 def test_without_a_gpu_the_processors_products_are_left_alone(process):
