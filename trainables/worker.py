@@ -49,6 +49,7 @@ def _prepare(num_threads: int) -> None:
 @contextlib.contextmanager
 def as_worker(num_threads: int) -> Iterator[None]:
     """While entered this process is as `prepare_worker` makes it; afterwards as it was."""
+    prepared = _state["prepared"]
     threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     benchmark = torch.backends.cudnn.benchmark
@@ -58,7 +59,8 @@ def as_worker(num_threads: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         cv2.setNumThreads(opencv_threads)
-        if not _state["prepared"]:
+        _state["prepared"] = prepared
+        if not prepared:
             _mallopt(USUAL)
         if torch.cuda.is_available():
             torch.backends.cuda.matmul.allow_tf32 = matmul

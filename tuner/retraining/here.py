@@ -19,6 +19,7 @@ def train_here(job: SeedJob, seed: int, reporter: Reporter) -> SeedResult:
 
     Raises RunProblem where the disk has no room for the weights.
     """
+    from trainables.worker import as_worker
     from tuner.retraining.seeds import train_seed
 
     job = replace(job, num_threads=num_workers(None))
@@ -26,7 +27,9 @@ def train_here(job: SeedJob, seed: int, reporter: Reporter) -> SeedResult:
         return found
     if (lack := lack_of_room(job, [])) is not None:
         raise RunProblem(lack)
-    result = train_seed(job, seed)
+    # Whoever calls this goes on with threads and memory as they were.
+    with as_worker(job.num_threads):
+        result = train_seed(job, seed)
     try:
         kept.keep(job, result)
     except OSError as error:

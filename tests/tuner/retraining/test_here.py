@@ -5,9 +5,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 from rich.console import Console
 from test_retrain import job
 
+from trainables import worker
 from trainables.errors import RunProblem
 from tuner.console.reporter import Reporter
 from tuner.release import retrain as retraining
@@ -38,6 +40,23 @@ def test_each_seed_of_each_job_is_trained_once_and_kept_for_the_next_call(kept_j
     again, told = said((kept_job, [5]), (replace(kept_job, epochs=2), [5, 6]))
     assert "3 of 3 trained models are kept from before; 0 to train" in told
     assert [one.weights for one in again[1]] == [one.weights for one in first[1]]
+
+
+def test_the_process_is_as_it_was_afterwards(kept_job, monkeypatch):
+    monkeypatch.setattr(here, "num_workers", lambda told: 2)
+    monkeypatch.setattr(worker, "_state", {"prepared": False})
+    memory = []
+    monkeypatch.setattr(worker, "_mallopt", lambda settings: memory.append(settings) or True)
+    inside = []
+    train = seeds._try_seed
+    monkeypatch.setattr(
+        seeds, "_try_seed", lambda *given: inside.append(torch.get_num_threads()) or train(*given)
+    )
+    before = torch.get_num_threads()
+    said((kept_job, [5]))
+    assert (inside, torch.get_num_threads()) == ([2], before)
+    assert memory[-1] == worker.USUAL
+    assert worker._state == {"prepared": False}
 
 
 def test_it_trains_as_ray_s_workers_do(kept_job):
