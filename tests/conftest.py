@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What the tests imported is no garbage, and those that collect any need not look through it, 0.3 s a time."""
+    """What the tests imported is no garbage, and those that collect any need not look through it."""
     gc.collect()
     gc.freeze()
 
