@@ -35,11 +35,12 @@ def rays_below(pid: int | None = None) -> list[psutil.Process]:
 
 
 def end_watchers(processes: Sequence[psutil.Process]) -> None:
-    """Kill those of `processes` that only watch a Ray: they take a second each to end when Ray asks them to."""
+    """Kill those of `processes` that only watch a Ray, with what they started: they take a second each to end when Ray asks them to."""
     for one in processes:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             if any(part.endswith(WATCHERS) for part in one.cmdline()):
-                one.kill()
+                for each in (*one.children(recursive=True), one):
+                    each.kill()
 
 
 def end(processes: Sequence[psutil.Process], patience_s: float) -> None:

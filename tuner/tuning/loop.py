@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import os
 import shutil
 import time
@@ -124,9 +125,22 @@ def _execute(
     with Signals() as signals, contextlib.ExitStack() as stack:
         with reporter.waiting("Ray and its dashboard start"):
             session = stack.enter_context(
-                ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard)
+                ray_session(
+                    prepared,
+                    signals,
+                    pack,
+                    name=name,
+                    dashboard=prepared.dashboard,
+                    meanwhile=_import_what_trials_take,
+                )
             )
         return _fit(prepared, session, reporter, signals, trainable, observers, budget)
+
+
+def _import_what_trials_take() -> None:
+    """Import what proposes, watches and displays trials: Ray Tune alone takes most of a second."""
+    for name in ("ray.tune", "scheduler", "searcher", "operation", "progress"):
+        importlib.import_module(name if "." in name else f"tuner.tuning.{name}")
 
 
 def _searcher(
