@@ -35,7 +35,7 @@ def rays_below(pid: int | None = None) -> list[psutil.Process]:
 
 
 def end_watchers(processes: Sequence[psutil.Process]) -> None:
-    """Kill those of `processes` that only watch a Ray, with what they started: they take a second each to end when Ray asks them to."""
+    """Kill those of `processes` that only watch a Ray, and what these started; asked by Ray they take a second each."""
     for one in processes:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             if any(part.endswith(WATCHERS) for part in one.cmdline()):
