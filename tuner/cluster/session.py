@@ -8,7 +8,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -72,14 +71,12 @@ def ray_session(
     *,
     name: str | None = None,
     dashboard: bool = False,
-    meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[RaySession]:
     """A Ray that listens on 127.0.0.1 only, or the cluster at `address`; shut down or left on exit.
 
     Ray takes the process's signals when it starts and aborts at SIGTERM, so `signals`, which are entered, take them
     back. `pack` settles "auto" GPUs where there are any; without it a trial gets a whole one. Ray knows the job by
-    `name`; `dashboard` starts Ray's, where it is installed. `meanwhile` is called in another thread while
-    Ray starts, which is mostly waiting.
+    `name`; `dashboard` starts Ray's, where it is installed.
 
     Raises ClusterProblem if no Ray starts or if the one at `address` can't be joined, InvalidValue if none answers
     there or if not even one trial fits.
@@ -93,22 +90,14 @@ def ray_session(
         return
     with ray_folder() if is_own(prepared.address) else contextlib.nullcontext() as folder:
         try:
-            # Not Ray in the other thread: Linux would end its processes with the thread that has started them.
-            with ThreadPoolExecutor(1, "while-ray-starts") as beside:
-                done = beside.submit(meanwhile or _nothing)
-                pages = _init(prepared, name, dashboard, folder)
+            pages = _init(prepared, name, dashboard, folder)
             signals.arm()
-            done.result()
             yield _session(prepared, pack, pages)
         finally:
             started = rays_below()
             end_watchers(started)
             ray.shutdown()
             end(started, SECONDS_TO_LEAVE)
-
-
-def _nothing() -> None:
-    """What is to be done while Ray starts, if nobody says."""
 
 
 def is_own(address: str | None) -> bool:

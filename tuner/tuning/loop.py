@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import os
 import shutil
 import time
@@ -125,22 +124,9 @@ def _execute(
     with Signals() as signals, contextlib.ExitStack() as stack:
         with reporter.waiting("Ray and its dashboard start"):
             session = stack.enter_context(
-                ray_session(
-                    prepared,
-                    signals,
-                    pack,
-                    name=name,
-                    dashboard=prepared.dashboard,
-                    meanwhile=_import_what_trials_take,
-                )
+                ray_session(prepared, signals, pack, name=name, dashboard=prepared.dashboard)
             )
         return _fit(prepared, session, reporter, signals, trainable, observers, budget)
-
-
-def _import_what_trials_take() -> None:
-    """Import what proposes, watches and displays trials: Ray Tune alone takes most of a second."""
-    for name in ("ray.tune", "scheduler", "searcher", "operation", "progress"):
-        importlib.import_module(name if "." in name else f"tuner.tuning.{name}")
 
 
 def _searcher(
