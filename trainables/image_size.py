@@ -5,6 +5,7 @@ pixels more than none. One forward pass tells, on PyTorch's meta device, which c
 at most, and no memory.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterable
 
@@ -55,10 +56,14 @@ def _error_at(name: str, image_size: int, device: str) -> Exception | None:
     """What one forward pass of two black images through the backbone of `name` raises; None if it succeeds."""
     import torch
 
+    from trainables.models.empty import without_numbers
+
     origin = models.source(name)
     try:
         with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
-            origin.trunk(origin.build()).eval()(torch.zeros(2, 3, image_size, image_size))
+            with without_numbers() if device == _META else contextlib.nullcontext():
+                network = origin.build()
+            origin.trunk(network).eval()(torch.zeros(2, 3, image_size, image_size))
     except Exception as error:  # networks raise kinds of their own
         return error
     return None

@@ -46,6 +46,7 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SUPPORT = {
     "candidates",
     "classifier",
+    "empty",
     "known",
     "source",
     "stages",
@@ -270,7 +271,9 @@ def _build(origin: Source, seed: int, on_meta: bool) -> "torch.nn.Module":
     import torch
 
     if on_meta:
-        with torch.device("meta"):
+        from trainables.models.empty import without_numbers
+
+        with without_numbers():
             return origin.build()
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the GPUs' generators, which the fork does not restore.

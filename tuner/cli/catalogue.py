@@ -264,10 +264,10 @@ def _build(name: str, auxiliary: bool = False, *, lean: bool = False) -> "Classi
     """The model without memory for its weights where that is possible, or, `lean`, where it is only counted."""
     import contextlib
 
-    import torch
+    from trainables.models.empty import without_numbers
 
     lean = lean or registry.source(name).on_meta
-    with torch.device("meta") if lean else contextlib.nullcontext():
+    with without_numbers() if lean else contextlib.nullcontext():
         return registry.create(name, CLASSES, auxiliary=auxiliary)
 
 

@@ -51,13 +51,11 @@ def megabytes(count: float) -> str:
 
 @lru_cache
 def _weights(model: str, num_classes: int, auxiliary: bool) -> int:
-    import torch
-
     from trainables.models import create
+    from trainables.models.empty import without_numbers
 
     try:
-        # On this device tensors have a size and no content.
-        with torch.device("meta"):
+        with without_numbers():
             state = create(model, num_classes, auxiliary=auxiliary).state_dict()
     except (NotImplementedError, RuntimeError):
         # Some models of timm look at a value while they are built.

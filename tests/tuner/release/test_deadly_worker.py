@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from test_retrain import job
+from seed_jobs import job
 
 from trainables.errors import RunProblem
 from tuner.cluster.session import ray_session

@@ -13,9 +13,9 @@ import torch
 from pictures import stretch, write_pictures
 from PIL import Image
 from rich.console import Console
+from seed_jobs import InstantRay, job
 
 from trainables.config import TrialConfig
-from trainables.data.cache import build_cache
 from trainables.data.deep import Levels
 from trainables.errors import DataProblem, InvalidValue, RunProblem, WeightsUnavailable, WorkerBroken
 from trainables.models import create
@@ -30,7 +30,7 @@ from tuner.release.retrain import check_config, epochs_rule, prepare_plan, retra
 from tuner.retraining import seeds
 from tuner.retraining.images import find_images
 from tuner.retraining.scoring import score_weights
-from tuner.retraining.seeds import SeedJob, SeedResult, draw_seeds, train_jobs, train_seed
+from tuner.retraining.seeds import SeedResult, draw_seeds, train_jobs, train_seed
 from tuner.runs.best import Best, Data, Expected, SplitSource
 from tuner.runs.best_file import read_best, save_best
 from tuner.runs.best_trial import part_counts
@@ -71,39 +71,6 @@ def make_best(folder: Path, **changes: object) -> Best:
 @pytest.fixture
 def best(tmp_path):
     return make_best(tmp_path)
-
-
-def job(folder: Path, parts: dict[str, int], **changes: object) -> SeedJob:
-    rows = []
-    for part, count in parts.items():
-        paths = write_pictures(folder / "p" / part, {"blue": count, "green": count})
-        rows += [(f"{part}/{path}", path.split("/")[0], part) for path in paths]
-    names = [path for path, _, part in rows if part != "test"]
-    test = [path for path, _, part in rows if part == "test"]
-    cache = build_cache(folder / "p", names, names, 32, cache_dir=folder)
-    test_cache = str(build_cache(folder / "p", test, test, 32, cache_dir=folder)) if test else None
-    config = TrialConfig.resolve(
-        {"model": "resnet18", "strategy": "feature_extractor", "batch_size": 8, "max_epochs": 2}
-        | dict(changes.pop("config", {}))
-    )
-    (folder / "seeds").mkdir(parents=True)
-    values = {
-        "config": config,
-        "classes": ("blue", "green"),
-        "cache": str(cache),
-        "rows": [row for row in rows if row[2] != "test"],
-        "test_cache": test_cache,
-        "test_paths": test,
-        "image_size": 32,
-        "weights": "none",
-        "precision": "fp32",
-        "run_seed": 0,
-        "epochs": 2,
-        "reduced_after": (),
-        "late": 1,
-        "folder": str(folder / "seeds"),
-    }
-    return SeedJob(**(values | changes))
 
 
 def test_without_validation_images_a_seed_trains_and_answers_the_test_images(tmp_path):
@@ -502,36 +469,6 @@ def test_a_seed_whose_device_is_lost_ends_its_process(tmp_path, monkeypatch):
     monkeypatch.setattr(TrainingRun, "_update", lost)
     with pytest.raises(WorkerBroken, match="illegal memory access"):
         train_seed(job(tmp_path, {"train": 6}), 5)
-
-
-class InstantRay:
-    """Ray's calls that training seeds makes; every task is done when it is waited for, the latest first."""
-
-    def __init__(self):
-        self.running, self.tasks, self.most = [], [], 0
-
-    def remote(self, **options):
-        def make(work):
-            def start(job, seed):
-                self.tasks.append((work, job, seed))
-                self.running.append(len(self.tasks) - 1)
-                self.most = max(self.most, len(self.running))
-                return self.running[-1]
-
-            return SimpleNamespace(remote=start)
-
-        return make
-
-    def put(self, value):
-        return value
-
-    def wait(self, waiting, num_returns):
-        assert waiting == self.running
-        return [self.running.pop()], self.running
-
-    def get(self, task):
-        work, job, seed = self.tasks[task]
-        return work(job, seed)
 
 
 def test_seeds_of_several_jobs_share_the_places_of_the_session(tmp_path, monkeypatch):

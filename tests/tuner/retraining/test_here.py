@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from rich.console import Console
-from test_retrain import job
+from seed_jobs import job
 
 from trainables import worker
 from trainables.errors import RunProblem

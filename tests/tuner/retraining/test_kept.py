@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import ray as real_ray
 from ray.exceptions import WorkerCrashedError
-from test_retrain import InstantRay, job
+from seed_jobs import InstantRay, job
 
 from trainables import checkpoint
 from trainables.errors import RunProblem, UserMistake
