@@ -76,12 +76,23 @@ def close_pairs(hashes: Bytes, seed: int = 0, orders: int = ORDERS) -> Ints:
     found = np.empty(0, np.int64)
     for _ in range(orders):
         order = np.argsort(_keys(hashes, random.permutation(useful)[:KEY]), kind="stable")
-        ordered = words[order]
+        ordered, pairs = words[order], []
         for step in range(1, min(FOLLOWING, count - 1) + 1):
             near = _differing(ordered[:-step], ordered[step:]) <= MOST_DIFFERING
             one, other = order[:-step][near], order[step:][near]
-            found = np.union1d(found, np.minimum(one, other) * count + np.maximum(one, other))
+            pairs.append(np.minimum(one, other) * count + np.maximum(one, other))
+        found = _with(found, np.unique(np.concatenate(pairs)))
     return np.stack([found // count, found % count], 1)
+
+
+def _with(found: Ints, others: Ints) -> Ints:
+    """All numbers of two arrays that are sorted, each once; in one pass, since both are."""
+    places = np.searchsorted(found, others)
+    known = places < len(found)
+    known[known] = found[places[known]] == others[known]
+    both = np.concatenate([found, others[~known]])
+    both.sort(kind="stable")
+    return both
 
 
 def _useful(hashes: Bytes) -> Ints:
