@@ -431,8 +431,9 @@ def test_a_gpu_answers_in_whole_fp32_as_the_processor_does(tmp_path, monkeypatch
     assert asked == [["CPUExecutionProvider"], [gpu, "CPUExecutionProvider"]]
 
 
-def test_an_export_that_answers_differently_is_refused(classifier, tmp_path, monkeypatch, pictures):
-    spec = ModelSpec("resnet18", CLASSES, SIZE, 37, classifier.mean, classifier.std)
+def test_an_export_that_answers_differently_is_refused(tmp_path, monkeypatch, pictures):
+    classifier = create("timm:test_resnet", len(CLASSES)).eval()
+    spec = ModelSpec("timm:test_resnet", CLASSES, SIZE, 37, classifier.mean, classifier.std)
     images = np.stack([picture(read_rgb(p), SIZE, 37) for p in find_images([str(pictures)])])
     right = onnxruntime.InferenceSession.run
 
