@@ -17,6 +17,7 @@ pytest.importorskip("optuna_dashboard")
 
 from browser import CHROMIUM, Browser
 from fake_run import fake_scorer, make_run, study_parameters
+from interrupting import family, left
 from pictures import write_pictures
 
 from tuner.evaluation.compare import compare
@@ -40,8 +41,8 @@ def space(trial):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """A search with its dashboard, in the middle; its one trial outlasts the tests."""
+def search(tmp_path_factory):
+    """The process of a search with its dashboard, in the middle, and its run; its one trial outlasts the tests."""
     folder = tmp_path_factory.mktemp("watched")
     write_pictures(folder / "pictures", {"blue": 20, "green": 20, "red": 20})
     (folder / "watched.py").write_text(SPACE, encoding="utf-8")
@@ -68,10 +69,15 @@ def running(tmp_path_factory):
                 assert search.poll() is None, (folder / "out.txt").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-            yield run
+            yield search, run
         finally:
             search.send_signal(signal.SIGINT)
             search.wait(120)
+
+
+@pytest.fixture(scope="module")
+def running(search):
+    return search[1]
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +152,16 @@ def test_the_board_shows_the_curves_over_the_rungs_and_the_trials_name(running, 
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_second_signal_ends_the_search_before_the_first_is_obeyed(search):
+    process, _ = search
+    children = family(process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert left(children, 2) == []
 
 
 @needs_chromium
