@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import search_spaces
 from search_spaces import Space
 from search_spaces._configure import field_of
+from search_spaces._random_trials import RandomTrials
 from trainables import models as registry
 from trainables import strategies
 from trainables.config import FIELDS, TrialConfig
@@ -32,8 +33,9 @@ __all__ = [
     "spaces",
 ]
 
-SAMPLES = 800
-"""Random configurations from which a space's ranges and conditions are read off."""
+SAMPLES = 3000
+"""Random configurations from which a space's ranges and conditions are read off: so many that no pair of a network and
+a strategy is likely to be missed."""
 
 CLASSES = 3
 """Classes of the heads that `model` counts; the study's."""
@@ -113,13 +115,10 @@ def space(reference: str) -> SpaceView:
 
 def draw(loaded: Space, max_epochs: int) -> list[Draw]:
     """Random configurations of a space, always the same."""
-    from search_spaces._checking import random_study
-
-    study = random_study()
-    draws = []
+    trials, draws = RandomTrials(), []
     for _ in range(SAMPLES):
-        trial = study.ask()
-        config = search_spaces.configure(loaded, trial, {"max_epochs": max_epochs}, {})
+        trial = trials.ask()
+        config = search_spaces.configure(loaded, trial, {"max_epochs": max_epochs}, {})  # type: ignore[arg-type]
         draws.append(Draw(trial.distributions, config))
     return draws
 
