@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from tuner.advice.line import Found, Line, Unknown
 from tuner.advice.material import Material
-from tuner.statistics.groups import group_codes
+from tuner.statistics.groups import effective_groups, group_codes
 from tuner.statistics.intervals import FloatArray, score_interval
 
 __all__ = ["floor", "least_loss"]
@@ -83,5 +83,6 @@ def _interval(differ: npt.NDArray[np.bool_], groups: npt.NDArray[np.str_]) -> tu
     codes = group_codes(groups)
     count = int(codes.max()) + 1
     error = error_of_mean(values, codes) if count > 1 else 0.0
-    found = score_interval(float(values.mean()), error, float(count), len(np.unique(codes[differ])))
+    effective = effective_groups(np.bincount(codes))
+    found = score_interval(float(values.mean()), error, effective, len(np.unique(codes[differ])))
     return found.low, found.high

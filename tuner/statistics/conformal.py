@@ -67,9 +67,12 @@ def why_every_class(alpha: float, counts: Sequence[int]) -> str:
     '--alpha 0.1 needs 9 calibration groups of each class and the model has 3 in all'
     """
     groups = sum(counts)
+    # Rounded up to two digits: a smaller one would not do.
+    digits = max(2, 1 + math.ceil(math.log10(groups + 1)))
+    alpha_of_all = math.ceil(10**digits / (groups + 1) - 1e-9) / 10**digits
     return (
         f"--alpha {alpha:g} needs {needed_groups(alpha)} calibration groups of each class and the model has {groups} in"
-        f" all: every set holds every class; from --alpha {1 / (groups + 1):.2g} on sets are smaller, and may miss the"
+        f" all: every set holds every class; from --alpha {alpha_of_all:g} on sets are smaller, and may miss the"
         " true class more often than alpha says"
         f"{enough_from(min(counts))}"
     )

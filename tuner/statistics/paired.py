@@ -108,7 +108,7 @@ def sign_flip(per_group: FloatArray, resamples: int, seed: int) -> float:
     if len(changed) == 0:
         return 1.0
     # The tolerance keeps a tie a tie when sums of fractions differ in their last bit.
-    bar = abs(float(changed.sum())) - 1e-9
+    bar = abs(float(changed.sum())) - 1e-9 * float(np.abs(changed).sum())
     if len(changed) <= _EXACT_GROUPS:
         # The sums of all signs but the first one's, which by symmetry changes nothing.
         sums = changed[:1]

@@ -49,6 +49,15 @@ class Candidate:
         return int(self.row["best_epoch"])
 
     @property
+    def luck(self) -> float:
+        """By how much its validation loss, the best of all trials', is too low by what all of them show; 0 if unknown.
+
+        It is the difference between what the trial may expect and what was measured.
+        """
+        estimate, value = self.row.get("estimate"), self.row.get("value")
+        return 0.0 if estimate is None or value is None else max(0.0, float(estimate) - float(value))
+
+    @property
     def frozen(self) -> bool:
         """Whether only its head was trained, or solved."""
         return strategies.is_linear_probe(self.config.strategy)

@@ -13,7 +13,9 @@ import numpy as np
 from trainables.metrics import METRICS, Answers
 from trainables.temperature import calibrated_losses
 from tuner.runs.ensemble import ENSEMBLE
+from tuner.statistics.groups import group_codes
 from tuner.statistics.means import error_of_mean, half_width
+from tuner.statistics.metric_errors import spread
 from tuner.statistics.shrinkage import choose, shrink
 from tuner.tuning.candidates import LOSS, Candidate, Floats, Judges, by_name
 from tuner.tuning.mixtures import Mixture, better_ensemble, wider_ensemble
@@ -87,7 +89,8 @@ def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
 
     The choice is made among those that most images judged, an ensemble of them included. One that fewer judged, since
     there was no time for its folds, takes their place only where it is better by more than the standard error of the
-    paired difference on the images that it answered. Where the others are frozen networks with a solved head and it is
+    paired difference on the images that it answered. Validation images have chosen it among all trials, so its lead on
+    these is that without its luck (`Candidate.luck`). Where the others are frozen networks with a solved head and it is
     fine-tuned for `LONG` epochs, any lead is enough: so long, fine-tuning gained on every kind of image that
     `benchmarks/quality/small_sets.py` measured. It may be in the ensemble where half as many or more judged it.
     """
@@ -98,23 +101,32 @@ def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
     leader = by_name(full, chosen).logits if mixture is None else mixture.logits
     answering = {chosen} if mixture is None else set(mixture.votes)
     frozen = all(one.frozen for one in full if one.trial_id in answering)
-    challenger = _challenger([one for one in candidates if one not in full], leader, judges, frozen=frozen)
-    if challenger is not None:
-        chosen, mixture = challenger.trial_id, None
+    found = _challenger([one for one in candidates if one not in full], leader, judges, frozen=frozen)
+    if found is not None:
+        lead, challenger = found
         # What the others are worth is known by more images.
-        expected[chosen] = _choice([challenger, *full], judges)[1][chosen]
+        own = _choice([challenger, *full], judges)[1][challenger.trial_id]
+        if judges.metric == LOSS:
+            # Whichever promises less: its lead before those, or its own loss.
+            seen = _judged(challenger.trial_id, challenger.epochs, challenger.logits, judges).value
+            own = max(expected[chosen] - lead, seen + _luck(challenger, judges))
+        chosen, mixture = challenger.trial_id, None
+        expected[chosen] = own
     return Verdict(chosen, expected, wider_ensemble(candidates, full, chosen, mixture, judges))
 
 
 def _challenger(
     few: Sequence[Candidate], leader: Floats, judges: Judges, *, frozen: bool
-) -> Candidate | None:
+) -> tuple[float, Candidate] | None:
     """The best of those that `few` images judged, if it is better there than the `leader` beyond a standard error.
 
+    Before it, what is to be expected of its lead in the loss: without the luck of having been chosen by some of these
+    images, and shrunk as the lead of few images is (James and Stein 1961, its positive part).
     If the leader is `frozen`, one that was fine-tuned for `LONG` epochs is taken if it is better there at all.
     """
     metric, positive = METRICS[judges.metric], judges.positive
     best: tuple[float, Candidate] | None = None
+    expected = 0.0
     for one in few:
         own = one.answered() & ~np.isnan(leader).any(axis=1)
         if not own.any():
@@ -125,18 +137,25 @@ def _challenger(
                 leader[own], labels, groups
             )
             error = error_of_mean(difference, groups)
-            lead = -float(difference.mean())
+            lead = -float(difference.mean()) - _luck(one, judges)
             trusted = frozen and not one.frozen and one.epochs >= LONG
             ahead = lead > 0 if trusted else math.isfinite(error) and lead > error
         else:
-            values = [
-                metric.compute(Answers(labels, logits[own], positive)) for logits in (one.logits, leader)
-            ]
-            lead = metric.cost(values[1]) - metric.cost(values[0])
-            ahead = lead > 0
+            answers = tuple(Answers(labels, logits[own], positive) for logits in (one.logits, leader))
+            lead = metric.cost(metric.compute(answers[1])) - metric.cost(metric.compute(answers[0]))
+            varies = spread(metric, answers, group_codes(groups))
+            error = math.inf if varies is None else math.sqrt(max(varies.variance, varies.unseen))
+            ahead = lead > error
         if ahead and (best is None or lead > best[0]):
             best = lead, one
-    return None if best is None else best[1]
+            expected = max(0.0, 1 - (error / lead) ** 2) * lead
+    return None if best is None else (expected, best[1])
+
+
+def _luck(one: Candidate, judges: Judges) -> float:
+    """By how much the loss of the images that `one` answered is too low, since some of them chose it."""
+    chose = np.asarray(judges.pool.parts) == "val"
+    return one.luck * float(chose[one.answered()].mean())
 
 
 def _judged(name: str, epoch: int, logits: Floats, judges: Judges) -> Judged:

@@ -206,3 +206,16 @@ def test_many_images_are_averaged_over_folds_on_those_that_judge():
     assert isinstance(line, Line)
     assert line.do == "average the models of 4 folds"
     assert f"on {int(images.held.sum()):,} images" in line.why
+
+
+def test_a_hundred_pairs_of_one_group_say_hardly_more_than_a_few_groups():
+    from tuner.advice.floor import _interval
+
+    spread, alone = (
+        np.array([*np.repeat("g", 100), *map(str, range(9))]),
+        np.array(list(map(str, range(10)))),
+    )
+    crowded = _interval(np.zeros(109, dtype=bool), spread)
+    even = _interval(np.zeros(10, dtype=bool), alone)
+    assert crowded[0] == even[0] == 0.0
+    assert crowded[1] > 1.5 * even[1]

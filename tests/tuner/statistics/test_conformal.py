@@ -9,6 +9,7 @@ from tuner.statistics.conformal import (
     needed_groups,
     one_of_each,
     thresholds,
+    why_every_class,
 )
 from tuner.statistics.scores import softmax
 
@@ -76,3 +77,11 @@ def test_a_smaller_alpha_gives_no_smaller_set():
     sizes = [conformal_sets(probabilities, thresholds(scores, alpha)).sum() for alpha in (0.3, 0.1, 0.02)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
+
+
+def test_the_alpha_from_which_sets_are_smaller_makes_them_smaller():
+    for groups in range(2, 120):
+        said = float(why_every_class(1e-3, [1, groups - 1]).partition("from --alpha ")[2].split()[0])
+        scores = [[0.5], [0.1] * (groups - 1)]
+        assert np.isfinite(thresholds(scores, said)).all()
+        assert 1 / (groups + 1) <= said < 1.1 / (groups + 1) + 0.01

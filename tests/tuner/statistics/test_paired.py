@@ -128,3 +128,10 @@ def test_few_groups_take_every_sign():
     expected = np.mean(np.abs(sums) >= abs(parts.sum()) - 1e-9)
     assert sign_flip(parts, 9999, 0) == pytest.approx(expected)
     assert sign_flip(parts[:1], 9999, 0) == 1.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e9, 1e12])
+def test_whatever_the_unit_no_p_value_is_below_the_smallest(unit):
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        assert sign_flip(unit * random.random(10), 999, 0) == pytest.approx(2 / 2**10)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,56 @@ def test_before_a_frozen_network_any_lead_on_few_images_is_enough_and_before_ano
     assert [frozen[0].trial_id, trained[0].trial_id] == ["tuned", "head"]
     worse = judge([candidate("head", 2.0, 0, config=HEAD), candidate("tuned", 0.5, 1, answered=24)], judges())
     assert worse[0].trial_id == "head"
+
+
+def lucky(tuned, by):
+    """The same trial where it was chosen among others and may expect a loss that is so much higher."""
+    tuned.row = {**tuned.row, "value": 0.3, "estimate": 0.3 + by}
+    return tuned
+
+
+def parted(metric="val_loss"):
+    """The first 24 images are those that chose among all trials."""
+    whole = judges()
+    pool = replace(whole.pool, parts=("val",) * 24 + ("train",) * (IMAGES - 24))
+    return Judges(pool, metric, None)
+
+
+def test_a_lead_that_is_the_luck_of_having_been_chosen_does_not_count():
+    head = candidate("head", 2.0, 0, config=HEAD)
+    tuned = candidate("tuned", 2.1, 1, answered=24)
+    assert judge([head, lucky(tuned, 0.0)], parted())[0].trial_id == "tuned"
+    assert judge([head, lucky(tuned, 0.5)], parted())[0].trial_id == "head"
+
+
+def test_half_of_the_luck_counts_where_half_of_the_images_chose():
+    head, tuned = candidate("head", 2.0, 0), candidate("tuned", 6.0, 1, answered=48)
+    (plain,), (shifted,) = (
+        [one for one in judge([head, lucky(tuned, by)], parted()) if one.chosen] for by in (0.0, 0.1)
+    )
+    assert plain.trial_id == shifted.trial_id == "tuned"
+    assert 0.05 <= shifted.expected - plain.expected < 0.06
+
+
+def test_what_few_images_promise_is_less_than_their_lead():
+    head, tuned = candidate("head", 2.0, 0, config=HEAD), candidate("tuned", 2.1, 1, answered=24)
+    found = {one.trial_id: one for one in judge([head, tuned], judges())}
+    assert found["tuned"].chosen
+    # A lead of half of its standard error is no promise.
+    assert found["tuned"].value < found["tuned"].expected == found["head"].expected
+    far = judge([head, candidate("far", 6.0, 1, answered=24)], judges())[0]
+    assert 0 < far.value == far.expected < found["head"].expected
+
+
+def test_by_another_metric_a_lead_of_one_image_is_not_enough():
+    head = candidate("head", 9.0, 0, config=HEAD)
+    tuned = candidate("tuned", 9.0, 1, answered=24)
+    for one in (head, tuned):
+        one.logits[:24] = 5 * np.eye(3)[LABELS[:24]]
+    head.logits[0] = [0.0, 1.0, 2.0]
+    assert judge([head, tuned], parted("val_accuracy"))[0].trial_id == "head"
+    head.logits[:6] = -5 * np.eye(3)[LABELS[:6]]
+    assert judge([head, tuned], parted("val_accuracy"))[0].trial_id == "tuned"
 
 
 def test_a_trial_of_few_epochs_needs_more_than_any_lead_and_does_not_change_what_heads_are_worth():
