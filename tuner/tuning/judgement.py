@@ -105,11 +105,12 @@ def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
     if found is not None:
         lead, challenger = found
         # What the others are worth is known by more images.
-        own = _choice([challenger, *full], judges)[1][challenger.trial_id]
         if judges.metric == LOSS:
             # Whichever promises less: its lead before those, or its own loss.
             seen = _judged(challenger.trial_id, challenger.epochs, challenger.logits, judges).value
             own = max(expected[chosen] - lead, seen + _luck(challenger, judges))
+        else:
+            own = _choice([challenger, *full], judges)[1][challenger.trial_id]
         chosen, mixture = challenger.trial_id, None
         expected[chosen] = own
     return Verdict(chosen, expected, wider_ensemble(candidates, full, chosen, mixture, judges))
