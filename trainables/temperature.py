@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["PARTS", "PRIOR_SPREAD", "calibrated", "calibrated_losses", "fit_temperature", "share_of_mean"]
+__all__ = [
+    "PARTS",
+    "PRIOR_SPREAD",
+    "calibrated",
+    "calibrated_losses",
+    "fit_temperature",
+    "share_of_mean",
+    "temperatures_of_others",
+]
 
 PRIOR_SPREAD = 0.5
 """Standard deviation of a temperature's logarithm before any image is seen: 95 % lie between 0.37 and 2.7."""
@@ -79,26 +87,35 @@ def calibrated_losses(
 def calibrated(
     logits: "npt.NDArray[np.float64]", labels: "npt.NDArray[np.int64]", groups: "npt.ArrayLike"
 ) -> "npt.NDArray[np.float64]":
-    """`logits` [n, classes] divided by temperatures, by the class numbers `labels` [n].
+    """`logits` [n, classes] divided by the temperatures that other images gave, see `temperatures_of_others`."""
+    import numpy as np
+
+    logits = np.asarray(logits, dtype=np.float64)
+    return np.asarray(logits / temperatures_of_others(logits, labels, groups)[:, None], dtype=np.float64)
+
+
+def temperatures_of_others(
+    logits: "npt.NDArray[np.float64]", labels: "npt.NDArray[np.int64]", groups: "npt.ArrayLike"
+) -> "npt.NDArray[np.float64]":
+    """The temperature [n] for each image of `logits` [n, classes], by the class numbers `labels` [n] of others.
 
     A fifth of the `groups` [n] gets the temperature that fits the other four, so no image is answered under one that
-    it had a part in. With a single group they stay as they are.
+    it had a part in. With a single group it is 1.
     """
     import numpy as np
 
     logits = np.asarray(logits, dtype=np.float64)
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     parts = min(PARTS, len(names))
+    found = np.ones(len(logits))
     if parts < 2:
-        return logits
-    found = np.empty_like(logits)
+        return found
     most = max(1, MOST_LOGITS // logits.shape[1])
     for part in range(parts):
         own = codes % parts == part
         others = np.flatnonzero(~own)
         others = others[:: math.ceil(len(others) / most)]
-        temperature = fit_temperature(logits[others], labels[others], codes[others])
-        found[own] = logits[own] / temperature
+        found[own] = fit_temperature(logits[others], labels[others], codes[others])
     return found
 
 

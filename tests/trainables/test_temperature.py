@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from trainables.metrics.answers import log_softmax
-from trainables.temperature import calibrated, calibrated_losses, fit_temperature
+from trainables.temperature import calibrated, calibrated_losses, fit_temperature, temperatures_of_others
 
 
 def answers(images, temperature, seed=0, per_group=1):
@@ -41,6 +41,16 @@ def test_an_answer_is_too_sure_by_no_image_of_its_own_group():
     assert np.array_equal(found[groups == 7], again[groups == 7])
     assert not np.array_equal(found, again)
     assert np.array_equal(found.argmax(axis=1), logits.argmax(axis=1))
+
+
+def test_the_temperatures_of_others_are_those_that_calibrate():
+    logits, labels, groups = answers(120, 3.0, per_group=4)
+    found = temperatures_of_others(logits, labels, groups)
+    assert found.shape == (120,)
+    assert len({*found[groups == 7]}) == 1
+    assert len({*found}) == 5
+    assert np.array_equal(calibrated(logits, labels, groups), logits / found[:, None])
+    assert (temperatures_of_others(logits, labels, np.zeros(120)) == 1).all()
 
 
 def test_of_two_models_the_more_accurate_is_better_though_it_is_too_sure():

@@ -83,13 +83,15 @@ def error_by_mass(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int =
     return float(np.abs(gaps).sum() / len(sure))
 
 
-def loss_change(logits: FloatArray, labels: IntArray, groups: npt.ArrayLike, temperature: float) -> Change:
-    """Log loss of `logits` [n, classes] in nats an image, before and after the division by `temperature`.
+def loss_change(
+    logits: FloatArray, labels: IntArray, groups: npt.ArrayLike, temperature: float | FloatArray
+) -> Change:
+    """Log loss of `logits` [n, classes] in nats an image, before and after the division by `temperature`, one or [n].
 
     The intervals are those of `mean_interval` over whole `groups` [n]; a loss is not below 0.
     """
     logits = np.asarray(logits, dtype=np.float64)
-    before, after = (log_losses(logits / scale, labels) for scale in (1.0, temperature))
+    before, after = (log_losses(scaled, labels) for scaled in (logits, _divided(logits, temperature)))
     return Change(
         before=float(before.mean()),
         before_95=_positive(mean_interval(before, groups)),
@@ -101,12 +103,17 @@ def loss_change(logits: FloatArray, labels: IntArray, groups: npt.ArrayLike, tem
 
 
 def calibration_change(
-    logits: FloatArray, labels: IntArray, groups: npt.ArrayLike, temperature: float, bins: int = BINS
+    logits: FloatArray,
+    labels: IntArray,
+    groups: npt.ArrayLike,
+    temperature: float | FloatArray,
+    bins: int = BINS,
 ) -> CalibrationError:
-    """Calibration error of `logits` [n, classes], before and after the division by `temperature`.
+    """Calibration error of `logits` [n, classes], before and after the division by `temperature`, one or [n].
 
     The square is that of each bin's distance between confidence and accuracy, less its variance over whole `groups`
-    [n] (Kumar, Liang and Ma 2019), averaged over bins of equal mass. Its standard errors are those of a bootstrap of
+    [n] (Kumar, Liang and Ma 2019), averaged over the images of bins of equal mass, or as near to it as equal
+    confidences allow. Its standard errors are those of a bootstrap of
     groups, its intervals Student's.
     """
     logits = np.asarray(logits, dtype=np.float64)
@@ -114,12 +121,13 @@ def calibration_change(
     size = np.bincount(codes)
     plain, squares = [], []
     columns: list[FloatArray] = []
-    for scale in (1.0, temperature):
-        sure = softmax(logits / scale).max(axis=1)
-        cells = np.bincount(
-            codes * bins + _bins(sure, bins), weights=sure - correct, minlength=len(size) * bins
-        )
-        columns.append(cells.reshape(-1, bins).astype(np.float64))
+    for scaled in (logits, _divided(logits, temperature)):
+        sure = softmax(scaled).max(axis=1)
+        places = _bins(sure, bins)
+        cells = np.bincount(codes * bins + places, weights=sure - correct, minlength=len(size) * bins)
+        # So that the squares of their sums over all images add up to the mean over images.
+        share = np.bincount(places, minlength=bins) / len(sure)
+        columns.append(cells.reshape(-1, bins) / np.sqrt(np.where(share > 0, share, 1)))
         plain.append(error_by_mass(sure, correct, bins))
         squares.append(_square(columns[-1], size))
     change = Change(squares[0], None, squares[1], None, squares[1] - squares[0], None)
@@ -129,11 +137,14 @@ def calibration_change(
 
 
 def _square(cells: FloatArray, size: IntArray) -> float:
-    """Mean squared distance of the bins, without their noise; `cells` [groups, bins] are sums of distances."""
+    """Mean squared distance of the bins, without their noise.
+
+    `cells` [groups, bins] are sums of distances, each over the root of its bin's share of the images.
+    """
     groups, bins = cells.shape
     gaps = cells.sum(axis=0) / size.sum()
     noise = variance_of_mean(cells, size) if groups > 1 else np.zeros(bins)
-    return float(bins * (gaps**2 - noise).sum())
+    return float((gaps**2 - noise).sum())
 
 
 def _with_intervals(change: Change, sums: FloatArray, bins: int) -> Change:
@@ -141,7 +152,7 @@ def _with_intervals(change: Change, sums: FloatArray, bins: int) -> Change:
 
     def squares(totals: FloatArray) -> FloatArray:
         gaps = totals[..., :-1] / totals[..., -1:]
-        first, second = (bins * (part**2).sum(axis=-1) for part in (gaps[..., :bins], gaps[..., bins:]))
+        first, second = ((part**2).sum(axis=-1) for part in (gaps[..., :bins], gaps[..., bins:]))
         return np.stack([first, second, second - first], axis=-1)
 
     halves = float(special.stdtrit(len(sums) - 1, 0.975)) * group_bootstrap(sums, squares)
@@ -151,6 +162,10 @@ def _with_intervals(change: Change, sums: FloatArray, bins: int) -> Change:
         for middle, half in zip(middles, halves, strict=True)
     )
     return Change(change.before, _positive(first), change.after, _positive(second), change.difference, gap)
+
+
+def _divided(logits: FloatArray, temperature: float | FloatArray) -> FloatArray:
+    return np.asarray(logits / np.reshape(temperature, (-1, 1)), dtype=np.float64)
 
 
 def _positive(interval: Interval | None) -> Interval | None:

@@ -22,6 +22,7 @@ from trainables.data.decode import read_rgb
 from trainables.data.deep import Levels
 from trainables.data.preprocessing import centre_crop, square_in_words
 from trainables.errors import InvalidValue, RunProblem, UserMistake
+from trainables.temperature import calibrated_losses
 from tuner.cli.models import export
 from tuner.console.reporter import Reporter
 from tuner.evaluation.comparison.costs import decide
@@ -204,10 +205,14 @@ def test_the_temperature_comes_from_a_model_that_has_not_seen_the_validation_ima
     assert calibration.test_logits.shape == (len(val), 2)
     assert calibration.weights != single.trained.models[0][0].weights
     assert calibration.seed == single.trained.models[0][0].seed
+    found, truth = calibration.test_logits, single.plan.images.part("val")
     calibration = single.metrics["calibration"]
     assert calibration["held_out"] == "by another model of the same seed, trained on the training images only"
     assert calibration["validation"]["images"] == len(val)
-    assert calibration["validation"]["loss"]["after"] <= calibration["validation"]["loss"]["before"] + 1e-9
+    loss = calibration["validation"]["loss"]
+    assert loss["before"] == pytest.approx(log_losses(found, truth.numbers).mean())
+    # Of the images that gave the temperature each is answered under one that the others gave.
+    assert loss["after"] == pytest.approx(calibrated_losses(found, truth.numbers, truth.groups).mean())
 
 
 def test_the_scores_of_the_folder_are_those_of_the_calibrated_model(single):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainables.temperature import fit_temperature
+from trainables.temperature import fit_temperature, temperatures_of_others
 from tuner.evaluation.comparison.costs import decide, incurred
 from tuner.statistics.calibration import (
     BINS,
@@ -79,8 +79,12 @@ def calibrate(answers: Answers, held_out: str) -> Calibration:
     return Calibration(temperature, scores, answers, held_out)
 
 
-def improvement(answers: Answers, temperature: float) -> dict[str, Any]:
-    """Log loss and calibration error of `answers` before and after the temperature, for metrics.json."""
+def improvement(answers: Answers, temperature: float | FloatArray) -> dict[str, Any]:
+    """Log loss and calibration error of `answers` before and after the temperature, for metrics.json.
+
+    `temperature` is one that other images gave, or one [n] for each image: those that gave a temperature would all
+    but always say that it helps.
+    """
     loss = loss_change(answers.logits, answers.labels, answers.groups, temperature)
     error = calibration_change(answers.logits, answers.labels, answers.groups, temperature)
     return {
@@ -157,10 +161,12 @@ def uncertainty(
     temperature = 1.0 if calibration is None else calibration.temperature
     found: dict[str, Any] = {"calibration": None, "sets": None, "answered": None, "costs": None}
     if calibration is not None:
+        own = calibration.answers
+        of_others = temperatures_of_others(own.logits, own.labels, own.groups)
         found["calibration"] = {
             "temperature": temperature,
             "held_out": calibration.held_out,
-            "validation": improvement(calibration.answers, temperature),
+            "validation": improvement(own, of_others),
             "test": None if test is None else improvement(test, temperature),
         }
         found["sets"] = {

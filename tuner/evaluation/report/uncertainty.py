@@ -77,11 +77,12 @@ def _temperature(found: Mapping[str, Any], grouped: bool) -> list[str]:
     unseen = found["held_out"] == OUT_OF_FOLD
     part = "out-of-fold" if unseen and part == "validation" else part
     images = f"{fitted['images']} {'images' if unseen else 'validation images'}{groups}"
+    whose = "the temperature" if found["test"] is not None else "temperatures that other groups gave"
     return [
         f"the probabilities are calibrated (temperature {found['temperature']:.3f}) by {images}, answered"
         f" {found['held_out']}",
         f"{part} log loss {loss['before']:.4f}{_span(loss['before_95'], '.4f')} before, {loss['after']:.4f}"
-        f"{_span(loss['after_95'], '.4f')} after the temperature; difference {loss['difference']:+.4f}"
+        f"{_span(loss['after_95'], '.4f')} after {whose}; difference {loss['difference']:+.4f}"
         f"{_span(loss['difference_95'], '+.4f')}",
         f"{part} calibration error: mean distance, in bins of equally many images,"
         f" {error['expected']['before']:.3f} before, {error['expected']['after']:.3f} after; root mean"

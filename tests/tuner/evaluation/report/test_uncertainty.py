@@ -51,3 +51,11 @@ def test_sets_that_say_something_are_told_as_before():
     found = metrics(9, [0.0, 0.5, 0.5])
     assert any("hold the true class of 100.0 % of the test images" in line for line in sure_sentences(found))
     assert [caption for caption, _, _ in sure_tables(found)] == ["Sets at --alpha 0.1", "Sizes of the sets"]
+
+
+def test_a_temperature_is_not_said_to_help_the_images_that_gave_it():
+    found = metrics(9, [0.0, 0.5, 0.5])
+    line = "0.4000 after temperatures that other groups gave; difference -0.1000"
+    assert any(line in said for said in sure_sentences(found))
+    found["calibration"]["test"] = found["calibration"]["validation"]
+    assert any("0.4000 after the temperature; difference" in said for said in sure_sentences(found))
