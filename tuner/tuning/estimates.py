@@ -18,7 +18,7 @@ from tuner.runs.judged import judged_now
 from tuner.statistics.groups import group_codes
 from tuner.statistics.intervals import FloatArray
 from tuner.statistics.shrinkage import Shrunken, choose, group_sums, shrink_sums
-from tuner.tuning.ranking import counts
+from tuner.tuning.ranking import counts, smallest
 
 __all__ = ["Estimates", "best_row", "chosen_on_folds"]
 
@@ -127,11 +127,15 @@ def best_row(run: Run) -> dict[str, Any] | None:
     Where all images judged the best trials, it is the one that they chose.
     """
     metric = str(run.record["metric"])
-    rows = sorted(map(_plain, rows_of(run.trials())), key=METRICS[metric].place)
-    rows = [row for row in rows if counts(row)]
-    chosen = chosen_on_folds(run, {str(row["trial_id"]): row for row in rows})
-    chosen = chosen or Estimates(run, metric).choose(rows)
-    return next((row for row in rows if chosen in (None, row["trial_id"])), None)
+    rows = [row for row in map(_plain, rows_of(run.trials())) if counts(row)]
+    rows.sort(key=lambda row: (METRICS[metric].place(row), row["number"]))
+    if not rows:
+        return None
+    named = {str(row["trial_id"]): row for row in rows}
+    if (chosen := chosen_on_folds(run, named) or Estimates(run, metric).choose(rows)) is not None:
+        return named[chosen]
+    first = METRICS[metric].place(rows[0])
+    return dict(smallest([row for row in rows if METRICS[metric].place(row) == first]))
 
 
 def chosen_on_folds(run: Run, rows: Mapping[str, Row]) -> str | None:

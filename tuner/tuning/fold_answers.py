@@ -13,7 +13,7 @@ from tuner.statistics.groups import grouped_folds
 from tuner.tuning.candidates import Floats
 from tuner.tuning.prior import PROBE
 
-__all__ = ["FOLDS", "fold_numbers", "keep_answers", "out_of_fold"]
+__all__ = ["FOLDS", "answerable", "fold_numbers", "keep_answers", "out_of_fold"]
 
 FOLDS = 5
 """The validation images and four parts of the training images, where nobody says how many."""
@@ -30,6 +30,16 @@ def fold_numbers(pool: Split, seed: int, count: int = FOLDS) -> npt.NDArray[np.i
     parts = grouped_folds(own.numbers, own.groups, seed, count - 1)
     found[training] = np.where(parts < 0, -1, parts + 1)
     return found
+
+
+def answerable(pool: Split) -> npt.NDArray[np.bool_]:
+    """The images [n] that a trial with an answer to every fold and a solved head can both answer.
+
+    Neither has an answer to the only group of a class, and they don't share what they train on: validation images
+    train no trial, but a head that answers others.
+    """
+    heads = grouped_folds(pool.numbers, pool.groups, 0)
+    return np.asarray((fold_numbers(pool, 0) >= 0) & (heads >= 0), dtype=np.bool_)
 
 
 def out_of_fold(run: Run, row: Mapping[str, Any]) -> Floats | None:

@@ -18,6 +18,7 @@ from tuner.statistics.means import error_of_mean, half_width
 from tuner.statistics.metric_errors import spread
 from tuner.statistics.shrinkage import choose, shrink
 from tuner.tuning.candidates import LOSS, Candidate, Floats, Judges, by_name
+from tuner.tuning.fold_answers import answerable
 from tuner.tuning.mixtures import Mixture, better_ensemble, wider_ensemble
 
 __all__ = ["Judged", "Verdict", "behind", "decide", "judge"]
@@ -94,8 +95,9 @@ def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
     fine-tuned for `LONG` epochs, any lead is enough: so long, fine-tuning gained on every kind of image that
     `benchmarks/quality/small_sets.py` measured. It may be in the ensemble where half as many or more judged it.
     """
-    most = max(int(one.answered().sum()) for one in candidates)
-    full = [one for one in candidates if one.answered().sum() == most]
+    able = answerable(judges.pool)
+    answers = [int((one.answered() & able).sum()) for one in candidates]
+    full = [one for one, count in zip(candidates, answers, strict=True) if count == max(answers)]
     chosen, expected = _choice(full, judges)
     mixture = better_ensemble(full, chosen, judges)
     leader = by_name(full, chosen).logits if mixture is None else mixture.logits
@@ -189,7 +191,10 @@ def _choice(able: Sequence[Candidate], judges: Judges) -> tuple[str, dict[str, f
             one.trial_id: float(metric.compute(Answers(labels, one.logits[common], judges.positive)))
             for one in able
         }
-        return min(values, key=lambda name: metric.cost(values[name])), values
+        best = min(map(metric.cost, values.values()))
+        ties = [one for one in able if metric.cost(values[one.trial_id]) == best]
+        known = not any(math.isnan(one.cost) for one in ties)
+        return min(ties, key=lambda one: one.cost if known else 0.0).trial_id, values
     losses = np.stack([calibrated_losses(one.logits[common], labels, groups) for one in able])
     shrunken = shrink(losses, groups)
     costs = [one.cost for one in able]

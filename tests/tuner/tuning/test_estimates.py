@@ -155,3 +155,16 @@ def test_a_file_of_losses_that_has_fewer_epochs_than_the_trial_counts_as_none(bo
     trial_id = train(book, [0.9, 0.7], 1)
     book.run.write_losses(trial_id, book.run.losses(trial_id)[:1])
     assert Estimates(book.run, "val_loss").best_epoch(trial_id, [1, 2]) is None
+
+
+def test_of_trials_that_tie_by_another_metric_the_smallest_network_is_the_best(tmp_path):
+    """In a run of `val_balanced_accuracy` all trials have the same; the earliest of the smaller network is chosen."""
+    book = opened(tmp_path, space=write_space(tmp_path, TWO_MODELS, "two"), metric="val_balanced_accuracy")
+    for number in range(6):
+        book.finish(train(book, [0.5 + 0.1 * number], number), "completed", "completed")
+    book.write_table()
+    table = book.run.trials().sort_values("number")
+    assert list(table["model"][:3]) != ["mobilenet_v2"] * 3
+    small = table[table["model"] == "mobilenet_v2"]["trial_id"].iloc[0]
+    assert book.standings.best()["trial_id"] == best_row(book.run)["trial_id"] == small
+    assert small in book.standings.kept(0)

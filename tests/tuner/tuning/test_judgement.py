@@ -9,6 +9,7 @@ from trainables.temperature import calibrated_losses
 from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.calibration import mean_logits
 from tuner.tuning.candidates import Candidate, Judges
+from tuner.tuning.fold_answers import answerable
 from tuner.tuning.fold_seconds import folds_seconds
 from tuner.tuning.judgement import judge
 
@@ -57,6 +58,24 @@ def test_fewer_than_half_are_not():
     few = judge([candidate("head", 2.0, 0), candidate("tuned", 2.2, 1, answered=100)], judges())
     assert {one.trial_id for one in few} == {"head", "tuned"}
     assert not any(one.votes for one in few)
+
+
+def test_a_class_of_one_training_group_does_not_keep_trials_from_being_judged_by_all_that_can():
+    """A head answers that group, with the class's validation group in its training; no fold of a trial can."""
+    labels = np.where(np.arange(IMAGES) < 2, 2, np.arange(IMAGES) % 2)
+    names = tuple(f"{number}" for number in range(IMAGES))
+    parts = ("val", *("train",) * (IMAGES - 1))
+    pool = Split(names, labels, names, parts, ("a", "b", "c"))
+    head, tuned = candidate("head", 2.0, 0, config=HEAD), candidate("tuned", 2.0, 1)
+    for one in (head, tuned):
+        one.logits = 2.0 * np.eye(3)[labels] + np.random.default_rng(one.epochs).normal(0, 1.5, (IMAGES, 3))
+    # A little better, by less than a challenger would have to be.
+    tuned.logits = tuned.logits + 0.02 * np.eye(3)[labels]
+    tuned.logits[1] = np.nan
+    found = judge([head, lucky(tuned, 0.5)], Judges(pool, "val_loss", None))
+    assert (answerable(pool) == (np.arange(IMAGES) != 1)).all()
+    assert found[0].trial_id == "tuned"
+    assert found[0].images == IMAGES - 1
 
 
 def test_before_a_frozen_network_any_lead_on_few_images_is_enough_and_before_another_it_is_not():
@@ -117,6 +136,18 @@ def test_by_another_metric_a_lead_of_one_image_is_not_enough():
     assert judge([head, tuned], parted("val_accuracy"))[0].trial_id == "head"
     head.logits[:6] = -5 * np.eye(3)[LABELS[:6]]
     assert judge([head, tuned], parted("val_accuracy"))[0].trial_id == "tuned"
+
+
+def test_of_two_that_tie_by_another_metric_the_cheaper_is_chosen():
+    slow, fast = candidate("slow", 9.0, 0), candidate("fast", 9.0, 1)
+    for one, cost in ((slow, 20.0), (fast, 10.0)):
+        one.logits, one.cost = 5 * np.eye(3)[LABELS], cost
+    assert judge([slow, fast], parted("val_accuracy"))[0].trial_id == "fast"
+    fast.logits[0] = [0.0, 1.0, 2.0]
+    assert judge([slow, fast], parted("val_accuracy"))[0].trial_id == "slow"
+    # What one costs is not known, so the first stays.
+    fast.logits, fast.cost = slow.logits, np.nan
+    assert judge([slow, fast], parted("val_accuracy"))[0].trial_id == "slow"
 
 
 def test_a_trial_of_few_epochs_needs_more_than_any_lead_and_does_not_change_what_heads_are_worth():
