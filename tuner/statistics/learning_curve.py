@@ -10,7 +10,8 @@ exponent and a floor on a grid is weighted by how well it explains the losses (B
 gain is that of all pairs in their weights. The sizes are judged by the same images; what makes a mean deviate from the
 law is which groups happened to train, as draws of one size differ. So the present loss, too, has luck in it, and the
 gain is what the law leaves of the present loss at twice the images: who was unlucky gains more. To that comes the luck
-of the images that judge.
+of the images that judge. Where no law of the grid fits, the deviations of the means from the best one say
+how exact they are (Birge 1932), not the draws alone.
 
 Nothing is said beyond twice the images.
 """
@@ -38,9 +39,9 @@ TINY = 1e-10
 FEWEST_GROUPS = 16
 """Groups below which nothing is said: an eighth of fewer holds one group or none."""
 
-EXPONENTS = np.linspace(0.05, 0.8, 13)
+EXPONENTS = np.array([0.0, *np.linspace(0.05, 0.8, 13)])
 FLOORS = np.linspace(0.0, 0.98, 15)
-"""The grid; floors as shares of the present loss."""
+"""The grid; an exponent of 0 is a loss that stays, floors are shares of the present loss."""
 
 FLOORLESS = 4
 """A floor is expected with a weight of (1 - floor) to this power: most curves are far from theirs."""
@@ -90,7 +91,12 @@ def fit_curve(points: Sequence[Point], groups: npt.ArrayLike) -> Curve:
     means = np.array([point.losses.mean() for point in points])
     noise = _training_noise(points)
     misfit = MISFIT * max(0.0, float(means[0] - means[-1]))
-    weights, gains, errors = _posterior(shares, means, noise + misfit**2 + TINY)
+    variances = noise + misfit**2 + TINY
+    weights, gains, errors, off = _posterior(shares, means, variances)
+    # Where the losses are farther from every law than their draws from one another, they are less exact than these say.
+    if (inexact := off / max(1, len(points) - 2)) > 1:
+        noise = noise * inexact
+        weights, gains, errors, _ = _posterior(shares, means, variances * inexact)
     last = points[-2].losses.mean(axis=0) - points[-1].losses.mean(axis=0)
     judged = CARRIED * error_of_mean(last, groups)
     # What is trained on twice the images will have luck of its own, half as much of it.
@@ -115,8 +121,11 @@ def mixture(weights: FloatArray, means: FloatArray, errors: FloatArray) -> Gain:
 
 def _posterior(
     shares: FloatArray, means: FloatArray, variances: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The weight of each power law, what doubling gains by it, and that gain's standard error; each [laws]."""
+) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    """The weight of each power law, what doubling gains by it, and that gain's standard error; each [laws].
+
+    The last is how far the `means` [s] are from the law that fits them best: the sum of the squares over `variances`.
+    """
     exponents, floors = (grid.ravel() for grid in np.meshgrid(EXPONENTS, FLOORS, indexing="ij"))
     shapes = floors[:, None] + (1 - floors)[:, None] * shares[None] ** -exponents[:, None]
     information = (shapes**2 / variances).sum(axis=1)
@@ -124,7 +133,8 @@ def _posterior(
     misfits = ((means - levels[:, None] * shapes) ** 2 / variances).sum(axis=1)
     weights = np.exp(-0.5 * (misfits - misfits.min())) / np.sqrt(information) * (1 - floors) ** FLOORLESS
     doubled = floors + (1 - floors) * 2.0**-exponents
-    return weights / weights.sum(), means[-1] - levels * doubled, doubled / np.sqrt(information)
+    gains, errors = means[-1] - levels * doubled, doubled / np.sqrt(information)
+    return weights / weights.sum(), gains, errors, float(misfits.min())
 
 
 def _training_noise(points: Sequence[Point]) -> FloatArray:

@@ -43,6 +43,32 @@ def test_a_flat_curve_promises_next_to_nothing():
     assert abs(found.doubled.mean) < 0.005
 
 
+def lifelike(slope, seed, luck=0.003):
+    """Losses whose means fall or rise by `slope`, of images that differ much and of draws that differ a little."""
+    random = np.random.default_rng(seed)
+    own, draws = random.exponential(0.4, 200), (4, 4, 2, 1)
+
+    def draw(level):
+        return own * level * (1 + random.normal(0, luck)) + random.normal(0, 0.05, 200)
+
+    return [
+        Point(share, np.stack([draw(level) for _ in range(n)]))
+        for share, level, n in zip(SHARES, slope, draws, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("slope", [(1, 1, 1, 1), (1, 1.03, 1.06, 1.09), (1.1, 1.0, 0.95, 1.0)])
+def test_a_curve_that_does_not_fall_promises_no_sure_gain(slope):
+    """A law that can only fall, and losses that are taken for as exact as their draws agree, were sure of one."""
+    found = [fit_curve(lifelike(slope, seed), np.arange(200)).doubled for seed in range(20)]
+    assert sum(one.low > 0 for one in found) <= 4
+
+
+def test_a_curve_that_falls_as_a_power_law_promises_a_sure_gain():
+    found = [fit_curve(lifelike((1.6, 1.4, 1.2, 1.0), seed), np.arange(200)).doubled for seed in range(20)]
+    assert all(one.low > 0 for one in found)
+
+
 def test_two_sizes_are_no_curve():
     with pytest.raises(ValueError, match="three sizes"):
         fit_curve(points(0.5, 0.0)[2:], np.arange(400))
