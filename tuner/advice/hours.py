@@ -50,12 +50,8 @@ def _by(found: Material, rows: list[dict[str, Any]], name: str, *, minimised: bo
     costs = values if minimised else [-value for value in values]
     known = [float(row[name]) for row in found.trials if row.get(name) is not None]
     best = min(known) if minimised else -max(known)
-    gain = gain_of_more(costs)
     # What is no better than the model that there is gains nothing.
-    behind = min(costs) - best
-    if behind <= 0:
-        return gain
-    return Gain(max(0.0, gain.mean - behind), max(0.0, gain.low - behind), max(0.0, gain.high - behind))
+    return gain_of_more(costs, max(0.0, min(costs) - best))
 
 
 def _seconds(found: Material, rows: list[dict[str, Any]]) -> float:

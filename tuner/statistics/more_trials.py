@@ -23,8 +23,10 @@ SMALLER, RARE = 0.6, 1.2
 """The next half's mean jump, and its rare ones, over those of the last."""
 
 
-def gain_of_more(costs: Sequence[float]) -> Gain:
+def gain_of_more(costs: Sequence[float], behind: float = 0.0) -> Gain:
     """By how much the lowest of `costs` is expected to fall in as many trials again, with its 90 % interval.
+
+    Where a model is there already that is better than all of them by `behind`, only what passes it is a gain.
 
     Raises ValueError for fewer than `FEWEST_TRIALS` costs.
 
@@ -46,4 +48,8 @@ def gain_of_more(costs: Sequence[float]) -> Gain:
     jumps = ordered[: len(shares)] - ordered[0]
     reached = np.cumsum(shares)
     low, high = (jumps[np.searchsorted(reached, level)] for level in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Gain(SMALLER * float(np.dot(shares, jumps)), RARE * float(low), RARE * float(high))
+    return Gain(
+        float(np.dot(shares, np.maximum(0.0, SMALLER * jumps - behind))),
+        max(0.0, RARE * float(low) - behind),
+        max(0.0, RARE * float(high) - behind),
+    )

@@ -21,14 +21,13 @@ import numpy.typing as npt
 
 from trainables.config import RunContext, TrialConfig
 from trainables.data.split import Split
-from trainables.temperature import calibrated_losses
 from tuner.console.reporter import Reporter
 from tuner.runs.directory import Run, write_atomically
 from tuner.runs.trial_table import trial_config
 from tuner.tuning.candidates import Candidate, Floats, Judges
 from tuner.tuning.fold_answers import FOLDS, fold_numbers, keep_answers, out_of_fold
 from tuner.tuning.fold_seconds import MOST, training_seconds
-from tuner.tuning.judgement import Judged, behind, judge
+from tuner.tuning.judgement import Judged, judge, not_behind
 from tuner.tuning.prior import PROBE
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ __all__ = [
     "TRIALS_EACH",
     "Judged",
     "Stage",
-    "behind",
     "folds_for",
     "judge_on_folds",
     "milliseconds_of",
@@ -253,15 +251,11 @@ def _still_alive(alive: Sequence[Candidate], numbers: Sequence[int], stage: Stag
     there = [one for one in alive if not any(one.lacks(stage.folds == fold) for fold in numbers)]
     if not there:
         return []
-    common = np.logical_and.reduce([one.answered() for one in there])
-    labels, groups = stage.pool.numbers[common], np.asarray(stage.pool.groups)[common]
-    losses = [calibrated_losses(one.logits[common], labels, groups) for one in there]
-    best = min(losses, key=lambda own: float(own.mean()))
-    found = [one for one, own in zip(there, losses, strict=True) if not behind(own, best, groups.tolist())]
+    found = not_behind(there, stage.judges)
     for one in there:
         if one not in found:
             stage.reporter.line(
-                f"{one.trial_id} gets no more folds: it is clearly worse on {int(common.sum())} images"
+                f"{one.trial_id} gets no more folds: it is clearly worse on {int(one.answered().sum())} images"
             )
     return found
 

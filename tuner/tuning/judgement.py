@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from trainables.metrics import METRICS, Answers
+from trainables.metrics import METRICS, Answers, Metric
 from trainables.temperature import calibrated_losses
 from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.groups import group_codes
@@ -21,7 +22,7 @@ from tuner.tuning.candidates import LOSS, Candidate, Floats, Judges, by_name
 from tuner.tuning.fold_answers import answerable
 from tuner.tuning.mixtures import Mixture, better_ensemble, wider_ensemble
 
-__all__ = ["Judged", "Verdict", "behind", "decide", "judge"]
+__all__ = ["Judged", "Verdict", "behind", "decide", "judge", "not_behind"]
 
 LONG = 8
 """Epochs of a fine-tuned trial from which on it is expected to be better than a solved head. Twelve were measured; with
@@ -63,6 +64,36 @@ def behind(losses: Floats, best: Floats, groups: Sequence[str]) -> bool:
     difference = losses - best
     half = half_width(difference, groups)
     return half is not None and float(difference.mean()) > half
+
+
+def not_behind(candidates: Sequence[Candidate], judges: Judges) -> list[Candidate]:
+    """Those that are not behind the best of the `candidates`, by the metric, on the images that all of them answered.
+
+    Behind is whoever is worse beyond the 95 % interval of the paired difference over whole groups.
+    """
+    metric = METRICS[judges.metric]
+    common = np.logical_and.reduce([one.answered() for one in candidates])
+    labels, groups = judges.pool.numbers[common], np.asarray(judges.pool.groups)[common]
+    if metric.name == LOSS:
+        losses = [calibrated_losses(one.logits[common], labels, groups) for one in candidates]
+        best = min(losses, key=lambda own: float(own.mean()))
+        late = [behind(own, best, groups.tolist()) for own in losses]
+    else:
+        answers = [Answers(labels, one.logits[common], judges.positive) for one in candidates]
+        first = min(answers, key=lambda own: metric.cost(metric.compute(own)))
+        late = [own is not first and _worse(own, first, metric, group_codes(groups)) for own in answers]
+    return [one for one, is_late in zip(candidates, late, strict=True) if not is_late]
+
+
+def _worse(one: Answers, best: Answers, metric: Metric, codes: npt.NDArray[np.int64]) -> bool:
+    """Whether `metric` of `one` is worse than that of the `best` beyond the 95 % interval of the difference."""
+    from scipy.special import stdtrit
+
+    lead = metric.cost(metric.compute(one)) - metric.cost(metric.compute(best))
+    varies = spread(metric, (best, one), codes)
+    if varies is None:
+        return False
+    return lead > float(stdtrit(varies.freedom, 0.975)) * math.sqrt(max(varies.variance, varies.unseen))
 
 
 def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:

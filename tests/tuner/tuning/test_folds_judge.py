@@ -1,5 +1,7 @@
 """The best trials judged by all images: who goes on, who is chosen, what is expected, what is kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_run import make_run
@@ -135,6 +137,26 @@ def test_who_is_clearly_behind_is_not_trained_on_the_folds_that_follow(stage):
     (last,) = (one for one in judged if one.trial_id == worst)
     assert last.images < judged[0].images
     assert last.votes == 0
+
+
+def test_by_another_metric_no_trial_is_left_out_for_its_log_loss(stage):
+    """The worse by log loss, so sure that each of its mistakes costs much, is no worse by the metric of the search."""
+    made, rows, _, _ = stage
+    pool, random = made.pool, np.random.default_rng(0)
+    right = np.where((np.arange(len(pool)) % 10 == 0)[:, None], -1.0, 1.0) * np.eye(3)[pool.numbers]
+    noise = random.normal(0, 0.01, right.shape)
+    sure = right + noise
+    # In half of the images as sure as can be, in the others all but undecided: one temperature suits neither.
+    sure[::2] *= 60.0
+    first, second = (
+        Candidate(row, trial_config(row), logits)
+        for row, logits in zip(rows[:2], (4 * right + noise, sure), strict=True)
+    )
+    assert folds._still_alive([first, second], [0], made) == [first]
+    made.context = replace(made.context, metric="val_accuracy")
+    assert folds._still_alive([first, second], [0], made) == [first, second]
+    wrong = Candidate(second.row, second.config, np.roll(right, 1, axis=1))
+    assert folds._still_alive([first, wrong], [0], made) == [first]
 
 
 def test_a_stage_that_was_interrupted_goes_on_to_the_same_table(stage):
