@@ -53,7 +53,8 @@ class Limits:
             return False
         judging, shipping = self._keeps()
         left = self.total - shipping - now
-        return is_too_late(left, self._usual(), judging, self.max_epochs)
+        ships = self.networks > 0 and bool(self.ended)
+        return is_too_late(left, self._usual(), judging, self.max_epochs, ships=ships)
 
     def judging_s(self, now: float) -> float:
         """How long the folds take after trials that ended `now` seconds after the first began."""

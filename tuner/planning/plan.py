@@ -29,11 +29,10 @@ from tuner.planning.simulation import Simulated, mean_counts, spread
 from tuner.planning.timing import STEPS, Cost, measure, representatives
 from tuner.runs.hardware import usable_cores
 from tuner.tuning.backbones import check_backbones, narrow
-from tuner.tuning.budget import Budget
+from tuner.tuning.budget import RAY_S, Budget
 from tuner.tuning.config import SAMPLE_TIME_BUDGET_S, SearchConfig, SpaceSettings, models_of, resolve
 from tuner.tuning.fold_seconds import more_on_all
 from tuner.tuning.folds import folds_for
-from tuner.tuning.time_left import RAY_S
 
 if TYPE_CHECKING:
     from trainables.trial_data import TrialData

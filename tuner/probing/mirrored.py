@@ -4,6 +4,7 @@ Better is seen out of fold, so that pictures whose mirror image is something els
 without.
 """
 
+import itertools
 import time
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from tuner.probing.ranking import Probe, Prober, SplitImages
 
 __all__ = ["with_mirror_images"]
 
-SHARE = 0.25
+SHARE = 0.05
 """Of the time that is left for a search, what the mirror images may take."""
 
 
@@ -31,11 +32,16 @@ def with_mirror_images(
 ) -> Probe:
     """`probe` with the better heads of its `most` best backbones; `seconds` are left, None for no limit.
 
+    Where the time is short, it is so many of the best as a share of it is enough for.
+
     Every row keeps its place: which backbone is better was asked without mirror images.
     """
     best = [row for row in probe.rows if row.image_size == probe.image_size][:most]
     # A backbone takes about as long again.
-    if seconds is not None and sum(row.seconds for row in best) > SHARE * seconds:
+    if seconds is not None:
+        until = list(itertools.accumulate(row.seconds for row in best))
+        best = best[: sum(each <= SHARE * seconds for each in until)]
+    if not best:
         reporter.line(
             "heads are solved without mirror images: these would take too much of the time that is left"
         )

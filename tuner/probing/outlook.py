@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from trainables.models.known import family_of, known_of
 from tuner.probing.probed import Probed, trial_milliseconds
-from tuner.probing.sizes import FEWEST, Plan, epoch_seconds
+from tuner.probing.sizes import FEWEST, SHORT, Plan, epoch_seconds
 
 __all__ = ["Outlook", "chosen", "outlooks"]
 
@@ -103,8 +103,10 @@ def _epochs(row: Probed, plan: Plan) -> int:
     """How many epochs, `WHOLE` at most, the time that is left has room for."""
     if plan.seconds is None:
         return WHOLE
-    each = epoch_seconds(trial_milliseconds(row.row()), plan.images)
-    return min(WHOLE, int(TIME_SHARE * max(0.0, plan.seconds) / max(each, 1e-9)))
+    milliseconds = trial_milliseconds(row.row())
+    shared = int(TIME_SHARE * plan.seconds / max(epoch_seconds(milliseconds, plan.images), 1e-9))
+    alone = plan.epochs_alone(milliseconds) if plan.cores > 1 else 0
+    return min(WHOLE, max(shared, alone if alone >= SHORT else 0))
 
 
 def _count(row: Probed, plan: Plan) -> int:

@@ -37,7 +37,7 @@ from tuner.statistics.means import half_width
 if TYPE_CHECKING:
     import pandas as pd
 
-PROBE_SHARE = 0.2
+PROBE_SHARE = 0.15
 """Of the time that is left for a search, what the probe may take of it to look at larger sides."""
 
 LOOKED_FOR = "the weights of the backbones are looked for"
@@ -139,18 +139,19 @@ def probe_images(
     origins: Origins,
     reporter: Reporter,
     *,
-    seconds: float | None = None,
+    plan: Plan | None = None,
     choose: bool = False,
 ) -> Probe:
     """Probe the models that `origins` has weights of on images that are split already.
 
-    `seconds` are left for the probe and all that follows, None for no limit. With `choose` the side of the images is
-    chosen; else it is that of `config`. A candidate that can't be probed is passed over with the reason; raises
-    InvalidValue if none can. What computes on a GPU is a process of its own, and over when the search begins.
+    The time of `plan` is left for the probe and all that follows, by default without a limit. With `choose` the side
+    of the images is chosen; else it is that of `config`. A candidate that can't be probed is passed over with the
+    reason; raises InvalidValue if none can. What computes on a GPU is a process of its own, and over when the search
+    begins.
     """
     started = time.perf_counter()
     prober = Prober(config, found, origins, reporter)
-    plan = Plan(int((found.split["split"] == "train").sum()), seconds)
+    plan = plan or Plan(int((found.split["split"] == "train").sum()))
     first = FIRST if choose else config.side()
     rows = prober.at(first, list(origins.weights))
     if not rows:
@@ -191,8 +192,8 @@ def _other_sizes(prober: "Prober", rows: Sequence[Probed], plan: Plan, started: 
     """
     best = [row.model for row in sorted(rows, key=lambda one: one.log_loss)[:2]]
     mine = [row for row in rows if row.model in best]
-    trains = any(affords(row, plan) for row in mine)
-    trains_small = any(affords(at_side(row, SMALLER), plan) for row in mine)
+    trains = any(affords(row, plan) for row in rows)
+    trains_small = any(affords(at_side(row, SMALLER), plan) for row in rows)
     share = PROBE_SHARE if trains or trains_small else FROZEN_SHARE
     found: list[Probed] = []
     before = min(row.log_loss for row in mine)

@@ -17,6 +17,7 @@ __all__ = [
     "FEWEST",
     "FIRST",
     "LARGER",
+    "SHORT",
     "SMALLER",
     "Chosen",
     "Plan",
@@ -24,8 +25,8 @@ __all__ = [
     "at_side",
     "choose_size",
     "epoch_seconds",
-    "epochs_in_time",
     "gain",
+    "with_cores",
 ]
 
 FIRST, LARGER, SMALLER = 160, (224,), 96
@@ -40,11 +41,20 @@ LEAST_AFFORDABLE = 1 / 30
 """The same at the smallest side: what else there is are frozen features, which even a few trials of twelve epochs beat
 (`benchmarks/quality/small_sets.py`)."""
 
-TRIAL_SHARE = 0.45
-"""Of the time that is left after the probe, what a trial may take: the rest trains what is shipped."""
-
 FEWEST = 3
 """Epochs below which a trial is not worth to be begun."""
+
+SHORT = 8
+"""Epochs of a schedule that a short time budget is planned for, at least."""
+
+PROBING = 0.2
+"""Of a time budget, what is gone when trials are planned, about."""
+
+LATE = 1.5
+"""By how much longer an epoch may take than a timed step says, before a schedule that is planned is cut."""
+
+EFFICIENCY = 0.8
+"""Of cores beside the first one, when a single network trains on all of them."""
 
 WORTH = 0.35
 """A side at which there is no time to fine-tune is taken if the frozen features' loss there is this share, or less, of
@@ -53,14 +63,26 @@ that at the largest side at which there is."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search would train: how many images, in how many seconds; None without a limit."""
+    """What a search would train: how many images, in how many seconds; None without a limit.
+
+    Of the seconds `around` pass beside all training. `cores` are those that a trial gets where it trains alone.
+    """
 
     images: int
     seconds: float | None = None
+    around: float = 0.0
+    cores: int = 1
 
     def after(self, seconds: float) -> "Plan":
         """The same when so many `seconds` have passed."""
         return self if self.seconds is None else replace(self, seconds=max(0.0, self.seconds - seconds))
+
+    def epochs_alone(self, milliseconds: float) -> int:
+        """How many epochs a single trial has time for, on all cores, whose images take so long each on one."""
+        if self.seconds is None:
+            raise ValueError("without a limit there is time for any number")
+        epoch = with_cores(epoch_seconds(milliseconds, self.images), self.cores)
+        return int(max(0.0, self.seconds - self.around) / max(LATE * epoch, 1e-9))
 
 
 @dataclass(frozen=True)
@@ -76,25 +98,28 @@ def epoch_seconds(milliseconds: float, images: int) -> float:
     return images * milliseconds / 1e3
 
 
+def with_cores(seconds: float, cores: float) -> float:
+    """How long a training takes on so many `cores` that takes `seconds` on one.
+
+    >>> with_cores(9.0, 1), with_cores(9.0, 2)
+    (9.0, 5.0)
+    """
+    return seconds / (1 + EFFICIENCY * (max(1.0, cores) - 1))
+
+
 def affords(row: Probed, plan: Plan) -> bool:
-    """Whether the time is enough to fine-tune the backbone of `row` at its side."""
-    share = LEAST_AFFORDABLE if row.image_size <= SMALLER else AFFORDABLE
-    return plan.seconds is None or _epoch(row, plan.images) <= share * plan.seconds
+    """Whether the time is enough to fine-tune the backbone of `row` at its side.
 
-
-def epochs_in_time(row: Probed, plan: Plan, spent: float, most: int) -> int:
-    """How many epochs a trial of the backbone of `row` may have, `most` at most, when `spent` seconds have passed.
-
-    A schedule that is cut is not the schedule: where time is short, trials are planned shorter.
+    At the first side and smaller ones a single schedule is enough, on all cores.
     """
     if plan.seconds is None:
-        return most
-    fitting = int(TRIAL_SHARE * max(0.0, plan.seconds - spent) / max(_epoch(row, plan.images), 1e-9))
-    return min(most, max(FEWEST, fitting))
-
-
-def _epoch(row: Probed, images: int) -> float:
-    return epoch_seconds(trial_milliseconds(row.row()), images)
+        return True
+    milliseconds = trial_milliseconds(row.row())
+    share = LEAST_AFFORDABLE if row.image_size <= SMALLER else AFFORDABLE
+    if epoch_seconds(milliseconds, plan.images) <= share * plan.seconds:
+        return True
+    left = plan.after(PROBING * plan.seconds)
+    return row.image_size <= FIRST and plan.cores > 1 and left.epochs_alone(milliseconds) >= SHORT
 
 
 def at_side(row: Probed, image_size: int) -> Probed:

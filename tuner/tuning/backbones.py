@@ -19,8 +19,11 @@ from tuner.dataset.loading import Examined, scan_and_split
 from tuner.probing.mirrored import with_mirror_images
 from tuner.probing.outlook import MOST
 from tuner.probing.ranking import LOOKED_FOR, Probe, SplitImages, probe_images
-from tuner.probing.sizes import Plan, epochs_in_time
+from tuner.probing.sizes import Plan
+from tuner.runs.hardware import usable_cores
+from tuner.tuning.budget import RAY_S, SHIPPING_S
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
+from tuner.tuning.schedule_length import schedule_in_time
 
 __all__ = ["FIRST_MODELS", "Narrowed", "check_backbones", "narrow"]
 
@@ -94,16 +97,20 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         reporter.warn(note)
     found = scan_and_split(config.data, reporter)
     started = time.perf_counter()
-    plan = Plan(int((found.split["split"] == "train").sum()), config.time_budget_s)
-    images = SplitImages.of(found)
-    probe = probe_images(
-        config.data, images, origins, reporter, seconds=config.time_budget_s, choose=chooses_size
+    plan = Plan(
+        int((found.split["split"] == "train").sum()),
+        config.time_budget_s,
+        RAY_S + SHIPPING_S,
+        _free_cores(config) if config.max_epochs is None else 1,
     )
+    images = SplitImages.of(found)
+    probe = probe_images(config.data, images, origins, reporter, plan=plan, choose=chooses_size)
     left = None if plan.seconds is None else plan.seconds - (time.perf_counter() - started)
     probe = with_mirror_images(probe, config.data, images, origins, reporter, most=FIRST_MODELS, seconds=left)
     reporter.line(_to_fine_tune(probe, plan))
     config = replace(config, models=probe.fine_tuned, data=replace(config.data, image_size=probe.image_size))
-    config = _with_epochs_in_time(config, settings, probe, plan, time.perf_counter() - started, reporter)
+    now = plan.after(time.perf_counter() - started)
+    config = _with_schedule_in_time(config, settings, probe, now, reporter)
     return Narrowed(config, resolve(config, draws=FEW_DRAWS), found, probe)
 
 
@@ -120,20 +127,34 @@ def _chooses_size(config: SearchConfig, settings: SpaceSettings) -> bool:
     return data.image_size is None and "image_size" not in settings.space.defaults and data.folder is not None
 
 
-def _with_epochs_in_time(
-    config: SearchConfig, settings: SpaceSettings, probe: Probe, plan: Plan, spent: float, reporter: Reporter
+def _with_schedule_in_time(
+    config: SearchConfig, settings: SpaceSettings, probe: Probe, left: Plan, reporter: Reporter
 ) -> SearchConfig:
-    """The same with fewer epochs a trial where the time budget is short and nobody said how many."""
-    if config.max_epochs is not None or plan.seconds is None:
+    """The same with more cores and fewer epochs a trial where the time budget is short and nobody said how many."""
+    if config.max_epochs is not None or left.seconds is None:
         return config
     first = next(row for row in probe.rows if row.model == probe.fine_tuned[0])
-    epochs = epochs_in_time(first, plan, spent, settings.max_epochs)
-    if epochs == settings.max_epochs:
-        return config
-    reporter.line(
-        f"trials of {epochs} epochs, not {settings.max_epochs}: more would not fit into the time budget"
-    )
-    return replace(config, max_epochs=epochs)
+    whole = settings.max_epochs
+    found = schedule_in_time(first, left, whole)
+    several = "" if found.cores == 1 else f"trials train on {found.cores} cores each"
+    shorter = "" if found.epochs == whole else f"{found.epochs} epochs, not {whole}"
+    if several:
+        reporter.line(
+            f"{several}{', for ' if shorter else ''}{shorter}: whole schedules of more at once would not fit into the"
+            " time budget"
+        )
+        return replace(config, max_epochs=found.epochs, cpus_per_trial=float(found.cores))
+    if shorter:
+        reporter.line(f"trials of {shorter}: more would not fit into the time budget")
+    return replace(config, max_epochs=found.epochs) if shorter else config
+
+
+def _free_cores(config: SearchConfig) -> int:
+    """The cores of this machine that its trials may share as suits them; 1 where that is settled, or a GPU trains."""
+    from trainables.inference import best_device
+
+    told = (config.address, config.concurrent, config.cpus_per_trial, config.gpus_per_trial)
+    return usable_cores() if best_device().type == "cpu" and all(one is None for one in told) else 1
 
 
 def _known_to_space(names: tuple[str, ...], config: SearchConfig, settings: SpaceSettings) -> tuple[str, ...]:

@@ -5,16 +5,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainables.data.parallel import num_workers
+from tuner.probing.sizes import EFFICIENCY
 from tuner.runs.directory import Run
 from tuner.tuning.prior import PROBE
 
-__all__ = ["MOST", "final_seconds", "folds_seconds", "more_on_all", "on_all_images", "training_seconds"]
+__all__ = [
+    "MOST",
+    "final_seconds",
+    "folds_seconds",
+    "more_on_all",
+    "on_all_images",
+    "training_seconds",
+]
 
 MOST = 3
 """Trials that go on to the second fold."""
-
-EFFICIENCY = 0.8
-"""Of cores beside the first one, when a single network trains on all of them."""
 
 
 def final_seconds(rows: Sequence[Mapping[str, Any]], run: Run) -> float:

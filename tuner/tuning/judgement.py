@@ -52,11 +52,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which trial is chosen, what is to be expected of the trials, and the ensemble that is better; None if none is."""
+    """Which trial is chosen, what is to be expected of the trials, and the ensemble that is better; None if none is.
+
+    `error` is the standard error of what is expected of the chosen one, where other images than its own say that.
+    """
 
     chosen: str
     expected: Mapping[str, float]
     mixture: Mixture | None
+    error: float | None = None
 
 
 def behind(losses: Floats, best: Floats, groups: Sequence[str]) -> bool:
@@ -110,6 +114,8 @@ def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
         for one in candidates
     ]
     found = [replace(one, expected=verdict.expected.get(one.trial_id, one.value)) for one in found]
+    if verdict.error is not None:
+        found = [replace(one, error=verdict.error) if one.chosen else one for one in found]
     if mixture is not None:
         found.append(replace(_judged(ENSEMBLE, 0, mixture.logits, judges), votes=sum(votes.values())))
     metric = METRICS[judges.metric]
@@ -135,32 +141,36 @@ def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
     answering = {chosen} if mixture is None else set(mixture.votes)
     frozen = all(one.frozen for one in full if one.trial_id in answering)
     found = _challenger([one for one in candidates if one not in full], leader, judges, frozen=frozen)
+    sure: float | None = None
     if found is not None:
-        lead, challenger = found
+        lead, error, challenger = found
         # What the others are worth is known by more images.
         if judges.metric == LOSS:
             # Whichever promises less: its lead before those, or its own loss.
             seen = _judged(challenger.trial_id, challenger.epochs, challenger.logits, judges).value
             own = max(expected[chosen] - lead, seen + _luck(challenger, judges))
+            if own == expected[chosen] - lead:
+                behind_it = _judged(chosen, 0, leader, judges).error
+                sure = None if behind_it is None else math.hypot(behind_it, error)
         else:
             own = _choice([challenger, *full], judges)[1][challenger.trial_id]
         chosen, mixture = challenger.trial_id, None
         expected[chosen] = own
-    return Verdict(chosen, expected, wider_ensemble(candidates, full, chosen, mixture, judges))
+    return Verdict(chosen, expected, wider_ensemble(candidates, full, chosen, mixture, judges), sure)
 
 
 def _challenger(
     few: Sequence[Candidate], leader: Floats, judges: Judges, *, frozen: bool
-) -> tuple[float, Candidate] | None:
+) -> tuple[float, float, Candidate] | None:
     """The best of those that `few` images judged, if it is better there than the `leader` beyond a standard error.
 
     Before it, what is to be expected of its lead in the loss: without the luck of having been chosen by some of these
-    images, and shrunk as the lead of few images is (James and Stein 1961, its positive part).
+    images, and shrunk as the lead of few images is (James and Stein 1961, its positive part); then its standard error.
     If the leader is `frozen`, one that was fine-tuned for `LONG` epochs is taken if it is better there at all.
     """
     metric, positive = METRICS[judges.metric], judges.positive
     best: tuple[float, Candidate] | None = None
-    expected = 0.0
+    expected, of_it = 0.0, 0.0
     for one in few:
         own = one.answered() & ~np.isnan(leader).any(axis=1)
         if not own.any():
@@ -182,8 +192,8 @@ def _challenger(
             ahead = lead > error
         if ahead and (best is None or lead > best[0]):
             best = lead, one
-            expected = max(0.0, 1 - (error / lead) ** 2) * lead
-    return None if best is None else (expected, best[1])
+            expected, of_it = max(0.0, 1 - (error / lead) ** 2) * lead, error
+    return None if best is None else (expected, of_it, best[1])
 
 
 def _luck(one: Candidate, judges: Judges) -> float:

@@ -155,7 +155,13 @@ def _searcher(
         noise_of(prepared),
     )
     return OptunaSearcher(
-        store, scheduler, session.slots, prepared.max_failures, left.for_folds, prepared.max_epochs
+        store,
+        scheduler,
+        session.slots,
+        prepared.max_failures,
+        left.for_folds,
+        left.ships,
+        max_epochs=prepared.max_epochs,
     )
 
 

@@ -41,12 +41,13 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         slots: Callable[[], int] | None = None,
         max_failures: int = 0,
         for_folds: Callable[[], float] | None = None,
+        ships: Callable[[], bool] | None = None,
         max_epochs: int = 1,
     ) -> None:
         super().__init__()
         self.store, self.scheduler, self.slots = store, scheduler, slots
         self.max_failures, self.max_epochs = max_failures, max_epochs
-        self.for_folds = for_folds or _nothing
+        self.for_folds, self.ships = for_folds or _nothing, ships or _no
         self.interrupted, self.late = False, False
         self.halted: str | None = None
         self._names: dict[str, str] = {}
@@ -169,11 +170,15 @@ class OptunaSearcher(Searcher):  # type: ignore[misc]
         if self.scheduler is None or math.isinf(self.scheduler.left()):
             return False
         left, epoch, kept = self.scheduler.left(), self.scheduler.usual_epoch(), self.for_folds()
-        return is_too_late(left, epoch, kept, self.max_epochs)
+        return is_too_late(left, epoch, kept, self.max_epochs, ships=self.ships())
 
 
 def _nothing() -> float:
     return 0.0
+
+
+def _no() -> bool:
+    return False
 
 
 class Halt(tune.Stopper):  # type: ignore[misc]

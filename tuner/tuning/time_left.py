@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 from tuner.console.reporter import Reporter, clock
 from tuner.probing.probed import trial_milliseconds
-from tuner.probing.sizes import FEWEST, epoch_seconds
+from tuner.probing.sizes import FEWEST, epoch_seconds, with_cores
 from tuner.runs.directory import Run
-from tuner.tuning.budget import FINAL_SHARE, MARGIN, Budget
+from tuner.tuning.budget import FINAL_SHARE, MARGIN, RAY_S, Budget
 from tuner.tuning.fold_seconds import final_seconds, folds_seconds, on_all_images
 from tuner.tuning.prepare import Prepared
+from tuner.tuning.prior import PROBE
 from tuner.tuning.trial_store import TrialStore
 
 if TYPE_CHECKING:
     from tuner.cluster.session import RaySession
 
 __all__ = ["TimeLeft", "epoch_seconds_of", "is_too_short"]
-
-RAY_S = 10.0
-"""What Ray and its workers take until the first epoch begins."""
 
 
 def is_too_short(prepared: Prepared, budget: Budget, reporter: Reporter) -> bool:
@@ -46,13 +44,17 @@ def is_too_short(prepared: Prepared, budget: Budget, reporter: Reporter) -> bool
 
 
 def epoch_seconds_of(run: Run) -> dict[str, float]:
-    """How long an epoch of each backbone takes, by what the probe measured at the run's side; none without a probe."""
+    """How long an epoch of each backbone takes a trial, by what the probe measured at the run's side.
+
+    Empty without a probe.
+    """
     document = run.probe()
     if document is None:
         return {}
-    images = run.images_and_parts().count("train")
+    images, record = run.images_and_parts().count("train"), run.record
+    cores = 1.0 if record["hardware"]["gpus"] else float(record["settings"].get("cpus_per_trial") or 1.0)
     return {
-        row["model"]: epoch_seconds(trial_milliseconds(row), images)
+        row["model"]: with_cores(epoch_seconds(trial_milliseconds(row), images), cores)
         for row in document["backbones"]
         if row.get("image_size") == document["image_size"]
     }
@@ -87,6 +89,11 @@ class TimeLeft:
         """Seconds of these that folds are to have, if no trial needs them to end."""
         return self._keeps()[0]
 
+    def ships(self) -> bool:
+        """Whether the run has a trained trial that has ended, and a model is shipped at its end."""
+        rows = self.store.standings.scored().values()
+        return self.budget.networks > 0 and any(row["source"] != PROBE for row in rows)
+
     def _keeps(self) -> tuple[float, float]:
         if self.budget.deadline is None:
             return 0.0, 0.0
@@ -98,5 +105,15 @@ class TimeLeft:
             final = final_seconds(rows, self.store.run) if self.budget.networks else 0.0
             self._known[ended] = judging, final
         judging, final = self._known[ended]
-        planned = self._more * self.whole() if self.budget.networks else 0.0
+        planned = self._planned() if self.budget.networks else 0.0
         return self.budget.reserve(self.total, judging, max(final, min(planned, FINAL_SHARE * self.total)))
+
+    def _planned(self) -> float:
+        """Seconds that training on all images is expected to take as long as no trial has ended.
+
+        None where a whole schedule fits into the time, and that beside it does not: a trial that ended its schedule is
+        worth more than one that was cut and trained again.
+        """
+        whole = self.whole()
+        final = self._more * whole
+        return 0.0 if whole <= self.total < whole + MARGIN * final else final

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tuner.probing.probed import Probed
-from tuner.probing.sizes import Plan, affords, at_side, choose_size, epochs_in_time, gain
+from tuner.probing.sizes import FIRST, LATE, Plan, affords, at_side, choose_size, gain, with_cores
 
 GROUPS = tuple(map(str, range(40)))
 
@@ -84,21 +84,28 @@ def test_of_a_single_group_no_gain_is_known():
     assert choose_size([row(160, 0.5), row(224, 0.1)], one, plan()).image_size == 160
 
 
-def test_where_time_is_short_trials_are_planned_shorter_and_never_longer():
-    # An epoch takes 35 s.
-    fits = row(160, 0.5, milliseconds=10.0)
-    assert epochs_in_time(fits, plan(), 100.0, 12) == 12
-    assert epochs_in_time(fits, plan(seconds=10_000.0), 100.0, 12) == 12
-    assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 12) == 4
-    assert epochs_in_time(fits, plan(seconds=110.0), 100.0, 12) == 3
-    assert epochs_in_time(fits, plan(seconds=450.0), 100.0, 2) == 2
+def test_all_cores_and_a_single_schedule_are_enough_at_the_first_side_and_at_no_larger_one():
+    # An epoch of 1,000 images takes 35 s on one core; a fifth of the time is gone when trials begin.
+    fits, limit = row(FIRST, 0.5, milliseconds=10.0), plan(seconds=300.0)
+    assert not affords(fits, limit)
+    assert not affords(fits, replace(limit, around=22.0, cores=2))
+    assert affords(fits, replace(limit, around=22.0, cores=4))
+    assert not affords(row(224, 0.5, milliseconds=10.0), replace(limit, around=22.0, cores=4))
+
+
+def test_epochs_alone_leave_room_for_steps_that_are_slower_than_timed():
+    limit = Plan(1000, 122.0, 22.0, 1)
+    assert limit.epochs_alone(10.0) == int(100 / (LATE * 10))
+    assert replace(limit, cores=2).epochs_alone(10.0) == int(100 / (LATE * with_cores(10.0, 2)))
+    assert replace(limit, seconds=10.0).epochs_alone(10.0) == 0
+    with pytest.raises(ValueError, match="without a limit"):
+        plan().epochs_alone(10.0)
 
 
 def test_an_epoch_is_estimated_by_a_training_step_where_one_was_timed():
     # By a forward pass an epoch takes 35 s, by a step 17.5 s.
     batched = replace(row(160, 0.5, milliseconds=10.0), step_milliseconds=17.5)
     assert affords(batched, plan(seconds=1200.0))
-    assert epochs_in_time(batched, plan(seconds=450.0), 100.0, 12) == 9
     assert at_side(batched, 80).step_milliseconds == pytest.approx(17.5 / 4)
 
 

@@ -8,6 +8,7 @@ from trainables.data.split import Split
 from trainables.temperature import calibrated_losses
 from tuner.runs.ensemble import ENSEMBLE
 from tuner.statistics.calibration import mean_logits
+from tuner.statistics.means import error_of_mean
 from tuner.tuning.candidates import Candidate, Judges
 from tuner.tuning.fold_answers import answerable
 from tuner.tuning.fold_seconds import folds_seconds
@@ -123,6 +124,11 @@ def test_what_few_images_promise_is_less_than_their_lead():
     assert found["tuned"].chosen
     # A lead of half of its standard error is no promise.
     assert found["tuned"].value < found["tuned"].expected == found["head"].expected
+    # What other images say is not known by how much its own few differ.
+    own, names = LABELS[:24], judges().pool.groups[:24]
+    losses = [calibrated_losses(one.logits[:24], own, names) for one in (tuned, head)]
+    lead = error_of_mean(losses[0] - losses[1], names)
+    assert found["tuned"].error == pytest.approx(np.hypot(found["head"].error, lead), rel=0.01)
     far = judge([head, candidate("far", 6.0, 1, answered=24)], judges())[0]
     assert 0 < far.value == far.expected < found["head"].expected
 

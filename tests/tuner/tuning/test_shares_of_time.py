@@ -9,11 +9,13 @@ from tuner.tuning.budget import (
     ENDING_S,
     FINAL_SHARE,
     FOLDS_SHARE,
+    HEADS_S,
     MARGIN,
     NETWORK_S,
     NETWORKS_SHARE,
     SHIPPING_S,
     Budget,
+    is_too_late,
 )
 
 
@@ -45,7 +47,9 @@ def test_what_comes_after_the_trials_keeps_what_it_needs_up_to_its_share(now):
 def test_where_it_needs_more_than_its_share_trials_have_that_time_too(now):
     shipping = Budget.of(100.0, networks=1)
     assert shipping.reserve(100.0, (100 * FOLDS_SHARE + 1, 500.0), 5.0) == pytest.approx((0, 5 * MARGIN))
-    assert shipping.reserve(100.0, (10.0, 20.0), 100 * FINAL_SHARE + 1) == (20, 0)
+    # Heads can still be solved on all images.
+    assert shipping.reserve(100.0, (10.0, 20.0), 100 * FINAL_SHARE + 1) == (20, HEADS_S)
+    assert Budget.of(100.0).reserve(100.0, (10.0, 20.0), 100 * FINAL_SHARE + 1) == (20, 0)
 
 
 def test_several_trainings_are_kept_time_for_as_far_as_their_share_goes(now):
@@ -53,5 +57,12 @@ def test_several_trainings_are_kept_time_for_as_far_as_their_share_goes(now):
     assert shipping.reserve(100.0, (0.0, 0.0), 5.0)[1] == pytest.approx(3 * 5 * MARGIN + 2 * NETWORK_S)
     assert shipping.reserve(100.0, (0.0, 0.0), each)[1] == pytest.approx(2 * each * MARGIN + NETWORK_S)
     assert shipping.reserve(100.0, (0.0, 0.0), 2 * each + 1)[1] == pytest.approx((2 * each + 1) * MARGIN)
-    assert shipping.reserve(100.0, (0.0, 0.0), 0.0)[1] == 0
+    assert shipping.reserve(100.0, (0.0, 0.0), 0.0)[1] == HEADS_S
     assert shipping.folds_end(5.0) == pytest.approx(1100 - SHIPPING_S - 3 * 5 * MARGIN - 2 * NETWORK_S)
+
+
+def test_no_trial_begins_that_could_not_end_half_of_its_schedule_if_one_that_has_ended_is_shipped():
+    assert not is_too_late(30.0, 5.0, 0.0, 12)
+    assert is_too_late(30.0, 5.0, 0.0, 12, ships=True)
+    assert not is_too_late(31.0, 5.0, 0.0, 12, ships=True)
+    assert is_too_late(5.0, 5.0, 0.0, 12)

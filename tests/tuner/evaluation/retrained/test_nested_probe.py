@@ -81,9 +81,9 @@ def test_each_fold_probes_the_same_candidates_on_the_other_folds_images(run, sea
     read, advice = [], [("resnet18",), ("resnet18", "timm:test_vit.r160_in1k")]
     probe_images = nested_probe.probe_images
 
-    def probed(config, images, origins, reporter, *, seconds):
+    def probed(config, images, origins, reporter, *, plan):
         assert config.fit == "squash"
-        assert seconds == 1000
+        assert (plan.seconds, plan.images) == (1000, int((images.split["split"] == "train").sum()))
         read.append((images.split, sorted(origins.weights)))
         return replace(probe_images(config, images, origins, reporter), fine_tuned=advice[len(read) - 1])
 
