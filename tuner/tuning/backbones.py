@@ -21,9 +21,8 @@ from tuner.probing.outlook import MOST
 from tuner.probing.ranking import LOOKED_FOR, Probe, SplitImages, probe_images
 from tuner.probing.sizes import Plan
 from tuner.runs.hardware import usable_cores
-from tuner.tuning.budget import RAY_S, SHIPPING_S
 from tuner.tuning.config import SearchConfig, SpaceSettings, models_of, resolve
-from tuner.tuning.schedule_length import schedule_in_time
+from tuner.tuning.schedule_length import plan_of, schedule_in_time
 
 __all__ = ["FIRST_MODELS", "Narrowed", "check_backbones", "narrow"]
 
@@ -97,12 +96,8 @@ def narrow(config: SearchConfig, settings: SpaceSettings, reporter: Reporter) ->
         reporter.warn(note)
     found = scan_and_split(config.data, reporter)
     started = time.perf_counter()
-    plan = Plan(
-        int((found.split["split"] == "train").sum()),
-        config.time_budget_s,
-        RAY_S + SHIPPING_S,
-        _free_cores(config) if config.max_epochs is None else 1,
-    )
+    cores = _free_cores(config) if config.max_epochs is None else 1
+    plan = plan_of(int((found.split["split"] == "train").sum()), config.time_budget_s, cores)
     images = SplitImages.of(found)
     probe = probe_images(config.data, images, origins, reporter, plan=plan, choose=chooses_size)
     left = None if plan.seconds is None else plan.seconds - (time.perf_counter() - started)

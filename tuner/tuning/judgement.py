@@ -93,11 +93,22 @@ def _worse(one: Answers, best: Answers, metric: Metric, codes: npt.NDArray[np.in
     """Whether `metric` of `one` is worse than that of the `best` beyond the 95 % interval of the difference."""
     from scipy.special import stdtrit
 
-    lead = metric.cost(metric.compute(one)) - metric.cost(metric.compute(best))
-    varies = spread(metric, (best, one), codes)
+    lead, error, freedom = _lead(best, one, metric, codes)
+    return math.isfinite(error) and lead > float(stdtrit(freedom, 0.975)) * error
+
+
+def _lead(
+    one: Answers, other: Answers, metric: Metric, codes: npt.NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """By how much `metric` of `one` is better than that of the `other`, its standard error, the degrees of freedom.
+
+    The error is over the groups `codes` [n] of the images, and infinite where these tell none.
+    """
+    lead = metric.cost(metric.compute(other)) - metric.cost(metric.compute(one))
+    varies = spread(metric, (one, other), codes)
     if varies is None:
-        return False
-    return lead > float(stdtrit(varies.freedom, 0.975)) * math.sqrt(max(varies.variance, varies.unseen))
+        return lead, math.inf, 1.0
+    return lead, math.sqrt(max(varies.variance, varies.unseen)), varies.freedom
 
 
 def judge(candidates: Sequence[Candidate], judges: Judges) -> list[Judged]:
@@ -151,11 +162,12 @@ def decide(candidates: Sequence[Candidate], judges: Judges) -> Verdict:
             own = max(expected[chosen] - lead, seen + _luck(challenger, judges))
             if own == expected[chosen] - lead:
                 behind_it = _judged(chosen, 0, leader, judges).error
-                sure = None if behind_it is None else math.hypot(behind_it, error)
+                sure = math.hypot(math.nan if behind_it is None else behind_it, error)
         else:
             own = _choice([challenger, *full], judges)[1][challenger.trial_id]
         chosen, mixture = challenger.trial_id, None
         expected[chosen] = own
+    sure = sure if sure is not None and math.isfinite(sure) else None
     return Verdict(chosen, expected, wider_ensemble(candidates, full, chosen, mixture, judges), sure)
 
 
@@ -185,10 +197,8 @@ def _challenger(
             trusted = frozen and not one.frozen and one.epochs >= LONG
             ahead = lead > 0 if trusted else math.isfinite(error) and lead > error
         else:
-            answers = tuple(Answers(labels, logits[own], positive) for logits in (one.logits, leader))
-            lead = metric.cost(metric.compute(answers[1])) - metric.cost(metric.compute(answers[0]))
-            varies = spread(metric, answers, group_codes(groups))
-            error = math.inf if varies is None else math.sqrt(max(varies.variance, varies.unseen))
+            mine, theirs = (Answers(labels, logits[own], positive) for logits in (one.logits, leader))
+            lead, error, _ = _lead(mine, theirs, metric, group_codes(groups))
             ahead = lead > error
         if ahead and (best is None or lead > best[0]):
             best = lead, one

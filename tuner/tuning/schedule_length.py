@@ -1,17 +1,16 @@
 """How long the trials of a search with a time budget train, and with how many cores each.
 
-A schedule that is cut is not the schedule: where time is short, trials are planned shorter, and get more cores before
-that. On 264 pictures of `characters` and two cores, two trials at once in two minutes were cut in the eighth of eleven
-epochs; one alone ended ten.
+A schedule that is cut is not the schedule: where time is short, trials get more cores, and are planned shorter where
+all cores are not enough. What that gains in two minutes, `benchmarks/quality/anytime.py` shows.
 """
 
 from dataclasses import dataclass, replace
 
 from tuner.probing.probed import Probed, trial_milliseconds
 from tuner.probing.sizes import FEWEST, SHORT, Plan, epoch_seconds
-from tuner.tuning.budget import MARGIN
+from tuner.tuning.budget import MARGIN, RAY_S, SHIPPING_S
 
-__all__ = ["Schedule", "schedule_in_time"]
+__all__ = ["Schedule", "plan_of", "schedule_in_time"]
 
 TRIAL_SHARE = 0.45
 """Of the time that is left after the probe, what a trial beside others may take: the rest trains what is shipped."""
@@ -26,6 +25,11 @@ class Schedule:
 
     epochs: int
     cores: int = 1
+
+
+def plan_of(images: int, seconds: float | None, cores: int) -> Plan:
+    """What a search plans with: `images` train for `seconds`, None without a limit, on so many `cores`."""
+    return Plan(images, seconds, RAY_S + SHIPPING_S, cores)
 
 
 def schedule_in_time(row: Probed, left: Plan, most: int) -> Schedule:

@@ -75,6 +75,7 @@ class TimeLeft:
     whole: Callable[[], float]
     total: float = field(init=False)
     _known: dict[int, tuple[tuple[float, float], float]] = field(default_factory=dict)
+    _trained: bool = False
 
     def __post_init__(self) -> None:
         """Note what is left as the trials begin."""
@@ -91,8 +92,8 @@ class TimeLeft:
 
     def ships(self) -> bool:
         """Whether the run has a trained trial that has ended, and a model is shipped at its end."""
-        rows = self.store.standings.scored().values()
-        return self.budget.networks > 0 and any(row["source"] != PROBE for row in rows)
+        self._keeps()
+        return self.budget.networks > 0 and self._trained
 
     def _keeps(self) -> tuple[float, float]:
         if self.budget.deadline is None:
@@ -104,6 +105,7 @@ class TimeLeft:
             judging = folds_seconds(rows, self.folds, self.session.slots()) if self.folds else (0.0, 0.0)
             final = final_seconds(rows, self.store.run) if self.budget.networks else 0.0
             self._known[ended] = judging, final
+            self._trained = any(row["source"] != PROBE for row in rows)
         judging, final = self._known[ended]
         planned = self._planned() if self.budget.networks else 0.0
         return self.budget.reserve(self.total, judging, max(final, min(planned, FINAL_SHARE * self.total)))

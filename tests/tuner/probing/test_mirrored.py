@@ -1,6 +1,7 @@
 """Heads that are solved on mirror images as well: taken where they are better, and trained again as they were."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,6 +59,37 @@ def test_the_better_head_of_the_two_is_the_first_model_and_keeps_what_was_noted_
     np.testing.assert_array_equal(row.solved.train_means, plain.solved.train_means)
     answers = out_of_fold(found.run, trial)
     np.testing.assert_allclose(answers, row.solved.out_of_fold, rtol=1e-6)
+
+
+def test_where_time_is_short_so_many_of_the_best_as_fit_are_solved_on_mirror_images(prepared, monkeypatch):
+    one = prepared("first").first_models[0]
+    rows = tuple(replace(one, model=name, seconds=10.0) for name in "abcd")
+    probe = SimpleNamespace(rows=rows, image_size=one.image_size)
+    asked = []
+
+    class Recording:
+        def __init__(self, *_):
+            pass
+
+        def at(self, image_size, names, views):
+            asked.append(list(names))
+            raise LookupError
+
+    monkeypatch.setattr(mirrored, "Prober", Recording)
+    for seconds, names in (
+        (None, "abc"),
+        (10 / mirrored.SHARE, "a"),
+        (25 / mirrored.SHARE, "ab"),
+        (1e6, "abc"),
+    ):
+        with pytest.raises(LookupError):
+            mirrored.with_mirror_images(probe, None, None, None, Reporter(), most=3, seconds=seconds)
+        assert asked.pop() == list(names)
+    found = mirrored.with_mirror_images(
+        probe, None, None, None, Reporter(), most=3, seconds=9 / mirrored.SHARE
+    )
+    assert found is probe
+    assert asked == []
 
 
 @pytest.mark.parametrize("loss", [0.5, 2.0])

@@ -7,8 +7,9 @@ import pytest
 
 from tuner.console.reporter import Reporter
 from tuner.tuning import time_left
-from tuner.tuning.budget import ENDING_S, FINAL_SHARE, FOLDS_SHARE, MARGIN, SHIPPING_S, Budget
-from tuner.tuning.time_left import RAY_S, TimeLeft, is_too_short
+from tuner.tuning.budget import ENDING_S, FINAL_SHARE, FOLDS_SHARE, HEADS_S, MARGIN, RAY_S, SHIPPING_S, Budget
+from tuner.tuning.prior import PROBE
+from tuner.tuning.time_left import TimeLeft, epoch_seconds_of, is_too_short
 
 
 class Store:
@@ -17,13 +18,13 @@ class Store:
     run = None
 
     def __init__(self):
-        self.ended, self.standings = 0, self
+        self.ended, self.standings, self.source = 0, self, "first"
 
     def scored(self):
         return range(self.ended)
 
     def best_first(self):
-        return [{}] * self.ended
+        return [{"source": self.source}] * self.ended
 
 
 class Session:
@@ -54,6 +55,41 @@ def test_before_a_trial_has_ended_the_plan_says_how_long_the_model_trains(left):
     # A plan that is longer than what a model may take at most is cut, not given up.
     assert left(budget, 900.0).to_go_on() == pytest.approx(200 - MARGIN * FINAL_SHARE * 200)
     assert left(Budget.of(200.0), 15.0).to_go_on() == pytest.approx(Budget.of(200.0).left())
+
+
+def test_a_whole_schedule_comes_before_training_on_all_images_where_both_do_not_fit(left):
+    # On all images it takes twice as long: 50 and 100 seconds fit into 200, 60 and 120 (and the margin) do not.
+    budget = Budget.of(200.0 + SHIPPING_S, networks=1)
+    assert left(budget, 50.0).to_go_on() == pytest.approx(200 - MARGIN * 100)
+    assert left(budget, 61.0).to_go_on() == pytest.approx(200 - HEADS_S)
+    assert left(budget, 199.0).to_go_on() == pytest.approx(200 - HEADS_S)
+
+
+def test_a_run_ships_what_it_has_trained_if_it_writes_a_model(left):
+    found = left(Budget.of(200.0 + SHIPPING_S, networks=1), 15.0)
+    assert not found.ships()
+    found.store.ended, found.store.source = 1, PROBE
+    assert not found.ships()
+    found.store.ended, found.store.source = 2, "first"
+    assert found.ships()
+    searched = left(Budget.of(200.0), 15.0)
+    searched.store.ended = 1
+    assert not searched.ships()
+
+
+def test_an_epoch_takes_a_trial_of_more_cores_less_time_and_one_on_a_gpu_as_long_as_was_timed():
+    def epoch(cores, gpus):
+        row = {"model": "net", "image_size": 32, "milliseconds": 5.0, "step_milliseconds": 9.0}
+        run = SimpleNamespace(
+            record={"hardware": {"gpus": gpus}, "settings": {"cpus_per_trial": cores}},
+            probe=lambda: {"image_size": 32, "backbones": [row, {**row, "image_size": 64, "model": "other"}]},
+            images_and_parts=lambda: SimpleNamespace(count=lambda part: 1000),
+        )
+        return epoch_seconds_of(run)
+
+    assert epoch(None, []) == {"net": 9.0}
+    assert epoch(2.0, []) == {"net": 5.0}
+    assert epoch(2.0, ["a GPU"]) == {"net": 9.0}
 
 
 def test_trials_that_ended_say_it_then_and_folds_keep_other_trials_from_beginning(left):

@@ -14,10 +14,9 @@ from trainables.models.selection import DOMINATED, WITHOUT, with_weights
 from tuner.console.reporter import Reporter
 from tuner.dataset.config import DataConfig
 from tuner.probing.ranking import Probe, SplitImages, probe_images
-from tuner.probing.sizes import Plan
 from tuner.runs.directory import Run, fit_of
 from tuner.runs.weights_files import fingerprints
-from tuner.tuning.budget import RAY_S, SHIPPING_S
+from tuner.tuning.schedule_length import plan_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,12 +66,8 @@ def probe_inside(run: Run, outer: Mapping[str, Any], split: "pd.DataFrame", repo
     classes = tuple(map(str, record["data"]["classes"]))
     images = SplitImages(Path(record["data"]["folder"]), classes, split, run.images())
     settings = record["settings"]
-    plan = Plan(
-        int((split["split"] == "train").sum()),
-        settings["time_budget_s"],
-        RAY_S + SHIPPING_S,
-        int(settings["cpus_per_trial"] or 1),
-    )
+    cores = int(settings["cpus_per_trial"] or 1)
+    plan = plan_of(int((split["split"] == "train").sum()), settings["time_budget_s"], cores)
     probe = probe_images(config, images, origins, reporter, plan=plan)
     reporter.line(f"to fine-tune, by the probe inside this fold: {', '.join(probe.fine_tuned)}")
     return probe
