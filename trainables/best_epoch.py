@@ -7,6 +7,9 @@ end of a schedule. `benchmarks/statistics/choice.py` compares it with the lowest
 epoch is then worth is smoothed with the one before: within two standard errors all of their distance is taken for
 chance, beyond, the less the farther they lie apart. With thousands of images next to nothing is chance. No later epoch
 changes what an earlier one counts: weights have to be kept when an epoch ends.
+
+An epoch that only solves the head that is trained from then on is no result of the training: that head is a trial of
+its own. Few images that happen to suit it would make a fine-tuning of it that has never been fine-tuned.
 """
 
 from collections.abc import Sequence
@@ -26,14 +29,19 @@ FloatArray = npt.NDArray[np.floating]
 
 
 def best_epoch(
-    losses: Sequence[FloatArray], groups: npt.NDArray[np.int64], standard_errors: float = LATER
+    losses: Sequence[FloatArray],
+    groups: npt.NDArray[np.int64],
+    standard_errors: float = LATER,
+    *,
+    first: int = 0,
 ) -> int:
     """The place, from 0 on, of the best of the epochs with these `losses` [images], of images in `groups` [images].
 
-    Images of a group, numbered from 0 on, count together.
+    Images of a group, numbered from 0 on, count together. Epochs before place `first` are passed over, unless there
+    are no others.
     """
-    best = lowest = 0
-    for place in range(1, len(losses)):
+    best = lowest = min(first, len(losses) - 1)
+    for place in range(best + 1, len(losses)):
         worse = np.asarray(losses[place], dtype=np.float64) - losses[lowest]
         if worse.mean() <= standard_errors * _error_of_mean(worse, groups):
             best = place
@@ -47,13 +55,16 @@ def smoothed(
     place: int,
     groups: npt.NDArray[np.int64],
     standard_errors: float = STANDARD_ERRORS,
+    *,
+    first: int = 0,
 ) -> npt.NDArray[np.float64]:
     """The loss of each image [images] at one epoch, moved towards the mean of it and the epoch before.
 
-    It moves by the share of chance in their distance. Images of a group, numbered from 0 on, count together.
+    It moves by the share of chance in their distance. Images of a group, numbered from 0 on, count together. Epochs
+    before place `first` are passed over.
     """
     now = np.asarray(losses[place], dtype=np.float64)
-    if place == 0:
+    if place <= first:
         return now
     middle = (now + losses[place - 1]) / 2
     distance = abs(float((now - middle).mean()))

@@ -307,6 +307,8 @@ class TrainingRun:
         """Note a new best epoch; set `finished` at the end of epochs or of patience."""
         values = [self._metric.cost(m.scores[self._metric.name]) for m in self.history]
         self.best_epoch = self._best(values)
+        if metrics.epoch == strategies.first_result(self.config.strategy):
+            self._reference = math.inf
         improved = values[-1] < self._reference - self.config.min_delta
         self._reference = values[-1] if improved else self._reference
         # While something is still frozen the clock of patience stands still: late bloomers must be able to win.
@@ -318,10 +320,11 @@ class TrainingRun:
 
     def _best(self, values: list[float]) -> int:
         """The best epoch so far: by the losses of the images where val_loss is searched by, else by `values`."""
+        first = min(strategies.first_result(self.config.strategy), len(values)) - 1
         known = [self.losses[m.epoch] for m in self.history if m.epoch in self.losses]
         if self._metric.name != "val_loss" or len(known) < len(values):
-            return self.history[min(range(len(values)), key=values.__getitem__)].epoch
-        return self.history[best_epoch(known, self.data.groups)].epoch
+            return self.history[min(range(first, len(values)), key=values.__getitem__)].epoch
+        return self.history[best_epoch(known, self.data.groups, first=first)].epoch
 
     def _rates(self) -> str:
         return ", ".join(f"{name}={rate:.6g}" for name, rate in self.schedule.rates().items())

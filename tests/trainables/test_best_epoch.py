@@ -66,3 +66,15 @@ def test_it_can_be_told_when_an_epoch_ends():
 def test_what_comes_later_does_not_change_what_an_epoch_counts():
     losses, groups = curve([1.0, 0.6, 0.5, 0.7], 0.5)
     assert smoothed(losses[:3], 2, groups).tolist() == smoothed(losses, 2, groups).tolist()
+
+
+def test_epochs_before_the_first_result_are_passed_over_unless_there_are_no_others():
+    losses, groups = curve([0.2, 0.6, 0.5], 1e-6)
+    assert best_epoch(losses, groups) == 0
+    assert best_epoch(losses, groups, first=1) == 2
+    assert best_epoch(losses[:2], groups, first=1) == 1
+    assert best_epoch(losses[:1], groups, first=1) == 0
+    assert smoothed(losses, 1, groups, first=1).tolist() == losses[1].tolist()
+    noisy, groups = curve([0.5, 0.5, 0.5], 0.4)
+    assert smoothed(noisy, 1, groups).mean() != pytest.approx(noisy[1].mean())
+    assert smoothed(noisy, 2, groups, first=1).tolist() == smoothed(noisy, 2, groups).tolist()

@@ -99,3 +99,17 @@ def test_by_another_metric_the_best_epoch_is_the_one_with_the_best_value(tmp_pat
     for _ in run.epochs():
         pass
     assert run.best_epoch == 2
+
+
+@pytest.mark.parametrize("metric", ["val_loss", "val_macro_f1"])
+def test_the_epoch_that_solves_the_head_is_not_the_best_of_a_trial_that_trains_on(tmp_path, metric):
+    run = run_of(tmp_path, metric, strategy="probe_then_full", max_epochs=4, patience=2)
+    scores, costs = run.validate(1), [0.1, 0.9, 0.7, 0.8]
+
+    def validate(epoch):
+        run.losses[epoch] = np.full(8, costs[epoch - 1], dtype=np.float32)
+        return {**scores, "val_loss": costs[epoch - 1], "val_macro_f1": 1 - costs[epoch - 1]}
+
+    run.validate, run._train = validate, lambda epoch: (0.5, 0.5)
+    assert [run.best_epoch for _ in run.epochs()] == [1, 2, 3, 3]
+    assert run.finished == "completed"

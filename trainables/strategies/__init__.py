@@ -38,6 +38,7 @@ __all__ = [
     "Unfreeze",
     "apply_freeze",
     "check",
+    "first_result",
     "frozen_epochs",
     "full_epochs",
     "is_backbone_frozen",
@@ -127,6 +128,14 @@ def solves_head(name: str) -> bool:
 def is_linear_probe(name: str) -> bool:
     """Whether a trial is the solved head and nothing else: one epoch, on pictures as validation sees them."""
     return _entry(name).solves_head and _entry(name).epochs == 1
+
+
+def first_result(name: str) -> int:
+    """The first epoch, from 1 on, that is a result of the strategy: 2 where epoch 1 only solves what is trained then.
+
+    A trial that ends before it has what it has. Imports no torch.
+    """
+    return 2 if solves_head(name) and not is_linear_probe(name) else 1
 
 
 def max_epochs(config: TrialConfig) -> int:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from trainables.best_epoch import best_epoch, smoothed
 from trainables.metrics import METRICS
 from trainables.models.selection import num_parameters
+from trainables.strategies import first_result
 from tuner.runs.directory import Run, rows_of
 from tuner.runs.judged import judged_now
 from tuner.statistics.groups import group_codes
@@ -47,10 +48,10 @@ class Estimates:
         self._run.write_losses(trial_id, rows)
         self._losses[trial_id] = rows
 
-    def best_epoch(self, trial_id: str, epochs: Collection[int]) -> int | None:
+    def best_epoch(self, trial_id: str, epochs: Collection[int], strategy: str) -> int | None:
         """The best of the trial's `epochs`, all that it has ended; None where their losses were not kept."""
-        losses = self._complete(trial_id, len(epochs))
-        return None if losses is None else 1 + best_epoch(list(losses), self.groups)
+        losses, first = self._complete(trial_id, len(epochs)), first_result(strategy) - 1
+        return None if losses is None else 1 + best_epoch(list(losses), self.groups, first=first)
 
     def mean(self, row: Row) -> float | None:
         """The mean loss of the trial of `row` at its best epoch, smoothed: what trials are ordered by."""
@@ -100,8 +101,8 @@ class Estimates:
         """The sums [groups] of the losses of the trial of `row` at its best epoch."""
         key = _key(row)
         if key not in self._ended:
-            losses = self._complete(key[0], key[2])
-            best = None if losses is None else smoothed(list(losses), key[1] - 1, self.groups)
+            losses, first = self._complete(key[0], key[2]), first_result(str(row["strategy"])) - 1
+            best = None if losses is None else smoothed(list(losses), key[1] - 1, self.groups, first=first)
             self._ended[key] = None if best is None else group_sums(best, self.groups)[0]
             # The trial has ended, and the file stays.
             self._losses.pop(key[0], None)

@@ -80,14 +80,18 @@ class Steps:
     def of(
         self, config: TrialConfig, epochs: Mapping[int, Mapping[str, Any]], metric: str
     ) -> dict[int, float]:
-        """By rung the best value of `metric` up to the epoch that reached it, which is what ASHA compares there."""
+        """By rung the best value of `metric` up to the epoch that reached it, which is what ASHA compares there.
+
+        Only epochs in which all that the strategy trains has trained count there.
+        """
         if self.ladder is None:
             return {epoch: float(epochs[epoch][metric]) for epoch in sorted(epochs)}
         told: dict[int, float] = {}
         values: list[float] = []
         before = 0.0
         for epoch in sorted(epochs):
-            values.append(float(epochs[epoch][metric]))
+            if epochs[epoch]["full_epochs"] >= 1:
+                values.append(float(epochs[epoch][metric]))
             total = epoch_cost.spent(config, epoch, cached=self.cached) * self.relative.get(config.model, 1.0)
             rung = self.ladder.reached(before, total, int(epochs[epoch]["full_epochs"]))
             if rung is not None:

@@ -122,17 +122,19 @@ class Rungs:
     ) -> float | None:
         """Note `value`; the cutoff that the trial fails at the rung it reaches now, or None where it may go on.
 
-        It fails where it is worse by more than `noise`, the standard error of `value`. `spent` is the cost of its
-        epochs so far, in full epochs; by default each counts one. An epoch that is known already changes nothing, so a
-        resumed trial may report its past again; its latest one gets the same verdict again, since the driver may have
-        died between the verdict and the stop. No score is left and no verdict made before everything that the strategy
-        trains has trained for `grace_period` epochs: a frozen trial's score would distort the comparison for others. A
-        rung that is reached before stays unused.
+        Its score is the best value of the epochs in which all that its strategy trains has trained. It fails where that
+        is worse by more than `noise`, the standard error of `value`. `spent` is the cost of its epochs so far, in full
+        epochs; by default each counts one. An epoch that is known already changes nothing, so a resumed trial may
+        report its past again; its latest one gets the same verdict again, since the driver may have died between the
+        verdict and the stop. No score is left and no verdict made before everything that the strategy trains has
+        trained for `grace_period` epochs: a frozen trial's score would distort the comparison for others. A rung that
+        is reached before stays unused.
         """
         known, best, before = self._known.get(trial_id, (0, value, 0.0))
         if epoch <= known:
             return self._verdicts.get(trial_id) if epoch == known else None
-        best = min(best, value) if self.mode == "min" else max(best, value)
+        better = min if self.mode == "min" else max
+        best = value if full_epochs <= 1 else better(best, value)
         total = float(epoch) if spent is None else spent
         self._known[trial_id] = (epoch, best, total)
         rung = self.ladder.reached(before, total, full_epochs)

@@ -31,9 +31,9 @@ class Standings:
         """Keep the losses of the validation images after an epoch of a trial; None where it told none."""
         self._estimates.report(trial_id, epoch, losses)
 
-    def best_epoch(self, trial_id: str, epochs: Mapping[int, Any]) -> int | None:
+    def best_epoch(self, trial_id: str, epochs: Mapping[int, Any], strategy: str) -> int | None:
         """The best of the trial's `epochs`; None where the losses of the images do not tell it."""
-        return self._estimates.best_epoch(trial_id, epochs)
+        return self._estimates.best_epoch(trial_id, epochs, strategy)
 
     def enter(self, row: dict[str, Any], combination: str) -> None:
         """Note the row of a trial that has ended, in its place among the others; it is cut no more."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.config import MEASURED
 from trainables.metrics import METRICS
+from trainables.strategies import first_result
 from tuner.runs.trial import LiveTrial
 from tuner.runs.trial_table import TrialRow
 
@@ -26,7 +27,7 @@ def row_of(
 ) -> TrialRow:
     """What `trial` has reached; its value is the best epoch's `metric`, null before the first epoch.
 
-    Unless `best_epoch` is given the best epoch is that with the best value.
+    Unless `best_epoch` is given the best epoch is that with the best value, of those that are results of its strategy.
     """
     base = TrialRow(
         trial.trial_id,
@@ -41,7 +42,8 @@ def row_of(
     if not trial.epochs:
         return base
     ordered = [trial.epochs[number] for number in sorted(trial.epochs)]
-    best = min(ordered, key=lambda epoch: METRICS[metric].cost(float(epoch[metric])))
+    results = ordered[min(first_result(trial.config.strategy), len(ordered)) - 1 :]
+    best = min(results, key=lambda epoch: METRICS[metric].cost(float(epoch[metric])))
     best = trial.epochs[best_epoch] if best_epoch is not None else best
     return dataclasses.replace(
         base,

@@ -289,7 +289,7 @@ class TrialStore:
         return flat_row(self._row(trial, status, reason), asdict(trial.config))
 
     def _row(self, trial: LiveTrial, status: str, reason: str, error: str | None = None) -> TrialRow:
-        best = self.standings.best_epoch(trial.trial_id, trial.epochs)
+        best = self.standings.best_epoch(trial.trial_id, trial.epochs, trial.config.strategy)
         return row_of(trial, self.metric, status, reason, error, weights=self._weights, best_epoch=best)
 
     def _keep_weights(self, changed: str | None = None) -> None:

@@ -264,3 +264,9 @@ def test_a_linear_probe_has_one_epoch_whatever_is_asked_and_no_backbone_rate_tha
     assert strategies.frozen_epochs(config, models.num_stages("resnet18")) == 1
     assert strategies.max_epochs(config_of("resnet18", "full", max_epochs=12)) == 12
     assert [name for name in strategies.names() if strategies.is_linear_probe(name)] == ["linear_probe"]
+
+
+def test_where_the_head_is_solved_and_trained_on_the_second_epoch_is_the_first_result():
+    later = {name: strategies.first_result(name) for name in strategies.names()}
+    assert later.pop("probe_then_full") == 2
+    assert set(later.values()) == {1}

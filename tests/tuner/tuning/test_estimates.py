@@ -68,6 +68,25 @@ def test_the_best_epoch_is_that_of_the_smoothed_curve_and_its_value_is_as_measur
     assert (row.best_epoch, row.value) == (6, 0.5)
 
 
+SOLVED_FIRST = '''"""The head is solved first."""
+
+
+def space(trial):
+    trial.suggest_float("backbone_learning_rate", 1e-5, 1e-3, log=True)
+    return {"model": "resnet18", "strategy": "probe_then_full"}
+'''
+
+
+@pytest.mark.parametrize("with_losses", [True, False])
+def test_a_head_that_is_solved_first_is_no_result_of_what_trains_it_on(tmp_path, with_losses):
+    book = opened(tmp_path, space=write_space(tmp_path, SOLVED_FIRST, "solved"))
+    whole = train(book, [0.2, 0.9, 0.6], 1, with_losses=with_losses)
+    row = book.finish(whole, "completed", "completed")
+    assert (row.best_epoch, row.value) == (3, 0.6)
+    cut = train(book, [0.2], 2, with_losses=with_losses)
+    assert book.finish(cut, "stopped", "cut").best_epoch == 1
+
+
 def test_every_trial_of_the_table_has_its_estimate_and_the_first_less_of_its_lead(book):
     for seed in range(8):
         book.finish(train(book, [0.5 + 0.01 * seed], seed), "completed", "completed")
@@ -154,7 +173,7 @@ def test_a_tie_goes_to_the_smaller_model_whose_weights_are_kept(tmp_path):
 def test_a_file_of_losses_that_has_fewer_epochs_than_the_trial_counts_as_none(book):
     trial_id = train(book, [0.9, 0.7], 1)
     book.run.write_losses(trial_id, book.run.losses(trial_id)[:1])
-    assert Estimates(book.run, "val_loss").best_epoch(trial_id, [1, 2]) is None
+    assert Estimates(book.run, "val_loss").best_epoch(trial_id, [1, 2], "full") is None
 
 
 def test_of_trials_that_tie_by_another_metric_the_smallest_network_is_the_best(tmp_path):

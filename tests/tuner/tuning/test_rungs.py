@@ -40,6 +40,12 @@ def test_frozen_epochs_cost_nothing_and_reach_no_rung():
     assert told == {1: 1.1, 2: 0.4}
 
 
+def test_what_was_reached_before_all_trained_is_no_score_at_a_rung():
+    late = config_of("probe_then_full", backbone_learning_rate=1e-4)
+    told = STEPS.of(late, curve([0.3, 1.1, 0.9, 1.0], full_from=2), "val_loss")
+    assert told == {1: 1.1, 2: 0.9}
+
+
 def test_where_nobody_is_stopped_early_every_epoch_is_told():
     assert Steps().of(config_of("full"), curve([0.9, 0.3]), "val_loss") == {1: 0.9, 2: 0.3}
 

@@ -119,6 +119,14 @@ def test_a_trial_is_judged_by_its_best_epoch_so_far():
     assert book.scores[2]["b"] == 0.4
 
 
+def test_what_a_trial_reached_before_all_of_it_trained_is_no_score():
+    book = rungs(grace_period=1)
+    feed(book, "a", [0.5])
+    assert book.enter("solved", 1, 0, 0.1, spent=0.0) is None
+    assert book.enter("solved", 2, 1, 0.9, spent=1.0) == 0.5
+    assert book.scores[1] == {"a": 0.5, "solved": 0.9}
+
+
 def test_an_epoch_reported_again_changes_nothing():
     book = rungs()
     feed(book, "a", [1.0, 0.9])
