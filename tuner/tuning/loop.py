@@ -144,7 +144,8 @@ def _searcher(
         # Trials that have begun say how long an epoch takes beside others, before them the probe does.
         return prepared.max_epochs * max(scheduler.usual_epoch(), min(expected.values(), default=0.0))
 
-    left = TimeLeft(budget, store, folds, session, whole)
+    done = max((len(trial.epochs) for trial in store.live.values()), default=0)
+    left = TimeLeft(budget, store, folds, session, whole, min(1.0, done / prepared.max_epochs))
     scheduler = FairASHA(
         prepared.context.metric,
         rungs_of(prepared, store.reported, costs),
@@ -153,6 +154,7 @@ def _searcher(
         costs,
         lambda trial_id: expected.get(store.configs[trial_id].model, 0.0),
         noise_of(prepared),
+        costs.first_result,
     )
     return OptunaSearcher(
         store,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainables import epoch_cost
+from trainables import epoch_cost, strategies
 from trainables.config import TrialConfig
 from trainables.metrics import METRICS
 from tuner.probing.probed import trial_milliseconds
@@ -82,7 +82,7 @@ class Steps:
     ) -> dict[int, float]:
         """By rung the best value of `metric` up to the epoch that reached it, which is what ASHA compares there.
 
-        Only epochs in which all that the strategy trains has trained count there.
+        An epoch before the first result of the strategy leaves no value.
         """
         if self.ladder is None:
             return {epoch: float(epochs[epoch][metric]) for epoch in sorted(epochs)}
@@ -90,7 +90,7 @@ class Steps:
         values: list[float] = []
         before = 0.0
         for epoch in sorted(epochs):
-            if epochs[epoch]["full_epochs"] >= 1:
+            if epoch >= strategies.first_result(config.strategy):
                 values.append(float(epochs[epoch][metric]))
             total = epoch_cost.spent(config, epoch, cached=self.cached) * self.relative.get(config.model, 1.0)
             rung = self.ladder.reached(before, total, int(epochs[epoch]["full_epochs"]))

@@ -19,7 +19,7 @@ import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from trainables import epoch_cost
+from trainables import epoch_cost, strategies
 from trainables.config import TrialConfig
 from trainables.image_losses import LOSSES, Losses
 from trainables.metrics import METRICS
@@ -53,6 +53,14 @@ class Costs:
         """The cost of the trial up to and with `epoch`, in full epochs."""
         config = self.configs[trial_id]
         return epoch_cost.spent(config, epoch, cached=self.cached) * self.relative.get(config.model, 1.0)
+
+    def first_result(self, trial_id: str) -> int:
+        """The first epoch of the trial that is a result of its strategy: an earlier one leaves no score."""
+        return strategies.first_result(self.configs[trial_id].strategy)
+
+
+def _every_epoch(trial_id: str) -> int:
+    return 1
 
 
 def _one_each(trial_id: str, epoch: int) -> float:
@@ -122,19 +130,17 @@ class Rungs:
     ) -> float | None:
         """Note `value`; the cutoff that the trial fails at the rung it reaches now, or None where it may go on.
 
-        Its score is the best value of the epochs in which all that its strategy trains has trained. It fails where that
-        is worse by more than `noise`, the standard error of `value`. `spent` is the cost of its epochs so far, in full
-        epochs; by default each counts one. An epoch that is known already changes nothing, so a resumed trial may
-        report its past again; its latest one gets the same verdict again, since the driver may have died between the
-        verdict and the stop. No score is left and no verdict made before everything that the strategy trains has
-        trained for `grace_period` epochs: a frozen trial's score would distort the comparison for others. A rung that
-        is reached before stays unused.
+        It fails where it is worse by more than `noise`, the standard error of `value`. `spent` is the cost of its
+        epochs so far, in full epochs; by default each counts one. An epoch that is known already changes nothing, so a
+        resumed trial may report its past again; its latest one gets the same verdict again, since the driver may have
+        died between the verdict and the stop. No score is left and no verdict made before everything that the strategy
+        trains has trained for `grace_period` epochs: a frozen trial's score would distort the comparison for others. A
+        rung that is reached before stays unused.
         """
         known, best, before = self._known.get(trial_id, (0, value, 0.0))
         if epoch <= known:
             return self._verdicts.get(trial_id) if epoch == known else None
-        better = min if self.mode == "min" else max
-        best = value if full_epochs <= 1 else better(best, value)
+        best = min(best, value) if self.mode == "min" else max(best, value)
         total = float(epoch) if spent is None else spent
         self._known[trial_id] = (epoch, best, total)
         rung = self.ladder.reached(before, total, full_epochs)
@@ -172,7 +178,8 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
     how many seconds trials may still take, None is no limit; a trial ends before an epoch that would last longer, as
     its longest did or, before all of it has trained, as `epoch_seconds` expects of the trial of an id. A file
     `<stop_folder>/<trial id>` stops that trial after its epoch. `noise` says what the standard error of the mean of an
-    epoch's image losses is; without it a value counts as exact.
+    epoch's image losses is; without it a value counts as exact. `first_result` says which epoch of the trial of an id
+    is the first that leaves a score; without it all do.
     """
 
     def __init__(
@@ -184,10 +191,11 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         spent: Spent | None = None,
         epoch_seconds: Callable[[str], float] | None = None,
         noise: Callable[[Losses | None], float] | None = None,
+        first_result: Callable[[str], int] | None = None,
     ) -> None:
         super().__init__()
         self.epoch_seconds, self.noise = epoch_seconds, noise or _exact
-        self.spent = spent or _one_each
+        self.spent, self.first_result = spent or _one_each, first_result or _every_epoch
         self.value_name, self.rungs, self.time_left, self.stop_folder = metric, rungs, time_left, stop_folder
         self.verdicts: dict[str, str] = {}
         self.longest: dict[str, float] = {}
@@ -262,7 +270,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         return float(np.median(list(self.longest.values()))) if self.longest else 0.0
 
     def _enter(self, trial_id: str, result: Mapping[str, Any]) -> float | None:
-        if self.rungs is None:
+        if self.rungs is None or result["epoch"] < self.first_result(trial_id):
             return None
         cost = self.spent(trial_id, result["epoch"])
         error = self.noise(result.get(LOSSES))
@@ -271,7 +279,7 @@ class FairASHA(FIFOScheduler):  # type: ignore[misc]
         )
 
 
-def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) -> Rungs | None:
+def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", costs: Costs) -> Rungs | None:
     """The rungs of a run with the scores of all `epochs` that were reported before; None for a fixed list."""
     rungs = make_rungs(
         prepared.context.metric,
@@ -282,6 +290,7 @@ def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) 
     )
     if rungs is not None and epochs is not None:
         ordered = as_they_came(epochs)
+        ordered = ordered[ordered["epoch"] >= ordered["trial_id"].map(costs.first_result)]
         columns = ("trial_id", "epoch", "full_epochs", prepared.context.metric)
         error = noise_of(prepared)
         kept = {name: prepared.run.losses(name) for name in set(ordered["trial_id"])}
@@ -290,7 +299,7 @@ def rungs_of(prepared: "Prepared", epochs: "pd.DataFrame | None", spent: Spent) 
             losses = kept[trial_id]
             return error(None if losses is None or epoch > len(losses) else losses[epoch - 1])
 
-        rungs.replay(zip(*(ordered[name].tolist() for name in columns), strict=True), spent, noise)
+        rungs.replay(zip(*(ordered[name].tolist() for name in columns), strict=True), costs, noise)
     return rungs
 
 

@@ -65,7 +65,7 @@ class TimeLeft:
     """What the trials of `store` may still take of a `budget`; `folds` of them are judged after the search.
 
     `whole` says how long a trial that ends its schedule takes: before one has, the model that is shipped is expected to
-    train for as long.
+    train for as long. `begun` is how much of its schedule a living trial has behind it as the trials begin, 0 to 1.
     """
 
     budget: Budget
@@ -73,6 +73,7 @@ class TimeLeft:
     folds: int
     session: "RaySession"
     whole: Callable[[], float]
+    begun: float = 0.0
     total: float = field(init=False)
     _known: dict[int, tuple[tuple[float, float], float]] = field(default_factory=dict)
     _trained: bool = False
@@ -113,9 +114,9 @@ class TimeLeft:
     def _planned(self) -> float:
         """Seconds that training on all images is expected to take as long as no trial has ended.
 
-        None where a whole schedule fits into the time, and that beside it does not: a trial that ended its schedule is
-        worth more than one that was cut and trained again.
+        None where a trial can end its schedule in the time, and that beside it does not fit: a trial that ended its
+        schedule is worth more than one that was cut and trained again.
         """
         whole = self.whole()
-        final = self._more * whole
-        return 0.0 if whole <= self.total < whole + MARGIN * final else final
+        rest, final = (1 - self.begun) * whole, self._more * whole
+        return 0.0 if rest <= self.total < rest + MARGIN * final else final

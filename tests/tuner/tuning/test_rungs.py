@@ -40,7 +40,7 @@ def test_frozen_epochs_cost_nothing_and_reach_no_rung():
     assert told == {1: 1.1, 2: 0.4}
 
 
-def test_what_was_reached_before_all_trained_is_no_score_at_a_rung():
+def test_an_epoch_that_only_solves_the_head_leaves_no_value():
     late = config_of("probe_then_full", backbone_learning_rate=1e-4)
     told = STEPS.of(late, curve([0.3, 1.1, 0.9, 1.0], full_from=2), "val_loss")
     assert told == {1: 1.1, 2: 0.9}

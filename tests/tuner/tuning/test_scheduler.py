@@ -2,6 +2,7 @@ import math
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from trainables.config import TrialConfig
 from trainables.image_losses import LOSSES
 from tuner.runs.trial_table import BUDGET_OVER, STOPPED_BY_HAND
 from tuner.tuning.budget import Budget
-from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came, quantile_of_sorted
+from tuner.tuning.scheduler import Costs, FairASHA, Rungs, as_they_came, quantile_of_sorted, rungs_of
 
 
 def rungs(mode="min", max_epochs=20, grace_period=2, reduction_factor=3):
@@ -37,6 +38,7 @@ CONFIGS = {
     "frozen": config_of("feature_extractor"),
     "late": config_of("gradual_unfreeze", unfreeze_at=5),
     "staged": config_of("staged_unfreeze", unfreeze_at=1),
+    "solved": config_of("probe_then_full"),
 }
 COSTS = Costs(CONFIGS, cached=True)
 
@@ -119,12 +121,32 @@ def test_a_trial_is_judged_by_its_best_epoch_so_far():
     assert book.scores[2]["b"] == 0.4
 
 
-def test_what_a_trial_reached_before_all_of_it_trained_is_no_score():
-    book = rungs(grace_period=1)
-    feed(book, "a", [0.5])
-    assert book.enter("solved", 1, 0, 0.1, spent=0.0) is None
-    assert book.enter("solved", 2, 1, 0.9, spent=1.0) == 0.5
-    assert book.scores[1] == {"a": 0.5, "solved": 0.9}
+def test_an_epoch_that_only_solves_the_head_leaves_no_score():
+    scheduler = FairASHA("val_loss", rungs(grace_period=1), spent=COSTS, first_result=COSTS.first_result)
+    first = {"epoch": 1, "full_epochs": 1, "val_loss": 0.5}
+    assert scheduler.verdict("full", first) is None
+    assert scheduler.verdict("solved", {**first, "full_epochs": 0, "val_loss": 0.1}) is None
+    assert scheduler.verdict("solved", {"epoch": 2, "full_epochs": 1, "val_loss": 0.9}).startswith(
+        "ASHA, epoch 2"
+    )
+    assert scheduler.rungs.scores[1] == {"full": 0.5, "solved": 0.9}
+
+
+def test_a_resumed_search_gives_an_epoch_that_only_solves_the_head_no_score_either():
+    past = [("full", 1, 1, 0.5), ("solved", 1, 0, 0.9), ("solved", 2, 1, 0.4)]
+    epochs = pd.DataFrame(past, columns=["trial_id", "epoch", "full_epochs", "val_macro_f1"])
+    run = SimpleNamespace(losses=lambda trial_id: None)
+    prepared = SimpleNamespace(
+        context=SimpleNamespace(metric="val_macro_f1"),
+        run=run,
+        max_epochs=8,
+        grace_period=1,
+        reduction_factor=2.0,
+        space=SimpleNamespace(grid=False),
+    )
+    found = rungs_of(prepared, epochs.assign(time=range(3)), COSTS)
+    assert found.scores[1] == {"full": 0.5, "solved": 0.4}
+    assert found.mode == "max"
 
 
 def test_an_epoch_reported_again_changes_nothing():

@@ -35,12 +35,12 @@ class Session:
 
 @pytest.fixture
 def left(monkeypatch):
-    """A function of (budget, seconds of a whole trial); on all images a training takes twice as long."""
+    """A function of (budget, seconds of a whole trial, share begun); on all images a training takes twice as long."""
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(time_left, "on_all_images", lambda run: 2.0)
     monkeypatch.setattr(time_left, "folds_seconds", lambda rows, folds, slots: (10.0 * len(rows),) * 2)
     monkeypatch.setattr(time_left, "final_seconds", lambda rows, run: 40.0 * len(rows))
-    return lambda budget, whole=0.0: TimeLeft(budget, Store(), 5, Session, lambda: whole)
+    return lambda budget, whole=0.0, begun=0.0: TimeLeft(budget, Store(), 5, Session, lambda: whole, begun)
 
 
 def test_without_a_limit_nothing_is_kept_back(left):
@@ -63,6 +63,15 @@ def test_a_whole_schedule_comes_before_training_on_all_images_where_both_do_not_
     assert left(budget, 50.0).to_go_on() == pytest.approx(200 - MARGIN * 100)
     assert left(budget, 61.0).to_go_on() == pytest.approx(200 - HEADS_S)
     assert left(budget, 199.0).to_go_on() == pytest.approx(200 - HEADS_S)
+
+
+def test_a_resumed_schedule_is_ended_where_what_is_left_of_it_fits_into_the_time(left):
+    # Whole it takes 400 seconds, 800 on all images; 200 are there.
+    budget = Budget.of(200.0 + SHIPPING_S, networks=1)
+    assert left(budget, 400.0, 0.6).to_go_on() == pytest.approx(200 - HEADS_S)
+    assert left(budget, 400.0, 0.4).to_go_on() == pytest.approx(200 - MARGIN * FINAL_SHARE * 200)
+    # Of 50 seconds ten are left, and 100 on all images fit beside them.
+    assert left(budget, 50.0, 0.8).to_go_on() == pytest.approx(200 - MARGIN * 100)
 
 
 def test_a_run_ships_what_it_has_trained_if_it_writes_a_model(left):
