@@ -8,8 +8,8 @@ epoch is then worth is smoothed with the one before: within two standard errors 
 chance, beyond, the less the farther they lie apart. With thousands of images next to nothing is chance. No later epoch
 changes what an earlier one counts: weights have to be kept when an epoch ends.
 
-An epoch that only solves the head that is trained from then on is no result of the training: that head is a trial of
-its own. Few images that happen to suit it would make a fine-tuning of it that has never been fine-tuned.
+An epoch that only solves the head that is trained from then on is no result of the training: that head is what
+`linear_probe` tries. Where few images happen to suit it, a fine-tuning would count by a network that was never tuned.
 """
 
 from collections.abc import Sequence

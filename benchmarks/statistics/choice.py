@@ -77,7 +77,7 @@ def measure(name: str, answers: Answers, splits: int) -> dict[str, list[Judged]]
     found: dict[str, list[Judged]] = {}
     for number in range(splits):
         part = parts(answers.groups, random)
-        for way, choose in ways().items():
+        for way, choose in ways(answers.first).items():
             judging = part == 0 if way.endswith("tenth") else part < 2
             at, epoch, expected = choose(answers.losses[:, :, judging], group_codes(answers.groups[judging]))
             test = answers.losses[:, :, part == 2].mean(axis=2)
@@ -100,16 +100,20 @@ def parts(groups: npt.NDArray[np.str_], random: np.random.Generator) -> npt.NDAr
     return np.asarray(place[codes])
 
 
-def ways() -> Mapping[str, Callable[[FloatArray, npt.NDArray[np.int64]], Chosen]]:
-    """The ways to choose by name; each gets losses [configurations, epochs, images] and the images' groups."""
+def ways(first: Sequence[int]) -> Mapping[str, Callable[[FloatArray, npt.NDArray[np.int64]], Chosen]]:
+    """The ways to choose by name; each gets losses [configurations, epochs, images] and the images' groups.
+
+    `first` [configurations] is the place of the first epoch that is a result of the strategy.
+    """
+    estimate = partial(by_estimate, first=first)
     found: dict[str, Callable[[FloatArray, npt.NDArray[np.int64]], Chosen]] = {}
     for images in ("one tenth", "every image"):
         found[f"{FIRST}, {images}"] = lowest
-        found[f"by variances, {images}"] = partial(by_estimate, moments=True)
-        found[f"{ESTIMATE}, {images}"] = by_estimate
+        found[f"by variances, {images}"] = partial(estimate, moments=True)
+        found[f"{ESTIMATE}, {images}"] = estimate
     for errors in CHOICES:
         if errors != LATER:
-            found[f"{errors:g} standard errors"] = partial(by_estimate, standard_errors=errors)
+            found[f"{errors:g} standard errors"] = partial(estimate, standard_errors=errors)
     return found
 
 
@@ -125,18 +129,19 @@ def by_estimate(
     groups: npt.NDArray[np.int64],
     standard_errors: float = LATER,
     *,
+    first: Sequence[int],
     moments: bool = False,
 ) -> Chosen:
     """The winner of the estimates of the configurations' best epochs, as a search makes them."""
     epochs, rows = [], []
-    for own in losses:
+    for own, result in zip(losses, first, strict=True):
         known = [row for row in own if not np.isnan(row[0])]
-        epochs.append(best_epoch(known, groups, standard_errors))
-        rows.append(smoothed(known, epochs[-1], groups))
+        epochs.append(best_epoch(known, groups, standard_errors, first=result))
+        rows.append(smoothed(known, epochs[-1], groups, first=result))
     stacked = np.stack(rows)
-    first = int(stacked.mean(axis=1).argmin())
+    winner = int(stacked.mean(axis=1).argmin())
     values = by_variances(stacked, groups) if moments else shrink(stacked, groups).values
-    return first, epochs[first], float(values[first])
+    return winner, epochs[winner], float(values[winner])
 
 
 def by_variances(losses: FloatArray, groups: npt.NDArray[np.int64]) -> FloatArray:

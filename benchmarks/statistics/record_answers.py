@@ -23,6 +23,7 @@ from trainables.config import TrialConfig
 from trainables.data.cache import ImageCache, build_cache
 from trainables.data.split import class_numbers
 from trainables.errors import Diverged
+from trainables.strategies import first_result
 from trainables.training import TrainingRun
 from tuner.dataset.reading.scan import scan
 from tuner.dataset.splitting import make_split, parse_fractions, read_groups
@@ -45,12 +46,14 @@ class Answers:
     """What was recorded of a set: `losses` [configurations, epochs, images] in nats, NaN after a trial's last epoch.
 
     `groups` [images] and class numbers `labels` [images] are the images'; `names` [configurations] are those of files.
+    `first` [configurations] is the place of the first epoch, from 0 on, that is a result of the strategy.
     """
 
     losses: npt.NDArray[np.float64]
     groups: npt.NDArray[np.str_]
     labels: npt.NDArray[np.int64]
     names: tuple[str, ...]
+    first: tuple[int, ...]
 
 
 def configurations() -> dict[str, dict[str, Any]]:
@@ -113,7 +116,9 @@ def read(target: Path, name: str) -> Answers:
                 losses[number, : len(kept["losses"]), kept["places"]] = kept["losses"].T
     # A class of a single group can't be answered out of fold.
     answered = ~np.isnan(losses[:, 0]).any(axis=0)
-    return Answers(losses[:, :, answered], groups[answered], labels[answered], tuple(names))
+    settings = configurations()
+    first = tuple(first_result(settings[one]["strategy"]) - 1 for one in names)
+    return Answers(losses[:, :, answered], groups[answered], labels[answered], tuple(names), first)
 
 
 def open_set(folder: Path, groups_file: Path | None, count: int) -> Pool:
